@@ -1,0 +1,32 @@
+# Each target says what it does: `make help`.
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-all lint bench python-wasm python-wasm-check
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## The release binary
+	cargo build --release --locked
+
+run: ## The service on port 8030
+	cargo run --release --locked
+
+test: ## The host's tests
+	cargo test --locked
+
+test-all: ## What CI runs: format, guest tests, lints, documentation, tests
+	.ci/run
+
+lint: ## Format and lints
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench: ## What a fresh interpreter costs; the report is target/criterion
+	cargo bench --locked
+
+python-wasm: ## The interpreter from its sources (Debian 12, as root; minutes)
+	python-wasm/build.sh
+
+python-wasm-check: ## Proof that rebuilding the interpreter gives the same bytes
+	python-wasm/build.sh --check

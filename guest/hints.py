@@ -1,0 +1,75 @@
+"""One sentence that helps a model to repair its program, for the failures where one is known."""
+
+import sys
+
+import guest_guards
+import guest_tools
+from guest_values import UnawaitedCoroutineError
+
+HINT_CHARS_MAX = 500
+
+# Builtins that a program may expect and that are not there.
+ABSENT_NAMES = {
+    "open": "There are no files here: data comes in through context variables, and results go out as the return value.",
+    "input": "There is no terminal: data comes in through context variables.",
+    "exec": "Running code from text is not possible here: write the code in the program itself.",
+    "help": "Print a function's __doc__ instead of calling help().",
+    "dir": "Looking objects up by reflection is not possible here: name the attribute that you need.",
+    "exit": "Let the program run to its end, or raise SystemExit.",
+}
+ABSENT_NAMES |= {
+    "eval": ABSENT_NAMES["exec"],
+    "compile": ABSENT_NAMES["exec"],
+    "globals": ABSENT_NAMES["dir"],
+    "locals": ABSENT_NAMES["dir"],
+    "vars": ABSENT_NAMES["dir"],
+    "quit": ABSENT_NAMES["exit"],
+}
+ADD_AWAIT = "The call of an async function needs `await`: add `await` before it."
+
+
+def hint(error, message, suggestion):
+    """The hint for an exception, or `None`. `suggestion` is CPython's own ("Did you mean: …"), or ""."""
+    rule = RULES.get(type(error))
+    text = rule and rule(error, message) or suggestion
+    return text[:HINT_CHARS_MAX] or None
+
+
+def for_name(error, _message):
+    """A name that is not defined: a builtin that is absent, or a module that could not be imported either."""
+    name = error.name if type(error.name) is str else ""
+    if name in sys.stdlib_module_names and not guest_guards.is_allowed(name):
+        return importable()
+    return ABSENT_NAMES.get(name)
+
+
+def for_import(error, message):
+    """An import that was refused."""
+    return importable() if "not permitted" in message else None
+
+
+def for_type(_error, message):
+    """A coroutine used where its result was meant."""
+    return ADD_AWAIT if "coroutine" in message else None
+
+
+def for_runtime(_error, message):
+    """A running loop asked to run."""
+    return "Use `await` here instead." if "loop is already running" in message else None
+
+
+def importable():
+    """What may be imported instead."""
+    return "Importable here: " + ", ".join(sorted(guest_guards.allowed_imports | guest_tools.modules.keys()))
+
+
+RULES = {
+    NameError: for_name,
+    ImportError: for_import,
+    TypeError: for_type,
+    AttributeError: for_type,
+    UnawaitedCoroutineError: for_type,
+    RuntimeError: for_runtime,
+    MemoryError: lambda *_: "Process the data in smaller pieces, or keep less of it at a time.",
+    RecursionError: lambda *_: "Use a loop in place of the recursion, or check that it ends.",
+}

@@ -1,0 +1,138 @@
+"""A program: from source text to its value.
+
+CPython's interactive mode hands the value of every expression statement at module level, nested blocks included and
+functions excluded, to `sys.displayhook`. That is exactly what the contract asks for, so the module is compiled in that
+mode and the source itself never changes. What the mode does not do is tell assignments to `_` from other ways to bind
+it: a marker follows each of those.
+"""
+
+import ast
+import inspect
+import linecache
+import sys
+import types
+
+import _executor
+import guest_guards
+import guest_loop
+
+FILENAME = "main.py"
+# Names that no source text can spell.
+ASSIGNED = "@assigned"
+NOTHING = object()
+
+COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+# The fields of a node that hold blocks of the same scope.
+BLOCKS = {
+    ast.If: ("body", "orelse"),
+    ast.For: ("body", "orelse"),
+    ast.AsyncFor: ("body", "orelse"),
+    ast.While: ("body", "orelse"),
+    ast.With: ("body",),
+    ast.AsyncWith: ("body",),
+    ast.Try: ("body", "orelse", "finalbody"),
+    ast.TryStar: ("body", "orelse", "finalbody"),
+    ast.ExceptHandler: ("body",),
+    ast.match_case: ("body",),
+}
+# The fields that hold nodes with such blocks.
+PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
+
+
+def run(source, variables):
+    """Runs `source` as `__main__`, with `variables` set before; returns its value. Raises what the program raises."""
+    module = types.ModuleType("__main__")
+    namespace = vars(module)
+    namespace["__builtins__"] = guest_guards.user_builtins
+    namespace.update(variables)
+    # Dataclasses, type hints and the like look their module up by name.
+    sys.modules["__main__"] = module
+    show_source_lines(source)
+    _executor.remember(NOTHING)
+    try:
+        execute(compile_source(source, namespace), namespace)
+    except SystemExit as error:
+        if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
+            raise
+    return value_of(namespace)
+
+
+def value_of(namespace):
+    """The value by the contract: the final `_` if a statement assigned it, else the last expression's."""
+    value = _executor.remembered()
+    if namespace.get(ASSIGNED) and "_" in namespace:
+        value = namespace["_"]
+    return None if value is NOTHING else value
+
+
+def show_source_lines(source):
+    """Lets tracebacks and warnings find the program's lines."""
+    lines = [line + "\n" for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    linecache.cache[FILENAME] = (len(source), None, lines, FILENAME)
+
+
+def compile_source(source, namespace):
+    """Compiles the program, and sets `__doc__`. Raises `SyntaxError`."""
+    tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
+    body = tree.body
+    if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
+        namespace["__doc__"] = docstring
+        del body[0]
+    if "_" in source:
+        mark_assignments(body)
+    return compile(ast.Interactive(body), FILENAME, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
+
+
+def execute(code, namespace):
+    """Runs the code; in the event loop if it awaits anything."""
+    result = eval(code, namespace)
+    if code.co_flags & inspect.CO_COROUTINE:
+        guest_loop.run(result)
+
+
+def mark_assignments(body):
+    """Inserts a marker after each statement of this scope that assigns or deletes `_`."""
+    for index in range(len(body) - 1, -1, -1):
+        statement = body[index]
+        assigned = assigns_underscore(statement)
+        if assigned is not None:
+            body.insert(index + 1, marker(assigned, statement))
+        for block in blocks_of(statement):
+            mark_assignments(block)
+
+
+def blocks_of(node):
+    """The lists of statements inside `node` that belong to the same scope."""
+    for field in BLOCKS.get(type(node), ()):
+        yield getattr(node, field)
+    for part in getattr(node, PARTS.get(type(node), ""), ()):
+        yield from blocks_of(part)
+
+
+def assigns_underscore(statement):
+    """`True` if the statement assigns `_`, `False` if it deletes it, else `None`."""
+    kind = type(statement)
+    if kind is ast.Assign:
+        return any(map(names_underscore, statement.targets)) or None
+    if kind is ast.AugAssign or (kind is ast.AnnAssign and statement.value):
+        return names_underscore(statement.target) or None
+    if kind is ast.Delete and any(map(names_underscore, statement.targets)):
+        return False
+    return None
+
+
+def names_underscore(target):
+    """Whether an assignment to `target` binds `_`."""
+    if type(target) is ast.Name:
+        return target.id == "_"
+    if type(target) is ast.Starred:
+        return names_underscore(target.value)
+    return type(target) in (ast.Tuple, ast.List) and any(map(names_underscore, target.elts))
+
+
+def marker(assigned, statement):
+    """`@assigned = True` or `False`, at the place of `statement`."""
+    node = ast.Assign([ast.Name(ASSIGNED, ast.Store())], ast.Constant(assigned))
+    for part in (node, node.targets[0], node.value):
+        ast.copy_location(part, statement)
+    return node

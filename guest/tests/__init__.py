@@ -1,0 +1,128 @@
+"""The guest's modules, under the names that they have in the sandbox, on an ordinary CPython.
+
+The host is simulated by `fake_executor`; time zones are two.
+"""
+
+import contextlib
+import gc
+import importlib.util
+import io
+import json
+import pathlib
+import sys
+import types
+
+from .fake_executor import FakeExecutor
+
+GUEST = pathlib.Path(__file__).parent.parent
+# In order of dependency, as the host's recipe lists them.
+MODULES = (
+    "absent", "loop", "zones", "fresh", "values", "tools", "guards", "program",
+    "hints", "failure", "rehearsal", "runner",
+)  # fmt: skip
+ALLOWED_IMPORTS = """
+json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
+colorsys contextlib copy csv dataclasses decimal difflib enum fractions graphlib hashlib heapq hmac html io ipaddress
+keyword numbers operator pprint random secrets statistics string struct textwrap time types unicodedata urllib.parse
+uuid zlib zoneinfo
+""".split()
+HOME_TOOLS = [
+    {
+        "module": "data",
+        "name": "get_devices",
+        "description": "All devices.",
+        "parameters": {"type": "object", "properties": {}},
+    },
+    {
+        "module": "data",
+        "name": "search_events",
+        "description": "Searches events.\n\nTexts are data: \"\"\" ' {x} \\",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "limit": {"type": "integer", "default": 100},
+                "entity-id": {"type": "string"},
+                "class": {"type": ["string", "null"]},
+                "fields": {"type": "array"},
+                "free": True,
+            },
+            "required": ["entity-id"],
+        },
+    },
+    {"module": "data", "name": "search-events", "description": "Another.", "parameters": {}},
+    {
+        "module": "my-tools",
+        "name": "import",
+        "description": "Reserved words.",
+        "parameters": {"type": "object", "additionalProperties": True},
+    },
+    {"module": "json", "name": "open", "description": "A refused name.", "parameters": {"type": "object"}},
+]
+
+executor = FakeExecutor()
+
+
+def load():
+    """Imports the guest's modules, once."""
+    sys.modules["_executor"] = executor
+    sys.modules["_tzdata"] = fake_tzdata()
+    for name in MODULES:
+        spec = importlib.util.spec_from_file_location(f"guest_{name}", GUEST / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    recipe = {"allowed_imports": ALLOWED_IMPORTS, "disabled_modules": ["automation"], "tools": HOME_TOOLS}
+    test_runner = sys.modules["__main__"]
+    sys.modules["guest_runner"].prepare(recipe)
+    # Timers follow the simulated host, not the clock on the wall.
+    sys.modules["guest_loop"].HostLoop.time = lambda loop: executor.now
+    assert sys.modules["__main__"] is test_runner, "prepare() left its last program behind"
+
+
+def fake_tzdata():
+    """Module `_tzdata` with one fixed offset of 90 minutes, and UTC."""
+    zones = {"Test/Ninety": tz_file(5400, b"NTY-1:30"), "UTC": tz_file(0, b"UTC0")}
+    module = types.ModuleType("_tzdata")
+    module.KEYS = tuple(zones)
+    module.load = zones.__getitem__
+    return module
+
+
+def tz_file(offset, rule):
+    """The smallest TZif file of a zone without transitions."""
+    name = rule[:3] + b"\0"
+    header = b"TZif2" + bytes(15) + b"".join(n.to_bytes(4, "big") for n in (0, 0, 0, 0, 1, len(name)))
+    block = header + offset.to_bytes(4, "big", signed=True) + b"\0\0" + name
+    return block + block + b"\n" + rule + b"\n"
+
+
+def run(*args, **kwargs):
+    """One execution; returns the result as the host reads it."""
+    return json.loads(run_raw(*args, **kwargs), parse_constant=refuse_constant)
+
+
+def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
+    """One execution; returns the result's bytes."""
+    request = {"code": code, "context": context or {}, "result_bytes_max": result_bytes_max, "tools": tools}
+    test_runner = sys.modules["__main__"]
+    try:
+        return sys.modules["guest_runner"].run(json.dumps(request).encode())
+    finally:
+        sys.modules["__main__"] = test_runner
+
+
+@contextlib.contextmanager
+def hidden_stderr():
+    """Hides what programs write to stderr, and what their objects do when they are destroyed, as none is in a sandbox."""
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        yield stderr
+        executor.remember(0)
+        gc.collect()
+
+
+def refuse_constant(name):
+    """`NaN` and the like are not JSON, though Python reads them."""
+    raise AssertionError(f"{name} in a result")
+
+
+load()

@@ -1,0 +1,49 @@
+"""A stand-in for the host: module `_executor` with a simulated clock and simulated tools."""
+
+import json
+import types
+
+
+class FakeExecutor(types.ModuleType):
+    """What `guest.c` provides. Waiting moves `now` and takes no time."""
+
+    def __init__(self):
+        super().__init__("_executor")
+        self.reset()
+
+    def reset(self):
+        """Forgets all calls and tools."""
+        self.now = 1000.0
+        self.tools = {}  # full name: function of the arguments that returns (seconds, reply)
+        self.calls = []
+        self.most_in_flight = 0
+        self.refuses_calls = False
+        self._due = {}
+        self._value = None
+
+    def call(self, payload):
+        if self.refuses_calls:
+            raise RuntimeError("the host refuses")
+        request = json.loads(payload)
+        self.calls.append((request["tool"], request["arguments"]))
+        seconds, reply = self.tools[request["tool"]](request["arguments"])
+        call_id = len(self.calls)
+        self._due[call_id] = (self.now + seconds, json.dumps(reply).encode())
+        self.most_in_flight = max(self.most_in_flight, len(self._due))
+        return call_id
+
+    def wait(self, timeout_ns):
+        ends = self.now + timeout_ns / 1e9 if timeout_ns >= 0 else float("inf")
+        first = min([due for due, _ in self._due.values()], default=float("inf"))
+        if first == ends == float("inf"):
+            raise AssertionError("the guest waits for ever")
+        self.now = max(self.now, min(first, ends))
+        done = [call_id for call_id, (due, _) in self._due.items() if due <= self.now]
+        return [(call_id, self._due.pop(call_id)[1]) for call_id in done]
+
+    def remember(self, value):
+        if value is not None:
+            self._value = value
+
+    def remembered(self):
+        return self._value

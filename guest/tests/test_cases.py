@@ -1,0 +1,73 @@
+"""The programs of `tests/cases/` in the guest's runner on this CPython: the same answers as in the sandbox."""
+
+import contextlib
+import io
+import json
+import pathlib
+import re
+import sys
+import unittest
+
+from . import executor, run
+
+CASES = pathlib.Path(__file__).parents[2] / "tests" / "cases"
+KEYS = {
+    "value", "repr", "stdout", "stderr_contains", "outcome", "error", "line", "hint_contains", "context", "host",
+}  # fmt: skip
+NEEDS = re.compile(r"needs Python 3\.(\d+)")
+
+
+class TestCases(unittest.TestCase):
+    """One subtest per program."""
+
+    maxDiff = None
+
+    def test_every_program_gives_what_it_expects(self):
+        paths = sorted(CASES.glob("*.py"))
+        self.assertTrue(paths, f"no programs in {CASES}")
+        for path in paths:
+            with self.subTest(path.stem):
+                check(self, path.read_text(encoding="utf-8"))
+
+
+def check(test, code):
+    """Runs one program, unless only the sandbox can, and compares all that it says about itself."""
+    expected = expectations(code)
+    test.assertLessEqual(expected.keys(), KEYS)
+    if not runs_here(expected.get("host")):
+        return
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        result = run(code, expected.get("context"))
+        executor.reset()
+    error = result["error"] or {}
+    actual = {
+        "error": ": ".join(filter(None, (error.get("type"), error.get("message")))) or None,
+        "outcome": "failure" if error else "completed",
+        "line": error.get("line"),
+        "value": result["value"],
+        "repr": result["value_is_repr"],
+        "stdout": stdout.getvalue(),
+    }
+    for key, value in ({"error": None, "outcome": "completed"} | expected).items():
+        if key in actual:
+            # As JSON, because 1 == 1.0 == True in Python.
+            test.assertEqual(json.dumps(actual[key], sort_keys=True), json.dumps(value, sort_keys=True), key)
+    test.assertIn(expected.get("stderr_contains", ""), stderr.getvalue())
+    test.assertIn(expected.get("hint_contains", ""), error.get("hint") or "")
+
+
+def expectations(code):
+    """The lines `#> key: JSON` of a program."""
+    lines = [line.removeprefix("#> ").partition(": ") for line in code.splitlines() if line.startswith("#> ")]
+    return {key: json.loads(text) for key, _, text in lines}
+
+
+def runs_here(host):
+    """Whether this CPython can run a program with that `host` line: with none, or when it is new enough."""
+    needs = NEEDS.fullmatch(host or "needs Python 3.0")
+    return bool(needs) and sys.version_info >= (3, int(needs[1]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,196 @@
+"""Tools as user code sees and calls them."""
+
+import inspect
+import sys
+import unittest
+
+from . import executor, hidden_stderr, run
+
+RESULTS = {
+    "data.get_devices": (1, {"ok": [{"id": 1}]}),
+    "data.search_events": (2, {"ok": {"n": 1}}),
+    "data.search-events": (1, {"ok": None}),
+    "my-tools.import": (1, {"ok": "more"}),
+    "json.open": (1, {"ok": "opened"}),
+}
+
+CALLS = [
+    # code, tool, arguments that the host gets
+    ("data.get_devices()", "data.get_devices", {}),
+    ("data.search_events('a')", "data.search_events", {"entity-id": "a"}),
+    ("data.search_events(entity_id='a', limit=5)", "data.search_events", {"entity-id": "a", "limit": 5}),
+    ("data.search_events('a', 5, None, [1])", "data.search_events", {"entity-id": "a", "limit": 5, "class": None, "fields": [1]}),
+    ("data.search_events('a', limit=None, fields=None)", "data.search_events", {"entity-id": "a"}),
+    ("data.search_events('a', class_=None)", "data.search_events", {"entity-id": "a", "class": None}),
+    ("data.search_events(None)", "data.search_events", {"entity-id": None}),
+    ("data.search_events('a', free={1, 2})", "data.search_events", {"entity-id": "a", "free": [1, 2]}),
+    ("data.search_events('a', fields=(datetime.date(2024, 1, 2), 'ü\\ud800'))", "data.search_events", {"entity-id": "a", "fields": ["2024-01-02", "ü?"]}),
+    ("data.search_events_2()", "data.search-events", {}),
+    ("my_tools.import_(any=1, thing='x')", "my-tools.import", {"any": 1, "thing": "x"}),
+    ("json_2.open_()", "json.open", {}),
+]
+
+ARGUMENT_ERRORS = [
+    ("data.get_devices(1)", "data.get_devices() takes 0 arguments, but 1 were given"),
+    ("data.get_devices(x=1)", "data.get_devices() has no argument 'x' (it has: none)"),
+    ("data.search_events()", "data.search_events() needs argument 'entity_id'"),
+    ("data.search_events('a', entity_id='b')", "data.search_events() got two values for argument 'entity_id'"),
+    ("data.search_events('a', bad=1)", "data.search_events() has no argument 'bad' (it has: entity_id, limit, class_, fields, free)"),
+    ("data.search_events(print)", "Argument 'entity-id' of data.search_events() cannot be sent as JSON: builtin_function_or_method"),
+    ("data.search_events([[object()]])", "Argument 'entity-id' of data.search_events() cannot be sent as JSON: list"),
+    ("data.search_events(x)", "Argument 'entity-id' of data.search_events() contains a circular reference"),
+    ("data.search_events(data.get_devices())", "Argument 'entity-id' of data.search_events() contains a coroutine that was never awaited: get_devices()"),
+]
+
+REPLIES = [
+    ({"error": {"kind": "ToolError", "message": "MCP tool 'x' failed: 500 - no"}}, "ToolError", "MCP tool 'x' failed: 500 - no"),
+    ({"error": {"kind": "ToolTimeout", "message": "late"}}, "ToolTimeout", "late"),
+    ({"error": {"kind": "ToolDenied", "message": "no"}}, "ToolDenied", "no"),
+    ({"error": {"kind": "ToolArgumentError", "message": "bad"}}, "ToolArgumentError", "bad"),
+    ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
+]
+
+PRELUDE = "import data, my_tools, json_2, datetime, asyncio\nx = []\nx.append(x)\n"
+
+
+class TestTools(unittest.TestCase):
+    def setUp(self):
+        executor.reset()
+        for name, result in RESULTS.items():
+            executor.tools[name] = lambda arguments, result=result: result
+
+    def test_calls(self):
+        for code, tool, arguments in CALLS:
+            with self.subTest(code):
+                executor.calls.clear()
+                result = run(f"{PRELUDE}await {code}")
+                self.assertIsNone(result["error"])
+                self.assertEqual(result["value"], RESULTS[tool][1]["ok"])
+                self.assertEqual(executor.calls, [(tool, arguments)])
+
+    def test_argument_errors(self):
+        for code, message in ARGUMENT_ERRORS:
+            with self.subTest(code), hidden_stderr():
+                error = run(f"{PRELUDE}await {code}")["error"]
+                self.assertEqual((error["type"], error["message"], error["line"]), ("ToolArgumentError", message, 4))
+                self.assertEqual(executor.calls, [], "must not reach the host")
+
+    def test_failures(self):
+        for reply, kind, message in REPLIES:
+            executor.tools["data.get_devices"] = lambda arguments, reply=reply: (1, reply)
+            with self.subTest(kind):
+                error = run("import data\nawait data.get_devices()")["error"]
+                self.assertEqual((error["type"], error["message"], error["line"]), (kind, message, 2))
+                self.assertTrue(error["traceback"].endswith(f"\n{kind}: {message}"))
+                for caught in (kind, "ToolError", f"data.{kind}", "Exception"):
+                    code = f"import data\ntry:\n  await data.get_devices()\nexcept {caught} as e:\n  str(e)"
+                    self.assertEqual(run(code)["value"], message)
+
+    def test_a_call_that_the_host_refuses(self):
+        executor.refuses_calls = True
+        error = run("import data\nawait data.get_devices()")["error"]
+        self.assertEqual(error["type"], "ToolDenied")
+        self.assertIn("'data.get_devices' was not called", error["message"])
+
+    def test_calls_run_at_the_same_time(self):
+        begin = executor.now
+        code = "import asyncio, data\nawait asyncio.gather(*(data.search_events(str(n)) for n in range(50)))"
+        self.assertEqual(run(code)["value"], [{"n": 1}] * 50)
+        self.assertEqual(executor.most_in_flight, 50)
+        self.assertEqual(executor.now - begin, 2)
+
+    def test_replies_find_their_callers(self):
+        executor.tools["data.search_events"] = lambda arguments: (10 - arguments["limit"], {"ok": arguments["limit"]})
+        code = "import asyncio, data\nawait asyncio.gather(*(data.search_events('', n) for n in range(10)))"
+        self.assertEqual(run(code)["value"], list(range(10)))
+
+    def test_timeout_around_a_call(self):
+        begin = executor.now
+        code = """
+import asyncio, data
+try:
+    async with asyncio.timeout(0.5):
+        await data.get_devices()
+except TimeoutError:
+    await asyncio.sleep(3)  # the late reply comes to nobody
+    await data.search_events('a')
+"""
+        self.assertEqual(run(code)["value"], {"n": 1})
+        self.assertEqual(executor.now - begin, 5.5)
+
+    def test_call_inside_nested_run(self):
+        code = """
+import asyncio, data
+outer = asyncio.create_task(data.search_events('a'))
+await asyncio.sleep(0)
+inner = asyncio.run(data.get_devices())
+[inner, await outer]
+"""
+        self.assertEqual(run(code)["value"], [[{"id": 1}], {"n": 1}])
+
+    def test_outer_reply_arrives_in_nested_run(self):
+        code = """
+import asyncio, data
+outer = asyncio.create_task(data.get_devices())
+await asyncio.sleep(0)
+asyncio.run(asyncio.sleep(5))
+await outer
+"""
+        self.assertEqual(run(code)["value"], [{"id": 1}])
+
+    def test_calling_makes_a_coroutine(self):
+        self.assertEqual(run("import data\nc = data.get_devices()\nc.close()\ntype(c).__name__")["value"], "coroutine")
+        self.assertEqual(executor.calls, [])
+
+    def test_grants(self):
+        for grants, code, kind in (
+            (None, "data.get_devices()", None),
+            (["data"], "data.get_devices()", None),
+            (["data.get_devices"], "data.get_devices()", None),
+            (["data.get_devices"], "data.search_events('a')", "ToolDenied"),
+            (["data.search-events"], "data.search_events_2()", None),
+            (["my-tools"], "data.get_devices()", "ImportError"),
+            ([], "data.get_devices()", "ImportError"),
+        ):
+            with self.subTest(f"{grants} {code}"):
+                error = run(f"import data\nawait {code}", tools=grants)["error"]
+                self.assertEqual(error and error["type"], kind)
+        self.assertEqual(len(executor.calls), 4)
+
+    def test_functions_look_written_by_hand(self):
+        data = sys.modules["data"]
+        self.assertTrue(inspect.iscoroutinefunction(data.search_events))
+        self.assertEqual(data.__all__, ["get_devices", "search_events", "search_events_2"])
+        self.assertEqual(data.search_events.__name__, "search_events")
+        self.assertEqual(data.search_events.__module__, "data")
+        self.assertIn("Texts are data", data.search_events.__doc__)
+        self.assertEqual(
+            str(inspect.signature(data.search_events)),
+            "(entity_id: str, limit: int = 100, class_: str | None = None, fields: list | None = None, free=None)",
+        )
+        self.assertEqual(str(inspect.signature(data.get_devices)), "()")
+        self.assertEqual(str(inspect.signature(sys.modules["my_tools"].import_)), "(**more)")
+        self.assertEqual(data.search_events.__annotations__["limit"], int)
+
+    def test_star_import(self):
+        self.assertEqual(run("from data import *\nawait get_devices()")["value"], [{"id": 1}])
+
+    def test_legal_names(self):
+        legal_name = sys.modules["guest_tools"].legal_name
+        for text, taken, name in (
+            ("a", (), "a"),
+            ("get-all.items", (), "get_all_items"),
+            ("ünï", (), "_n_"),
+            ("", (), "t_"),
+            ("1st", (), "t_1st"),
+            ("__init__", (), "t_init__"),
+            ("class", (), "class_"),
+            ("None", (), "None_"),
+            ("eval", (), "eval_"),
+            ("os", (), "os_"),
+            ("a", {"a"}, "a_2"),
+            ("a", {"a", "a_2"}, "a_3"),
+            ("class", {"class_"}, "class__2"),
+        ):
+            with self.subTest(text):
+                self.assertEqual(legal_name(text, taken), name)

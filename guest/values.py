@@ -1,0 +1,248 @@
+"""A program's value as JSON, by the contract's rules.
+
+Most values are plain already: one pass of C loops proves it and the C encoder does the rest. Anything else goes
+through `Converter`, which builds a plain copy. Rules are found by the real class, never by `__class__`, and builtin
+containers are read through the methods of their base class: what a program overrides cannot mislead the conversion,
+only fail it.
+"""
+
+import collections
+import collections.abc
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import math
+import sys
+import types
+from itertools import chain, islice
+from json import encoder
+
+DEPTH_MAX = 100
+REPR_CHARS_MAX = 1000
+
+# Scalars that need no look: unlike a float, which may be a NaN.
+UNCHANGED = frozenset({str, int, bool, type(None)})
+
+bases_of = type.__dict__["__mro__"].__get__
+
+
+class UnawaitedCoroutineError(TypeError):
+    """The value is, or contains, a coroutine that nobody awaited."""
+
+    __module__ = "builtins"  # shown without a module, as CPython's own are
+
+
+def encode(value, bytes_max, what="Return value"):
+    """Returns (JSON bytes, whether any part of it is a repr).
+
+    Raises `ValueError` for cycles, too deep nesting and results over `bytes_max`, `UnawaitedCoroutineError`, and
+    whatever the value's own methods raise. `what` names the value in the messages.
+    """
+    text, used_repr = encode_as_it_is(value, bytes_max), False
+    if text is None:
+        text, used_repr = encode_converted(value, bytes_max, what)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        encoded = text.encode("utf-8", "replace")
+    if len(encoded) > bytes_max:
+        raise ValueError(f"{what} is {len(encoded)} bytes; limit is {bytes_max} bytes")
+    return encoded, used_repr
+
+
+def encode_as_it_is(value, items_max):
+    """Returns the JSON text of a plain value, `None` for any other."""
+    if not is_plain(value, items_max):
+        return None
+    try:
+        return encode_plain(value)
+    except ValueError:  # a NaN, or an integer of more digits than Python prints by default
+        return None
+
+
+def encode_plain(value):
+    """The JSON text of a plain value. Raises `ValueError` for a NaN."""
+    return "".join(encode_chunks(value, 0))
+
+
+# What `json.JSONEncoder.encode` makes anew for every call; here it is made once. Its arguments: markers of cycles,
+# default, text encoder, indent, separators, sort_keys, skipkeys, allow_nan.
+encode_chunks = encoder.c_make_encoder(
+    None, lambda leaf: RULES[type(leaf)](None, leaf), encoder.c_encode_basestring, None, ":", ",", False, False, False
+)
+
+
+def encode_converted(value, items_max, what):
+    """Returns the JSON text of a plain copy of `value`, and whether any part of it is a repr."""
+    converter = Converter(items_max, what)
+    plain = converter.convert(value)
+    digits_max = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        return encode_plain(plain), converter.used_repr
+    finally:
+        sys.set_int_max_str_digits(digits_max)
+
+
+def is_plain(value, items_max):
+    """Whether the C encoder can write `value`: JSON's types and `LEAVES`, not too deep, at most `items_max` items.
+
+    Goes level by level, in C loops: some nanoseconds an item.
+    """
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        kinds = set(map(type, level))
+        if kinds <= LEAVES:
+            return True
+        if not kinds <= PLAIN:
+            return False
+        dicts = [item for item in level if type(item) is dict] if dict in kinds else ()
+        # The encoder takes some other keys too, but writes them in its own way.
+        if not set(map(type, set(chain.from_iterable(dicts)))) <= {str}:
+            return False
+        arrays = () if kinds.isdisjoint(ARRAYS) else [item for item in level if type(item) in ARRAYS]
+        # One more than allowed is enough to know; a cycle doubles at every level.
+        items = chain(chain.from_iterable(map(dict.values, dicts)), chain.from_iterable(arrays))
+        level = list(islice(items, items_max + 1))
+        items_max -= len(level)
+        if items_max < 0:
+            return False
+    return False
+
+
+class Converter:
+    """Builds the plain copy of one value."""
+
+    def __init__(self, items_max, what):
+        self.used_repr = False
+        self.what = what
+        self._items_max = items_max
+        self._items_left = items_max
+        self._open = set()  # ids of the containers around the current item
+
+    def convert(self, value):
+        """Returns `value` as something that the JSON encoder writes as the contract wants it."""
+        kind = type(value)
+        rule = RULES.get(kind) or find_rule(kind)
+        return rule(self, value)
+
+    def array(self, value, items):
+        """Converts the items of container `value`."""
+        items = self._enter(value, items)
+        plain = [item if type(item) in UNCHANGED else self.convert(item) for item in items]
+        self._open.remove(id(value))
+        return plain
+
+    def object(self, value, pairs):
+        """Converts the keys and values of container `value`."""
+        pairs = self._enter(value, pairs)
+        plain = {
+            key if type(key) is str else key_text(key): item if type(item) in UNCHANGED else self.convert(item)
+            for key, item in pairs
+        }
+        self._open.remove(id(value))
+        return plain
+
+    def set(self, value, items):
+        """As `array`, in order if the items have one."""
+        items = list(items)
+        try:
+            items.sort()
+        except Exception:
+            pass
+        return self.array(value, items)
+
+    def repr(self, value):
+        """What stands for a value that JSON has nothing for."""
+        self.used_repr = True
+        return repr(value)[:REPR_CHARS_MAX]
+
+    def _enter(self, value, items):
+        """Returns the items as a list. The caller takes the container off `_open` when they are converted."""
+        if id(value) in self._open:
+            raise ValueError(f"{self.what} contains a circular reference")
+        if len(self._open) == DEPTH_MAX:
+            raise ValueError(f"{self.what} is nested deeper than {DEPTH_MAX} levels")
+        self._open.add(id(value))
+        # An item is a byte of JSON at least. Bounded, because the program's own iterators may never end.
+        items = list(islice(items, self._items_left + 1))
+        self._items_left -= len(items)
+        if self._items_left < 0:
+            raise ValueError(f"{self.what} is more than {self._items_max} bytes; limit is {self._items_max} bytes")
+        return items
+
+
+def key_text(key):
+    """The text of a key of another type than `str`."""
+    return str.__str__(key) if issubclass(type(key), str) else str(key)
+
+
+def find_rule(kind):
+    """The rule for a class that is not itself in `RULES`: an enum's, else of its nearest base, else a dataclass's."""
+    bases = bases_of(kind)
+    if enum.Enum in bases:
+        return RULES[enum.Enum]
+    for base in bases:
+        if base in RULES:
+            return RULES[base]
+    return convert_dataclass if dataclasses.is_dataclass(kind) else Converter.repr
+
+
+def convert_dataclass(converter, value):
+    """The fields of a dataclass's instance as an object."""
+    names = [field.name for field in dataclasses.fields(value)]
+    return converter.object(value, [(name, getattr(value, name)) for name in names])
+
+
+def refuse_coroutine(converter, value):
+    """The usual slip: calling an async function without `await`."""
+    raise UnawaitedCoroutineError(f"{converter.what} contains a coroutine that was never awaited: {value.__name__}()")
+
+
+def array_of(iterate):
+    """The rule for containers whose items `iterate` gives."""
+    return lambda converter, value: converter.array(value, iterate(value))
+
+
+RULES = {
+    str: lambda _, value: value,
+    int: lambda _, value: value,
+    bool: lambda _, value: value,
+    type(None): lambda _, value: value,
+    float: lambda _, value: value if math.isfinite(value) else None,
+    dict: lambda converter, value: converter.object(value, dict.items(value)),
+    list: array_of(list.__iter__),
+    tuple: array_of(tuple.__iter__),
+    set: lambda converter, value: converter.set(value, set.__iter__(value)),
+    frozenset: lambda converter, value: converter.set(value, frozenset.__iter__(value)),
+    collections.deque: array_of(collections.deque.__iter__),
+    range: array_of(iter),
+    type({}.keys()): array_of(iter),
+    type({}.values()): array_of(iter),
+    type({}.items()): array_of(iter),
+    collections.abc.MappingView: array_of(iter),
+    collections.abc.Mapping: lambda converter, value: converter.object(value, value.items()),
+    types.MappingProxyType: lambda converter, value: converter.object(value, value.items()),
+    enum.Enum: lambda converter, value: converter.convert(value.value),
+    datetime.datetime: lambda _, value: datetime.datetime.isoformat(value),
+    datetime.date: lambda _, value: datetime.date.isoformat(value),
+    datetime.time: lambda _, value: datetime.time.isoformat(value),
+    datetime.timedelta: lambda _, value: datetime.timedelta.total_seconds(value),
+    decimal.Decimal: lambda _, value: str(value),
+    fractions.Fraction: lambda _, value: str(value),
+    complex: lambda _, value: str(value),
+    bytes: lambda _, value: bytes.decode(value, "utf-8", "backslashreplace"),
+    bytearray: lambda _, value: bytearray.decode(value, "utf-8", "backslashreplace"),
+    memoryview: lambda _, value: value.tobytes().decode("utf-8", "backslashreplace"),
+    types.CoroutineType: refuse_coroutine,
+}
+
+# Exact types that hold nothing that would have to be converted, so that the encoder can call their rules.
+LEAVES = UNCHANGED | {
+    float, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, fractions.Fraction,
+    complex, bytes, bytearray,
+}  # fmt: skip
+ARRAYS = frozenset({list, tuple})
+PLAIN = LEAVES | ARRAYS | {dict}

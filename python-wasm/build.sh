@@ -1,0 +1,234 @@
+#!/bin/bash
+# Builds python.wasm (CPython + guest.c + the standard library, for WebAssembly) on Debian 12, from pinned sources.
+#
+#   build.sh           build, then put python.wasm.zst and its SHA-256 into this directory
+#   build.sh --check   build from nothing in a fresh directory, and compare with the lock
+#
+# BUILD_DIR (default: target/python-wasm of the project) may be removed at any time. A step that has left its stamp
+# there is not repeated; the last ones (freeze, link) always are.
+# shellcheck disable=SC2016,SC2086,SC2329 # apt's own $(…), flags that are several words, steps called by name
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+project=$(dirname "$here")
+lock=$here/python.wasm.lock
+mode=${1:-}
+
+# One fixed environment: the result depends on the inputs alone.
+export LC_ALL=C TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+export PATH=/usr/lib/llvm-22/bin:/usr/sbin:/usr/bin:/sbin:/bin
+unset CFLAGS CPPFLAGS LDFLAGS PYTHONPATH PYTHONHOME MAKEFLAGS
+
+# CFLAGS of everything that ends up in the module. LTO: the linker sees one program.
+features="-msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -mmultivalue -mno-reference-types"
+target_cc="clang-22 --target=wasm32-wasip1 --sysroot=../sysroot/usr"
+target_cflags="-O3 -flto -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
+
+main() {
+    case $mode in
+    "") build=${BUILD_DIR:-$project/target/python-wasm} ;;
+    --check)
+        build=$(mktemp -d)
+        trap 'rm -rf "$build"' EXIT
+        ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' "$here/build.sh"
+        exit 2
+        ;;
+    esac
+    mkdir -p "$build" && cd "$build"
+    forget_stale_steps
+
+    step tools install_tools
+    step sources fetch_sources
+    step unpacked unpack_sources
+    export SOURCE_DATE_EPOCH
+    SOURCE_DATE_EPOCH=$(stat -c %Y cpython/README.rst) # the day of CPython's release: what sys.version shows
+    step native build_native_python
+    step zlib build_zlib
+    step configured configure_cpython
+    step objects compile_cpython
+    freeze_stdlib
+    link_module
+    if [ "$mode" = --check ]; then check_result; else keep_result; fi
+}
+
+# Steps made from other inputs do not count.
+forget_stale_steps() {
+    local inputs
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" | sha256sum)
+    [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
+    echo "$inputs" > inputs
+}
+
+# step NAME FUNCTION: runs FUNCTION unless NAME has been reached before.
+step() {
+    [ -e "stamp.$1" ] && return
+    echo "== $2" >&2
+    "$2"
+    touch "stamp.$1"
+}
+
+# locked KIND [NAME]: the fields after KIND of the lock's lines.
+locked() {
+    awk -v kind="$1" -v name="${2:-}" '$1 == kind && (name == "" || $2 == name) { $1 = ""; print }' "$lock"
+}
+
+# ---- what it is built with, and from ------------------------------------------------------------------------------
+
+# The compiler's packages are pinned: other versions give other bytes. The others only carry the build.
+install_tools() {
+    local name version sha256 wanted=()
+    while read -r name version sha256; do
+        [ "$(apt-cache show "$name=$version" | awk '$1 == "SHA256:" { print $2; exit }')" = "$sha256" ] ||
+            die "Debian 12 does not offer $name $version with the locked SHA-256 (apt-get update? see README.md)"
+        installed "$name" "$version" || wanted+=("$name=$version")
+    done < <(locked compiler)
+    for name in build-essential make xz-utils zstd python3 python3-pip; do
+        installed "$name" || wanted+=("$name")
+    done
+    [ ${#wanted[@]} = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
+}
+
+# installed NAME [VERSION]
+installed() {
+    local have
+    have=$(dpkg-query -W -f '${Status} ${Version}' "$1" 2>/dev/null) || return 1
+    [[ $have == "install ok installed ${2:-}"* ]]
+}
+
+fetch_sources() {
+    local name version sha256 path upstream
+    mkdir -p downloads
+    while read -r name version sha256 path upstream; do
+        fetch "$name" "$sha256" "$path" "$upstream"
+    done < <(locked source)
+    while read -r name version sha256; do
+        echo "$name==$version --hash=sha256:$sha256" > downloads/requirements.txt
+        rm -rf "$name"
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-compile \
+            --only-binary :all: --require-hashes -r downloads/requirements.txt --target "$name"
+    done < <(locked pypi)
+}
+
+# fetch NAME SHA256 PATH [UPSTREAM]: from the archive that this machine's apt uses, or else from upstream.
+fetch() {
+    local file=downloads/$1 archive
+    archive=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Origin: Debian' |
+        awk '$2 == "bookworm" && !found++ { print $1 }')
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "${archive%/}/$3" "$file" "SHA256:$2" ||
+        { [ -n "$4" ] && /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "$4" "$file" "SHA256:$2"; } ||
+        die "cannot get $1: $3"
+    echo "$2  $file" | sha256sum --check --quiet
+}
+
+unpack_sources() {
+    rm -rf cpython zlib sysroot
+    mkdir cpython zlib
+    tar -xf downloads/python3.13 -C cpython --strip-components=1
+    tar -xf downloads/zlib -C zlib --strip-components=1
+    dpkg-deb --extract downloads/wasi-libc sysroot
+}
+
+# ---- compile ------------------------------------------------------------------------------------------------------
+
+# The same CPython for this machine. It only compiles Python to bytecode, so it is made quickly, not well.
+build_native_python() {
+    rm -rf native && mkdir native
+    quietly native configure ../cpython/configure OPT=-O0 --disable-test-modules --without-ensurepip
+    quietly native make make -j"$(nproc)" python
+}
+
+build_zlib() {
+    rm -rf zlib-wasm && mkdir zlib-wasm
+    local name
+    for name in adler32 compress crc32 deflate infback inffast inflate inftrees trees uncompr zutil; do
+        (cd zlib-wasm && $target_cc $target_cflags -DNO_GZIP_FILES -I../zlib -c "../zlib/$name.c" -o "$name.o")
+    done
+    llvm-ar rcD zlib-wasm/libz.a zlib-wasm/*.o
+}
+
+configure_cpython() {
+    rm -rf wasm && mkdir -p wasm/Modules
+    cp "$here/Setup.local" wasm/Modules/
+    # Relative paths: configure writes them into the objects. No pkg-config: it would find this machine's libraries.
+    # Python's own allocator is off for WASI by default; with it, programs that make objects need 4 to 8 % fewer steps.
+    quietly wasm configure env CONFIG_SITE=../cpython/Tools/wasm/config.site-wasm32-wasi \
+        CC="$target_cc" AR=llvm-ar RANLIB=llvm-ranlib OPT=-DNDEBUG CFLAGS="$target_cflags" PKG_CONFIG=false \
+        ZLIB_CFLAGS=-I../zlib ZLIB_LIBS=../zlib-wasm/libz.a \
+        ../cpython/configure --host=wasm32-wasip1 --build=x86_64-pc-linux-gnu --with-build-python=../native/python \
+        --prefix=/python --disable-test-modules --disable-ipv6 --without-ensurepip \
+        --with-pymalloc --without-mimalloc
+}
+
+compile_cpython() {
+    cp "$here/link.mk" wasm/
+    quietly wasm make make -f Makefile -f link.mk -j"$(nproc)" python-objects
+}
+
+# ---- put together -------------------------------------------------------------------------------------------------
+
+freeze_stdlib() {
+    rm -rf frozen && mkdir frozen
+    python3 "$here/tz.py" tzdata/tzdata frozen/_tzdata.py
+    env -i PYTHONHASHSEED=0 PYTHONPATH=cpython/Lib native/python -S -B "$here/freeze.py" \
+        "$here/stdlib.txt" cpython/Lib wasm/Modules/config.c frozen/_tzdata.py frozen
+}
+
+link_module() {
+    cp "$here/link.mk" wasm/
+    cp "$project/guest/guest.c" wasm/guest.c
+    quietly wasm link make -f Makefile -f link.mk guest.wasm
+    llvm-strip --strip-all -o python.wasm wasm/guest.wasm
+    ! grep -aqF "$build" python.wasm || die "the path of the build is inside python.wasm"
+}
+
+check_result() {
+    [ "$(sha256 python.wasm)" = "$(locked result python.wasm | awk '{ print $3 }')" ] ||
+        die "python.wasm differs from the lock: $(sha256 python.wasm)"
+    zstd -dqc "$here/python.wasm.zst" | cmp - python.wasm || die "python.wasm.zst holds something else"
+    echo "python.wasm is as locked: $(sha256 python.wasm)"
+}
+
+keep_result() {
+    zstd -q -f --ultra -22 -T1 python.wasm -o "$here/python.wasm.zst"
+    chmod 644 "$here/python.wasm.zst"
+    local name
+    for name in python.wasm "$here/python.wasm.zst"; do
+        sed -i "s/^\(result  *$(basename "$name")  *-  *\).*/\1$(sha256 "$name")/" "$lock"
+    done
+    keep_licenses
+    ls -l python.wasm "$here/python.wasm.zst"
+}
+
+# The licences of everything that is linked in, from the same sources.
+keep_licenses() {
+    local licenses=$here/licenses
+    rm -rf "$licenses" && mkdir "$licenses"
+    cp cpython/LICENSE "$licenses/cpython.txt"
+    cp cpython/Doc/license.rst "$licenses/cpython-incorporated.rst"
+    cp cpython/Modules/expat/COPYING "$licenses/expat.txt"
+    sed '/\*\//q' cpython/Modules/_decimal/libmpdec/mpdecimal.h > "$licenses/libmpdec.txt"
+    sed '/\*\//q' cpython/Modules/_hacl/Hacl_Hash_SHA2.c > "$licenses/hacl.txt"
+    cp zlib/LICENSE "$licenses/zlib.txt"
+    cp sysroot/usr/share/doc/wasi-libc/copyright "$licenses/wasi-libc.txt"
+    cp /usr/share/doc/libclang-rt-22-dev-wasm32/copyright "$licenses/compiler-rt.txt"
+    cp tzdata/tzdata-*.dist-info/licenses/LICENSE "$licenses/tzdata.txt"
+    cp /usr/share/common-licenses/Apache-2.0 /usr/share/common-licenses/CC0-1.0 "$licenses/" # those two refer to them
+    chmod 644 "$licenses"/*
+}
+
+# ---- helpers ------------------------------------------------------------------------------------------------------
+
+# quietly DIRECTORY WHAT COMMAND...: the output goes to a log, whose end is shown on failure.
+quietly() {
+    local directory=$1 log=$PWD/log.$1.$2
+    shift 2
+    (cd "$directory" && "$@") >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "see $log"; }
+}
+
+sha256() { sha256sum "$1" | cut -d ' ' -f 1; }
+
+die() { echo "build.sh: $*" >&2; exit 1; }
+
+main; exit

@@ -1,0 +1,17 @@
+# Read after CPython's own Makefile, whose variables name its objects and libraries.
+
+# Shadow stack first: an overflow traps below address 0 instead of overwriting data.
+GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608 -Wl,--lto-O3
+
+.PHONY: python-objects
+python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
+
+guest.o: guest.c
+	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -I../cpython/Include -I. -c $< -o $@
+
+# Not for LTO: it is one array.
+frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin
+	$(CC) -O1 -std=c23 -I../cpython/Include -I. -c $< -o $@
+
+guest.wasm: guest.o frozen_stdlib.o python-objects
+	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)

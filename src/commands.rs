@@ -1,0 +1,178 @@
+//! What each command does. An `Err` is one line for the user.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ai_code_executor::config::Config;
+use ai_code_executor::server::{Service, Token};
+use ai_code_executor::{Error, Execution, Outcome, Report, Sandbox};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing::info;
+
+/// The executor failed, not the program.
+pub(crate) const HOST_FAILURE: u8 = 70;
+
+const RAISED: u8 = 1;
+const USAGE: u8 = 2;
+const REJECTED: u8 = 3;
+const LIMIT_HIT: u8 = 4;
+
+type Done = Result<ExitCode, String>;
+
+pub(crate) fn prepare(config: &Config) -> Done {
+    if config.cache_dir().is_none() {
+        return Err("there is nowhere to keep the image: set CACHE_DIR".into());
+    }
+    sandbox(config)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
+    let code = match read_program(file) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ai-code-executor: {file}: {error}");
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let sandbox = sandbox(config)?;
+    let execution = Execution { code, limits: config.ceilings(), ..Execution::default() };
+    match runtime()?.block_on(sandbox.run(execution)) {
+        Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
+        Err(Error::Rejected(findings)) => {
+            for finding in findings {
+                eprintln!("{file}:{}:{}: {} {}", finding.line, finding.column, finding.code, finding.message);
+            }
+            Ok(ExitCode::from(REJECTED))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(crate) fn serve(config: &Config) -> Done {
+    runtime()?.block_on(serve_until_signal(config))
+}
+
+fn read_program(file: &str) -> std::io::Result<String> {
+    if file != "-" {
+        return std::fs::read_to_string(file);
+    }
+    let mut code = String::new();
+    std::io::stdin().read_to_string(&mut code)?;
+    Ok(code)
+}
+
+fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
+    let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    stdout.write_all(report.stdout.text.as_bytes())?;
+    stderr.write_all(report.stderr.text.as_bytes())?;
+    if let Some(error) = &report.error {
+        match error.traceback.trim_end() {
+            "" => writeln!(stderr, "{error}")?,
+            traceback => writeln!(stderr, "{traceback}")?,
+        }
+        if let Some(hint) = &error.hint {
+            writeln!(stderr, "hint: {hint}")?;
+        }
+    } else if json {
+        let value = report.value.as_ref().map_or("null", |value| value.get());
+        let separator =
+            if report.stdout.text.is_empty() || report.stdout.text.ends_with('\n') { "" } else { "\n" };
+        writeln!(stdout, "{separator}{value}")?;
+    }
+    Ok(match report.outcome {
+        Outcome::Completed => ExitCode::SUCCESS,
+        Outcome::Failure | Outcome::Cancelled => ExitCode::from(RAISED),
+        Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => ExitCode::from(LIMIT_HIT),
+    })
+}
+
+async fn serve_until_signal(config: &Config) -> Done {
+    let address = config.address();
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
+    let token = Token::new(&config.executor_api_token);
+    let service = Service::new(token, config.ceilings(), config.body_bytes_max());
+    let (stop, stopping) = oneshot::channel::<()>();
+    let server = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+        // A dropped sender means the same as a message: stop.
+        let _ = stopping.await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    let mut signalled = std::pin::pin!(termination()?);
+    info!(%address, "listening");
+    tokio::select! {
+        ready = make_ready(config, &service) => ready?,
+        () = &mut signalled => return Ok(ExitCode::SUCCESS),
+    }
+    info!(%address, "ready");
+    tokio::select! {
+        () = &mut signalled => {}
+        ended = &mut server => return Err(format!("the server ended by itself: {ended:?}")),
+    }
+    info!("stopping: no new executions, running ones may finish");
+    drop(stop);
+    drain(config, &service, server).await;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Making an image blocks for seconds and cannot be cancelled, so it gets a thread that nobody waits for at exit.
+async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
+    let (done, made) = oneshot::channel();
+    let builder_config = config.clone();
+    std::thread::spawn(move || done.send(sandbox(&builder_config)));
+    let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
+    let proof = sandbox.run(Execution::new("6 * 7")).await.map_err(|error| error.to_string())?;
+    if proof.value.as_ref().map(|value| value.get()) != Some("42") {
+        return Err(format!("the interpreter does not work: {:?}", proof.error));
+    }
+    service.ready(Arc::new(sandbox));
+    Ok(())
+}
+
+/// Running executions get the grace, slow clients a second more to take their answers.
+async fn drain(config: &Config, service: &Service, server: tokio::task::JoinHandle<std::io::Result<()>>) {
+    let grace = Duration::from_secs_f64(config.shutdown_grace);
+    if let Some(sandbox) = service.sandbox() {
+        sandbox.shutdown(grace).await;
+    }
+    if tokio::time::timeout(Duration::from_secs(1), server).await.is_err() {
+        info!("connections left open by their clients are closed now");
+    }
+}
+
+/// Completes at the first SIGTERM or SIGINT.
+fn termination() -> Result<impl Future<Output = ()>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn sandbox(config: &Config) -> Result<Sandbox, String> {
+    let mut builder = Sandbox::builder()
+        .ceilings(config.ceilings())
+        .policy(config.policy())
+        .concurrency(config.max_concurrent_executions)
+        .queue(config.max_queued_executions);
+    if let Some(dir) = config.cache_dir() {
+        builder = builder.cache_dir(dir);
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn runtime() -> Result<Runtime, String> {
+    Runtime::new().map_err(|error| format!("cannot start threads: {error}"))
+}

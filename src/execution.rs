@@ -1,0 +1,161 @@
+//! One execution as plain data: what is asked, how it ended, what it used.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::limits::Limits;
+
+/// A program to run, and everything it runs with.
+#[derive(Clone, Debug, Default)]
+pub struct Execution {
+    /// Python source, as written.
+    pub code: String,
+    /// Values that become variables of the program.
+    pub context: Map<String, Value>,
+    /// Bounds of this run; the sandbox lowers each to its ceiling.
+    pub limits: Limits,
+    /// Tools that this run may call, as `module` or `module.tool`; `None` grants all that the sandbox has.
+    pub tools: Option<Vec<String>>,
+}
+
+impl Execution {
+    /// Runs `code` with default limits, no context and all tools.
+    #[must_use]
+    pub fn new(code: impl Into<String>) -> Self {
+        Self { code: code.into(), ..Self::default() }
+    }
+}
+
+/// Names one execution, in answers, logs and signed tool calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExecutionId(uuid::Uuid);
+
+impl ExecutionId {
+    pub(crate) fn random() -> Self {
+        Self(uuid::Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Ran to its end.
+    Completed,
+    /// The program raised, exited with a status, returned something unusable, or exhausted its stack.
+    Failure,
+    /// The wall-clock limit was reached.
+    Timeout,
+    /// The CPU-time or fuel budget was used up.
+    CpuLimit,
+    /// The program died of the memory limit.
+    MemoryLimit,
+    /// The host ended it: shutdown.
+    Cancelled,
+}
+
+/// Everything there is to know about a finished execution.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// This execution's name.
+    pub id: ExecutionId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The program's value as JSON; `None` stands for Python's `None`.
+    pub value: Option<Box<RawValue>>,
+    /// The value had no JSON form, so (a part of) it is its `repr()`.
+    pub value_is_repr: bool,
+    /// What the program wrote to standard output, up to the limit.
+    pub stdout: Output,
+    /// What the program wrote to standard error, up to the limit.
+    pub stderr: Output,
+    /// Why it did not complete; `None` exactly when it did.
+    pub error: Option<GuestError>,
+    /// What it used.
+    pub usage: Usage,
+    /// Where its wall-clock time went.
+    pub stages: Stages,
+}
+
+/// Captured output of one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The text, with invalid UTF-8 replaced.
+    pub text: String,
+    /// More was written than the limit allows, and dropped.
+    pub truncated: bool,
+}
+
+/// Why a program did not complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GuestError {
+    /// The Python exception's type, or the limit's name.
+    pub kind: String,
+    /// The exception's text.
+    pub message: String,
+    /// Line in the program, from 1.
+    pub line: Option<u32>,
+    /// Column in that line, in characters from 1.
+    pub column: Option<u32>,
+    /// What would mend it, where that is known.
+    pub hint: Option<String>,
+    /// The program's frames only, as Python prints them; empty when there are none.
+    pub traceback: String,
+}
+
+impl fmt::Display for GuestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind.as_str(), self.message.as_str()) {
+            ("", message) => f.write_str(message),
+            (kind, "") => f.write_str(kind),
+            (kind, message) => write!(f, "{kind}: {message}"),
+        }
+    }
+}
+
+/// What an execution used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// WebAssembly operators, about. The same program burns the same fuel: it is a count, not a time.
+    pub fuel: u64,
+    /// CPU time of the thread while it ran this guest.
+    pub cpu_time: Duration,
+    /// Wall-clock time in the sandbox.
+    pub wall_time: Duration,
+    /// Linear memory at its largest.
+    pub memory_bytes_peak: u64,
+    /// Tool calls started.
+    pub tool_calls: u32,
+}
+
+/// The stages of one execution, in wall-clock time; waiting for a slot comes before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// From nothing to an interpreter that is about to run: Store, memory, stack.
+    pub instantiate: Duration,
+    /// The guest, from reading the program to handing over its result.
+    pub run: Duration,
+    /// Taking the instance apart and resetting its memory.
+    pub teardown: Duration,
+}
+
+/// Something in a program that keeps it from being run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A stable name for this class of finding, such as `syntax_error`.
+    pub code: &'static str,
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// Line in the program, from 1.
+    pub line: u32,
+    /// Column in that line, in characters from 1.
+    pub column: u32,
+}

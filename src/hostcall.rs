@@ -1,0 +1,200 @@
+//! Everything a guest can ask of the host: module `executor` (tool calls, the result) and a small part of WASI
+//! preview 1. `guest/README.md` defines the interface; what is not defined here, a guest cannot do.
+//!
+//! Arguments are untrusted: a pointer to nowhere ends the guest, whatever it sizes is bounded, and work that fuel does
+//! not see is counted (see [`yield_after`]).
+
+mod calls;
+mod clock;
+mod memory;
+mod output;
+mod wasi;
+pub(crate) mod wire;
+
+use std::time::Instant;
+
+use wasmtime::{AsContextMut, Caller, Engine, Linker, Module, ResourceLimiter, Result, bail};
+
+use crate::execution::{ExecutionId, Output};
+use crate::limits::Limits;
+use crate::tools::Grants;
+use calls::Calls;
+use clock::Clock;
+use output::Capture;
+pub(crate) use wasi::Exit;
+use wasi::{Random, Wasi};
+
+/// Beside the value, a result carries an error with its traceback; the guest keeps those below this.
+const RESULT_OVERHEAD_BYTES: usize = 128 << 10;
+
+/// What the interpreter may say while an image is made.
+const INITIALISER_STDERR_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that host functions may handle for a guest between two looks at the clock: about a millisecond's worth.
+const WORK_MAX: usize = 4 << 20;
+
+/// Work of a host function apart from its bytes, in bytes.
+const WORK_PER_CALL: usize = 4 << 10;
+
+/// The host's side of one execution. Lives and dies with its Store.
+pub(crate) struct HostState {
+    pub(crate) memory: MemoryLimiter,
+    /// When the guest was about to start.
+    pub(crate) instantiated: Option<Instant>,
+    wasi: Wasi,
+    calls: Calls,
+    result: Option<Vec<u8>>,
+    result_bytes_max: usize,
+    work: usize,
+}
+
+impl HostState {
+    /// For an execution; `request` is what the guest reads from its standard input.
+    pub(crate) fn new(id: ExecutionId, request: Vec<u8>, limits: &Limits, grants: Grants) -> Self {
+        let wasi = Wasi {
+            stdin: request.into(),
+            stdout: Capture::new(limits.output_bytes_max),
+            stderr: Capture::new(limits.output_bytes_max),
+            clock: Clock::Running { since: Instant::now() },
+            random: Random::System,
+        };
+        Self {
+            memory: MemoryLimiter::new(limits.memory_bytes_max),
+            instantiated: None,
+            wasi,
+            calls: Calls::new(id, limits, grants),
+            result: None,
+            result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
+            work: 0,
+        }
+    }
+
+    /// For making an image: clocks stand still and random numbers are fixed, so that the same recipe makes the same
+    /// image. There are no tools, and no bound on memory.
+    pub(crate) fn for_image(recipe: Vec<u8>) -> Self {
+        let limits = Limits {
+            memory_bytes_max: u64::MAX,
+            output_bytes_max: INITIALISER_STDERR_BYTES_MAX,
+            tool_calls_max: 0,
+            ..Limits::default()
+        };
+        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default());
+        state.wasi.clock = Clock::Stopped;
+        state.wasi.random = Random::Fixed;
+        state
+    }
+
+    pub(crate) fn tool_calls(&self) -> u32 {
+        self.calls.started()
+    }
+
+    /// What the guest handed over, if anything.
+    pub(crate) fn result(&self) -> Option<&[u8]> {
+        self.result.as_deref()
+    }
+
+    /// Standard output and standard error.
+    pub(crate) fn take_outputs(&mut self) -> (Output, Output) {
+        (self.wasi.stdout.take(), self.wasi.stderr.take())
+    }
+}
+
+/// Keeps one linear memory below a limit and remembers what happened to it.
+pub(crate) struct MemoryLimiter {
+    bytes_max: usize,
+    /// Largest size granted so far.
+    pub(crate) bytes_peak: usize,
+    /// The guest asked for more than the limit at least once.
+    pub(crate) refused: bool,
+}
+
+impl MemoryLimiter {
+    fn new(bytes_max: u64) -> Self {
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        Self { bytes_max, bytes_peak: 0, refused: false }
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let granted = desired <= self.bytes_max && maximum.is_none_or(|max| desired <= max);
+        if granted {
+            self.bytes_peak = self.bytes_peak.max(desired);
+        } else {
+            self.refused = true;
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(&mut self, current: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        // The module's own table is made from nothing once; no guest needs a larger one.
+        Ok(current == 0)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}
+
+/// The functions that `module` may import.
+pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    wasi::add_to_linker(&mut linker, module)?;
+    linker.func_wrap("executor", "finish", finish)?;
+    linker.func_wrap("executor", "call", call)?;
+    linker.func_wrap_async("executor", "wait", |caller, (timeout_ns, ptr, cap)| {
+        Box::new(wait(caller, timeout_ns, ptr, cap))
+    })?;
+    Ok(linker)
+}
+
+fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
+    let (memory, state) = memory::of(&mut caller)?;
+    let result = memory::slice(memory, ptr, len)?;
+    if result.len() > state.result_bytes_max {
+        bail!("a result of {len} bytes is over the limit");
+    }
+    if state.result.replace(result.to_vec()).is_some() {
+        bail!("a second result");
+    }
+    Ok(())
+}
+
+fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
+    let (memory, state) = memory::of(&mut caller)?;
+    let message = memory::slice(memory, ptr, len)?;
+    Ok(state.calls.start(message).map_or(-1, u32::cast_signed))
+}
+
+async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap: u32) -> Result<i32> {
+    let (memory, state) = memory::of(&mut caller)?;
+    memory::slice(memory, ptr, cap)?;
+    let completions = match state.calls.wait(timeout_ns, cap as usize).await {
+        Ok(completions) => completions,
+        Err(needed) => return Ok(i32::try_from(needed).map_or(i32::MIN, |needed| -needed)),
+    };
+    let (memory, _) = memory::of(&mut caller)?;
+    memory::write(memory, ptr, &completions)?;
+    yield_after(caller, completions.len()).await;
+    Ok(i32::try_from(completions.len())?)
+}
+
+/// Adds up the work that host functions do for a guest, and yields when it comes to [`WORK_MAX`]: only a guest that
+/// yields can be stopped, and the fuel that makes it yield is burned by its own instructions alone.
+async fn yield_after(mut caller: impl AsContextMut<Data = HostState>, bytes: usize) {
+    let mut store = caller.as_context_mut();
+    let work = &mut store.data_mut().work;
+    *work += bytes + WORK_PER_CALL;
+    if *work >= WORK_MAX {
+        *work = 0;
+        tokio::task::yield_now().await;
+    }
+}

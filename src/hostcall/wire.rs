@@ -1,0 +1,163 @@
+//! The messages between host and guest, as `guest/README.md` defines them. What comes from the guest is untrusted:
+//! it is bounded before it gets here, and parsed strictly.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::execution::{Execution, GuestError};
+use crate::tools::{ToolError, ToolErrorKind};
+
+/// Nesting of a result's value; parsers of the answer recurse with it.
+const VALUE_DEPTH_MAX: usize = 100;
+
+/// Bytes of a completion before its reply: id and length.
+const COMPLETION_HEADER_BYTES: usize = 8;
+
+#[derive(Serialize)]
+struct Request<'a> {
+    code: &'a str,
+    context: &'a Map<String, Value>,
+    result_bytes_max: usize,
+    tools: Option<&'a [String]>,
+}
+
+/// What the guest reads from its standard input.
+pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
+    let request =
+        Request { code, context: &execution.context, result_bytes_max, tools: execution.tools.as_deref() };
+    // Strings, maps with string keys and numbers: there is nothing in it that JSON cannot hold.
+    serde_json::to_vec(&request).unwrap_or_default()
+}
+
+/// What the guest hands to `finish`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuestResult {
+    pub(crate) value: Option<Box<RawValue>>,
+    pub(crate) value_is_repr: bool,
+    pub(crate) error: Option<ResultError>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResultError {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    line: Option<u32>,
+    column: Option<u32>,
+    hint: Option<String>,
+    traceback: String,
+}
+
+impl From<ResultError> for GuestError {
+    fn from(error: ResultError) -> Self {
+        Self {
+            kind: error.kind,
+            message: error.message,
+            line: error.line,
+            column: error.column,
+            hint: error.hint,
+            traceback: error.traceback,
+        }
+    }
+}
+
+/// `None` for what no honest guest sends: malformed, or a value over its limits.
+pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<GuestResult> {
+    let result: GuestResult = serde_json::from_slice(bytes).ok()?;
+    let value = result.value.as_ref().map_or("", |value| value.get());
+    let within = value.len() <= value_bytes_max && depth_of(value.as_bytes()) <= VALUE_DEPTH_MAX;
+    within.then_some(result)
+}
+
+/// How deep arrays and objects are nested in a JSON text.
+fn depth_of(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for &byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// What the guest hands to `call`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Call {
+    pub(super) tool: String,
+    pub(super) arguments: Map<String, Value>,
+}
+
+pub(super) fn decode_call(bytes: &[u8]) -> serde_json::Result<Call> {
+    serde_json::from_slice(bytes)
+}
+
+pub(super) fn encode_reply(reply: &Result<Value, ToolError>) -> Vec<u8> {
+    let reply = match reply {
+        Ok(value) => json!({"ok": value}),
+        Err(error) => json!({"error": {"kind": class_of(error.kind), "message": error.message}}),
+    };
+    reply.to_string().into_bytes()
+}
+
+fn class_of(kind: ToolErrorKind) -> &'static str {
+    match kind {
+        ToolErrorKind::Failed => "ToolError",
+        ToolErrorKind::Timeout => "ToolTimeout",
+        ToolErrorKind::Denied => "ToolDenied",
+        ToolErrorKind::Arguments => "ToolArgumentError",
+    }
+}
+
+pub(super) fn completion_len(reply: &[u8]) -> usize {
+    COMPLETION_HEADER_BYTES + reply.len()
+}
+
+/// `reply` is some megabytes at most: [`Limits`](crate::Limits) bound it.
+pub(super) fn encode_completion(id: u32, reply: &[u8], buffer: &mut Vec<u8>) {
+    let len = u32::try_from(reply.len()).unwrap_or(u32::MAX);
+    buffer.extend_from_slice(&id.to_le_bytes());
+    buffer.extend_from_slice(&len.to_le_bytes());
+    buffer.extend_from_slice(reply);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings() {
+        let cases = [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}]}"#, 3),
+            (r#"["[[["]"#, 1),
+            (r#"["\"[",[]]"#, 2),
+            ("[[],[[]]]", 3),
+        ];
+        for (json, depth) in cases {
+            assert_eq!(depth_of(json.as_bytes()), depth, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_forged_result_is_refused() {
+        let result = |value: &str| format!(r#"{{"value":{value},"value_is_repr":false,"error":null}}"#);
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let decoded = |value: &str| decode_result(result(value).as_bytes(), 1000).is_some();
+        assert!(decoded("null") && decoded(&deep(100)) && decoded(r#""x""#));
+        assert!(
+            !decoded(&deep(101)) && !decoded(&deep(400)) && !decoded(&"1".repeat(1001)) && !decoded("[1,]")
+        );
+        assert!(decode_result(br#"{"value":1}"#, 1000).is_none());
+    }
+}

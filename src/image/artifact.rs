@@ -1,0 +1,157 @@
+//! The compiled image on disk. Native code that this process will run, so it is loaded only when it is provably the
+//! file that was written: its name carries its SHA-256, it belongs to this user, and nobody else can write it.
+
+#![allow(unsafe_code)]
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::{Engine, Module};
+
+use crate::error::Error;
+
+const EXTENSION: &str = "cwasm";
+
+/// Artifacts of other versions and tool lists that stay beside a new one; each is some tens of megabytes.
+const ARTIFACTS_KEPT: usize = 8;
+
+/// Why an artifact was not loaded or not stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArtifactError {
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{0} belongs to another user")]
+    Foreign(PathBuf),
+    #[error("{0} can be written by others (mode {1:o})")]
+    Writable(PathBuf, u32),
+    #[error("{0} is not what was written: its SHA-256 differs")]
+    Corrupt(PathBuf),
+    #[error("{0} does not fit this build: {1}")]
+    Incompatible(PathBuf, String),
+}
+
+/// The module cached under `key`, or `None` where there is none.
+pub(super) fn load(engine: &Engine, dir: &Path, key: &str) -> Result<Option<Module>, ArtifactError> {
+    let Some((path, digest)) = find(dir, key)? else {
+        return Ok(None);
+    };
+    check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
+    let file = open(&path)?;
+    if digest_of(&file, &path)? != digest {
+        return Err(ArtifactError::Corrupt(path));
+    }
+    // SAFETY: the file's bytes are those that `store` wrote, by the digest in its name; its owner is this user and
+    // nobody else may write it or its directory, so they stay so; and it is this handle that was checked, not a path.
+    let module = unsafe { Module::deserialize_open_file(engine, file) };
+    module.map(Some).map_err(|error| ArtifactError::Incompatible(path, format!("{error:#}")))
+}
+
+/// Writes `artifact` under `key` so that it is there whole or not at all, and removes what it replaces.
+pub(super) fn store(dir: &Path, key: &str, artifact: &[u8]) -> Result<(), ArtifactError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir).map_err(io_at(dir))?;
+    check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
+    let digest = format!("{:x}", Sha256::digest(artifact));
+    let path = dir.join(format!("{key}-{digest}.{EXTENSION}"));
+    let temporary = dir.join(format!("{key}.{}.tmp", std::process::id()));
+    let written = write(&temporary, artifact).and_then(|()| fs::rename(&temporary, &path));
+    if let Err(error) = written {
+        // Best effort: the error that matters is the one above.
+        let _ = fs::remove_file(&temporary);
+        return Err(ArtifactError::Io(path, error));
+    }
+    prune(dir, key, &path)
+}
+
+/// A module that lives in this process only, for when there is no cache.
+pub(super) fn from_memory(engine: &Engine, artifact: &[u8]) -> Result<Module, Error> {
+    // SAFETY: these bytes come from this engine's `precompile_module`, a moment ago, in this process.
+    unsafe { Module::deserialize(engine, artifact) }
+        .map_err(|error| Error::Image(format!("mapping the compiled image: {error:#}")))
+}
+
+/// The artifact of `key` and the digest in its name.
+fn find(dir: &Path, key: &str) -> Result<Option<(PathBuf, String)>, ArtifactError> {
+    let found = list(dir)?.into_iter().find_map(|path| {
+        let digest = path.file_stem()?.to_str()?.strip_prefix(key)?.strip_prefix('-')?.to_owned();
+        Some((path, digest))
+    });
+    Ok(found)
+}
+
+/// All artifacts, the newest first.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ArtifactError::Io(dir.into(), error)),
+    };
+    let mut artifacts = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io_at(dir))?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+            artifacts.push((modified.map_err(io_at(&path))?, path));
+        }
+    }
+    artifacts.sort();
+    Ok(artifacts.into_iter().rev().map(|(_, path)| path).collect())
+}
+
+fn open(path: &Path) -> Result<File, ArtifactError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(io_at(path))?;
+    check_private(path, &file.metadata().map_err(io_at(path))?)?;
+    Ok(file)
+}
+
+fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), ArtifactError> {
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(ArtifactError::Foreign(path.into()));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(ArtifactError::Writable(path.into(), metadata.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+fn digest_of(mut file: &File, path: &Path) -> Result<String, ArtifactError> {
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk).map_err(io_at(path))? {
+            0 => return Ok(format!("{:x}", hash.finalize())),
+            read => hash.update(&chunk[..read]),
+        }
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes what `kept` replaces, and the oldest of many.
+fn prune(dir: &Path, key: &str, kept: &Path) -> Result<(), ArtifactError> {
+    let others = list(dir)?.into_iter().filter(|path| path != kept);
+    for (age, path) in others.enumerate() {
+        let same_key = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(key));
+        if same_key || age + 1 >= ARTIFACTS_KEPT {
+            fs::remove_file(&path).map_err(io_at(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {
+    let path = path.to_owned();
+    move |error| ArtifactError::Io(path, error)
+}

@@ -1,0 +1,231 @@
+//! One execution: a new Store, limits around it, and how it ended. A Store is never used twice.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio_util::sync::CancellationToken;
+use wasmtime::{InstancePre, Store, Trap};
+
+use crate::error::Error;
+use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
+use crate::hostcall::{self, Exit, HostState, wire};
+use crate::image::Image;
+use crate::limits::Limits;
+use crate::tools::Grants;
+use crate::validator::ValidatedSource;
+
+/// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
+const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
+
+/// An image with its imports resolved: what every execution starts from.
+pub(crate) struct Template {
+    instance: InstancePre<HostState>,
+}
+
+impl Template {
+    pub(crate) fn new(image: &Image) -> Result<Self, Error> {
+        let instance = hostcall::linker(&image.engine, &image.module)
+            .and_then(|linker| linker.instantiate_pre(&image.module))
+            .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
+        Ok(Self { instance })
+    }
+
+    /// Runs `source` in an instance of its own and drops it.
+    ///
+    /// Dropping the future stops the guest at its next look at the clock, or at once where it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
+    pub(crate) async fn run(
+        &self,
+        source: &ValidatedSource,
+        execution: &Execution,
+        grants: Grants,
+        cancel: &CancellationToken,
+    ) -> Result<Report, Error> {
+        let started = Instant::now();
+        let id = ExecutionId::random();
+        let limits = &execution.limits;
+        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
+        let mut store = self.store(HostState::new(id, request, limits, grants), limits)?;
+        let (end, cpu_time) = drive(self.call(&mut store), limits, cancel).await;
+        let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
+        let ended = Instant::now();
+        let usage = Usage {
+            fuel: limits.fuel() - store.get_fuel().unwrap_or_default(),
+            cpu_time,
+            wall_time: ended - started,
+            memory_bytes_peak: store.data().memory.bytes_peak as u64,
+            tool_calls: store.data().tool_calls(),
+        };
+        let mut report = report(id, end, store.data_mut(), limits, usage);
+        let instantiated = store.data().instantiated.unwrap_or(ended);
+        drop(store);
+        report.stages = Stages {
+            instantiate: instantiated - started,
+            run: ended - instantiated,
+            teardown: ended.elapsed(),
+        };
+        Ok(report)
+    }
+
+    fn store(&self, state: HostState, limits: &Limits) -> Result<Store<HostState>, Error> {
+        let mut store = Store::new(self.instance.module().engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store
+            .set_fuel(limits.fuel())
+            .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_YIELD_INTERVAL)))
+            .map_err(|error| Error::Internal(format!("fuel: {error:#}")))?;
+        Ok(store)
+    }
+
+    /// `Err` is the host's failure: up to `run`, the guest has done nothing.
+    async fn call(&self, store: &mut Store<HostState>) -> wasmtime::Result<End> {
+        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let run = instance.get_typed_func::<(), ()>(&mut *store, "run")?;
+        store.data_mut().instantiated = Some(Instant::now());
+        Ok(run.call_async(store, ()).await.map_or_else(|error| end_of(&error), |()| End::Returned))
+    }
+}
+
+/// Why a guest is no longer running.
+enum End {
+    Returned,
+    Trapped(Trap),
+    Exited(i32),
+    CpuTime,
+    WallTime,
+    Cancelled,
+    /// Any other end of its own making, such as a host function called with a pointer to nowhere.
+    Crashed(String),
+}
+
+/// Drives the guest until it ends or a limit ends it; also returns the CPU time it took.
+async fn drive(
+    guest: impl Future<Output = wasmtime::Result<End>>,
+    limits: &Limits,
+    cancel: &CancellationToken,
+) -> (wasmtime::Result<End>, Duration) {
+    let mut guest =
+        pin!(Metered { guest: pin!(guest), cpu_time: Duration::ZERO, cpu_time_max: limits.cpu_time });
+    let end = tokio::select! {
+        biased;
+        end = &mut guest => end,
+        () = tokio::time::sleep(limits.wall_time) => Ok(End::WallTime),
+        () = cancel.cancelled() => Ok(End::Cancelled),
+    };
+    (end, guest.cpu_time)
+}
+
+/// A guest whose thread-CPU time is counted around each poll: it yields every millisecond or so, whatever it does.
+struct Metered<'a, F> {
+    guest: Pin<&'a mut F>,
+    cpu_time: Duration,
+    cpu_time_max: Duration,
+}
+
+impl<F: Future<Output = wasmtime::Result<End>>> Future for Metered<'_, F> {
+    type Output = wasmtime::Result<End>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let before = thread_cpu_time();
+        let polled = self.guest.as_mut().poll(cx);
+        self.cpu_time += thread_cpu_time().saturating_sub(before);
+        match polled {
+            Poll::Pending if self.cpu_time > self.cpu_time_max => Poll::Ready(Ok(End::CpuTime)),
+            polled => polled,
+        }
+    }
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+fn end_of(error: &wasmtime::Error) -> End {
+    match (error.downcast_ref::<Trap>(), error.downcast_ref::<Exit>()) {
+        (Some(trap), _) => End::Trapped(*trap),
+        (_, Some(Exit(status))) => End::Exited(*status),
+        (None, None) => End::Crashed(format!("{error:#}")),
+    }
+}
+
+fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usage: Usage) -> Report {
+    let (stdout, stderr) = state.take_outputs();
+    let mut report = Report {
+        id,
+        outcome: Outcome::Failure,
+        value: None,
+        value_is_repr: false,
+        stdout,
+        stderr,
+        error: None,
+        usage,
+        stages: Stages::default(),
+    };
+    match end {
+        End::Returned => returned(&mut report, state, limits),
+        End::CpuTime | End::Trapped(Trap::OutOfFuel) => {
+            report.outcome = Outcome::CpuLimit;
+            report.error = Some(limit_reached("CPU budget of ", limits.cpu_time, "s exhausted"));
+        }
+        End::WallTime => {
+            report.outcome = Outcome::Timeout;
+            report.error = Some(limit_reached("Execution exceeded ", limits.wall_time, "s timeout"));
+        }
+        End::Cancelled => {
+            report.outcome = Outcome::Cancelled;
+            report.error = Some(error("", "Execution was cancelled"));
+        }
+        End::Trapped(Trap::StackOverflow) => {
+            report.error = Some(error("RecursionError", "The interpreter's stack is exhausted"));
+        }
+        End::Trapped(trap) => report.error = Some(crashed(&trap.to_string())),
+        End::Exited(status) => report.error = Some(crashed(&format!("exit status {status}"))),
+        End::Crashed(why) => report.error = Some(crashed(&why)),
+    }
+    report
+}
+
+/// The guest came to its end: what it says about its program.
+fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
+    let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));
+    let Some(result) = result else {
+        report.error = Some(crashed("it ended without a result that can be read"));
+        return;
+    };
+    report.value = result.value;
+    report.value_is_repr = result.value_is_repr;
+    match result.error.map(GuestError::from) {
+        None => report.outcome = Outcome::Completed,
+        Some(raised) if raised.kind == "MemoryError" && state.memory.refused => {
+            let megabytes = limits.memory_bytes_max >> 20;
+            report.outcome = Outcome::MemoryLimit;
+            report.error = Some(GuestError {
+                kind: String::new(),
+                message: format!("Memory limit of {megabytes} MB exceeded"),
+                ..raised
+            });
+        }
+        raised => report.error = raised,
+    }
+}
+
+fn limit_reached(before: &str, time: Duration, after: &str) -> GuestError {
+    error("", &format!("{before}{}{after}", time.as_secs_f64()))
+}
+
+fn crashed(why: &str) -> GuestError {
+    error("SystemError", &format!("The interpreter crashed: {why}"))
+}
+
+fn error(kind: &str, message: &str) -> GuestError {
+    GuestError { kind: kind.into(), message: message.into(), ..GuestError::default() }
+}

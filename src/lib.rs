@@ -1,0 +1,54 @@
+//! Runs AI-written Python in a fresh, real CPython inside WebAssembly.
+//!
+//! ```no_run
+//! use ai_code_executor::{Execution, Sandbox};
+//!
+//! # async fn example() -> Result<(), ai_code_executor::Error> {
+//! let sandbox = Sandbox::builder().build()?;
+//! let report = sandbox.run(Execution::new("sum(n * n for n in range(5))")).await?;
+//! assert_eq!(report.value.as_ref().map(|value| value.get()), Some("30"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//!
+//! A request passes through the modules in this order: `server` (HTTP and its JSON) → [`execution`] and [`limits`]
+//! (plain data) → [`validator`] → [`sandbox`](Sandbox) (admission) → `instance` (one Store per execution) →
+//! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes and maps what an
+//! instance starts from.
+//!
+//! What holds everywhere, checked by `tests/all/architecture.rs`:
+//!
+//! - only `image`, `instance` and `hostcall` name wasmtime, and only [`server`] names axum;
+//! - the types of [`execution`] and [`limits`] know no JSON of answers: they do not derive `Serialize`;
+//! - nothing below [`config`] reads the environment;
+//! - a Store is never used twice;
+//! - the guest's own Python is data, never concatenated with a program.
+
+pub mod config;
+pub mod error;
+pub mod execution;
+mod hostcall;
+mod image;
+mod instance;
+pub mod limits;
+mod sandbox;
+pub mod server;
+pub mod tools;
+pub mod validator;
+
+pub use error::Error;
+pub use execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Stages, Usage};
+pub use limits::Limits;
+pub use sandbox::{Builder, Sandbox};
+pub use tools::{Tool, ToolCall, ToolError, ToolErrorKind};
+pub use validator::{Policy, ValidatedSource};
+
+/// Target of the log events that show how far a first start has got.
+pub const PROGRESS: &str = "ai_code_executor::progress";
+
+/// The README's Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

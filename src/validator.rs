@@ -1,0 +1,219 @@
+//! Source text → [`ValidatedSource`], or the findings that keep it from being run. Pure: no I/O, no clock.
+//!
+//! This is a sieve for clear messages, not the wall: the wall is WebAssembly.
+
+use ruff_python_ast::PythonVersion;
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+
+use crate::execution::Finding;
+
+/// Nested brackets. CPython's tokenizer allows 200, but the stack of its parser in the guest ends at about 140.
+const NESTING_MAX: usize = 100;
+
+/// What programs may import when nothing else is configured.
+pub const DEFAULT_IMPORTS: [&str; 49] = [
+    "__future__",
+    "abc",
+    "array",
+    "asyncio",
+    "base64",
+    "bisect",
+    "calendar",
+    "cmath",
+    "collections",
+    "colorsys",
+    "contextlib",
+    "copy",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "graphlib",
+    "hashlib",
+    "heapq",
+    "hmac",
+    "html",
+    "io",
+    "ipaddress",
+    "itertools",
+    "json",
+    "keyword",
+    "math",
+    "numbers",
+    "operator",
+    "pprint",
+    "random",
+    "re",
+    "secrets",
+    "statistics",
+    "string",
+    "struct",
+    "textwrap",
+    "time",
+    "types",
+    "typing",
+    "unicodedata",
+    "urllib.parse",
+    "uuid",
+    "zlib",
+    "zoneinfo",
+];
+
+/// What the validator demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Larger programs are refused before anything looks at them.
+    pub code_bytes_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { code_bytes_max: 10_000 }
+    }
+}
+
+/// A program that passed: the only kind that reaches the sandbox.
+#[derive(Clone, Debug)]
+pub struct ValidatedSource(String);
+
+impl ValidatedSource {
+    /// The program's text, unchanged.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks size, nesting and syntax, in this order, and stops at the first stage that finds something.
+///
+/// The parser recurses with its input, and so does dropping what it made: the caller gives it a thread with a few MiB
+/// of stack per 10 kB of source.
+///
+/// # Errors
+///
+/// The findings, at least one, ordered by their place in the source.
+pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<Finding>> {
+    check_size(&source, policy).and_then(|()| check_nesting(&source)).map_err(|finding| vec![finding])?;
+    let findings = syntax_findings(&source);
+    if findings.is_empty() { Ok(ValidatedSource(source)) } else { Err(findings) }
+}
+
+fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
+    let refuse = |code, message| Err(Finding { code, message, line: 1, column: 1 });
+    let (bytes, limit) = (source.len(), policy.code_bytes_max);
+    if source.trim().is_empty() {
+        refuse("empty", "Code payload is empty".into())
+    } else if bytes > limit {
+        refuse("too_large", format!("Code payload is {bytes} bytes; limit is {limit} bytes"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Counts brackets without regard to strings and comments, so it may see too many but never too few. It runs before
+/// the parser because the parser's own stack is what deep nesting attacks.
+fn check_nesting(source: &str) -> Result<(), Finding> {
+    let mut depth = 0_usize;
+    for (offset, byte) in source.bytes().enumerate() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > NESTING_MAX {
+            let message = "Code failed to parse: too many nested parentheses".into();
+            return Err(finding_at(source, offset, "too_deep", message));
+        }
+    }
+    Ok(())
+}
+
+fn syntax_findings(source: &str) -> Vec<Finding> {
+    let options = ParseOptions::from(Mode::Module).with_target_version(PythonVersion::PY313);
+    let parsed = parse_unchecked(source, options);
+    let errors = parsed.errors().iter().map(|error| (error.location.start(), error.error.to_string()));
+    let unsupported =
+        parsed.unsupported_syntax_errors().iter().map(|error| (error.range.start(), error.to_string()));
+    let mut found: Vec<_> = errors.chain(unsupported).collect();
+    found.sort();
+    found
+        .into_iter()
+        .map(|(start, why)| {
+            let message = format!("Code failed to parse: {why}");
+            finding_at(source, start.to_usize(), "syntax_error", message)
+        })
+        .collect()
+}
+
+fn finding_at(source: &str, offset: usize, code: &'static str, message: String) -> Finding {
+    let before = source.get(..offset).unwrap_or(source);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
+    Finding {
+        code,
+        message,
+        line: count(before.bytes().filter(|&byte| byte == b'\n').count()),
+        column: count(before[line_start..].chars().count()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(source: &str) -> Vec<Finding> {
+        validate(source.into(), &Policy::default()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn honest_programs_pass() {
+        let programs = [
+            "1",
+            "# only a comment",
+            "x = await f()",
+            "type X[T] = list[T]",
+            "match 1:\n    case 1: pass",
+            "f'{1+1!r:>{10}}'",
+        ];
+        for program in programs {
+            assert_eq!(findings(program), [], "{program}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_names_its_place() {
+        let deep = format!("x = 1\n{}", "(".repeat(300));
+        let large = "x".repeat(10_001);
+        let cases = [
+            ("", "empty", 1, 1),
+            (" \n\t", "empty", 1, 1),
+            (large.as_str(), "too_large", 1, 1),
+            ("x = 1\nx = = 2", "syntax_error", 2, 5),
+            ("é = 'ö' + )", "syntax_error", 1, 11),
+            ("x = t'{1}'", "syntax_error", 1, 5),
+            (deep.as_str(), "too_deep", 2, 101),
+        ];
+        for (program, code, line, column) in cases {
+            let first = findings(program).remove(0);
+            assert_eq!((first.code, first.line, first.column), (code, line, column));
+        }
+    }
+
+    #[test]
+    fn recursive_programs_of_the_largest_size_fit_the_stack() {
+        let chains = ["-", "not ", "lambda:", "x.", "1+", "x if y else ", "await ", "x**", "[", "f(", "a="];
+        let check = move || {
+            for chain in chains {
+                let program = chain.repeat(9_990 / chain.len()) + "1";
+                drop(findings(&program));
+            }
+        };
+        let stack = crate::sandbox::GUEST_THREAD_STACK_BYTES;
+        let thread = std::thread::Builder::new().stack_size(stack).spawn(check);
+        thread.unwrap().join().unwrap();
+    }
+}

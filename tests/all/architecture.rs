@@ -1,0 +1,75 @@
+//! The invariants that `lib.rs` promises, read off the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file of the library and binary with its path from `src/`, without its unit tests.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((relative(&path, &root), code_of(&path)));
+            }
+        }
+    }
+    assert!(files.len() > 15, "{} files", files.len());
+    files
+}
+
+fn relative(path: &Path, root: &Path) -> String {
+    let path: PathBuf = path.strip_prefix(root).unwrap().into();
+    path.to_str().unwrap().to_owned()
+}
+
+fn code_of(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// `word` stands only in files whose path starts with one of `rooms`.
+fn assert_only_in(word: &str, rooms: &[&str]) {
+    let found: Vec<String> =
+        sources().into_iter().filter(|(_, code)| code.contains(word)).map(|(path, _)| path).collect();
+    assert!(!found.is_empty(), "{word} stands nowhere: is this test out of date?");
+    for path in found {
+        assert!(rooms.iter().any(|room| path.starts_with(room)), "{path} names {word}");
+    }
+}
+
+#[test]
+fn only_three_rooms_name_wasmtime() {
+    assert_only_in("wasmtime", &["image", "instance", "hostcall"]);
+}
+
+#[test]
+fn only_the_server_names_axum() {
+    assert_only_in("axum", &["server", "commands.rs"]);
+}
+
+#[test]
+fn only_the_edges_serialise() {
+    assert_only_in("Serialize", &["server/wire.rs", "hostcall/wire.rs"]);
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    assert_only_in("env::var", &["config"]);
+}
+
+#[test]
+fn unsafe_stands_in_one_place() {
+    assert_only_in("unsafe", &["image/artifact.rs"]);
+}
+
+#[test]
+fn files_fit_in_the_head() {
+    for (path, code) in sources() {
+        assert!(code.lines().count() < 500, "{path} has {} lines", code.lines().count());
+    }
+}

@@ -1,0 +1,84 @@
+//! The image cache: what is not exactly what was written is made again, with a warning that says why.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use crate::support::executor;
+
+/// Runs a program with `dir` as its cache; returns what it logged.
+fn start(dir: &Path) -> String {
+    let program = dir.join("program.py");
+    fs::write(&program, "print(6 * 7)").unwrap();
+    let output = executor()
+        .arg("run")
+        .arg(&program)
+        .env("CACHE_DIR", dir.join("cache"))
+        .env("LOG_LEVEL", "debug")
+        .output();
+    let output = output.unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "42\n");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn artifact(dir: &Path) -> PathBuf {
+    let entries = fs::read_dir(dir.join("cache")).unwrap().map(|entry| entry.unwrap().path());
+    let artifacts: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).collect();
+    assert_eq!(artifacts.len(), 1, "{artifacts:?}");
+    artifacts[0].clone()
+}
+
+fn overwrite(artifact: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(artifact).unwrap();
+    change(&mut bytes);
+    fs::write(artifact, bytes).unwrap();
+}
+
+#[test]
+fn an_image_is_made_once_and_only_a_true_one_is_mapped() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = start(dir.path());
+    assert!(
+        first.contains("making the interpreter image") && first.contains("interpreter compiled"),
+        "{first}"
+    );
+    let cache = fs::metadata(dir.path().join("cache")).unwrap();
+    assert_eq!(cache.mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(artifact(dir.path())).unwrap().mode() & 0o777, 0o600);
+    assert!(start(dir.path()).contains("mapped from the cache"));
+
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
+        ("SHA-256 differs", |path| overwrite(path, |bytes| bytes[1_000_000] ^= 1)),
+        ("SHA-256 differs", |path| overwrite(path, |bytes| bytes.truncate(1000))),
+        ("can be written by others", |path| {
+            fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap()
+        }),
+        ("SHA-256 differs", |path| overwrite(path, Vec::clear)),
+    ];
+    for (why, damage) in damages {
+        damage(&artifact(dir.path()));
+        let log = start(dir.path());
+        assert!(log.contains(why) && log.contains("interpreter compiled"), "{why}: {log}");
+    }
+    assert!(start(dir.path()).contains("mapped from the cache"), "the last rebuilt image is good");
+    another_users_image_is_refused(dir.path());
+}
+
+fn another_users_image_is_refused(dir: &Path) {
+    if chown(artifact(dir), Some(12345), None).is_err() {
+        println!("skipped: only root can give a file away");
+        return;
+    }
+    let log = start(dir);
+    assert!(log.contains("belongs to another user") && log.contains("interpreter compiled"), "{log}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_is_only_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("cache"), "not a directory").unwrap();
+    let log = start(dir.path());
+    assert!(log.contains("image not cached") && log.contains("WARN"), "{log}");
+}

@@ -1,0 +1,115 @@
+//! One execution knows nothing of another, and takes nothing from it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ai_code_executor::{Error, Execution, Limits, Outcome, Sandbox};
+use tokio::time::timeout;
+
+use crate::support::{cache_dir, run, value_of};
+
+#[tokio::test]
+async fn nothing_is_left_for_the_next_execution() {
+    run("import json, math\njson.secret = 1\nmath.secret = 2\nsecret = 3\n").await;
+    let look = "import json, math\n[hasattr(json, 'secret'), hasattr(math, 'secret')]";
+    assert_eq!(value_of(&run(look).await).to_string(), "[false,false]");
+    assert_eq!(run("secret").await.error.unwrap().kind, "NameError");
+}
+
+#[tokio::test]
+async fn no_two_executions_share_their_randomness() {
+    let code = "import random, uuid, secrets\n[random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8), random.Random().random()]";
+    let mut seen = HashSet::new();
+    for _ in 0..5 {
+        for value in value_of(&run(code).await).as_array().unwrap() {
+            assert!(seen.insert(value.to_string()), "{value} came twice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_clock_is_not_that_of_the_image() {
+    let report = run("import time, datetime\n[time.time(), datetime.datetime.now(datetime.UTC).year]").await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let value = value_of(&report);
+    assert!((value[0].as_f64().unwrap() - now).abs() < 5.0);
+    assert!(value[1].as_i64().unwrap() >= 2026);
+}
+
+fn one_slot() -> Sandbox {
+    Sandbox::builder().concurrency(1).queue(1).cache_dir(cache_dir()).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_dropped_execution_frees_its_slot() {
+    let sandbox = one_slot();
+    for code in
+        ["while True: pass", "import time\ntime.sleep(100)", "import asyncio\nawait asyncio.sleep(100)"]
+    {
+        let abandoned = timeout(Duration::from_millis(50), sandbox.run(Execution::new(code))).await;
+        assert!(abandoned.is_err(), "{code}");
+        let next = timeout(Duration::from_secs(10), sandbox.run(Execution::new("1"))).await.expect(code);
+        assert_eq!(next.unwrap().outcome, Outcome::Completed);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_turns_away() {
+    let sandbox = one_slot();
+    let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
+    let long = || sandbox.run(Execution { limits, ..Execution::new("while True: pass") });
+    let (first, second, third) = tokio::join!(long(), long(), long());
+    let turned_away =
+        [&first, &second, &third].iter().filter(|ended| matches!(ended, Err(Error::Busy { .. }))).count();
+    assert_eq!(turned_away, 1);
+    assert_eq!([first, second, third].into_iter().flatten().count(), 2);
+}
+
+#[tokio::test]
+async fn shutdown_lets_executions_finish_then_cancels_them() {
+    let sandbox = one_slot();
+    let finishing = sandbox.run(Execution::new("import time\ntime.sleep(0.2)\n'done'"));
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        sandbox.shutdown(Duration::from_secs(10)).await;
+    };
+    let (finished, ()) = tokio::join!(finishing, stopping);
+    assert_eq!(finished.unwrap().outcome, Outcome::Completed);
+    assert!(matches!(sandbox.run(Execution::new("1")).await, Err(Error::ShuttingDown)));
+
+    let sandbox = one_slot();
+    let spinning = sandbox.run(Execution::new("print('so far')\nwhile True: pass"));
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        sandbox.shutdown(Duration::from_millis(10)).await;
+    };
+    let (cancelled, ()) = tokio::join!(spinning, stopping);
+    let cancelled = cancelled.unwrap();
+    assert_eq!((cancelled.outcome, cancelled.stdout.text.as_str()), (Outcome::Cancelled, "so far\n"));
+}
+
+#[tokio::test]
+async fn context_becomes_variables_and_bad_keys_are_named() {
+    let context = |json: &str| serde_json::from_str(json).unwrap();
+    let execution = Execution {
+        context: context(r#"{"rooms": ["hall"], "größe": 2}"#),
+        ..Execution::new("[rooms, größe]")
+    };
+    let report = crate::support::sandbox().run(execution).await.unwrap();
+    assert_eq!(value_of(&report).to_string(), r#"[["hall"],2]"#);
+    for (key, why) in
+        [("__builtins__", "underscores"), ("a b", "identifier"), ("", "identifier"), ("1a", "identifier")]
+    {
+        let execution = Execution { context: context(&format!("{{\"{key}\": 1}}")), ..Execution::new("1") };
+        let error = crate::support::sandbox().run(execution).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("'{key}'")) && error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_sandbox_that_cannot_work_says_why() {
+    let tiny = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let error = Sandbox::builder().ceilings(tiny).cache_dir(cache_dir()).build().err().unwrap();
+    assert!(matches!(error, Error::MemoryBelowImage { .. }), "{error}");
+    assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config(_)));
+}

@@ -1,0 +1,190 @@
+//! The service over real sockets, in a process of its own.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Service, TOKEN, executor};
+
+#[test]
+fn answers_have_the_contracts_shape() {
+    let service = Service::start(&[]);
+    let seeds =
+        [("result = [n*n for n in range(5)]\n_ = result", json!([0, 1, 4, 9, 16])), ("_ = 42", json!(42))];
+    for (code, value) in seeds {
+        let (status, answer) = service.execute(&json!({"code": code, "context": null}));
+        assert_eq!((status, &answer["return_value"]), (200, &value), "{answer}");
+        assert_eq!(answer["success"], true);
+        assert_eq!(
+            (&answer["stdout"], &answer["stderr"], &answer["error"]),
+            (&json!(""), &json!(""), &Value::Null)
+        );
+        assert_eq!(
+            (&answer["outcome"], &answer["error_detail"], &answer["truncated"]),
+            (&json!("completed"), &Value::Null, &json!([]))
+        );
+        assert!(answer["execution_time"].as_f64().unwrap() > 0.0);
+        assert!(answer["memory_used_mb"].as_f64().unwrap() > 1.0);
+        assert!(answer["usage"]["fuel"].as_u64().unwrap() > 1000);
+    }
+    let code = "print('before')\nprint('wörld')\n1 / 0";
+    let (status, answer) = service.execute(&json!({"code": code, "context": {"x": 1}}));
+    assert_eq!((status, &answer["success"]), (200, &json!(false)));
+    assert_eq!(answer["error"], "ZeroDivisionError: division by zero");
+    assert_eq!(answer["stdout"], "before\nwörld\n");
+    assert_eq!(
+        (&answer["error_detail"]["type"], &answer["error_detail"]["line"]),
+        (&json!("ZeroDivisionError"), &json!(3))
+    );
+    let health = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true});
+    assert_eq!(service.get("/health"), (200, health));
+}
+
+#[test]
+fn requests_may_lower_limits_and_nothing_else() {
+    let service = Service::start(&[("EXECUTION_TIMEOUT", "1")]);
+    let spin = |limits: Value| {
+        let mut body = json!({"code": "while True: pass"});
+        body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        service.execute(&body).1["error"].clone()
+    };
+    assert_eq!(spin(json!({"timeout": 0.2})), "Execution exceeded 0.2s timeout");
+    assert_eq!(spin(json!({"timeout": 3600, "max_cpu_seconds": 3600})), "Execution exceeded 1s timeout");
+    assert_eq!(spin(json!({"max_cpu_seconds": 0.1})), "CPU budget of 0.1s exhausted");
+    let greedy = json!({"code": "x = bytearray(50 << 20)", "max_memory_mb": 64});
+    assert_eq!(service.execute(&greedy).1["error"], "Memory limit of 64 MB exceeded");
+}
+
+#[test]
+fn each_refusal_has_its_status_and_detail() {
+    let service = Service::start(&[("MAX_CONTEXT_BYTES", "1000")]);
+    let with_token = [("X-Executor-Token", TOKEN), ("Content-Type", "application/json")];
+    let code = |code: &str| json!({"code": code}).to_string();
+    let large = "x".repeat(10_001);
+    let cases = [
+        (&with_token[..], code(""), 400, "Code payload is empty"),
+        (&with_token[..], code(&large), 400, "Code payload is 10001 bytes; limit is 10000 bytes"),
+        (&with_token[..], code("x = = 1"), 400, "Code failed to parse: "),
+        (&with_token[..], json!({"code": "1", "context": {"__x": 1}}).to_string(), 400, "Context key '__x' "),
+        (&with_token[..], json!({"code": "1", "nonsense": 1}).to_string(), 422, "unknown field `nonsense`"),
+        (&with_token[..], json!({"code": 1}).to_string(), 422, "code: invalid type"),
+        (&with_token[..], json!({"code": "1", "timeout": -1}).to_string(), 422, "timeout: -1"),
+        (
+            &with_token[..],
+            json!({"code": "1", "max_memory_mb": 1}).to_string(),
+            422,
+            "below the interpreter's own",
+        ),
+        (&with_token[..], "{".into(), 422, ""),
+        (&with_token[..], code(&"x".repeat(30_000)), 413, ""),
+        (&with_token[..1], code("1"), 415, ""),
+        (&with_token[1..], code("1"), 401, "Invalid or missing executor token"),
+        (
+            &[("X-Executor-Token", "wrong"), with_token[1]][..],
+            code("1"),
+            401,
+            "Invalid or missing executor token",
+        ),
+    ];
+    for (headers, body, status, detail) in cases {
+        let shown: String = body.chars().take(60).collect();
+        let (actual, answer) = service.post(headers, &body);
+        assert_eq!(actual, status, "{shown}: {answer}");
+        assert!(answer["detail"].as_str().is_some_and(|text| text.contains(detail)), "{shown}: {answer}");
+        assert!(answer["code"].is_string() && answer["findings"].is_array(), "{shown}: {answer}");
+    }
+    assert_eq!((service.get("/nothing").0, service.get("/execute").0), (404, 405));
+    let (_, answer) = service.execute(&json!({"code": "x = 1\nx = = 1"}));
+    assert_eq!((&answer["findings"][0]["line"], &answer["code"]), (&json!(2), &json!("syntax_error")));
+}
+
+#[test]
+fn a_service_without_a_token_lets_nobody_in() {
+    let service = Service::start(&[("EXECUTOR_API_TOKEN", "")]);
+    assert_eq!(service.execute(&json!({"code": "1"})).0, 503);
+}
+
+#[test]
+fn a_full_queue_answers_429() {
+    let service = Service::start(&[("MAX_CONCURRENT_EXECUTIONS", "1"), ("MAX_QUEUED_EXECUTIONS", "0")]);
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| service.execute(&json!({"code": "import time\ntime.sleep(2)"})));
+        let turned_away = (0..20).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            service.execute(&json!({"code": "1"})).0 == 429
+        });
+        assert!(turned_away);
+        assert_eq!(long.join().unwrap().0, 200);
+    });
+}
+
+#[test]
+fn health_is_answered_while_every_slot_spins() {
+    let service = Service::start(&[("MAX_CONCURRENT_EXECUTIONS", "8"), ("EXECUTION_TIMEOUT", "2")]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| service.execute(&json!({"code": "while True: pass"})));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        for _ in 0..10 {
+            assert_eq!(service.get("/health").0, 200);
+        }
+    });
+}
+
+fn signal(service: &Service, signal: Signal) {
+    kill_process(Pid::from_child(&service.child), signal).unwrap();
+}
+
+#[test]
+fn signals_let_executions_finish_and_exit_with_success() {
+    for kind in [Signal::TERM, Signal::INT] {
+        let mut service = Service::start(&[]);
+        std::thread::scope(|scope| {
+            let running =
+                scope.spawn(|| service.execute(&json!({"code": "import time\ntime.sleep(1)\n'finished'"})));
+            std::thread::sleep(Duration::from_millis(300));
+            signal(&service, kind);
+            assert_eq!(running.join().unwrap().1["return_value"], "finished");
+        });
+        assert!(service.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn executions_that_outlast_the_grace_are_cancelled() {
+    let mut service = Service::start(&[("SHUTDOWN_GRACE", "0.2")]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| service.execute(&json!({"code": "print(1)\nwhile True: pass"})));
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&service, Signal::TERM);
+        let (_, answer) = running.join().unwrap();
+        assert_eq!((&answer["outcome"], &answer["stdout"]), (&json!("cancelled"), &json!("1\n")));
+    });
+    assert!(service.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_signal_during_the_first_start_ends_it_cleanly() {
+    let empty = tempfile::tempdir().unwrap();
+    let mut service = Service::start_unready(&[("CACHE_DIR", empty.path().to_str().unwrap())]);
+    assert_eq!(service.get("/health").1["mcp_initialized"], false);
+    assert_eq!(service.get("/ready").0, 503);
+    assert_eq!(service.execute(&json!({"code": "1"})).0, 503);
+    signal(&service, Signal::TERM);
+    assert!(service.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_second_instance_says_so_in_one_line() {
+    let first = Service::start(&[]);
+    let (_, port) = first.address.rsplit_once(':').unwrap();
+    let started = Instant::now();
+    let second = executor().env("SERVICE_PORT", port).output().unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(port) && said.contains("in use"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+}

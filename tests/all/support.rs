@@ -1,0 +1,117 @@
+//! What several test files need: the shared sandbox, a service in a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ai_code_executor::{Execution, Report, Sandbox};
+use serde_json::{Value, json};
+
+/// Images are made once and stay for the next run of the tests.
+pub(crate) fn cache_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")
+}
+
+/// A sandbox with the service's defaults.
+pub(crate) fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| Sandbox::builder().cache_dir(cache_dir()).build().unwrap())
+}
+
+pub(crate) async fn run(code: &str) -> Report {
+    sandbox().run(Execution::new(code)).await.unwrap()
+}
+
+pub(crate) fn value_of(report: &Report) -> Value {
+    report.value.as_ref().map_or(Value::Null, |value| serde_json::from_str(value.get()).unwrap())
+}
+
+pub(crate) fn executor() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ai-code-executor"));
+    command.env_clear().env("CACHE_DIR", cache_dir());
+    command
+}
+
+/// `ai-code-executor serve` on a free port. Killed when dropped.
+pub(crate) struct Service {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+}
+
+pub(crate) const TOKEN: &str = "a-token-for-tests";
+
+impl Service {
+    /// Starts it with `settings` as environment and waits until it is ready.
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        let service = Self::start_unready(settings);
+        for _ in 0..1200 {
+            if service.get("/ready").0 == 200 {
+                return service;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("not ready after two minutes");
+    }
+
+    pub(crate) fn start_unready(settings: &[(&str, &str)]) -> Self {
+        let mut command = executor();
+        command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").envs(settings.iter().copied());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = log.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, address) = line.split_once("listening address=")?;
+            Some(address.trim().to_owned())
+        });
+        // Whoever stops reading a pipe stops its writer.
+        std::thread::spawn(move || log.for_each(drop));
+        Self { child, address: address.expect("the service logs where it listens") }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
+        answer(agent().get(format!("http://{}{path}", self.address)).call())
+    }
+
+    pub(crate) fn execute(&self, body: &Value) -> (u16, Value) {
+        self.post(&[("X-Executor-Token", TOKEN), ("Content-Type", "application/json")], &body.to_string())
+    }
+
+    pub(crate) fn post(&self, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut request = agent().post(format!("http://{}/execute", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.send(body))
+    }
+
+    /// Still there, and right?
+    pub(crate) fn is_honest(&mut self) -> bool {
+        let alive = matches!(self.child.try_wait(), Ok(None));
+        alive && self.execute(&json!({"code": "6 * 7"})).1["return_value"] == 42
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already: then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let timeout = Some(Duration::from_secs(60));
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into()
+}
+
+/// Status 0 stands for no answer at all.
+fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
+    match result {
+        Ok(mut response) => {
+            let body = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap_or_default();
+            (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        }
+        Err(error) => (0, Value::String(error.to_string())),
+    }
+}

@@ -1,0 +1,131 @@
+//! Tools as Python modules: the bridge, its parallelism, its bounds.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ai_code_executor::{Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::support::{cache_dir, value_of};
+
+/// Calls of `home.slow` under way now, and the most there ever were.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn home() -> &'static Sandbox {
+    static HOME: OnceLock<Sandbox> = OnceLock::new();
+    let schema = json!({"type": "object", "properties": {"value": {}}, "required": ["value"]});
+    HOME.get_or_init(|| {
+        Sandbox::builder()
+            .cache_dir(cache_dir())
+            .tool(
+                Tool::new("home", "echo", async |call: ToolCall| Ok(json!(call.arguments)))
+                    .parameters(schema),
+            )
+            .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
+            .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
+            .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
+            .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
+            .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
+            .build()
+            .unwrap()
+    })
+}
+
+async fn slow() -> Result<Value, ToolError> {
+    MOST.fetch_max(UNDER_WAY.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    sleep(Duration::from_millis(100)).await;
+    UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    Ok(json!("done"))
+}
+
+async fn run(code: &str, change: impl FnOnce(&mut Execution)) -> Report {
+    let mut execution = Execution::new(code);
+    change(&mut execution);
+    home().run(execution).await.unwrap()
+}
+
+async fn value(code: &str) -> Value {
+    let report = run(code, |_| {}).await;
+    assert_eq!(report.outcome, Outcome::Completed, "{:?}", report.error);
+    value_of(&report)
+}
+
+#[tokio::test]
+async fn arguments_go_out_and_replies_come_back() {
+    let code = "import home\nawait home.echo(value={'größe': [1, None, 2.5]})";
+    assert_eq!(value(code).await, json!({"value": {"größe": [1, null, 2.5]}}));
+    assert_eq!(value("from home import echo\nawait echo(7)").await, json!({"value": 7}));
+}
+
+#[tokio::test]
+async fn gathered_calls_run_at_the_same_time() {
+    let code = "import asyncio, home\nawait asyncio.gather(*[home.slow() for _ in range(50)])";
+    let report = run(code, |_| {}).await;
+    assert_eq!(value_of(&report), json!(vec!["done"; 50]));
+    assert_eq!(report.usage.tool_calls, 50);
+    let most = MOST.load(Ordering::SeqCst);
+    assert!((20..=Limits::default().tool_calls_in_flight_max).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn a_reply_larger_than_the_guests_buffer_arrives_whole() {
+    let code = "import asyncio, home\nlist(map(len, await asyncio.gather(home.large(), home.large())))";
+    assert_eq!(value(code).await, json!([300_000, 300_000]));
+}
+
+#[tokio::test]
+async fn failures_are_exceptions_that_a_program_can_catch() {
+    let caught = |call: &str| {
+        format!("import home\ntry:\n    await {call}\nexcept ToolError as e:\n    [type(e).__name__, str(e)]")
+    };
+    assert_eq!(value(&caught("home.fail()")).await, json!(["ToolError", "the boiler is cold"]));
+    assert_eq!(value(&caught("home.crash()")).await, json!(["ToolError", "Tool crashed"]));
+    let report = run("import home\nawait home.fail()", |_| {}).await;
+    assert_eq!(report.error.unwrap().to_string(), "ToolError: the boiler is cold");
+}
+
+#[tokio::test]
+async fn budgets_hold() {
+    let slow = "import home\nawait home.slow()";
+    let report = run(slow, |execution| execution.limits.tool_time = Duration::from_millis(10)).await;
+    assert_eq!(report.error.unwrap().kind, "ToolTimeout");
+    let report = run(slow, |execution| execution.limits.tool_calls_max = 0).await;
+    assert_eq!(
+        report.error.unwrap().to_string(),
+        "ToolDenied: Budget of tool calls exhausted: 'home.slow' was not called"
+    );
+    let report =
+        run("import home\nawait home.large()", |execution| execution.limits.tool_reply_bytes_max = 1000)
+            .await;
+    let error = report.error.unwrap();
+    assert!(error.message.contains("limit is 1000 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn grants_narrow_what_a_run_may_call() {
+    let code = "import home\n[await home.echo(value=1), await home.fail()]";
+    let report = run(code, |execution| execution.tools = Some(vec!["home.echo".into()])).await;
+    assert_eq!(report.error.unwrap().kind, "ToolDenied");
+    let report =
+        run("import garden\nawait garden.count()", |execution| execution.tools = Some(vec!["garden".into()]))
+            .await;
+    assert_eq!(value_of(&report), json!(3));
+}
+
+#[tokio::test]
+async fn context_cannot_replace_a_tool() {
+    let mut execution = Execution::new("1");
+    execution.context.insert("home".into(), json!(1));
+    let error = home().run(execution).await.unwrap_err();
+    assert_eq!(error.to_string(), "Context key 'home' is the name of a tool module");
+}
+
+#[test]
+fn two_tools_of_one_name_are_refused() {
+    let twice = || Tool::new("home", "echo", async |_| Ok(Value::Null));
+    let error = Sandbox::builder().tool(twice()).tool(twice()).build().err().unwrap();
+    assert_eq!(error.to_string(), "tool 'home.echo' is defined twice");
+}

@@ -1,0 +1,2 @@
+(n * n for n in range(3))
+#> repr: true

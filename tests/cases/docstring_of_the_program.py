@@ -1,0 +1,6 @@
+"""Counts lamps."""
+
+print(__doc__)
+len(["hall", "bath"])
+#> value: 2
+#> stdout: "Counts lamps.\n"

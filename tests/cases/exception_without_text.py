@@ -1,0 +1,4 @@
+assert 2 + 2 == 5
+#> outcome: "failure"
+#> error: "AssertionError"
+#> line: 1

@@ -1,0 +1,5 @@
+_ = ["done"]
+if _:
+    raise SystemExit
+_ = ["not reached"]
+#> value: ["done"]

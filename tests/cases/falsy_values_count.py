@@ -1,0 +1,6 @@
+"earlier"
+0
+[]
+""
+False
+#> value: false

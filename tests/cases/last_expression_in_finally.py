@@ -1,0 +1,5 @@
+try:
+    1
+finally:
+    "cleaned up"
+#> value: "cleaned up"

@@ -1,0 +1,7 @@
+for room in ["kitchen", "hall", "bath"]:
+    if room.startswith("b"):
+        continue
+    room.upper()
+else:
+    None
+#> value: "HALL"

@@ -1,0 +1,4 @@
+_ = "gone"
+del _
+"still here"
+#> value: "still here"

@@ -1,0 +1,4 @@
+_ = "first"
+for _ in range(3):
+    pass
+#> value: 2

@@ -1,0 +1,3 @@
+_ + " from the caller"
+#> context: {"_": "a value"}
+#> value: "a value from the caller"

@@ -1,0 +1,7 @@
+def measure():
+    _ = "local"
+    return 7
+
+
+measure()
+#> value: 7

@@ -1,0 +1,3 @@
+"an earlier value"
+_ = None
+#> value: null

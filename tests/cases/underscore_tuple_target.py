@@ -1,0 +1,3 @@
+domain, _, name = "light.kitchen".partition(".")
+_, name = name, domain
+#> value: "kitchen"

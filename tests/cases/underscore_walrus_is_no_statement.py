@@ -1,0 +1,3 @@
+if (_ := 5) > 3:
+    "more than three"
+#> value: "more than three"

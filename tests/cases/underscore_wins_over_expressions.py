@@ -1,0 +1,3 @@
+_ = "assigned"
+"an expression after it"
+#> value: "assigned"

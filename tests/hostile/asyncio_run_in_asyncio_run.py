@@ -1,0 +1,10 @@
+import asyncio
+
+
+async def main(level):
+    asyncio.run(main(level + 1))
+
+
+asyncio.run(main(0))
+#> outcome: ["failure"]
+#> error_type: ["RecursionError", "RuntimeError"]

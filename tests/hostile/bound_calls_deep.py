@@ -1,0 +1,14 @@
+class Chain:
+    def __init__(self, next):
+        self.next = next
+
+    def __call__(self):
+        return self.next()
+
+
+chain = int
+for _ in range(100_000):
+    chain = Chain(chain)
+chain()
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

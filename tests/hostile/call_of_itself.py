@@ -1,0 +1,8 @@
+class Call:
+    pass
+
+
+Call.__call__ = Call()
+Call()()
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

@@ -1,0 +1,17 @@
+import functools
+
+
+def logged(function):
+    @functools.wraps(function)
+    def call(*args):
+        return function(*args)
+
+    return call
+
+
+function = len
+for _ in range(50_000):
+    function = logged(function)
+function("x")
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

@@ -1,0 +1,9 @@
+nested = ()
+for _ in range(100_000):
+    nested = (nested,)
+try:
+    {nested}
+except RecursionError:
+    pass
+"went on"
+#> outcome: ["failure", "completed"]

@@ -1,0 +1,15 @@
+class Undead:
+    def __del__(self):
+        graveyard.append(self)
+
+
+graveyard = []
+for _ in range(10_000):
+    undead = Undead()
+    undead.itself = undead
+    del undead
+    if graveyard:
+        graveyard.pop()
+"alive"
+#> outcome: ["completed"]
+#> value: "alive"

@@ -1,0 +1,10 @@
+def again(depth):
+    try:
+        raise ValueError(depth)
+    except ValueError:
+        again(depth + 1)
+
+
+again(0)
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

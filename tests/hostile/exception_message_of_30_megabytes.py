@@ -1,0 +1,3 @@
+raise ValueError("x" * 30_000_000)
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]

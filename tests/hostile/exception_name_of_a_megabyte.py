@@ -1,0 +1,2 @@
+raise type("x" * 10**6, (Exception,), {})
+#> outcome: ["failure"]

@@ -1,0 +1,10 @@
+class Exits(Exception):
+    def __str__(self):
+        raise SystemExit(0)
+
+    __repr__ = __str__
+
+
+raise Exits
+#> outcome: ["failure"]
+#> error_type: ["Exits"]

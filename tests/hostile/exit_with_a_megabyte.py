@@ -1,0 +1,3 @@
+raise SystemExit("x" * 10**6)
+#> outcome: ["failure"]
+#> error_type: ["SystemExit"]

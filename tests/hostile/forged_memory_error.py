@@ -1,0 +1,3 @@
+raise MemoryError("no memory was refused")
+#> outcome: ["failure"]
+#> error_type: ["MemoryError"]

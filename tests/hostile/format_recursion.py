@@ -1,0 +1,14 @@
+class Text:
+    def __format__(self, spec):
+        return "{:{}}".format(self, spec)
+
+    def __str__(self):
+        return "%s" % self
+
+
+try:
+    f"{Text():x}"
+except RecursionError:
+    str(Text())
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

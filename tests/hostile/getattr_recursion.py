@@ -1,0 +1,17 @@
+class Mirror:
+    def __getattr__(self, name):
+        return getattr(self, name + "x")
+
+
+class Property:
+    @property
+    def value(self):
+        return self.value
+
+
+try:
+    Mirror().anything
+except RecursionError:
+    Property().value
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

@@ -1,0 +1,3 @@
+int("9" * 10**6)
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]

@@ -1,0 +1,10 @@
+import itertools
+
+iterator = iter([1])
+for _ in range(100_000):
+    iterator = itertools.chain(iterator, [])
+print("before", end="")
+del iterator
+"alive"
+#> outcome: ["completed", "failure"]
+#> stdout_starts: "before"

@@ -1,0 +1,5 @@
+import json
+
+json.loads('{"a":' * 50_000 + "1" + "}" * 50_000)
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

@@ -1,0 +1,3 @@
+[0] * 10**9
+#> outcome: ["memory_limit", "failure"]
+#> error_type: ["", null, "MemoryError"]

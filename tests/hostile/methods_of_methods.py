@@ -1,0 +1,8 @@
+import types
+
+method = len
+for _ in range(2000):
+    method = types.MethodType(method, 1)
+method()
+#> outcome: ["failure"]
+#> error_type: ["RecursionError", "TypeError"]

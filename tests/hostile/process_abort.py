@@ -1,0 +1,5 @@
+import random
+from operator import attrgetter
+
+attrgetter("_os.abort")(random)()
+#> outcome: ["failure"]

@@ -1,0 +1,5 @@
+import random
+from operator import attrgetter
+
+attrgetter("_os._exit")(random)(200)
+#> outcome: ["failure"]

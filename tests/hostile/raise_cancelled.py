@@ -1,0 +1,5 @@
+import asyncio
+
+raise asyncio.CancelledError("me")
+#> outcome: ["failure"]
+#> error_type: ["CancelledError"]

@@ -1,0 +1,3 @@
+raise GeneratorExit("out")
+#> outcome: ["failure"]
+#> error_type: ["GeneratorExit"]

@@ -1,0 +1,11 @@
+import asyncio
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+asyncio.get_running_loop().call_soon(interrupt)
+await asyncio.sleep(60)
+#> outcome: ["failure"]
+#> error_type: ["KeyboardInterrupt"]

@@ -1,0 +1,5 @@
+print("before", end="")
+raise KeyboardInterrupt
+#> outcome: ["failure"]
+#> error_type: ["KeyboardInterrupt"]
+#> stdout_starts: "before"

@@ -1,0 +1,3 @@
+raise None
+#> outcome: ["failure"]
+#> error_type: ["TypeError"]

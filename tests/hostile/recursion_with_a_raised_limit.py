@@ -1,0 +1,13 @@
+import asyncio
+from operator import attrgetter
+
+attrgetter("events.sys.setrecursionlimit")(asyncio)(10**9)
+
+
+def down(level):
+    return down(level + 1)
+
+
+down(0)
+#> outcome: ["memory_limit", "failure"]
+#> limits: {"max_memory_mb": 48}

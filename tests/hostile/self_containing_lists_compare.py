@@ -1,0 +1,8 @@
+a, b = [], []
+a.append(b)
+b.append(a)
+c = [[]]
+c[0].append(c)
+a == c
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

@@ -1,0 +1,5 @@
+import asyncio
+
+await asyncio.sleep(1e30)
+#> outcome: ["timeout", "failure"]
+#> limits: {"timeout": 0.5}

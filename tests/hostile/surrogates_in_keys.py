@@ -1,0 +1,2 @@
+{"\ud800": "\udc00", "\udcff": 1}
+#> outcome: ["completed", "failure"]

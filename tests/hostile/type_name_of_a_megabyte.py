@@ -1,0 +1,2 @@
+type("x" * 10**6, (), {})
+#> outcome: ["completed", "failure"]

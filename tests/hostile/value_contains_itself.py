@@ -1,0 +1,9 @@
+import collections
+
+ring = collections.deque()
+ring.append({"in": (ring,)})
+print("before", end="")
+ring
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]
+#> stdout_starts: "before"

@@ -1,0 +1,3 @@
+{n: n for n in range(10**6)}
+#> outcome: ["failure", "memory_limit", "cpu_limit"]
+#> limits: {"max_cpu_seconds": 1}

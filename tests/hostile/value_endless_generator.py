@@ -1,0 +1,4 @@
+import itertools
+
+[(n for n in itertools.count()), itertools.repeat("x")]
+#> outcome: ["completed"]

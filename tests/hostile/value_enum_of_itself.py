@@ -1,0 +1,11 @@
+from enum import Enum
+
+
+class Mode(Enum):
+    ON = 1
+
+
+Mode.ON._value_ = Mode.ON
+Mode.ON
+#> outcome: ["failure"]
+#> error_type: ["RecursionError", "ValueError"]

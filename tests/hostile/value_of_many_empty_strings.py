@@ -1,0 +1,3 @@
+[""] * 5_000_000
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]

@@ -1,0 +1,11 @@
+class Kind:
+    def __repr__(self):
+        while True:
+            pass
+
+
+print("before", end="")
+Kind()
+#> outcome: ["cpu_limit"]
+#> stdout_starts: "before"
+#> limits: {"max_cpu_seconds": 0.5}
