@@ -72,9 +72,12 @@ fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
     stdout.write_all(report.stdout.text.as_bytes())?;
     stderr.write_all(report.stderr.text.as_bytes())?;
     if let Some(error) = &report.error {
-        match error.traceback.trim_end() {
-            "" => writeln!(stderr, "{error}")?,
-            traceback => writeln!(stderr, "{traceback}")?,
+        if !error.traceback.is_empty() {
+            writeln!(stderr, "{}", error.traceback)?;
+        }
+        // A traceback ends with its exception; a limit is none.
+        if error.traceback.is_empty() || error.kind.is_empty() {
+            writeln!(stderr, "{error}")?;
         }
         if let Some(hint) = &error.hint {
             writeln!(stderr, "hint: {hint}")?;

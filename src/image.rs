@@ -15,7 +15,6 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
-pub(crate) use engine::EngineConfig;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
 const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
@@ -35,6 +34,8 @@ const GUEST_MODULES: [(&str, &str); 12] = [
     ("guest_rehearsal", include_str!("../guest/rehearsal.py")),
     ("guest_runner", include_str!("../guest/runner.py")),
 ];
+
+const WASM_PAGE_BYTES: u64 = 64 << 10;
 
 /// What goes into an image beside the interpreter.
 pub(crate) struct ImageSpec<'a> {
@@ -59,13 +60,9 @@ impl Image {
     /// # Errors
     ///
     /// [`Error::Image`] when it cannot be made. A cache that cannot be used is never an error, only a warning.
-    pub(crate) fn open(
-        spec: &ImageSpec<'_>,
-        config: &EngineConfig,
-        cache_dir: Option<&Path>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(spec: &ImageSpec<'_>, slots: u32, cache_dir: Option<&Path>) -> Result<Self, Error> {
         let started = Instant::now();
-        let engine = engine::engine(config)?;
+        let engine = engine::engine(slots)?;
         let recipe = recipe(spec);
         let key = key(&engine, &recipe);
         let cached = cache_dir.and_then(|dir| match artifact::load(&engine, dir, &key) {
@@ -88,15 +85,12 @@ impl Image {
     }
 
     fn new(engine: Engine, module: Module) -> Result<Self, Error> {
-        let pages = module
-            .resources_required()
-            .max_initial_memory_size
-            .ok_or_else(|| Error::Image("the interpreter has no memory".into()))?;
+        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
         // The first execution would pay for this otherwise.
         module
             .initialize_copy_on_write_image()
             .map_err(|error| Error::Image(format!("mapping the memory image: {error:#}")))?;
-        Ok(Self { engine, module, memory_bytes_min: pages })
+        Ok(Self { engine, module, memory_bytes_min: pages * WASM_PAGE_BYTES })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::error::Error;
 use crate::execution::{Execution, Report};
-use crate::image::{EngineConfig, Image, ImageSpec};
+use crate::image::{Image, ImageSpec};
 use crate::instance::Template;
 use crate::limits::Limits;
 use crate::tools::{Grants, Registry, Tool};
@@ -252,8 +252,7 @@ impl Builder {
         }
         let registry = Registry::new(self.tools)?;
         let spec = ImageSpec { allowed_imports: &self.allowed_imports, tools: registry.definitions() };
-        let engine = EngineConfig { slots: self.slots, memory_bytes_max: self.ceilings.memory_bytes_max };
-        let image = Image::open(&spec, &engine, self.cache_dir.as_deref())?;
+        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
         if self.ceilings.memory_bytes_max < image.memory_bytes_min {
             return Err(Error::MemoryBelowImage {
                 asked_bytes: self.ceilings.memory_bytes_max,

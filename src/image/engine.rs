@@ -15,19 +15,10 @@ const HOST_STACK_BYTES: usize = 2 << 20;
 /// Linear memory kept resident in a slot between two executions: resetting pages is cheaper than faulting them in.
 const KEEP_RESIDENT_BYTES: usize = 32 << 20;
 
-/// What the pool of slots is made for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EngineConfig {
-    /// Instances alive at the same time.
-    pub(crate) slots: u32,
-    /// Largest linear memory of any instance.
-    pub(crate) memory_bytes_max: u64,
-}
-
-/// The engine that runs images.
-pub(super) fn engine(config: &EngineConfig) -> Result<Engine, Error> {
-    Engine::new(&metered(config)).map_err(|error| {
-        Error::Image(format!("reserving address space for {} concurrent executions: {error:#}", config.slots))
+/// The engine that runs images, at most `slots` of them at a time.
+pub(super) fn engine(slots: u32) -> Result<Engine, Error> {
+    Engine::new(&metered(slots)).map_err(|error| {
+        Error::Image(format!("reserving address space for {slots} concurrent executions: {error:#}"))
     })
 }
 
@@ -60,7 +51,7 @@ fn base() -> Config {
     config
 }
 
-fn metered(engine: &EngineConfig) -> Config {
+fn metered(slots: u32) -> Config {
     let mut cost = OperatorCost::default();
     // A page that is new must be faulted in and zeroed by the host.
     cost.variable.memory_grow_per_page = u8::MAX;
@@ -69,22 +60,21 @@ fn metered(engine: &EngineConfig) -> Config {
         .consume_fuel(true)
         .operator_cost(cost)
         .async_stack_zeroing(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(engine)));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
     config
 }
 
-fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
+fn pool(slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(config.slots)
-        .total_memories(config.slots)
-        .total_tables(config.slots)
-        .total_stacks(config.slots)
+    pool.total_core_instances(slots)
+        .total_memories(slots)
+        .total_tables(slots)
+        .total_stacks(slots)
         .total_gc_heaps(0)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .table_elements(64 << 10)
-        .max_memory_size(usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX))
-        .max_unused_warm_slots(config.slots)
+        .max_unused_warm_slots(slots)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(1 << 20)
         .async_stack_keep_resident(64 << 10)

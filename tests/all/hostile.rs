@@ -31,6 +31,10 @@ fn check(program: &Program, service: &Service) -> Vec<String> {
     let mut body = program.get("limits").cloned().unwrap_or_else(|| json!({}));
     body["code"] = json!(program.code);
     let (status, answer) = service.execute(&body);
+    let (status, answer) = match status {
+        400 => (200, json!({"outcome": "rejected", "error_detail": {"message": answer["detail"]}})),
+        status => (status, answer),
+    };
     if status != 200 {
         return vec![format!("{}: HTTP {status}: {answer}", program.name)];
     }

@@ -50,7 +50,7 @@ async fn sleeping_burns_no_cpu() {
 #[tokio::test]
 async fn output_beyond_its_limit_is_dropped_and_flagged() {
     let limits = Limits { output_bytes_max: 1000, ..Limits::default() };
-    let code = "print('x' * 10_000_000)\nclass Noisy:\n    def __del__(self): raise ValueError('e' * 5000)\nNoisy()\nNone";
+    let code = "print('x' * 10_000_000)\nclass Noisy:\n    def __del__(self): raise ValueError('e' * 5000)\nx = Noisy()\ndel x";
     let report = sandbox().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed);
     for output in [report.stdout, report.stderr] {

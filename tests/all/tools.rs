@@ -25,6 +25,7 @@ fn home() -> &'static Sandbox {
                     .parameters(schema),
             )
             .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
+            .tool(Tool::new("home", "hang", |_| std::future::pending()))
             .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
             .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
             .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
@@ -89,13 +90,13 @@ async fn failures_are_exceptions_that_a_program_can_catch() {
 
 #[tokio::test]
 async fn budgets_hold() {
-    let slow = "import home\nawait home.slow()";
-    let report = run(slow, |execution| execution.limits.tool_time = Duration::from_millis(10)).await;
+    let hang = "import home\nawait home.hang()";
+    let report = run(hang, |execution| execution.limits.tool_time = Duration::from_millis(10)).await;
     assert_eq!(report.error.unwrap().kind, "ToolTimeout");
-    let report = run(slow, |execution| execution.limits.tool_calls_max = 0).await;
+    let report = run(hang, |execution| execution.limits.tool_calls_max = 0).await;
     assert_eq!(
         report.error.unwrap().to_string(),
-        "ToolDenied: Budget of tool calls exhausted: 'home.slow' was not called"
+        "ToolDenied: Budget of tool calls exhausted: 'home.hang' was not called"
     );
     let report =
         run("import home\nawait home.large()", |execution| execution.limits.tool_reply_bytes_max = 1000)
