@@ -1,5 +1,7 @@
 //! What a fresh interpreter costs: with no artifact, with a cached one, and in a running process, stage by stage.
 
+#![allow(clippy::expect_used, missing_docs)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,6 +12,9 @@ use tokio::runtime::Runtime;
 
 /// The smallest program that computes something.
 const PROGRAM: &str = "1 + 1";
+
+/// One stage's share of an execution.
+type Stage = fn(&Stages) -> Duration;
 
 fn cache_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images")
@@ -22,7 +27,7 @@ fn sandbox(cache_dir: &Path) -> Sandbox {
 /// The image made from nothing: start the interpreter, snapshot, compile, write, map. Seconds.
 fn cold(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cold");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(60));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_mins(1));
     group.bench_function("build_without_artifact", |bencher| {
         bencher.iter_custom(|iterations| (0..iterations).map(|_| build_in_empty_cache()).sum());
     });
@@ -65,7 +70,7 @@ fn warm(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("warm");
     group.bench_function("sandbox_run", |bencher| bencher.to_async(&runtime).iter(&run));
-    let stages: [(&str, fn(&Stages) -> Duration); 3] =
+    let stages: [(&str, Stage); 3] =
         [("instantiate", |s| s.instantiate), ("run", |s| s.run), ("teardown", |s| s.teardown)];
     for (name, stage) in stages {
         group.bench_function(format!("stage_{name}"), |bencher| {

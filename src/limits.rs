@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_request_can_only_lower_a_ceiling() {
         let ceiling = Limits::default();
-        let asked = Limits { wall_time: Duration::from_secs(3600), memory_bytes_max: 64 << 20, ..ceiling };
+        let asked = Limits { wall_time: Duration::from_hours(1), memory_bytes_max: 64 << 20, ..ceiling };
         let granted = asked.clamped_to(&ceiling);
         assert_eq!(granted.wall_time, ceiling.wall_time);
         assert_eq!(granted.memory_bytes_max, 64 << 20);

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::executor;
 
+/// Something that happens to an artifact.
+type Damage = fn(&Path);
+
 /// Runs a program with `dir` as its cache; returns what it logged.
 fn start(dir: &Path) -> String {
     let program = dir.join("program.py");
@@ -48,12 +51,11 @@ fn an_image_is_made_once_and_only_a_true_one_is_mapped() {
     assert_eq!(fs::metadata(artifact(dir.path())).unwrap().mode() & 0o777, 0o600);
     assert!(start(dir.path()).contains("mapped from the cache"));
 
-    type Damage = fn(&Path);
     let damages: [(&str, Damage); 4] = [
         ("SHA-256 differs", |path| overwrite(path, |bytes| bytes[1_000_000] ^= 1)),
         ("SHA-256 differs", |path| overwrite(path, |bytes| bytes.truncate(1000))),
         ("can be written by others", |path| {
-            fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap()
+            fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
         }),
         ("SHA-256 differs", |path| overwrite(path, Vec::clear)),
     ];

@@ -101,7 +101,7 @@ impl Drop for Service {
 }
 
 fn agent() -> ureq::Agent {
-    let timeout = Some(Duration::from_secs(60));
+    let timeout = Some(Duration::from_mins(1));
     ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into()
 }
 
