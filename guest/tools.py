@@ -190,7 +190,9 @@ async def call(full_name, arguments):
     try:
         future = guest_loop.start_call(payload)
     except RuntimeError:
-        raise ToolDenied(f"Budget of tool calls exhausted: '{full_name}' was not called") from None
+        raise ToolDenied(
+            f"'{full_name}' was not called: the budget of calls, or of arguments under way, is exhausted"
+        ) from None
     reply = decode_json(str(await future, "utf-8"))
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])

@@ -104,11 +104,12 @@ async fn serve_until_signal(config: &Config) -> Done {
     let token = Token::new(&config.executor_api_token);
     let service = Service::new(token, config.ceilings(), config.body_bytes_max());
     let (stop, stopping) = oneshot::channel::<()>();
-    let server = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+    let serving = service.clone();
+    let mut server = tokio::spawn(async move {
         // A dropped sender means the same as a message: stop.
-        let _ = stopping.await;
+        let stop = async { drop(stopping.await) };
+        serving.serve(listener, stop).await
     });
-    let mut server = tokio::spawn(server.into_future());
     let mut signalled = std::pin::pin!(termination()?);
     info!(%address, "listening");
     tokio::select! {
@@ -122,8 +123,10 @@ async fn serve_until_signal(config: &Config) -> Done {
     }
     info!("stopping: no new executions, running ones may finish");
     drop(stop);
-    drain(config, &service, server).await;
-    info!("stopped");
+    tokio::select! {
+        () = drain(config, &service, server) => info!("stopped"),
+        () = termination()? => info!("stopped at once, by a second signal"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

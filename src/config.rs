@@ -1,6 +1,7 @@
 //! Environment variables and flags → typed [`Config`]. Nothing below reads the environment again.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::limits::{self, Limits};
-use crate::validator::Policy;
+use crate::validator::{CODE_BYTES_CEILING, Policy};
 
 /// How the service runs. Every field is an environment variable and a flag.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct Config {
     #[arg(long, env, global = true, default_value_t = 128, value_parser = RangedU64ValueParser::<u64>::new().range(32..=4096), value_name = "MIB")]
     pub max_memory_mb: u64,
     /// CPU time per execution as a share of the wall-clock limit, from 10 to 100
-    #[arg(long, env, global = true, default_value_t = 50.0, value_name = "PERCENT")]
+    #[arg(long, env, global = true, default_value_t = 50.0, value_parser = percent, value_name = "PERCENT")]
     pub max_cpu_percent: f64,
     /// Executions at once
     #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
@@ -29,7 +30,7 @@ pub struct Config {
     #[arg(long, env, global = true, default_value_t = 64, value_name = "N")]
     pub max_queued_executions: usize,
     /// Largest program
-    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1 << 20), value_name = "BYTES")]
+    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=CODE_BYTES_CEILING as u64), value_name = "BYTES")]
     pub max_code_bytes: usize,
     /// Largest `context`, as JSON
     #[arg(long, env, global = true, default_value_t = 1 << 20, value_name = "BYTES")]
@@ -57,7 +58,7 @@ pub struct Config {
     #[arg(long, env, global = true, default_value_t = 8030, value_name = "PORT")]
     pub service_port: u16,
     /// Seconds that running executions may take to finish after SIGTERM
-    #[arg(long, env, global = true, default_value_t = 30.0, value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env, global = true, default_value_t = 30.0, value_parser = grace, value_name = "SECONDS")]
     pub shutdown_grace: f64,
     /// Where compiled images are kept [default: $XDG_CACHE_HOME/ai-code-executor]
     #[arg(long, env, global = true, value_name = "DIR")]
@@ -128,10 +129,18 @@ impl Config {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    if (0.1..=86_400.0).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err("not between 0.1 and 86400 seconds".into())
-    }
+    number(text, 0.1..=86_400.0)
+}
+
+fn grace(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=86_400.0)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=100.0)
+}
+
+fn number(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("not a number from {} to {}", range.start(), range.end()))
 }

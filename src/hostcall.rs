@@ -1,8 +1,8 @@
 //! Everything a guest can ask of the host: module `executor` (tool calls, the result) and a small part of WASI
 //! preview 1. `guest/README.md` defines the interface; what is not defined here, a guest cannot do.
 //!
-//! Arguments are untrusted: a pointer to nowhere ends the guest, whatever it sizes is bounded, and work that fuel does
-//! not see is counted (see [`yield_after`]).
+//! Arguments are untrusted: a pointer to nowhere ends the guest, and whatever it sizes is bounded. Functions whose work
+//! grows with their arguments count it (see [`yield_after`]).
 
 mod calls;
 mod clock;

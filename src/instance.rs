@@ -109,22 +109,30 @@ async fn drive(
     limits: &Limits,
     cancel: &CancellationToken,
 ) -> (wasmtime::Result<End>, Duration) {
-    let mut guest =
-        pin!(Metered { guest: pin!(guest), cpu_time: Duration::ZERO, cpu_time_max: limits.cpu_time });
+    let deadline = Instant::now() + limits.wall_time;
+    let mut guest = pin!(Metered {
+        guest: pin!(guest),
+        cpu_time: Duration::ZERO,
+        cpu_time_max: limits.cpu_time,
+        deadline,
+    });
     let end = tokio::select! {
         biased;
         end = &mut guest => end,
-        () = tokio::time::sleep(limits.wall_time) => Ok(End::WallTime),
+        // For a guest that waits. A busy one may keep the thread that turns this timer.
+        () = tokio::time::sleep_until(deadline.into()) => Ok(End::WallTime),
         () = cancel.cancelled() => Ok(End::Cancelled),
     };
     (end, guest.cpu_time)
 }
 
-/// A guest whose thread-CPU time is counted around each poll: it yields every millisecond or so, whatever it does.
+/// A guest whose thread-CPU time is counted around each poll: it yields every millisecond or so, whatever it does. A
+/// guest that reaches both limits at once has reached its deadline.
 struct Metered<'a, F> {
     guest: Pin<&'a mut F>,
     cpu_time: Duration,
     cpu_time_max: Duration,
+    deadline: Instant,
 }
 
 impl<F: Future<Output = wasmtime::Result<End>>> Future for Metered<'_, F> {
@@ -135,6 +143,7 @@ impl<F: Future<Output = wasmtime::Result<End>>> Future for Metered<'_, F> {
         let polled = self.guest.as_mut().poll(cx);
         self.cpu_time += thread_cpu_time().saturating_sub(before);
         match polled {
+            Poll::Pending if Instant::now() >= self.deadline => Poll::Ready(Ok(End::WallTime)),
             Poll::Pending if self.cpu_time > self.cpu_time_max => Poll::Ready(Ok(End::CpuTime)),
             polled => polled,
         }

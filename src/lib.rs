@@ -18,13 +18,13 @@
 //! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes and maps what an
 //! instance starts from.
 //!
-//! What holds everywhere, checked by `tests/all/architecture.rs`:
+//! What holds everywhere; `tests/all/architecture.rs` checks the first three:
 //!
 //! - only `image`, `instance` and `hostcall` name wasmtime, and only [`server`] names axum;
 //! - the types of [`execution`] and [`limits`] know no JSON of answers: they do not derive `Serialize`;
-//! - nothing below [`config`] reads the environment;
-//! - a Store is never used twice;
-//! - the guest's own Python is data, never concatenated with a program.
+//! - nothing but [`config`] reads the environment;
+//! - a Store is never used twice: `instance` makes one per execution and drops it there;
+//! - the guest's own Python and a program are never one text: the program is a field of the request.
 
 pub mod config;
 pub mod error;

@@ -16,10 +16,11 @@ use crate::image::{Image, ImageSpec};
 use crate::instance::Template;
 use crate::limits::Limits;
 use crate::tools::{Grants, Registry, Tool};
-use crate::validator::{self, DEFAULT_IMPORTS, Policy};
+use crate::validator::{self, CODE_BYTES_CEILING, DEFAULT_IMPORTS, Policy};
 
-/// Guests run on fiber stacks of their own; this one is for the parser, which recurses with its input.
-pub(crate) const GUEST_THREAD_STACK_BYTES: usize = 64 << 20;
+/// Guests run on fibre stacks of their own; this one is for dropping what the parser made of a program, which recurses
+/// with its size. Address space, for the most part.
+pub(crate) const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
@@ -205,7 +206,8 @@ impl Builder {
         self
     }
 
-    /// Executions at the same time; each reserves some GiB of address space and none of memory. Default: 2.
+    /// Executions at the same time; each reserves some GiB of address space, and keeps
+    /// up to 32 MiB of memory once it has been used. Default: 2.
     #[must_use]
     pub fn concurrency(mut self, slots: u32) -> Self {
         self.slots = slots;
@@ -240,6 +242,16 @@ impl Builder {
         self
     }
 
+    fn check(&self) -> Result<(), Error> {
+        if self.slots == 0 {
+            return Err(Error::Config("a sandbox needs at least one slot".into()));
+        }
+        if self.policy.code_bytes_max > CODE_BYTES_CEILING {
+            return Err(Error::Config(format!("programs may have {CODE_BYTES_CEILING} bytes at most")));
+        }
+        Ok(())
+    }
+
     /// Maps or makes the image and starts the threads. **Blocks**: milliseconds with a cached image, seconds without.
     ///
     /// # Errors
@@ -247,9 +259,7 @@ impl Builder {
     /// [`Error::Config`] and [`Error::MemoryBelowImage`] for settings that cannot work, [`Error::Image`] when the
     /// image cannot be made.
     pub fn build(self) -> Result<Sandbox, Error> {
-        if self.slots == 0 {
-            return Err(Error::Config("a sandbox needs at least one slot".into()));
-        }
+        self.check()?;
         let registry = Registry::new(self.tools)?;
         let spec = ImageSpec { allowed_imports: &self.allowed_imports, tools: registry.definitions() };
         let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
@@ -278,7 +288,7 @@ fn runtime() -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("guest")
         .thread_stack_size(GUEST_THREAD_STACK_BYTES)
-        .enable_time()
+        .enable_all()
         .build()
         .map_err(|error| Error::Config(format!("starting the sandbox's threads: {error}")))
 }

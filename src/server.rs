@@ -4,12 +4,14 @@ mod auth;
 mod routes;
 mod wire;
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio::net::TcpListener;
 
 use crate::limits::Limits;
 use crate::sandbox::Sandbox;
@@ -44,8 +46,20 @@ impl Service {
         self.0.sandbox.get()
     }
 
-    /// The service's routes.
-    pub fn router(&self) -> Router {
+    /// Serves `listener` until `stop` completes, then until the requests under way are answered.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+    }
+
+    fn router(&self) -> Router {
         Router::new()
             .route("/execute", post(routes::execute))
             .layer(DefaultBodyLimit::max(self.0.body_bytes_max))

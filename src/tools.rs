@@ -119,11 +119,14 @@ pub(crate) struct Registry(BTreeMap<String, Tool>);
 impl Registry {
     /// # Errors
     ///
-    /// [`Error::Config`] when two tools share a module and name.
+    /// [`Error::Config`] when two tools share a module and name, or one is not a Python name.
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
         let mut registry = BTreeMap::new();
         for tool in tools {
             let path = tool.path();
+            if !is_name(&tool.module) || !is_name(&tool.name) {
+                return Err(Error::Config(format!("tool '{path}' has no name that Python could import")));
+            }
             if registry.insert(path.clone(), tool).is_some() {
                 return Err(Error::Config(format!("tool '{path}' is defined twice")));
             }
@@ -153,6 +156,11 @@ impl Registry {
             })
             .collect()
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    legal && !text.starts_with("__") && text.starts_with(|first: char| !first.is_ascii_digit())
 }
 
 /// Which tools one execution may call.

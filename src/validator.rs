@@ -3,12 +3,17 @@
 //! This is a sieve for clear messages, not the wall: the wall is WebAssembly.
 
 use ruff_python_ast::PythonVersion;
+use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_text_size::{Ranged, TextSize};
 
 use crate::execution::Finding;
 
 /// Nested brackets. CPython's tokenizer allows 200, but the stack of its parser in the guest ends at about 140.
 const NESTING_MAX: usize = 100;
+
+/// The largest [`Policy::code_bytes_max`] that a sandbox takes.
+pub const CODE_BYTES_CEILING: usize = 64 << 10;
 
 /// What programs may import when nothing else is configured.
 pub const DEFAULT_IMPORTS: [&str; 49] = [
@@ -88,17 +93,17 @@ impl ValidatedSource {
     }
 }
 
-/// Checks size, nesting and syntax, in this order, and stops at the first stage that finds something.
+/// Checks size, syntax and nesting, in this order, and stops at the first stage that finds something.
 ///
-/// The parser recurses with its input, and so does dropping what it made: the caller gives it a thread with a few MiB
-/// of stack per 10 kB of source.
+/// Parsing grows its stack as it needs; dropping the tree recurses with the size of the source, so the caller's thread
+/// needs about a MiB of stack per KiB of source.
 ///
 /// # Errors
 ///
 /// The findings, at least one, ordered by their place in the source.
 pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<Finding>> {
-    check_size(&source, policy).and_then(|()| check_nesting(&source)).map_err(|finding| vec![finding])?;
-    let findings = syntax_findings(&source);
+    check_size(&source, policy).map_err(|finding| vec![finding])?;
+    let findings = parse_findings(&source);
     if findings.is_empty() { Ok(ValidatedSource(source)) } else { Err(findings) }
 }
 
@@ -114,25 +119,7 @@ fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
     }
 }
 
-/// Counts brackets without regard to strings and comments, so it may see too many but never too few. It runs before
-/// the parser because the parser's own stack is what deep nesting attacks.
-fn check_nesting(source: &str) -> Result<(), Finding> {
-    let mut depth = 0_usize;
-    for (offset, byte) in source.bytes().enumerate() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > NESTING_MAX {
-            let message = "Code failed to parse: too many nested parentheses".into();
-            return Err(finding_at(source, offset, "too_deep", message));
-        }
-    }
-    Ok(())
-}
-
-fn syntax_findings(source: &str) -> Vec<Finding> {
+fn parse_findings(source: &str) -> Vec<Finding> {
     let options = ParseOptions::from(Mode::Module).with_target_version(PythonVersion::PY313);
     let parsed = parse_unchecked(source, options);
     let errors = parsed.errors().iter().map(|error| (error.location.start(), error.error.to_string()));
@@ -140,13 +127,29 @@ fn syntax_findings(source: &str) -> Vec<Finding> {
         parsed.unsupported_syntax_errors().iter().map(|error| (error.range.start(), error.to_string()));
     let mut found: Vec<_> = errors.chain(unsupported).collect();
     found.sort();
-    found
-        .into_iter()
-        .map(|(start, why)| {
-            let message = format!("Code failed to parse: {why}");
-            finding_at(source, start.to_usize(), "syntax_error", message)
-        })
-        .collect()
+    let finding = |(start, why): (TextSize, String)| {
+        finding_at(source, start.to_usize(), "syntax_error", format!("Code failed to parse: {why}"))
+    };
+    if found.is_empty() {
+        found.extend(too_deep(parsed.tokens()));
+    }
+    found.into_iter().map(finding).collect()
+}
+
+/// The first bracket that is nested too deep.
+fn too_deep(tokens: &[Token]) -> Option<(TextSize, String)> {
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind() {
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => depth += 1,
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > NESTING_MAX {
+            return Some((token.start(), "too many nested parentheses".into()));
+        }
+    }
+    None
 }
 
 fn finding_at(source: &str, offset: usize, code: &'static str, message: String) -> Finding {
@@ -178,6 +181,7 @@ mod tests {
             "type X[T] = list[T]",
             "match 1:\n    case 1: pass",
             "f'{1+1!r:>{10}}'",
+            "'((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((('",
         ];
         for program in programs {
             assert_eq!(findings(program), [], "{program}");
@@ -186,7 +190,8 @@ mod tests {
 
     #[test]
     fn each_refusal_names_its_place() {
-        let deep = format!("x = 1\n{}", "(".repeat(300));
+        let deep = format!("x = 1\n{}1{}", "(".repeat(150), ")".repeat(150));
+        let hidden = format!("{}1{}", "( # )\n".repeat(150), ")".repeat(150));
         let large = "x".repeat(10_001);
         let cases = [
             ("", "empty", 1, 1),
@@ -195,7 +200,8 @@ mod tests {
             ("x = 1\nx = = 2", "syntax_error", 2, 5),
             ("é = 'ö' + )", "syntax_error", 1, 11),
             ("x = t'{1}'", "syntax_error", 1, 5),
-            (deep.as_str(), "too_deep", 2, 101),
+            (deep.as_str(), "syntax_error", 2, 101),
+            (hidden.as_str(), "syntax_error", 101, 1),
         ];
         for (program, code, line, column) in cases {
             let first = findings(program).remove(0);
@@ -208,8 +214,8 @@ mod tests {
         let chains = ["-", "not ", "lambda:", "x.", "1+", "x if y else ", "await ", "x**", "[", "f(", "a="];
         let check = move || {
             for chain in chains {
-                let program = chain.repeat(9_990 / chain.len()) + "1";
-                drop(findings(&program));
+                let program = chain.repeat(CODE_BYTES_CEILING / chain.len() - 1) + "1";
+                drop(validate(program, &Policy { code_bytes_max: CODE_BYTES_CEILING }));
             }
         };
         let stack = crate::sandbox::GUEST_THREAD_STACK_BYTES;

@@ -19,8 +19,9 @@ use crate::execution::ExecutionId;
 use crate::limits::Limits;
 use crate::tools::{Grants, ToolCall, ToolError, ToolErrorKind};
 
-/// Messages of calls that have been started and not collected yet, together.
-const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
+/// much memory.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Dropping it aborts the calls still under way.
 pub(super) struct Calls {
@@ -61,7 +62,9 @@ impl Calls {
         Self {
             caller: Arc::new(caller),
             budget: limits.tool_calls_max,
-            in_flight: Arc::new(Semaphore::new(limits.tool_calls_in_flight_max)),
+            in_flight: Arc::new(Semaphore::new(
+                limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             running: JoinSet::new(),
             held: None,
             started: 0,
@@ -150,12 +153,15 @@ impl Caller {
     }
 
     async fn call(&self, message: &[u8]) -> Result<Value, ToolError> {
-        let call = wire::decode_call(message).map_err(|error| ToolError {
+        let unreadable = |error| ToolError {
             kind: ToolErrorKind::Arguments,
             message: format!("The call cannot be read: {error}"),
-        })?;
+        };
+        let call = wire::decode_call(message).map_err(unreadable)?;
+        // Before the arguments are parsed: without a tool to call, they are not worth their memory.
         let tool = self.grants.find(&call.tool)?;
-        let reply = tool.call(ToolCall { execution: self.execution, arguments: call.arguments });
+        let arguments = wire::decode_arguments(call.arguments).map_err(unreadable)?;
+        let reply = tool.call(ToolCall { execution: self.execution, arguments });
         timeout(self.tool_time, reply).await.unwrap_or_else(|_| {
             Err(ToolError {
                 kind: ToolErrorKind::Timeout,

@@ -22,10 +22,43 @@ impl Capture {
         kept
     }
 
+    /// The text; like the bytes, at most `bytes_max` long, although a replacement is longer than what it replaces.
     pub(super) fn take(&mut self) -> Output {
-        let bytes = std::mem::take(&mut self.bytes);
-        let text = String::from_utf8(bytes)
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if self.truncated
+            && let Err(error) = std::str::from_utf8(&bytes)
+            && error.error_len().is_none()
+        {
+            // Cut in the middle of a character.
+            bytes.truncate(error.valid_up_to());
+        }
+        let mut text = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        if text.len() > self.bytes_max {
+            text.truncate(text.floor_char_boundary(self.bytes_max));
+            self.truncated = true;
+        }
         Output { text, truncated: self.truncated }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_within_the_limit_and_whole() {
+        let cases: [(&[u8], &str, bool); 5] = [
+            (b"abcd", "abcd", false),
+            (b"abcdefg", "abcdef", true),
+            ("ab\u{e9}\u{e9}\u{e9}".as_bytes(), "ab\u{e9}\u{e9}", true),
+            ("abcde\u{e9}".as_bytes(), "abcde", true),
+            (b"\xff\xff\xff", "\u{fffd}\u{fffd}", true),
+        ];
+        for (bytes, text, truncated) in cases {
+            let mut capture = Capture::new(6);
+            capture.push(bytes);
+            assert_eq!(capture.take(), Output { text: text.into(), truncated }, "{bytes:?}");
+        }
     }
 }

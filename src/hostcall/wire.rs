@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::execution::{Execution, GuestError};
 use crate::tools::{ToolError, ToolErrorKind};
@@ -92,21 +92,34 @@ fn depth_of(json: &[u8]) -> usize {
 /// What the guest hands to `call`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     pub(super) tool: String,
-    pub(super) arguments: Map<String, Value>,
+    #[serde(borrow)]
+    pub(super) arguments: &'a RawValue,
 }
 
-pub(super) fn decode_call(bytes: &[u8]) -> serde_json::Result<Call> {
+pub(super) fn decode_call(bytes: &[u8]) -> serde_json::Result<Call<'_>> {
     serde_json::from_slice(bytes)
+}
+
+pub(super) fn decode_arguments(arguments: &RawValue) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str(arguments.get())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Reply<'a> {
+    Ok(&'a Value),
+    Error { kind: &'static str, message: &'a str },
 }
 
 pub(super) fn encode_reply(reply: &Result<Value, ToolError>) -> Vec<u8> {
     let reply = match reply {
-        Ok(value) => json!({"ok": value}),
-        Err(error) => json!({"error": {"kind": class_of(error.kind), "message": error.message}}),
+        Ok(value) => Reply::Ok(value),
+        Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
     };
-    reply.to_string().into_bytes()
+    // As with a request, there is nothing in it that JSON cannot hold.
+    serde_json::to_vec(&reply).unwrap_or_default()
 }
 
 fn class_of(kind: ToolErrorKind) -> &'static str {

@@ -7,13 +7,21 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use wasmtime::{Engine, Module};
 
 use crate::error::Error;
 
 const EXTENSION: &str = "cwasm";
+
+/// Of artifacts that are being written.
+const UNFINISHED: &str = "tmp";
+
+/// Writing takes seconds at most: what is older was left behind.
+const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(1);
 
 /// Artifacts of other versions and tool lists that stay beside a new one; each is some tens of megabytes.
 const ARTIFACTS_KEPT: usize = 8;
@@ -56,14 +64,16 @@ pub(super) fn store(dir: &Path, key: &str, artifact: &[u8]) -> Result<(), Artifa
     check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
     let digest = format!("{:x}", Sha256::digest(artifact));
     let path = dir.join(format!("{key}-{digest}.{EXTENSION}"));
-    let temporary = dir.join(format!("{key}.{}.tmp", std::process::id()));
+    // Nobody else has this name: others may be making the same image.
+    let temporary = dir.join(format!("{}.{UNFINISHED}", Uuid::new_v4()));
     let written = write(&temporary, artifact).and_then(|()| fs::rename(&temporary, &path));
     if let Err(error) = written {
         // Best effort: the error that matters is the one above.
         let _ = fs::remove_file(&temporary);
         return Err(ArtifactError::Io(path, error));
     }
-    prune(dir, key, &path)
+    prune(dir, key, &path);
+    Ok(())
 }
 
 /// A module that lives in this process only, for when there is no cache.
@@ -75,30 +85,32 @@ pub(super) fn from_memory(engine: &Engine, artifact: &[u8]) -> Result<Module, Er
 
 /// The artifact of `key` and the digest in its name.
 fn find(dir: &Path, key: &str) -> Result<Option<(PathBuf, String)>, ArtifactError> {
-    let found = list(dir)?.into_iter().find_map(|path| {
+    let found = list(dir, EXTENSION)?.into_iter().find_map(|(_, path)| {
         let digest = path.file_stem()?.to_str()?.strip_prefix(key)?.strip_prefix('-')?.to_owned();
         Some((path, digest))
     });
     Ok(found)
 }
 
-/// All artifacts, the newest first.
-fn list(dir: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
+/// The files of one kind with their times, the newest first.
+fn list(dir: &Path, extension: &str) -> Result<Vec<(SystemTime, PathBuf)>, ArtifactError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(ArtifactError::Io(dir.into(), error)),
     };
-    let mut artifacts = Vec::new();
+    let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(io_at(dir))?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
-            artifacts.push((modified.map_err(io_at(&path))?, path));
+        // A file that another process has just removed has no time any more.
+        let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+        if let (true, Ok(modified)) = (path.extension().is_some_and(|found| found == extension), modified) {
+            files.push((modified, path));
         }
     }
-    artifacts.sort();
-    Ok(artifacts.into_iter().rev().map(|(_, path)| path).collect())
+    files.sort();
+    files.reverse();
+    Ok(files)
 }
 
 fn open(path: &Path) -> Result<File, ArtifactError> {
@@ -133,22 +145,27 @@ fn digest_of(mut file: &File, path: &Path) -> Result<String, ArtifactError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Removes what `kept` replaces, and the oldest of many.
-fn prune(dir: &Path, key: &str, kept: &Path) -> Result<(), ArtifactError> {
-    let others = list(dir)?.into_iter().filter(|path| path != kept);
-    for (age, path) in others.enumerate() {
+/// Removes what `kept` replaces, the oldest of many, and what killed processes left behind. Best effort: the new artifact
+/// is in its place already.
+fn prune(dir: &Path, key: &str, kept: &Path) {
+    let artifacts = list(dir, EXTENSION).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
+    for (age, (_, path)) in artifacts.enumerate() {
         let same_key = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(key));
         if same_key || age + 1 >= ARTIFACTS_KEPT {
-            fs::remove_file(&path).map_err(io_at(&path))?;
+            let _ = fs::remove_file(&path);
         }
     }
-    Ok(())
+    for (modified, path) in list(dir, UNFINISHED).unwrap_or_default() {
+        if modified.elapsed().is_ok_and(|age| age > UNFINISHED_AGE_MAX) {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {

@@ -35,7 +35,6 @@ impl ExecuteRequest {
         let mut limits = *ceilings;
         if let Some(timeout) = self.timeout {
             limits.wall_time = seconds("timeout", timeout)?;
-            limits.cpu_time = limits.cpu_time.min(limits.wall_time);
         }
         if let Some(cpu) = self.max_cpu_seconds {
             limits.cpu_time = seconds("max_cpu_seconds", cpu)?;

@@ -49,7 +49,7 @@ fn only_three_rooms_name_wasmtime() {
 
 #[test]
 fn only_the_server_names_axum() {
-    assert_only_in("axum", &["server", "commands.rs"]);
+    assert_only_in("axum", &["server"]);
 }
 
 #[test]

@@ -58,7 +58,12 @@ fn a_missing_file_is_a_usage_error() {
 
 #[test]
 fn wrong_settings_stop_the_start() {
-    for (name, value) in [("EXECUTION_TIMEOUT", "soon"), ("MAX_MEMORY_MB", "1"), ("SERVICE_PORT", "99999")] {
+    for (name, value) in [
+        ("EXECUTION_TIMEOUT", "soon"),
+        ("MAX_MEMORY_MB", "1"),
+        ("SERVICE_PORT", "99999"),
+        ("MAX_CPU_PERCENT", "NaN"),
+    ] {
         let output = executor().env(name, value).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(value), "{name}: {said}");

@@ -68,9 +68,9 @@ async fn a_full_queue_turns_away() {
 #[tokio::test]
 async fn shutdown_lets_executions_finish_then_cancels_them() {
     let sandbox = one_slot();
-    let finishing = sandbox.run(Execution::new("import time\ntime.sleep(0.2)\n'done'"));
+    let finishing = sandbox.run(Execution::new("import time\ntime.sleep(1)\n'done'"));
     let stopping = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         sandbox.shutdown(Duration::from_secs(10)).await;
     };
     let (finished, ()) = tokio::join!(finishing, stopping);

@@ -143,8 +143,8 @@ fn signals_let_executions_finish_and_exit_with_success() {
         let mut service = Service::start(&[]);
         std::thread::scope(|scope| {
             let running =
-                scope.spawn(|| service.execute(&json!({"code": "import time\ntime.sleep(1)\n'finished'"})));
-            std::thread::sleep(Duration::from_millis(300));
+                scope.spawn(|| service.execute(&json!({"code": "import time\ntime.sleep(2)\n'finished'"})));
+            std::thread::sleep(Duration::from_millis(700));
             signal(&service, kind);
             assert_eq!(running.join().unwrap().1["return_value"], "finished");
         });
@@ -157,7 +157,7 @@ fn executions_that_outlast_the_grace_are_cancelled() {
     let mut service = Service::start(&[("SHUTDOWN_GRACE", "0.2")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| service.execute(&json!({"code": "print(1)\nwhile True: pass"})));
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(700));
         signal(&service, Signal::TERM);
         let (_, answer) = running.join().unwrap();
         assert_eq!((&answer["outcome"], &answer["stdout"]), (&json!("cancelled"), &json!("1\n")));

@@ -26,6 +26,7 @@ fn home() -> &'static Sandbox {
             )
             .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
             .tool(Tool::new("home", "hang", |_| std::future::pending()))
+            .tool(Tool::new("home", "connect", |_| connect()))
             .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
             .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
             .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
@@ -40,6 +41,15 @@ async fn slow() -> Result<Value, ToolError> {
     sleep(Duration::from_millis(100)).await;
     UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
     Ok(json!("done"))
+}
+
+/// A tool that does real input and output.
+async fn connect() -> Result<Value, ToolError> {
+    let failed = |error: std::io::Error| ToolError::failed(error.to_string());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tokio::net::TcpStream::connect(address).await.map_err(failed)?;
+    Ok(json!("connected"))
 }
 
 async fn run(code: &str, change: impl FnOnce(&mut Execution)) -> Report {
@@ -59,6 +69,7 @@ async fn arguments_go_out_and_replies_come_back() {
     let code = "import home\nawait home.echo(value={'größe': [1, None, 2.5]})";
     assert_eq!(value(code).await, json!({"value": {"größe": [1, null, 2.5]}}));
     assert_eq!(value("from home import echo\nawait echo(7)").await, json!({"value": 7}));
+    assert_eq!(value("import home\nawait home.connect()").await, json!("connected"));
 }
 
 #[tokio::test]
@@ -94,10 +105,8 @@ async fn budgets_hold() {
     let report = run(hang, |execution| execution.limits.tool_time = Duration::from_millis(10)).await;
     assert_eq!(report.error.unwrap().kind, "ToolTimeout");
     let report = run(hang, |execution| execution.limits.tool_calls_max = 0).await;
-    assert_eq!(
-        report.error.unwrap().to_string(),
-        "ToolDenied: Budget of tool calls exhausted: 'home.hang' was not called"
-    );
+    let error = report.error.unwrap().to_string();
+    assert!(error.starts_with("ToolDenied: 'home.hang' was not called: the budget"), "{error}");
     let report =
         run("import home\nawait home.large()", |execution| execution.limits.tool_reply_bytes_max = 1000)
             .await;
@@ -122,6 +131,15 @@ async fn context_cannot_replace_a_tool() {
     execution.context.insert("home".into(), json!(1));
     let error = home().run(execution).await.unwrap_err();
     assert_eq!(error.to_string(), "Context key 'home' is the name of a tool module");
+}
+
+#[test]
+fn tools_without_a_usable_name_are_refused() {
+    for (module, name) in [("my-home", "x"), ("a.b", "x"), ("home", ""), ("1st", "x"), ("home", "__x")] {
+        let tool = Tool::new(module, name, async |_| Ok(Value::Null));
+        let error = Sandbox::builder().tool(tool).build().err().unwrap().to_string();
+        assert!(error.contains("no name that Python could import"), "{error}");
+    }
 }
 
 #[test]
