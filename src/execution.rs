@@ -62,6 +62,21 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// Its name in answers, metrics and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failure => "failure",
+            Self::Timeout => "timeout",
+            Self::CpuLimit => "cpu_limit",
+            Self::MemoryLimit => "memory_limit",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Everything there is to know about a finished execution.
 #[derive(Clone, Debug)]
 pub struct Report {

@@ -102,7 +102,7 @@ impl From<Report> for ExecuteResponse {
             error: report.error.as_ref().map(ToString::to_string),
             error_detail: report.error.map(ErrorDetail::from),
             execution_id: report.id.to_string(),
-            outcome: outcome_name(report.outcome),
+            outcome: report.outcome.name(),
             truncated: streams.iter().filter(|(_, truncated)| *truncated).map(|(name, _)| *name).collect(),
             usage: report.usage.into(),
             stdout: report.stdout.text,
@@ -133,17 +133,6 @@ impl From<Usage> for UsageDetail {
             memory_peak_bytes: usage.memory_bytes_peak,
             tool_calls: usage.tool_calls,
         }
-    }
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Failure => "failure",
-        Outcome::Timeout => "timeout",
-        Outcome::CpuLimit => "cpu_limit",
-        Outcome::MemoryLimit => "memory_limit",
-        Outcome::Cancelled => "cancelled",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Honest programs, `tests/cases/*.py`: the real CPython's answers.
 
-use ai_code_executor::{Execution, Outcome, Report};
+use ai_code_executor::{Execution, Report};
 use serde_json::{Value, json};
 
 use crate::expectations::{Program, programs};
@@ -47,7 +47,7 @@ async fn check(program: &Program) -> Vec<String> {
         }
     };
     let error = report.error.clone().unwrap_or_default();
-    expect("outcome", Some(json!("completed")), outcome_name(report.outcome).into());
+    expect("outcome", Some(json!("completed")), report.outcome.name().into());
     expect("value", None, value_of(&report));
     expect("repr", None, report.value_is_repr.into());
     expect("stdout", None, report.stdout.text.clone().into());
@@ -69,15 +69,4 @@ fn check_parts(program: &Program, report: &Report) -> Vec<String> {
         (!text.contains(part)).then(|| format!("{}: {key} {part:?} is not in {text:?}", program.name))
     });
     missing.collect()
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Failure => "failure",
-        Outcome::Timeout => "timeout",
-        Outcome::CpuLimit => "cpu_limit",
-        Outcome::MemoryLimit => "memory_limit",
-        Outcome::Cancelled => "cancelled",
-    }
 }
