@@ -136,8 +136,9 @@ fn grace(text: &str) -> Result<f64, String> {
     number(text, 0.0..=86_400.0)
 }
 
+/// Any number: what lies outside of 10 to 100 is clamped where it is used.
 fn percent(text: &str) -> Result<f64, String> {
-    number(text, 0.0..=100.0)
+    text.parse().ok().filter(|percent: &f64| percent.is_finite()).ok_or_else(|| "not a number".into())
 }
 
 fn number(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {

@@ -19,6 +19,9 @@ use crate::validator::ValidatedSource;
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
 
+/// What an embedding program may mean by "no limit": a deadline that the clock can still express.
+const WALL_TIME_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// An image with its imports resolved: what every execution starts from.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
@@ -109,7 +112,7 @@ async fn drive(
     limits: &Limits,
     cancel: &CancellationToken,
 ) -> (wasmtime::Result<End>, Duration) {
-    let deadline = Instant::now() + limits.wall_time;
+    let deadline = Instant::now() + limits.wall_time.min(WALL_TIME_MAX);
     let mut guest = pin!(Metered {
         guest: pin!(guest),
         cpu_time: Duration::ZERO,

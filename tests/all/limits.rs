@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ai_code_executor::{Execution, Limits, Outcome};
+use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
 
-use crate::support::sandbox;
+use crate::support::{cache_dir, sandbox};
 
 fn short() -> Limits {
     Limits { wall_time: Duration::from_millis(300), ..Limits::default() }
@@ -30,6 +30,14 @@ async fn each_limit_has_its_outcome_and_text_and_keeps_the_output() {
         assert_eq!(report.error.unwrap().to_string(), error, "{code}");
         assert_eq!(report.stdout.text, "so far\n", "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_limit_without_end_is_no_failure() {
+    let ceilings = Limits { wall_time: Duration::MAX, ..Limits::default() };
+    let unlimited = Sandbox::builder().ceilings(ceilings).cache_dir(cache_dir()).build().unwrap();
+    let report = unlimited.run(Execution { limits: ceilings, ..Execution::new("1") }).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed);
 }
 
 #[tokio::test]
