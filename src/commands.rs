@@ -46,7 +46,13 @@ pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
         Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
         Err(Error::Rejected(findings)) => {
             for finding in findings {
-                eprintln!("{file}:{}:{}: {} {}", finding.line, finding.column, finding.code, finding.message);
+                eprintln!(
+                    "{file}:{}:{}: {} {}",
+                    finding.line,
+                    finding.column,
+                    finding.rule.code(),
+                    finding.message
+                );
             }
             Ok(ExitCode::from(REJECTED))
         }

@@ -100,7 +100,7 @@ impl Config {
     /// What the validator demands.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy { code_bytes_max: self.max_code_bytes }
+        Policy { code_bytes_max: self.max_code_bytes, ..Policy::default() }
     }
 
     /// Where the service listens.

@@ -151,9 +151,11 @@ pub struct Usage {
     pub tool_calls: u32,
 }
 
-/// The stages of one execution, in wall-clock time; waiting for a slot comes before them.
+/// The stages of one execution, in wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stages {
+    /// Waiting for a slot.
+    pub queue: Duration,
     /// From nothing to an interpreter that is about to run: Store, memory, stack.
     pub instantiate: Duration,
     /// The guest, from reading the program to handing over its result.
@@ -165,12 +167,65 @@ pub struct Stages {
 /// Something in a program that keeps it from being run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// A stable name for this class of finding, such as `syntax_error`.
-    pub code: &'static str,
+    /// Which rule it breaks.
+    pub rule: Rule,
     /// What is wrong, in a sentence.
     pub message: String,
     /// Line in the program, from 1.
     pub line: u32,
     /// Column in that line, in characters from 1.
     pub column: u32,
+    /// What would mend it, where that is known.
+    pub hint: Option<String>,
+}
+
+/// What the validator demands of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// There must be a program.
+    Empty,
+    /// Its size is limited.
+    Size,
+    /// CPython must be able to compile it.
+    Syntax,
+    /// Its number of AST nodes is limited.
+    Complexity,
+    /// Only modules on the allow-list are imported.
+    Import,
+    /// There is no package that a relative import could refer to.
+    RelativeImport,
+    /// Names are imported one by one.
+    StarImport,
+    /// Some names are refused.
+    Name,
+    /// Some attributes are refused.
+    Attribute,
+}
+
+impl Rule {
+    /// Its stable code in answers, logs and the output of `check`.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Size => "too_large",
+            Self::Syntax => "syntax_error",
+            Self::Complexity => "too_complex",
+            Self::Import => "import_not_permitted",
+            Self::RelativeImport => "relative_import",
+            Self::StarImport => "star_import",
+            Self::Name => "name_not_allowed",
+            Self::Attribute => "attribute_not_allowed",
+        }
+    }
+
+    /// Whether a program that breaks it asks for something that it must not have, in contrast to one that is
+    /// unusable.
+    #[must_use]
+    pub fn is_security(self) -> bool {
+        match self {
+            Self::Import | Self::RelativeImport | Self::StarImport | Self::Name | Self::Attribute => true,
+            Self::Empty | Self::Size | Self::Syntax | Self::Complexity => false,
+        }
+    }
 }

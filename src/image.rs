@@ -5,6 +5,7 @@ mod artifact;
 mod engine;
 mod snapshot;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
+use crate::validator::REFUSED_NAMES;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
 const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
@@ -40,7 +42,11 @@ const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// What goes into an image beside the interpreter.
 pub(crate) struct ImageSpec<'a> {
     /// Names that programs may import, such as `json` or `urllib.parse`.
-    pub(crate) allowed_imports: &'a [String],
+    pub(crate) allowed_imports: &'a BTreeSet<String>,
+    /// Names whose import fails with a message that tools are switched off.
+    pub(crate) disabled_modules: &'a [String],
+    /// Whether the guest keeps programs from what the validator would refuse.
+    pub(crate) guards: bool,
     /// Tool definitions, as `guest/README.md` has them.
     pub(crate) tools: Value,
 }
@@ -99,7 +105,9 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "modules": GUEST_MODULES,
         "entry": "guest_runner",
         "allowed_imports": spec.allowed_imports,
-        "disabled_modules": [],
+        "disabled_modules": spec.disabled_modules,
+        "refused_names": REFUSED_NAMES,
+        "guards": spec.guards,
         "tools": spec.tools,
     });
     recipe.to_string().into_bytes()

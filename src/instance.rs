@@ -68,6 +68,7 @@ impl Template {
         let instantiated = store.data().instantiated.unwrap_or(ended);
         drop(store);
         report.stages = Stages {
+            queue: Duration::ZERO,
             instantiate: instantiated - started,
             run: ended - instantiated,
             teardown: ended.elapsed(),

@@ -39,9 +39,11 @@ pub mod tools;
 pub mod validator;
 
 pub use error::Error;
-pub use execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Stages, Usage};
+pub use execution::{
+    Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule, Stages, Usage,
+};
 pub use limits::Limits;
-pub use sandbox::{Builder, Sandbox};
+pub use sandbox::{Builder, Layers, Sandbox};
 pub use tools::{Tool, ToolCall, ToolError, ToolErrorKind};
 pub use validator::{Policy, ValidatedSource};
 

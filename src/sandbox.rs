@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -16,7 +16,7 @@ use crate::image::{Image, ImageSpec};
 use crate::instance::Template;
 use crate::limits::Limits;
 use crate::tools::{Grants, Registry, Tool};
-use crate::validator::{self, CODE_BYTES_CEILING, DEFAULT_IMPORTS, Policy};
+use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
 
 /// Guests run on fibre stacks of their own; this one is for dropping what the parser made of a program, which recurses
 /// with its size. Address space, for the most part.
@@ -37,6 +37,7 @@ struct Shared {
     registry: Arc<Registry>,
     ceilings: Limits,
     policy: Policy,
+    layers: Layers,
     memory_bytes_min: u64,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -105,10 +106,17 @@ impl Shared {
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         self.check(&execution)?;
         let code = std::mem::take(&mut execution.code);
-        let source = validator::validate(code, &self.policy).map_err(Error::Rejected)?;
+        let source = match self.layers {
+            Layers::All => validator::validate(code, &self.policy).map_err(Error::Rejected)?,
+            Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
+        };
+        let queued = Instant::now();
         let _permit = self.admit().await?;
+        let queue = queued.elapsed();
         let grants = Grants { registry: self.registry.clone(), only: execution.tools.clone() };
-        self.template.run(&source, &execution, grants, &self.cancel).await
+        let mut report = self.template.run(&source, &execution, grants, &self.cancel).await?;
+        report.stages.queue = queue;
+        Ok(report)
     }
 
     fn check(&self, execution: &Execution) -> Result<(), Error> {
@@ -165,15 +173,28 @@ impl Drop for Place<'_> {
     }
 }
 
+/// Which layers stand between a program and the wall. The wall, WebAssembly and the limits, is always there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// Validator and guards inside the interpreter.
+    #[default]
+    All,
+    /// The guards alone: for tests of them.
+    NoValidator,
+    /// Neither: for tests of the wall.
+    WallOnly,
+}
+
 /// Collects what a [`Sandbox`] is made of.
 #[derive(Debug)]
 pub struct Builder {
     ceilings: Limits,
     policy: Policy,
+    layers: Layers,
     slots: u32,
     waiting_max: usize,
-    allowed_imports: Vec<String>,
     tools: Vec<Tool>,
+    disabled_modules: Vec<String>,
     cache_dir: Option<PathBuf>,
 }
 
@@ -182,10 +203,11 @@ impl Default for Builder {
         Self {
             ceilings: Limits::default(),
             policy: Policy::default(),
+            layers: Layers::All,
             slots: 2,
             waiting_max: 64,
-            allowed_imports: DEFAULT_IMPORTS.map(str::to_owned).into(),
             tools: Vec::new(),
+            disabled_modules: Vec::new(),
             cache_dir: None,
         }
     }
@@ -199,7 +221,7 @@ impl Builder {
         self
     }
 
-    /// What the validator demands.
+    /// What a program and its context must be like, what they may import among it.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -221,10 +243,17 @@ impl Builder {
         self
     }
 
-    /// Names that programs may import, instead of the default list.
+    /// The layers in front of the wall: all, unless a test wants to reach what is behind one.
     #[must_use]
-    pub fn allowed_imports(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.allowed_imports = names.into_iter().map(Into::into).collect();
+    pub fn layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// Modules of tools that the operator has not switched on: importing one fails with a message that says so.
+    #[must_use]
+    pub fn disabled_modules(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.disabled_modules = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -261,7 +290,12 @@ impl Builder {
     pub fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let registry = Registry::new(self.tools)?;
-        let spec = ImageSpec { allowed_imports: &self.allowed_imports, tools: registry.definitions() };
+        let spec = ImageSpec {
+            allowed_imports: &self.policy.allowed_imports,
+            disabled_modules: &self.disabled_modules,
+            tools: registry.definitions(),
+            guards: self.layers != Layers::WallOnly,
+        };
         let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
         if self.ceilings.memory_bytes_max < image.memory_bytes_min {
             return Err(Error::MemoryBelowImage {
@@ -269,11 +303,15 @@ impl Builder {
                 image_bytes: image.memory_bytes_min,
             });
         }
+        let mut policy = self.policy;
+        // The guest itself says of a module that is switched off why it is not there.
+        policy.allowed_imports.extend(registry.modules().chain(self.disabled_modules));
         let shared = Shared {
             template: Template::new(&image)?,
             registry: Arc::new(registry),
             ceilings: self.ceilings,
-            policy: self.policy,
+            policy,
+            layers: self.layers,
             memory_bytes_min: image.memory_bytes_min,
             slots: Arc::new(Semaphore::new(self.slots as usize)),
             waiting: AtomicUsize::new(0),

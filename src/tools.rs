@@ -142,6 +142,11 @@ impl Registry {
         self.0.values().any(|tool| tool.module == name)
     }
 
+    /// The names of its modules, repeated for each tool.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = String> {
+        self.0.values().map(|tool| tool.module.clone())
+    }
+
     /// The tools as the guest's recipe wants them.
     pub(crate) fn definitions(&self) -> Value {
         self.0

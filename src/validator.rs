@@ -7,7 +7,9 @@ use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
 
-use crate::execution::Finding;
+use std::collections::BTreeSet;
+
+use crate::execution::{Finding, Rule};
 
 /// Nested brackets. CPython's tokenizer allows 200, but the stack of its parser in the guest ends at about 140.
 const NESTING_MAX: usize = 100;
@@ -68,16 +70,81 @@ pub const DEFAULT_IMPORTS: [&str; 49] = [
     "zoneinfo",
 ];
 
-/// What the validator demands.
+/// Names and attributes that programs may not use, whatever they are bound to.
+pub const REFUSED_NAMES: [&str; 47] = [
+    "__base__",
+    "__bases__",
+    "__builtins__",
+    "__class__",
+    "__closure__",
+    "__code__",
+    "__dict__",
+    "__func__",
+    "__getattribute__",
+    "__globals__",
+    "__import__",
+    "__init_subclass__",
+    "__loader__",
+    "__mro__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__self__",
+    "__setattr__",
+    "__spec__",
+    "__subclasses__",
+    "ag_frame",
+    "breakpoint",
+    "compile",
+    "cr_code",
+    "cr_frame",
+    "dir",
+    "eval",
+    "exec",
+    "exit",
+    "f_back",
+    "f_builtins",
+    "f_globals",
+    "f_locals",
+    "gi_code",
+    "gi_frame",
+    "globals",
+    "help",
+    "input",
+    "locals",
+    "open",
+    "os",
+    "quit",
+    "subprocess",
+    "sys",
+    "tb_frame",
+    "tb_next",
+    "vars",
+];
+
+/// What a program, and its context, must be like to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Larger programs are refused before anything looks at them.
     pub code_bytes_max: usize,
+    /// Nodes of the program's syntax tree, as CPython's `ast.walk` counts them.
+    pub ast_nodes_max: usize,
+    /// What programs may import; `json` stands for `json.decoder` too. Tool modules come on top.
+    pub allowed_imports: BTreeSet<String>,
+    /// The context as JSON.
+    pub context_bytes_max: usize,
+    /// Nesting of a context value: a number has depth 0, a list of numbers 1.
+    pub context_depth_max: usize,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { code_bytes_max: 10_000 }
+        Self {
+            code_bytes_max: 10_000,
+            ast_nodes_max: 5000,
+            allowed_imports: DEFAULT_IMPORTS.map(str::to_owned).into(),
+            context_bytes_max: 1 << 20,
+            context_depth_max: 4,
+        }
     }
 }
 
@@ -86,6 +153,11 @@ impl Default for Policy {
 pub struct ValidatedSource(String);
 
 impl ValidatedSource {
+    /// A program that nothing has looked at, for a sandbox whose validator is off.
+    pub(crate) fn unchecked(source: String) -> Self {
+        Self(source)
+    }
+
     /// The program's text, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -108,12 +180,12 @@ pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<
 }
 
 fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
-    let refuse = |code, message| Err(Finding { code, message, line: 1, column: 1 });
+    let refuse = |rule, message| Err(Finding { rule, message, line: 1, column: 1, hint: None });
     let (bytes, limit) = (source.len(), policy.code_bytes_max);
     if source.trim().is_empty() {
-        refuse("empty", "Code payload is empty".into())
+        refuse(Rule::Empty, "Code payload is empty".into())
     } else if bytes > limit {
-        refuse("too_large", format!("Code payload is {bytes} bytes; limit is {limit} bytes"))
+        refuse(Rule::Size, format!("Code payload is {bytes} bytes; limit is {limit} bytes"))
     } else {
         Ok(())
     }
@@ -128,7 +200,7 @@ fn parse_findings(source: &str) -> Vec<Finding> {
     let mut found: Vec<_> = errors.chain(unsupported).collect();
     found.sort();
     let finding = |(start, why): (TextSize, String)| {
-        finding_at(source, start.to_usize(), "syntax_error", format!("Code failed to parse: {why}"))
+        finding_at(source, start.to_usize(), Rule::Syntax, format!("Code failed to parse: {why}"))
     };
     if found.is_empty() {
         found.extend(too_deep(parsed.tokens()));
@@ -152,15 +224,16 @@ fn too_deep(tokens: &[Token]) -> Option<(TextSize, String)> {
     None
 }
 
-fn finding_at(source: &str, offset: usize, code: &'static str, message: String) -> Finding {
+fn finding_at(source: &str, offset: usize, rule: Rule, message: String) -> Finding {
     let before = source.get(..offset).unwrap_or(source);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
     Finding {
-        code,
+        rule,
         message,
         line: count(before.bytes().filter(|&byte| byte == b'\n').count()),
         column: count(before[line_start..].chars().count()),
+        hint: None,
     }
 }
 
@@ -205,7 +278,7 @@ mod tests {
         ];
         for (program, code, line, column) in cases {
             let first = findings(program).remove(0);
-            assert_eq!((first.code, first.line, first.column), (code, line, column));
+            assert_eq!((first.rule.code(), first.line, first.column), (code, line, column));
         }
     }
 
@@ -215,7 +288,7 @@ mod tests {
         let check = move || {
             for chain in chains {
                 let program = chain.repeat(CODE_BYTES_CEILING / chain.len() - 1) + "1";
-                drop(validate(program, &Policy { code_bytes_max: CODE_BYTES_CEILING }));
+                drop(validate(program, &Policy { code_bytes_max: CODE_BYTES_CEILING, ..Policy::default() }));
             }
         };
         let stack = crate::sandbox::GUEST_THREAD_STACK_BYTES;

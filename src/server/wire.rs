@@ -163,6 +163,7 @@ struct FindingDetail {
     message: String,
     line: u32,
     column: u32,
+    hint: Option<String>,
 }
 
 impl Refusal {
@@ -215,7 +216,7 @@ impl From<Error> for Refusal {
         let detail = error.to_string();
         match error {
             Error::Rejected(findings) => {
-                let code = findings.first().map_or("rejected", |finding| finding.code);
+                let code = findings.first().map_or("rejected", |finding| finding.rule.code());
                 Self { findings, ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
             }
             Error::Context { .. } => Self::new(StatusCode::BAD_REQUEST, "context", detail),
@@ -246,6 +247,12 @@ impl IntoResponse for Refusal {
 
 impl From<Finding> for FindingDetail {
     fn from(finding: Finding) -> Self {
-        Self { code: finding.code, message: finding.message, line: finding.line, column: finding.column }
+        Self {
+            code: finding.rule.code(),
+            message: finding.message,
+            line: finding.line,
+            column: finding.column,
+            hint: finding.hint,
+        }
     }
 }
