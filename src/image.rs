@@ -106,7 +106,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "entry": "guest_runner",
         "allowed_imports": spec.allowed_imports,
         "disabled_modules": spec.disabled_modules,
-        "refused_names": REFUSED_NAMES,
+        "refused_names": REFUSED_NAMES.as_slice(),
         "guards": spec.guards,
         "tools": spec.tools,
     });
