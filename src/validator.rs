@@ -2,20 +2,31 @@
 //!
 //! This is a sieve for clear messages, not the wall: the wall is WebAssembly.
 
-use ruff_python_ast::PythonVersion;
-use ruff_python_ast::token::{Token, TokenKind};
-use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
-use ruff_text_size::{Ranged, TextSize};
+mod depth;
+mod hints;
+mod indent;
+mod names;
+mod nodes;
+mod rules;
+mod scopes;
+mod syntax;
 
 use std::collections::BTreeSet;
 
-use crate::execution::{Finding, Rule};
+use ruff_python_ast::PythonVersion;
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_source_file::LineIndex;
+use ruff_text_size::TextSize;
 
-/// Nested brackets. CPython's tokenizer allows 200, but the stack of its parser in the guest ends at about 140.
-const NESTING_MAX: usize = 100;
+use crate::execution::{Finding, Rule};
 
 /// The largest [`Policy::code_bytes_max`] that a sandbox takes.
 pub const CODE_BYTES_CEILING: usize = 64 << 10;
+
+/// Parsing grows its stack by itself; dropping what it made recurses with the size of the source.
+const STACK_BYTES_PER_BYTE: usize = 1 << 10;
+
+const STACK_BYTES_MIN: usize = 2 << 20;
 
 /// What programs may import when nothing else is configured.
 pub const DEFAULT_IMPORTS: [&str; 49] = [
@@ -148,6 +159,15 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// Whether `name`, such as `json.decoder`, or a package around it is on the allow-list.
+    #[must_use]
+    pub fn allows_import(&self, name: &str) -> bool {
+        let dots = name.match_indices('.').map(|(dot, _)| dot);
+        dots.chain([name.len()]).any(|end| self.allowed_imports.contains(&name[..end]))
+    }
+}
+
 /// A program that passed: the only kind that reaches the sandbox.
 #[derive(Clone, Debug)]
 pub struct ValidatedSource(String);
@@ -165,18 +185,25 @@ impl ValidatedSource {
     }
 }
 
-/// Checks size, syntax and nesting, in this order, and stops at the first stage that finds something.
-///
-/// Parsing grows its stack as it needs; dropping the tree recurses with the size of the source, so the caller's thread
-/// needs about a MiB of stack per KiB of source.
+/// Checks size, nesting, syntax, complexity, then imports, names and attributes. Callers need no stack to speak of: it
+/// grows with the source.
 ///
 /// # Errors
 ///
-/// The findings, at least one, ordered by their place in the source.
+/// All findings, at least one. Syntax and complexity come first, the others follow in the order of the source.
 pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<Finding>> {
+    let source = match source.strip_prefix('\u{feff}') {
+        Some(without_byte_order_mark) => without_byte_order_mark.to_owned(),
+        None => source,
+    };
     check_size(&source, policy).map_err(|finding| vec![finding])?;
-    let findings = parse_findings(&source);
-    if findings.is_empty() { Ok(ValidatedSource(source)) } else { Err(findings) }
+    let stack_bytes = STACK_BYTES_MIN + source.len() * STACK_BYTES_PER_BYTE;
+    let found = stacker::maybe_grow(stack_bytes, stack_bytes, || check(&source, policy));
+    if found.is_empty() {
+        return Ok(ValidatedSource(source));
+    }
+    let lines = LineIndex::from_source_text(&source);
+    Err(found.into_iter().map(|found| found.locate(&source, &lines)).collect())
 }
 
 fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
@@ -191,108 +218,47 @@ fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
     }
 }
 
-fn parse_findings(source: &str) -> Vec<Finding> {
+fn check(source: &str, policy: &Policy) -> Vec<Found> {
     let options = ParseOptions::from(Mode::Module).with_target_version(PythonVersion::PY313);
-    let parsed = parse_unchecked(source, options);
-    let errors = parsed.errors().iter().map(|error| (error.location.start(), error.error.to_string()));
-    let unsupported =
-        parsed.unsupported_syntax_errors().iter().map(|error| (error.range.start(), error.to_string()));
-    let mut found: Vec<_> = errors.chain(unsupported).collect();
-    found.sort();
-    let finding = |(start, why): (TextSize, String)| {
-        finding_at(source, start.to_usize(), Rule::Syntax, format!("Code failed to parse: {why}"))
+    let Some(parsed) = parse_unchecked(source, options).try_into_module() else {
+        return Vec::new();
     };
+    if let Some((at, why)) = depth::check(parsed.tokens()) {
+        return vec![syntax::found(at, why)];
+    }
+    let body = parsed.suite();
+    let mut found = syntax::errors(&parsed, source);
     if found.is_empty() {
-        found.extend(too_deep(parsed.tokens()));
+        found = syntax::compile_errors(body, source);
     }
-    found.into_iter().map(finding).collect()
+    if found.is_empty() {
+        found.extend(too_complex(nodes::count(body), policy.ast_nodes_max));
+    }
+    let mut refused = names::check(body, policy);
+    refused.sort_by_key(|found| found.at);
+    found.append(&mut refused);
+    found
 }
 
-/// The first bracket that is nested too deep.
-fn too_deep(tokens: &[Token]) -> Option<(TextSize, String)> {
-    let mut depth = 0_usize;
-    for token in tokens {
-        match token.kind() {
-            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => depth += 1,
-            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > NESTING_MAX {
-            return Some((token.start(), "too many nested parentheses".into()));
-        }
-    }
-    None
+fn too_complex(nodes: usize, limit: usize) -> Option<Found> {
+    let message = format!("Code is too complex ({nodes} AST nodes); limit is {limit}");
+    let hint = Some("Move data into context, and write loops in place of repeated statements.".into());
+    (nodes > limit).then(|| Found { rule: Rule::Complexity, at: TextSize::new(0), message, hint })
 }
 
-fn finding_at(source: &str, offset: usize, rule: Rule, message: String) -> Finding {
-    let before = source.get(..offset).unwrap_or(source);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
-    Finding {
-        rule,
-        message,
-        line: count(before.bytes().filter(|&byte| byte == b'\n').count()),
-        column: count(before[line_start..].chars().count()),
-        hint: None,
-    }
+/// A finding, before its place is known as a line and column.
+struct Found {
+    rule: Rule,
+    at: TextSize,
+    message: String,
+    hint: Option<String>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn findings(source: &str) -> Vec<Finding> {
-        validate(source.into(), &Policy::default()).err().unwrap_or_default()
-    }
-
-    #[test]
-    fn honest_programs_pass() {
-        let programs = [
-            "1",
-            "# only a comment",
-            "x = await f()",
-            "type X[T] = list[T]",
-            "match 1:\n    case 1: pass",
-            "f'{1+1!r:>{10}}'",
-            "'((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((('",
-        ];
-        for program in programs {
-            assert_eq!(findings(program), [], "{program}");
-        }
-    }
-
-    #[test]
-    fn each_refusal_names_its_place() {
-        let deep = format!("x = 1\n{}1{}", "(".repeat(150), ")".repeat(150));
-        let hidden = format!("{}1{}", "( # )\n".repeat(150), ")".repeat(150));
-        let large = "x".repeat(10_001);
-        let cases = [
-            ("", "empty", 1, 1),
-            (" \n\t", "empty", 1, 1),
-            (large.as_str(), "too_large", 1, 1),
-            ("x = 1\nx = = 2", "syntax_error", 2, 5),
-            ("é = 'ö' + )", "syntax_error", 1, 11),
-            ("x = t'{1}'", "syntax_error", 1, 5),
-            (deep.as_str(), "syntax_error", 2, 101),
-            (hidden.as_str(), "syntax_error", 101, 1),
-        ];
-        for (program, code, line, column) in cases {
-            let first = findings(program).remove(0);
-            assert_eq!((first.rule.code(), first.line, first.column), (code, line, column));
-        }
-    }
-
-    #[test]
-    fn recursive_programs_of_the_largest_size_fit_the_stack() {
-        let chains = ["-", "not ", "lambda:", "x.", "1+", "x if y else ", "await ", "x**", "[", "f(", "a="];
-        let check = move || {
-            for chain in chains {
-                let program = chain.repeat(CODE_BYTES_CEILING / chain.len() - 1) + "1";
-                drop(validate(program, &Policy { code_bytes_max: CODE_BYTES_CEILING, ..Policy::default() }));
-            }
-        };
-        let stack = crate::sandbox::GUEST_THREAD_STACK_BYTES;
-        let thread = std::thread::Builder::new().stack_size(stack).spawn(check);
-        thread.unwrap().join().unwrap();
+impl Found {
+    fn locate(self, source: &str, lines: &LineIndex) -> Finding {
+        let place = lines.line_column(self.at, source);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (line, column) = (number(place.line.get()), number(place.column.get()));
+        Finding { rule: self.rule, message: self.message, line, column, hint: self.hint }
     }
 }

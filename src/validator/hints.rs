@@ -1,0 +1,75 @@
+//! What a model can write instead of what it may not.
+
+use super::Policy;
+
+/// For a module that is not on the allow-list.
+pub(super) fn for_import(name: &str, policy: &Policy) -> String {
+    let beneath = format!("{name}.");
+    let allowed = policy.allowed_imports.iter();
+    let submodules: Vec<&str> =
+        allowed.clone().filter(|allowed| allowed.starts_with(&beneath)).map(String::as_str).collect();
+    if !submodules.is_empty() {
+        return format!("Import {} instead.", submodules.join(", "));
+    }
+    let root = name.split('.').next().unwrap_or(name);
+    let why = REASONS.iter().find(|(roots, _)| roots.contains(&root)).map_or("", |(_, why)| why);
+    let allowed: Vec<&str> = allowed.map(String::as_str).collect();
+    format!("{why}Importable here: {}.", allowed.join(", "))
+}
+
+/// Why a class of modules is not there, and what does its work.
+const REASONS: [(&[&str], &str); 6] = [
+    (
+        &["aiohttp", "http", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"],
+        "There is no network: call the tools that are granted, or take the data from the context. ",
+    ),
+    (
+        &["glob", "os", "pathlib", "shutil", "tempfile"],
+        "There are no files, processes or environment: take the data from the context and return the result. ",
+    ),
+    (&["concurrent", "multiprocessing", "threading"], "There are no threads: use asyncio. "),
+    (
+        &["numpy", "pandas", "polars", "scipy"],
+        "Only the standard library is here: use statistics, collections, itertools and csv. ",
+    ),
+    (&["logging", "sys"], "Use print for output, and let the last expression be the result. "),
+    (&["pickle"], "Use json. "),
+];
+
+/// For a name.
+pub(super) fn for_name(name: &str) -> Option<String> {
+    let hint = match name {
+        "compile" | "eval" | "exec" => {
+            "Write the code in the program itself; for expressions in data use json.loads or float()."
+        }
+        "open" => {
+            "There are no files: use context for input, the last expression for the result, and io.StringIO for text."
+        }
+        "input" => "There is nobody to ask: pass values as context.",
+        "globals" | "locals" | "vars" | "dir" => "Keep values in a dict of your own.",
+        "os" | "subprocess" | "sys" => {
+            "There are no files, processes or environment; rename it if it is a variable of your own."
+        }
+        "breakpoint" | "help" => "Leave it out.",
+        "exit" | "quit" => "Let the program run to its end, or raise SystemExit.",
+        _ => return for_attribute(name),
+    };
+    Some(hint.into())
+}
+
+/// For an attribute.
+pub(super) fn for_attribute(name: &str) -> Option<String> {
+    let hint = match name {
+        "__class__" => "Use type(x).",
+        "__dict__" => "Name the attributes that you need, or use dataclasses.asdict().",
+        "__bases__" | "__base__" | "__mro__" | "__subclasses__" => "Use isinstance() or issubclass().",
+        "__setattr__" => "Use setattr(), or a property.",
+        "__getattribute__" => "Use getattr(), or define __getattr__.",
+        "__init_subclass__" => "Use a class decorator.",
+        "__reduce__" | "__reduce_ex__" => "Use copy or json.",
+        "__import__" => "Use an import statement.",
+        "compile" => "Only re.compile is allowed, written with the name that re was imported as.",
+        _ => return None,
+    };
+    Some(hint.into())
+}

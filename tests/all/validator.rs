@@ -1,0 +1,297 @@
+//! What the validator finds, and where.
+
+use ai_code_executor::validator::{CODE_BYTES_CEILING, REFUSED_NAMES, validate};
+use ai_code_executor::{Finding, Policy};
+
+fn findings(program: &str) -> Vec<Finding> {
+    validate(program.into(), &Policy::default()).err().unwrap_or_default()
+}
+
+/// `line:column code`, one per finding.
+fn places(program: &str) -> String {
+    let place = |finding: &Finding| format!("{}:{} {}", finding.line, finding.column, finding.rule.code());
+    findings(program).iter().map(place).collect::<Vec<_>>().join(", ")
+}
+
+/// `header` within `header`, so many times.
+fn nested(header: &str, times: usize) -> String {
+    let line = |depth| format!("{}{}\n", " ".repeat(depth), if depth < times { header } else { "pass" });
+    (0..=times).map(line).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn honest_programs_pass() {
+    let programs = [
+        "1",
+        "# only a comment",
+        "\u{feff}print('a byte order mark')",
+        "x = await f()",
+        "[await f(x) async for x in y]",
+        "type X[T] = list[T]",
+        "match 1:\n    case 1: pass",
+        "f'{1+1!r:>{10}}'",
+        "'((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((('",
+        "import re\nre.compile('a+')",
+        "import re as patterns\npatterns.compile('a+')",
+        "import json.decoder, collections.abc as shapes",
+        "import urllib.parse",
+        "from urllib import parse",
+        "from urllib.parse import quote",
+        "class A:\n    def __init__(self): self.x = 1\n    def __repr__(self): return f'{self.x}'",
+        "if __name__ == '__main__':\n    print(__doc__)",
+        "isinstance(1, type(2)), hasattr(1, 'real'), getattr(1, 'imag')",
+        "'os.system and __class__ in a text'",
+        "def f():\n    global counter\n    counter = 1",
+        "for i in range(3):\n    try: pass\n    except* ValueError:\n        for j in range(3):\n            break",
+    ];
+    for program in programs {
+        assert_eq!(findings(program), [], "{program}");
+    }
+}
+
+#[test]
+fn each_rule_names_its_place() {
+    let large = "x".repeat(10_001);
+    let complex = "x\n".repeat(2000);
+    let cases = [
+        ("", "1:1 empty"),
+        (" \n\t", "1:1 empty"),
+        (large.as_str(), "1:1 too_large"),
+        (complex.as_str(), "1:1 too_complex"),
+        ("import os", "1:8 import_not_permitted"),
+        ("x = 1\nfrom os.path import join", "2:6 import_not_permitted"),
+        ("import json, requests as r", "1:14 import_not_permitted"),
+        ("import urllib", "1:8 import_not_permitted"),
+        ("import urllib.request", "1:8 import_not_permitted"),
+        ("from urllib import parse, request", "1:6 import_not_permitted"),
+        ("from . import x", "1:1 relative_import"),
+        ("from .json import x", "1:1 relative_import"),
+        ("from math import *", "1:1 star_import"),
+        ("eval('1')", "1:1 name_not_allowed"),
+        ("x.__class__", "1:3 attribute_not_allowed"),
+        ("é.__class__", "1:3 attribute_not_allowed"),
+        ("compile('1')", "1:1 name_not_allowed"),
+        ("json.compile", "1:6 attribute_not_allowed"),
+    ];
+    for (program, expected) in cases {
+        assert_eq!(places(program), expected, "{}", program.chars().take(60).collect::<String>());
+    }
+}
+
+#[test]
+fn every_form_of_a_refused_name_is_found() {
+    let cases = [
+        ("ｅｖａｌ('1')", "1:1 name_not_allowed"),
+        ("x.ｓｙｓ", "1:3 attribute_not_allowed"),
+        ("f(open=1)", "1:3 name_not_allowed"),
+        ("def eval(): pass", "1:5 name_not_allowed"),
+        ("class os: pass", "1:7 name_not_allowed"),
+        ("def f(sys): pass", "1:7 name_not_allowed"),
+        ("lambda sys: 1", "1:8 name_not_allowed"),
+        ("def f(*os, **sys): pass", "1:8 name_not_allowed, 1:14 name_not_allowed"),
+        ("def f[os](): pass", "1:7 name_not_allowed"),
+        ("class A[*os]: pass", "1:10 name_not_allowed"),
+        ("type os = int", "1:6 name_not_allowed"),
+        ("import json as os", "1:16 name_not_allowed"),
+        ("from json import sys", "1:18 attribute_not_allowed"),
+        ("from json import loads as eval", "1:27 name_not_allowed"),
+        ("try: pass\nexcept E as os: pass", "2:13 name_not_allowed"),
+        ("try: pass\nexcept* E as os: pass", "2:14 name_not_allowed"),
+        ("with f() as os: pass", "1:13 name_not_allowed"),
+        ("for os in x: pass", "1:5 name_not_allowed"),
+        ("[1 for os in x]", "1:8 name_not_allowed"),
+        ("(os := 1)", "1:2 name_not_allowed"),
+        ("os: int = 1", "1:1 name_not_allowed"),
+        ("os += 1", "1:1 name_not_allowed"),
+        ("del os", "1:5 name_not_allowed"),
+        ("def f():\n    global os", "2:12 name_not_allowed"),
+        (
+            "def f():\n    os = 1\n    def g():\n        nonlocal os",
+            "2:5 name_not_allowed, 4:18 name_not_allowed",
+        ),
+        ("match x:\n    case os: pass", "2:10 name_not_allowed"),
+        ("match x:\n    case [*os]: pass", "2:12 name_not_allowed"),
+        ("match x:\n    case {**os}: pass", "2:13 name_not_allowed"),
+        ("match x:\n    case int() as os: pass", "2:19 name_not_allowed"),
+        ("match x:\n    case A(__class__=1): pass", "2:12 attribute_not_allowed"),
+        ("match x:\n    case os.path: pass", "2:10 name_not_allowed"),
+        ("f'{x.__class__}'", "1:6 attribute_not_allowed"),
+        ("f'{1:{eval}}'", "1:7 name_not_allowed"),
+        ("f'{eval=}'", "1:4 name_not_allowed"),
+        ("@os.register\ndef f(): pass", "1:2 name_not_allowed"),
+        (
+            "def f(x: os = eval) -> sys: pass",
+            "1:10 name_not_allowed, 1:15 name_not_allowed, 1:24 name_not_allowed",
+        ),
+        ("class A(metaclass=eval): pass", "1:19 name_not_allowed"),
+        ("class A:\n    def __init_subclass__(cls): pass", "2:9 name_not_allowed"),
+    ];
+    for (program, expected) in cases {
+        assert_eq!(places(program), expected, "{program}");
+    }
+    for name in REFUSED_NAMES {
+        assert_eq!(places(name), "1:1 name_not_allowed", "{name}");
+        assert_eq!(places(&format!("x.{name}")), "1:3 attribute_not_allowed", "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_a_syntax_error() {
+    let deep = format!("x = 1\n{}1{}", "(".repeat(150), ")".repeat(150));
+    let hidden = format!("{}1{}", "( # )\n".repeat(150), ")".repeat(150));
+    let chain = format!("x = {}1", "1+".repeat(1100));
+    let calls = format!("f{}", "()".repeat(1100));
+    let blocks = nested("for x in y:", 21);
+    let comprehensions = format!("{}1{}", "[".repeat(23), " for x in y]".repeat(23));
+    let integer = format!("x = {}", "1".repeat(4301));
+    let cases = [
+        ("x = 1\nx = = 2", 2, 5),
+        ("é = 'ö' + )", 1, 11),
+        ("x = t'{1}'", 1, 5),
+        (&deep, 2, 101),
+        (&hidden, 101, 1),
+        (&chain, 1, 2006),
+        (&calls, 1, 2003),
+        (&blocks, 21, 21),
+        (&comprehensions, 1, 50),
+        (&integer, 1, 5),
+        ("x\0", 1, 2),
+        ("return 1", 1, 1),
+        ("x = 1\nbreak", 2, 1),
+        ("def f(a, a): pass", 1, 10),
+        ("nonlocal x", 1, 1),
+        ("def f():\n    nonlocal x", 2, 14),
+        ("def f():\n    x = 1\n    global x", 2, 5),
+        ("lambda: await x", 1, 9),
+        ("def f(): await x", 1, 10),
+        ("class A: await x", 1, 10),
+        ("yield 1", 1, 1),
+        ("[(yield 1) for x in y]", 1, 3),
+        ("x = *y", 1, 5),
+        ("*x", 1, 1),
+        ("f(a=1, a=2)", 1, 8),
+        ("f(__debug__=1)", 1, 3),
+        ("try: pass\nexcept: pass\nexcept E: pass", 2, 1),
+        ("match x:\n    case _ | 1: pass", 2, 10),
+        ("try: pass\nexcept* E: return", 2, 12),
+        ("if x:\n\ty\n        z", 3, 9),
+        ("from __future__ import braces", 1, 1),
+        ("x = 1\nfrom __future__ import annotations", 2, 1),
+        ("'\\N{no such character}'", 1, 1),
+    ];
+    for (program, line, column) in cases {
+        let shown: String = program.chars().take(60).collect();
+        let found = findings(program);
+        assert!(!found.is_empty(), "{shown} passed");
+        let first = &found[0];
+        assert!(first.message.starts_with("Code failed to parse: "), "{shown}: {}", first.message);
+        assert_eq!(
+            (first.rule.code(), first.line, first.column),
+            ("syntax_error", line, column),
+            "{shown}: {}",
+            first.message
+        );
+    }
+}
+
+#[test]
+fn messages_are_the_contracts_and_hints_say_what_to_do() {
+    let cases = [
+        ("", "Code payload is empty", ""),
+        ("import os.path", "Import of 'os' is not permitted", "There are no files"),
+        ("import requests", "Import of 'requests' is not permitted", "call the tools"),
+        ("import pandas", "Import of 'pandas' is not permitted", "Only the standard library"),
+        ("import nonsense", "Import of 'nonsense' is not permitted", "Importable here: __future__, abc, "),
+        ("import urllib", "Import of 'urllib' is not permitted", "Import urllib.parse instead."),
+        ("from .. import x", "Relative imports are not permitted", "full name"),
+        ("from math import *", "Star import from 'math' is not permitted", "from math import a, b"),
+        ("open('x')", "Use of 'open' is not allowed in sandbox", "There are no files"),
+        ("x.__class__", "Attribute '__class__' is not allowed in sandbox", "type(x)"),
+        ("x = (", "Code failed to parse: ", ""),
+    ];
+    for (program, message, hint) in cases {
+        let first = findings(program).remove(0);
+        assert!(first.message.starts_with(message), "{program}: {}", first.message);
+        assert!(first.hint.as_deref().unwrap_or_default().contains(hint), "{program}: {:?}", first.hint);
+    }
+    let policy = Policy { code_bytes_max: 10, ast_nodes_max: 3, ..Policy::default() };
+    let message = |program: &str| validate(program.into(), &policy).unwrap_err().remove(0).message;
+    assert_eq!(message("'elf bytes'"), "Code payload is 11 bytes; limit is 10 bytes");
+    assert_eq!(message("x + y"), "Code is too complex (8 AST nodes); limit is 3");
+}
+
+#[test]
+fn one_round_shows_everything() {
+    let program = "import os, re\nimport requests\nx = ().__class__\nwith open('y') as sys:\n    pass";
+    let expected = "1:8 import_not_permitted, 2:8 import_not_permitted, 3:8 attribute_not_allowed, \
+                    4:6 name_not_allowed, 4:19 name_not_allowed";
+    assert_eq!(places(program), expected);
+    assert_eq!(places("import os\nx = = 1"), "2:5 syntax_error, 1:8 import_not_permitted");
+    assert_eq!(places("x = = 1\ny = = 2"), "1:5 syntax_error, 2:5 syntax_error");
+}
+
+#[test]
+fn the_allow_list_is_by_package() {
+    let policy = Policy { allowed_imports: ["a.b".to_owned(), "c".to_owned()].into(), ..Policy::default() };
+    let allowed = |program: &str| validate(program.into(), &policy).is_ok();
+    for program in [
+        "import a.b",
+        "import a.b.x",
+        "from a import b",
+        "from a.b import x",
+        "import c.d.e",
+        "from c import x",
+    ] {
+        assert!(allowed(program), "{program}");
+    }
+    for program in ["import a", "import a.c", "from a import b, c", "import b", "import cc", "import json"] {
+        assert!(!allowed(program), "{program}");
+    }
+}
+
+/// Parsing and dropping a tree recurse with its depth; this thread has 2 MiB.
+#[test]
+fn hostile_programs_of_the_largest_size_are_survived() {
+    let policy =
+        Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: usize::MAX, ..Policy::default() };
+    let chains = [
+        "-",
+        "not ",
+        "lambda:",
+        "x.",
+        "1+",
+        "x if y else ",
+        "await ",
+        "x**",
+        "[",
+        "f(",
+        "a=",
+        "x:=",
+        "*",
+        "@",
+        "f'{",
+        "(#)\n",
+    ];
+    for chain in chains {
+        let program = chain.repeat(CODE_BYTES_CEILING / chain.len() - 1) + "1";
+        drop(validate(program, &policy));
+    }
+    let wide = [
+        "x\n",
+        "os\n",
+        "x,",
+        "f(os);",
+        "if x:x\n",
+        "def f():0\n",
+        "import os\n",
+        "x = = 1\n",
+        "()",
+        "os.sys\n",
+        "elif x:\n",
+        "'",
+    ];
+    for line in wide {
+        drop(validate(line.repeat(CODE_BYTES_CEILING / line.len()), &policy));
+    }
+    assert_eq!(validate(nested("if x:", 350), &policy).unwrap_err()[0].line, 100);
+}

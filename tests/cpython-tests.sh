@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Fetches CPython's own tests, Debian's package libpython3.13-testsuite, into target/, and prints their folder: what
+# CPYTHON_TESTS of tests/all/differential.rs names. Runs on Debian, and keeps its hands off the machine's packages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=$PWD/target/cpython-tests
+if [ ! -d "$folder" ]; then
+    apt=$(mktemp -d)
+    trap 'rm -rf "$apt"' EXIT
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    # The archive that this machine uses, whatever its own release.
+    # shellcheck disable=SC2016
+    archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive trixie main" > "$apt/sources.list"
+    options=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$apt/lists"
+        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
+    apt-get "${options[@]}" update >&2
+    (cd "$apt" && apt-get "${options[@]}" download libpython3.13-testsuite >&2)
+    dpkg-deb --extract "$apt"/libpython3.13-testsuite_*.deb "$apt/unpacked"
+    mkdir -p target
+    mv "$apt/unpacked/usr/lib/python3.13/test" "$folder"
+fi
+echo "$folder"
