@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ai_code_executor::config::Config;
-use ai_code_executor::server::{Service, Token};
-use ai_code_executor::{Error, Execution, Outcome, Report, Sandbox};
+use ai_code_executor::server::{Service, Settings, Token};
+use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,7 @@ pub(crate) fn prepare(config: &Config) -> Done {
     if config.cache_dir().is_none() {
         return Err("there is nowhere to keep the image: set CACHE_DIR".into());
     }
-    sandbox(config)?;
+    sandbox(config, Metrics::default())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let sandbox = sandbox(config)?;
+    let sandbox = sandbox(config, Metrics::default())?;
     let execution = Execution { code, limits: config.ceilings(), ..Execution::default() };
     match runtime()?.block_on(sandbox.run(execution)) {
         Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
@@ -107,19 +107,25 @@ async fn serve_until_signal(config: &Config) -> Done {
         .await
         .map_err(|error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
-    let token = Token::new(&config.executor_api_token);
-    let service = Service::new(token, config.ceilings(), config.body_bytes_max());
+    let metrics = Metrics::default();
+    let service = Service::new(Settings {
+        token: Token::new(&config.executor_api_token),
+        ceilings: config.ceilings(),
+        body_bytes_max: config.body_bytes_max(),
+        metrics: metrics.clone(),
+        ..Settings::default()
+    });
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = service.clone();
     let mut server = tokio::spawn(async move {
         // A dropped sender means the same as a message: stop.
         let stop = async { drop(stopping.await) };
-        serving.serve(listener, stop).await
+        serving.serve(listener, stop).await;
     });
     let mut signalled = std::pin::pin!(termination()?);
     info!(%address, "listening");
     tokio::select! {
-        ready = make_ready(config, &service) => ready?,
+        ready = make_ready(config, &service, metrics) => ready?,
         () = &mut signalled => return Ok(ExitCode::SUCCESS),
     }
     info!(%address, "ready");
@@ -137,21 +143,18 @@ async fn serve_until_signal(config: &Config) -> Done {
 }
 
 /// Making an image blocks for seconds and cannot be cancelled, so it gets a thread that nobody waits for at exit.
-async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
+async fn make_ready(config: &Config, service: &Service, metrics: Metrics) -> Result<(), String> {
     let (done, made) = oneshot::channel();
     let builder_config = config.clone();
-    std::thread::spawn(move || done.send(sandbox(&builder_config)));
+    std::thread::spawn(move || done.send(sandbox(&builder_config, metrics)));
     let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
-    let proof = sandbox.run(Execution::new("6 * 7")).await.map_err(|error| error.to_string())?;
-    if proof.value.as_ref().map(|value| value.get()) != Some("42") {
-        return Err(format!("the interpreter does not work: {:?}", proof.error));
-    }
+    sandbox.self_test().await.map_err(|error| error.to_string())?;
     service.ready(Arc::new(sandbox));
     Ok(())
 }
 
 /// Running executions get the grace, slow clients a second more to take their answers.
-async fn drain(config: &Config, service: &Service, server: tokio::task::JoinHandle<std::io::Result<()>>) {
+async fn drain(config: &Config, service: &Service, server: tokio::task::JoinHandle<()>) {
     let grace = Duration::from_secs_f64(config.shutdown_grace);
     if let Some(sandbox) = service.sandbox() {
         sandbox.shutdown(grace).await;
@@ -173,12 +176,13 @@ fn termination() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
-fn sandbox(config: &Config) -> Result<Sandbox, String> {
+fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings())
         .policy(config.policy())
         .concurrency(config.max_concurrent_executions)
-        .queue(config.max_queued_executions);
+        .queue(config.max_queued_executions)
+        .metrics(metrics);
     if let Some(dir) = config.cache_dir() {
         builder = builder.cache_dir(dir);
     }

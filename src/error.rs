@@ -15,10 +15,10 @@ pub enum Error {
     /// The caller's fault: a context entry cannot become a variable.
     #[error("Context key '{key}' {why}")]
     Context {
-        /// The entry's key.
+        /// The entry's key, its beginning if it is long.
         key: String,
         /// What is wrong with it, as the end of a sentence.
-        why: &'static str,
+        why: String,
     },
 
     /// The caller's fault: the memory limit is smaller than the interpreter itself.

@@ -1,10 +1,11 @@
 //! One execution as plain data: what is asked, how it ended, what it used.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::limits::Limits;
 
@@ -13,12 +14,15 @@ use crate::limits::Limits;
 pub struct Execution {
     /// Python source, as written.
     pub code: String,
-    /// Values that become variables of the program.
-    pub context: Map<String, Value>,
+    /// Values that become variables of the program, as JSON: the text reaches the program as it is, so numbers keep
+    /// all their digits, and waiting for a slot costs no more memory than the text.
+    pub context: BTreeMap<String, Box<RawValue>>,
     /// Bounds of this run; the sandbox lowers each to its ceiling.
     pub limits: Limits,
     /// Tools that this run may call, as `module` or `module.tool`; `None` grants all that the sandbox has.
     pub tools: Option<Vec<String>>,
+    /// What the caller calls this request, for the log.
+    pub request_id: Option<String>,
 }
 
 impl Execution {
@@ -26,6 +30,13 @@ impl Execution {
     #[must_use]
     pub fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), ..Self::default() }
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: &Value) -> Self {
+        self.context.extend(RawValue::from_string(value.to_string()).map(|json| (name.into(), json)));
+        self
     }
 }
 
@@ -58,14 +69,14 @@ pub enum Outcome {
     CpuLimit,
     /// The program died of the memory limit.
     MemoryLimit,
-    /// The host ended it: shutdown.
+    /// Its caller went away, or the sandbox shut down.
     Cancelled,
 }
 
 impl Outcome {
     /// Its name in answers, metrics and logs.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failure => "failure",

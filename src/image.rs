@@ -57,6 +57,8 @@ pub(crate) struct Image {
     pub(crate) module: Module,
     /// Linear memory that an execution has before it has run anything.
     pub(crate) memory_bytes_min: u64,
+    /// It was made just now, not found in the cache.
+    pub(crate) built: bool,
 }
 
 impl Image {
@@ -80,23 +82,23 @@ impl Image {
         });
         if let Some(module) = cached {
             info!(elapsed_ms = millis(started), "interpreter image mapped from the cache");
-            return Self::new(engine, module);
+            return Self::new(engine, module, false);
         }
         let artifact = build(&engine, &recipe)?;
         let module = cache_dir
             .and_then(|dir| store(&engine, dir, &key, &artifact))
             .map_or_else(|| artifact::from_memory(&engine, &artifact), Ok)?;
         info!(elapsed_ms = millis(started), "interpreter image ready");
-        Self::new(engine, module)
+        Self::new(engine, module, true)
     }
 
-    fn new(engine: Engine, module: Module) -> Result<Self, Error> {
+    fn new(engine: Engine, module: Module, built: bool) -> Result<Self, Error> {
         let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
         // The first execution would pay for this otherwise.
         module
             .initialize_copy_on_write_image()
             .map_err(|error| Error::Image(format!("mapping the memory image: {error:#}")))?;
-        Ok(Self { engine, module, memory_bytes_min: pages * WASM_PAGE_BYTES })
+        Ok(Self { engine, module, memory_bytes_min: pages * WASM_PAGE_BYTES, built })
     }
 }
 

@@ -22,6 +22,15 @@ const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
 /// What an embedding program may mean by "no limit": a deadline that the clock can still express.
 const WALL_TIME_MAX: Duration = Duration::from_hours(24 * 365);
 
+/// What an instance is for.
+pub(crate) struct Run<'a> {
+    pub(crate) id: ExecutionId,
+    pub(crate) source: &'a ValidatedSource,
+    /// The rest of the execution; its `code` is not looked at.
+    pub(crate) execution: &'a Execution,
+    pub(crate) grants: Grants,
+}
+
 /// An image with its imports resolved: what every execution starts from.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
@@ -35,22 +44,16 @@ impl Template {
         Ok(Self { instance })
     }
 
-    /// Runs `source` in an instance of its own and drops it.
+    /// Runs a program in an instance of its own and drops it.
     ///
     /// Dropping the future stops the guest at its next look at the clock, or at once where it waits.
     ///
     /// # Errors
     ///
     /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
-    pub(crate) async fn run(
-        &self,
-        source: &ValidatedSource,
-        execution: &Execution,
-        grants: Grants,
-        cancel: &CancellationToken,
-    ) -> Result<Report, Error> {
+    pub(crate) async fn run(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
         let started = Instant::now();
-        let id = ExecutionId::random();
+        let Run { id, source, execution, grants } = run;
         let limits = &execution.limits;
         let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
         let mut store = self.store(HostState::new(id, request, limits, grants), limits)?;

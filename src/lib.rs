@@ -33,6 +33,7 @@ mod hostcall;
 mod image;
 mod instance;
 pub mod limits;
+mod metrics;
 mod sandbox;
 pub mod server;
 pub mod tools;
@@ -43,6 +44,7 @@ pub use execution::{
     Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule, Stages, Usage,
 };
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use sandbox::{Builder, Layers, Sandbox};
 pub use tools::{Tool, ToolCall, ToolError, ToolErrorKind};
 pub use validator::{Policy, ValidatedSource};

@@ -1,22 +1,27 @@
 //! The façade: a [`Sandbox`] runs executions, at most so many at once, each in an interpreter of its own.
 
+mod admission;
+mod context;
+mod record;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::error::Error;
-use crate::execution::{Execution, Report};
+use crate::execution::{Execution, ExecutionId, Report};
 use crate::image::{Image, ImageSpec};
-use crate::instance::Template;
+use crate::instance::{Run, Template};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::tools::{Grants, Registry, Tool};
 use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
+use admission::Admission;
+use record::Record;
 
 /// Guests run on fibre stacks of their own; this one is for dropping what the parser made of a program, which recurses
 /// with its size. Address space, for the most part.
@@ -39,9 +44,9 @@ struct Shared {
     policy: Policy,
     layers: Layers,
     memory_bytes_min: u64,
-    slots: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    waiting_max: usize,
+    admission: Admission,
+    metrics: Metrics,
+    log_code: bool,
     cancel: CancellationToken,
 }
 
@@ -61,14 +66,30 @@ impl Sandbox {
     /// [`Error::Rejected`] for what cannot be run, [`Error::Busy`] and [`Error::ShuttingDown`] for what cannot be run
     /// now, [`Error::Internal`] for the host's own failures. Whatever the program does is in the report.
     pub async fn run(&self, execution: Execution) -> Result<Report, Error> {
+        let shared = self.shared.clone();
+        self.on_guest_threads(async move { shared.run(execution).await }).await
+    }
+
+    /// Runs a small program that no metric counts and no log shows, and looks at its value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when programs cannot be run here.
+    pub async fn self_test(&self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        self.on_guest_threads(async move { shared.self_test().await }).await
+    }
+
+    async fn on_guest_threads<T: Send + 'static>(
+        &self,
+        run: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
         let Some(runtime) = &self.runtime else {
             return Err(Error::ShuttingDown);
         };
-        let shared = self.shared.clone();
-        let run = async move { shared.run(execution).await };
         let task = self.tasks.spawn_on(run, runtime.handle());
         match AbortOnDropHandle::new(task).await {
-            Ok(report) => report,
+            Ok(ended) => ended,
             Err(error) if error.is_panic() => Err(Error::Internal("the execution's task panicked".into())),
             Err(_) => Err(Error::ShuttingDown),
         }
@@ -76,12 +97,24 @@ impl Sandbox {
 
     /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them.
     pub async fn shutdown(&self, grace: Duration) {
-        self.shared.slots.close();
+        self.shared.admission.close();
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             self.shared.cancel.cancel();
             self.tasks.wait().await;
         }
+    }
+
+    /// Whether executions are let in: until [`Sandbox::shutdown`].
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.shared.admission.is_closed()
+    }
+
+    /// What its executions are counted in.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// Linear memory that an execution has before its program starts, in bytes.
@@ -102,6 +135,19 @@ impl Drop for Sandbox {
 
 impl Shared {
     async fn run(&self, execution: Execution) -> Result<Report, Error> {
+        let id = ExecutionId::random();
+        let mut record = Record::new(&self.metrics, id, &execution, self.log_code);
+        let end = self.run_recorded(id, execution, &mut record).await;
+        record.end(&end);
+        end
+    }
+
+    async fn run_recorded(
+        &self,
+        id: ExecutionId,
+        execution: Execution,
+        record: &mut Record,
+    ) -> Result<Report, Error> {
         let mut execution = execution;
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         self.check(&execution)?;
@@ -111,12 +157,27 @@ impl Shared {
             Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
         };
         let queued = Instant::now();
-        let _permit = self.admit().await?;
+        let _permit = self.admission.admit(&self.metrics).await?;
         let queue = queued.elapsed();
+        // Dropped before the permit: no more executions are active than there are slots.
+        let _active = self.metrics.active();
+        record.start();
         let grants = Grants { registry: self.registry.clone(), only: execution.tools.clone() };
-        let mut report = self.template.run(&source, &execution, grants, &self.cancel).await?;
+        let run = Run { id, source: &source, execution: &execution, grants };
+        let mut report = self.template.run(run, &self.cancel).await?;
         report.stages.queue = queue;
         Ok(report)
+    }
+
+    async fn self_test(&self) -> Result<(), Error> {
+        let execution = Execution { limits: self.ceilings, ..Execution::default() };
+        let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
+        let run = Run { id: ExecutionId::random(), source: &source, execution: &execution, grants };
+        let report = self.template.run(run, &self.cancel).await?;
+        match report.value.as_ref().map(|value| value.get()) {
+            Some("42") => Ok(()),
+            _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),
+        }
     }
 
     fn check(&self, execution: &Execution) -> Result<(), Error> {
@@ -124,52 +185,7 @@ impl Shared {
         if asked_bytes < self.memory_bytes_min {
             return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
         }
-        execution.context.keys().try_for_each(|key| self.check_context_key(key))
-    }
-
-    fn check_context_key(&self, key: &str) -> Result<(), Error> {
-        let mut chars = key.chars();
-        let starts = |c| c == '_' || unicode_ident::is_xid_start(c);
-        let why = if !chars.next().is_some_and(starts) || !chars.all(unicode_ident::is_xid_continue) {
-            "is not a Python identifier"
-        } else if key.starts_with("__") {
-            "starts with two underscores"
-        } else if self.registry.is_module(key) {
-            "is the name of a tool module"
-        } else {
-            return Ok(());
-        };
-        Err(Error::Context { key: key.into(), why })
-    }
-
-    async fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
-        match self.slots.clone().try_acquire_owned() {
-            Ok(permit) => Ok(permit),
-            Err(TryAcquireError::Closed) => Err(Error::ShuttingDown),
-            Err(TryAcquireError::NoPermits) => {
-                let _place = self.queue_up()?;
-                let permit = self.slots.clone().acquire_owned().await;
-                permit.map_err(|_| Error::ShuttingDown)
-            }
-        }
-    }
-
-    fn queue_up(&self) -> Result<Place<'_>, Error> {
-        let place = Place(&self.waiting);
-        let queued = self.waiting.fetch_add(1, Ordering::Relaxed);
-        if queued >= self.waiting_max {
-            return Err(Error::Busy { queued });
-        }
-        Ok(place)
-    }
-}
-
-/// A place in the queue for a slot, given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        context::check(&execution.context, &self.policy, &self.registry)
     }
 }
 
@@ -196,6 +212,8 @@ pub struct Builder {
     tools: Vec<Tool>,
     disabled_modules: Vec<String>,
     cache_dir: Option<PathBuf>,
+    metrics: Metrics,
+    log_code: bool,
 }
 
 impl Default for Builder {
@@ -209,6 +227,8 @@ impl Default for Builder {
             tools: Vec::new(),
             disabled_modules: Vec::new(),
             cache_dir: None,
+            metrics: Metrics::default(),
+            log_code: false,
         }
     }
 }
@@ -271,6 +291,20 @@ impl Builder {
         self
     }
 
+    /// What executions are counted in, where that is known before the sandbox is; else it has metrics of its own.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Whether the log's events of executions show their programs; never their context or values. Default: no.
+    #[must_use]
+    pub fn log_code(mut self, log_code: bool) -> Self {
+        self.log_code = log_code;
+        self
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.slots == 0 {
             return Err(Error::Config("a sandbox needs at least one slot".into()));
@@ -296,7 +330,9 @@ impl Builder {
             tools: registry.definitions(),
             guards: self.layers != Layers::WallOnly,
         };
+        let opening = Instant::now();
         let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
+        self.metrics.image(image.built, opening.elapsed());
         if self.ceilings.memory_bytes_max < image.memory_bytes_min {
             return Err(Error::MemoryBelowImage {
                 asked_bytes: self.ceilings.memory_bytes_max,
@@ -313,9 +349,9 @@ impl Builder {
             policy,
             layers: self.layers,
             memory_bytes_min: image.memory_bytes_min,
-            slots: Arc::new(Semaphore::new(self.slots as usize)),
-            waiting: AtomicUsize::new(0),
-            waiting_max: self.waiting_max,
+            admission: Admission::new(self.slots, self.waiting_max),
+            metrics: self.metrics,
+            log_code: self.log_code,
             cancel: CancellationToken::new(),
         };
         Ok(Sandbox { shared: Arc::new(shared), tasks: TaskTracker::new(), runtime: Some(runtime()?) })

@@ -1,43 +1,86 @@
 //! The HTTP service: the only module that knows HTTP, and JSON of answers.
 
 mod auth;
+mod body;
+mod connections;
+mod openapi;
+mod refusal;
+mod request_id;
 mod routes;
 mod wire;
 
-use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
 pub use auth::Token;
+use connections::Bounds;
+
+/// How the service deals with its clients.
+#[derive(Clone)]
+pub struct Settings {
+    /// What callers must send; by default nobody is let in.
+    pub token: Token,
+    /// Bounds that requests may lower.
+    pub ceilings: Limits,
+    /// Larger request bodies are refused, and read no further. Default: 2 MiB.
+    pub body_bytes_max: usize,
+    /// From the request's head to the end of its body. Default: 30 s.
+    pub body_time: Duration,
+    /// A connection without a request in progress is closed after this time. Default: 30 s.
+    pub idle_time: Duration,
+    /// Connections at once; further ones wait in the kernel's backlog. Default: 512.
+    pub connections_max: usize,
+    /// Origins whose pages may call the service from a browser, such as `http://localhost:8030`. Default: none.
+    pub allowed_origins: Vec<String>,
+    /// What `/metrics` shows: the sandbox's.
+    pub metrics: Metrics,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            token: Token::default(),
+            ceilings: Limits::default(),
+            body_bytes_max: 2 << 20,
+            body_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(30),
+            connections_max: 512,
+            allowed_origins: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+}
 
 /// The service's state. It answers before it is ready: making an image takes seconds the first time.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
 struct Inner {
-    token: Token,
-    ceilings: Limits,
-    body_bytes_max: usize,
+    settings: Settings,
     sandbox: OnceLock<Arc<Sandbox>>,
 }
 
 impl Service {
     /// A service that is not ready yet.
     #[must_use]
-    pub fn new(token: Token, ceilings: Limits, body_bytes_max: usize) -> Self {
-        Self(Arc::new(Inner { token, ceilings, body_bytes_max, sandbox: OnceLock::new() }))
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner { settings, sandbox: OnceLock::new() }))
     }
 
-    /// Lets executions in. The first sandbox stays: further ones are ignored.
+    /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
     pub fn ready(&self, sandbox: Arc<Sandbox>) {
         self.0.sandbox.get_or_init(|| sandbox);
+        self.0.settings.metrics.ready();
     }
 
     /// The sandbox, once the service is ready.
@@ -46,29 +89,37 @@ impl Service {
         self.0.sandbox.get()
     }
 
-    /// Serves `listener` until `stop` completes, then until the requests under way are answered.
-    ///
-    /// # Errors
-    ///
-    /// When the listener fails.
-    pub async fn serve(
-        &self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+    /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests
+    /// in progress are answered. Dropping the future closes all connections.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let Settings { connections_max, idle_time, .. } = self.0.settings;
+        connections::serve(listener, self.router(), Bounds { connections_max, idle_time }, stop).await;
     }
 
     fn router(&self) -> Router {
         Router::new()
             .route("/execute", post(routes::execute))
-            .layer(DefaultBodyLimit::max(self.0.body_bytes_max))
-            // Unlike `layer`, this leaves paths that do not exist without a token's protection.
-            .route_layer(from_fn_with_state(self.clone(), auth::require_token))
             .route("/health", get(routes::health))
             .route("/ready", get(routes::ready))
+            .route("/metrics", get(routes::metrics))
+            .route("/openapi.json", get(openapi::document))
+            .route("/docs", get(openapi::to_page))
+            .route("/docs/", get(openapi::page))
+            .route("/docs/{file}", get(openapi::file))
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)
+            .layer(cors(self.0.settings.allowed_origins.clone()))
+            .layer(from_fn(request_id::name))
             .with_state(self.clone())
     }
+}
+
+fn cors(allowed_origins: Vec<String>) -> CorsLayer {
+    let is_allowed =
+        move |origin: &_, _: &_| allowed_origins.iter().any(|allowed| *origin == allowed.as_str());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_allowed))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER), request_id::HEADER])
+        .expose_headers([header::RETRY_AFTER, request_id::HEADER])
 }

@@ -1,6 +1,8 @@
 //! The messages between host and guest, as `guest/README.md` defines them. What comes from the guest is untrusted:
 //! it is bounded before it gets here, and parsed strictly.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -17,7 +19,7 @@ const COMPLETION_HEADER_BYTES: usize = 8;
 #[derive(Serialize)]
 struct Request<'a> {
     code: &'a str,
-    context: &'a Map<String, Value>,
+    context: &'a BTreeMap<String, Box<RawValue>>,
     result_bytes_max: usize,
     tools: Option<&'a [String]>,
 }
@@ -26,7 +28,7 @@ struct Request<'a> {
 pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
     let request =
         Request { code, context: &execution.context, result_bytes_max, tools: execution.tools.as_deref() };
-    // Strings, maps with string keys and numbers: there is nothing in it that JSON cannot hold.
+    // Strings, numbers and JSON: there is nothing in it that JSON cannot hold.
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<Gues
 }
 
 /// How deep arrays and objects are nested in a JSON text.
-fn depth_of(json: &[u8]) -> usize {
+pub(crate) fn depth_of(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for &byte in json {
         match byte {

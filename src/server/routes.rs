@@ -1,37 +1,125 @@
 //! What each path does.
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
 
 use super::Service;
-use super::wire::{ExecuteRequest, ExecuteResponse, Refusal};
+use super::body::Incoming;
+use super::refusal::Refusal;
+use super::request_id::RequestId;
+use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody};
 
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Run one program
+///
+/// Every program that is started is answered with 200, however it ends: `outcome` says how.
+#[utoipa::path(
+    post,
+    path = "/execute",
+    tag = "executions",
+    security(("token" = [])),
+    request_body = ExecuteRequest,
+    responses(
+        (status = 200, description = "The program was run; `outcome` says how it ended", body = ExecuteResponse),
+        (status = 400, description = "The program or its context cannot be run: every finding", body = RefusalBody),
+        (status = 401, description = "No token, or a wrong one", body = RefusalBody),
+        (status = 408, description = "The body took too long to arrive", body = RefusalBody),
+        (status = 413, description = "The body is too large", body = RefusalBody),
+        (status = 415, description = "The body is not declared to be JSON", body = RefusalBody),
+        (status = 422, description = "The body is not what is expected: `detail` names the field", body = RefusalBody),
+        (status = 429, description = "The queue is full", body = RefusalBody,
+            headers(("retry-after" = u32, description = "Seconds"))),
+        (status = 500, description = "The executor's own failure", body = RefusalBody),
+        (status = 503, description = "Not ready yet, stopping, or without a token", body = RefusalBody,
+            headers(("retry-after" = u32, description = "Seconds"))),
+    )
+)]
 pub(super) async fn execute(
     State(service): State<Service>,
-    request: Result<Json<ExecuteRequest>, JsonRejection>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Json<ExecuteResponse>, Refusal> {
-    let Json(request) = request?;
+    let mut body = Incoming::new(body);
+    let request = match accept(&service, &headers, &mut body).await {
+        Ok(request) => request,
+        Err(refusal) => {
+            body.discard(service.0.settings.body_bytes_max);
+            return Err(refusal);
+        }
+    };
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
-    let execution = request.into_execution(&service.0.ceilings)?;
+    let mut execution = request.into_execution(&service.0.settings.ceilings)?;
+    execution.request_id = Some(request_id.as_str().to_owned());
     let report = sandbox.run(execution).await?;
     Ok(Json(report.into()))
 }
 
-pub(super) async fn health(State(service): State<Service>) -> Json<Value> {
-    Json(json!({
-        "status": "healthy",
-        "service": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "mcp_initialized": service.sandbox().is_some(),
-    }))
+/// The caller's right to ask comes first: without it, nothing of the body is read.
+async fn accept(
+    service: &Service,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Result<ExecuteRequest, Refusal> {
+    let settings = &service.0.settings;
+    settings.token.check(headers)?;
+    if !is_json(headers) {
+        return Err(Refusal::not_json());
+    }
+    let bytes = body.read(settings.body_bytes_max, settings.body_time).await?;
+    let Json(request) = Json::from_bytes(&bytes)?;
+    Ok(request)
 }
 
-pub(super) async fn ready(State(service): State<Service>) -> Result<(StatusCode, Json<Value>), Refusal> {
-    service.sandbox().ok_or_else(Refusal::not_ready)?;
-    Ok((StatusCode::OK, Json(json!({"status": "ready"}))))
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// Does the service run?
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
+    Json(Health::new(service.sandbox().is_some()))
+}
+
+/// Can programs be run?
+#[utoipa::path(
+    get,
+    path = "/ready",
+    tag = "operations",
+    responses(
+        (status = 200, description = "One has been run in this process", body = Ready),
+        (status = 503, description = "Not yet, or no more", body = RefusalBody,
+            headers(("retry-after" = u32, description = "Seconds"))),
+    )
+)]
+pub(super) async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Refusal> {
+    let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
+    if sandbox.is_open() { Ok(Json(Ready::new())) } else { Err(Refusal::shutting_down()) }
+}
+
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses((status = 200, description = "OpenMetrics text", body = String,
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+)]
+pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, OPENMETRICS)], service.0.settings.metrics.encode())
 }
 
 pub(super) async fn not_found() -> Refusal {

@@ -1,32 +1,37 @@
 //! JSON of requests and answers, converted by hand: the core's types know nothing of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::http::{StatusCode, header::RETRY_AFTER};
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
-use tracing::error;
+use utoipa::ToSchema;
 
-use crate::error::Error;
+use super::refusal::Refusal;
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::limits::Limits;
 
-/// When to come back while the service cannot take a request.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// The smallest `max_memory_mb`: what an interpreter takes, and something to work with.
+const MEMORY_MB_MIN: f64 = 32.0;
 
-#[derive(Deserialize)]
+/// A program and what it runs with. Limits can be lower than the service's, not higher.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExecuteRequest {
+    /// Python source
+    #[schema(example = "sum(rooms.values()) / len(rooms)")]
     code: String,
-    #[serde(default)]
-    context: Option<Map<String, Value>>,
-    /// Seconds.
+    /// Variables of the program: names and JSON values
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"rooms": {"hall": 19.5, "bath": 23.0}}))]
+    context: Option<BTreeMap<String, Box<RawValue>>>,
+    /// Wall-clock time in seconds
+    #[schema(exclusive_minimum = 0, example = 5.0)]
     timeout: Option<f64>,
-    max_memory_mb: Option<u64>,
+    /// Linear memory in MiB, the interpreter included
+    #[schema(minimum = 32, example = 64)]
+    max_memory_mb: Option<f64>,
+    /// CPU time in seconds
+    #[schema(exclusive_minimum = 0, example = 2.5)]
     max_cpu_seconds: Option<f64>,
 }
 
@@ -40,51 +45,90 @@ impl ExecuteRequest {
             limits.cpu_time = seconds("max_cpu_seconds", cpu)?;
         }
         if let Some(megabytes) = self.max_memory_mb {
-            limits.memory_bytes_max = megabytes.saturating_mul(1 << 20);
+            limits.memory_bytes_max = memory(megabytes)?;
         }
-        Ok(Execution { code: self.code, context: self.context.unwrap_or_default(), limits, tools: None })
+        let context = self.context.unwrap_or_default();
+        Ok(Execution { code: self.code, context, limits, ..Execution::default() })
     }
 }
 
+/// More seconds than a duration can have are as good as the longest: it is lowered anyway.
 fn seconds(field: &str, seconds: f64) -> Result<Duration, Refusal> {
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| Refusal::unusable(format!("{field}: {seconds} is not a positive number of seconds")))
+    if seconds > 0.0 {
+        Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    } else {
+        Err(Refusal::unusable(format!("{field}: {seconds} is not a positive number of seconds")))
+    }
 }
 
-#[derive(Serialize)]
+/// The conversion saturates, and what is too large is lowered anyway.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn memory(megabytes: f64) -> Result<u64, Refusal> {
+    if megabytes >= MEMORY_MB_MIN {
+        Ok((megabytes * f64::from(1 << 20)) as u64)
+    } else {
+        Err(Refusal::unusable(format!(
+            "max_memory_mb: {megabytes} is below {MEMORY_MB_MIN}, the least possible"
+        )))
+    }
+}
+
+/// How a program ended
+#[derive(Serialize, ToSchema)]
 pub(super) struct ExecuteResponse {
+    /// It ran to its end
     success: bool,
+    /// What it printed
     stdout: String,
     stderr: String,
+    /// The program's value: any JSON
+    #[schema(value_type = Value)]
     return_value: Option<Box<RawValue>>,
+    /// The value has no JSON form: this is (the beginning of) its `repr()`
     return_value_is_repr: bool,
+    /// Wall-clock seconds in the sandbox
     execution_time: f64,
+    /// MiB of linear memory at its largest
     memory_used_mb: f64,
+    /// `TypeName: message`, or the limit that was reached
+    #[schema(required)]
     error: Option<String>,
+    #[schema(required)]
     error_detail: Option<ErrorDetail>,
+    #[schema(format = "uuid")]
     execution_id: String,
+    #[schema(pattern = "^(completed|failure|timeout|cpu_limit|memory_limit|cancelled)$")]
     outcome: &'static str,
+    /// Which of `stdout` and `stderr` were cut at the limit
     truncated: Vec<&'static str>,
     usage: UsageDetail,
 }
 
-#[derive(Serialize)]
+/// Why a program did not run to its end
+#[derive(Serialize, ToSchema)]
 struct ErrorDetail {
     #[serde(rename = "type")]
     kind: String,
     message: String,
+    #[schema(required)]
     line: Option<u32>,
+    #[schema(required)]
     column: Option<u32>,
+    /// What would mend it
+    #[schema(required)]
     hint: Option<String>,
+    /// The program's frames
     traceback: String,
 }
 
-#[derive(Serialize)]
+/// What a program used
+#[derive(Serialize, ToSchema)]
 struct UsageDetail {
+    /// WebAssembly operators, about
     fuel: u64,
+    /// Seconds
     cpu_time: f64,
+    /// Seconds
     wall_time: f64,
     memory_peak_bytes: u64,
     tool_calls: u32,
@@ -142,107 +186,36 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// An answer to a request that did not become an execution.
-pub(super) struct Refusal {
-    status: StatusCode,
-    code: &'static str,
+/// Why a request did not become an execution
+#[derive(Serialize, ToSchema)]
+pub(super) struct RefusalBody {
+    /// The first finding's message, or what else is wrong
     detail: String,
-    findings: Vec<Finding>,
-}
-
-#[derive(Serialize)]
-struct RefusalBody {
-    detail: String,
+    /// A stable name of the reason
     code: &'static str,
+    /// Everything that keeps the program from being run
     findings: Vec<FindingDetail>,
 }
 
-#[derive(Serialize)]
+impl RefusalBody {
+    pub(super) fn new(detail: String, code: &'static str, findings: Vec<Finding>) -> Self {
+        Self { detail, code, findings: findings.into_iter().map(FindingDetail::from).collect() }
+    }
+}
+
+/// One reason why a program cannot be run
+#[derive(Serialize, ToSchema)]
 struct FindingDetail {
+    /// A stable name of the rule
     code: &'static str,
     message: String,
+    /// From 1
     line: u32,
+    /// From 1
     column: u32,
+    /// What would mend it
+    #[schema(required)]
     hint: Option<String>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), findings: Vec::new() }
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid or missing executor token")
-    }
-
-    pub(super) fn no_token_configured() -> Self {
-        let detail = "No executor token is configured; set EXECUTOR_API_TOKEN";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_token", detail)
-    }
-
-    pub(super) fn not_ready() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "The interpreter image is still being made")
-    }
-
-    pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
-    }
-
-    pub(super) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
-    }
-
-    fn unusable(detail: String) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
-    }
-}
-
-impl From<JsonRejection> for Refusal {
-    fn from(rejection: JsonRejection) -> Self {
-        let detail = rejection.body_text();
-        match rejection {
-            JsonRejection::MissingJsonContentType(_) => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail)
-            }
-            JsonRejection::BytesRejection(bytes) => Self::new(bytes.status(), "unreadable_body", detail),
-            // Syntax and shape; the type is open to further kinds.
-            _ => Self::unusable(detail),
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let detail = error.to_string();
-        match error {
-            Error::Rejected(findings) => {
-                let code = findings.first().map_or("rejected", |finding| finding.rule.code());
-                Self { findings, ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
-            }
-            Error::Context { .. } => Self::new(StatusCode::BAD_REQUEST, "context", detail),
-            Error::MemoryBelowImage { .. } => Self::unusable(detail),
-            Error::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail),
-            Error::ShuttingDown => Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail),
-            Error::Config(_) | Error::Image(_) | Error::Internal(_) => {
-                error!(%detail, "execution failed on the host's side");
-                let detail = "The executor failed; its log says why";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
-            }
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let retry = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let findings = self.findings.into_iter().map(FindingDetail::from).collect();
-        let body = RefusalBody { detail: self.detail, code: self.code, findings };
-        let mut response = (self.status, Json(body)).into_response();
-        if retry {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.parse().unwrap_or(0.into()));
-        }
-        response
-    }
 }
 
 impl From<Finding> for FindingDetail {
@@ -254,5 +227,37 @@ impl From<Finding> for FindingDetail {
             column: finding.column,
             hint: finding.hint,
         }
+    }
+}
+
+/// The service's name and state
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    #[schema(example = "healthy")]
+    status: &'static str,
+    #[schema(example = "ai-code-executor")]
+    service: &'static str,
+    version: &'static str,
+    /// Programs can be run
+    mcp_initialized: bool,
+}
+
+impl Health {
+    pub(super) fn new(mcp_initialized: bool) -> Self {
+        let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        Self { status: "healthy", service, version, mcp_initialized }
+    }
+}
+
+/// Programs can be run
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    #[schema(example = "ready")]
+    status: &'static str,
+}
+
+impl Ready {
+    pub(super) fn new() -> Self {
+        Self { status: "ready" }
     }
 }

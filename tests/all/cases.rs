@@ -33,8 +33,9 @@ async fn honest_programs_give_their_answers() {
 
 /// One line per expectation that is not met.
 async fn check(program: &Program) -> Vec<String> {
-    let context = program.get("context").and_then(Value::as_object).cloned().unwrap_or_default();
-    let execution = Execution { context, ..Execution::new(&program.code) };
+    let context = program.get("context").and_then(Value::as_object).into_iter().flatten();
+    let execution = context
+        .fold(Execution::new(&program.code), |execution, (name, value)| execution.variable(name, value));
     let report = match sandbox().run(execution).await {
         Ok(report) => report,
         Err(error) => return vec![format!("{}: {error}", program.name)],

@@ -78,8 +78,8 @@ fn limits() -> Limits {
 
 /// What the guest says of each program: its error or none, and the number of its nodes.
 async fn judge(sandbox: &Sandbox, programs: &[String]) -> Vec<(Option<String>, u64)> {
-    let context = json!({"programs": programs}).as_object().unwrap().clone();
-    let report = sandbox.run(Execution { context, limits: limits(), ..Execution::new(JUDGE) }).await.unwrap();
+    let execution = Execution::new(JUDGE).variable("programs", &json!(programs));
+    let report = sandbox.run(Execution { limits: limits(), ..execution }).await.unwrap();
     let verdicts = value_of(&report);
     let verdicts = verdicts.as_array().unwrap_or_else(|| panic!("{:?}", report.error));
     verdicts

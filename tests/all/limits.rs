@@ -1,8 +1,9 @@
 //! What a limit does: the outcome, its text, and that output so far is kept.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
+use futures::future::join_all;
 
 use crate::support::{cache_dir, sandbox};
 
@@ -10,25 +11,76 @@ fn short() -> Limits {
     Limits { wall_time: Duration::from_millis(300), ..Limits::default() }
 }
 
+/// Runs `code` after it has printed something; how it ends, and that what it printed is there.
+async fn check((code, limits, outcome, error): (&str, Limits, Outcome, &str)) {
+    let code = format!("print('so far')\n{code}");
+    let report = sandbox().run(Execution { limits, ..Execution::new(&code) }).await.unwrap();
+    assert_eq!(report.outcome, outcome, "{code}");
+    let actual = report.error.map(|error| error.to_string()).unwrap_or_default();
+    assert!(actual.starts_with(error), "{code}: {actual}");
+    assert_eq!(report.stdout.text, "so far\n", "{code}");
+}
+
 #[tokio::test]
-async fn each_limit_has_its_outcome_and_text_and_keeps_the_output() {
-    let cpu = Limits { cpu_time: Duration::from_millis(200), ..Limits::default() };
-    let fuel_only_sleep = "import time\nprint('so far')\ntime.sleep(100)";
-    let spin = "print('so far')\nwhile True: pass";
-    let asleep = "import asyncio\nprint('so far')\nawait asyncio.sleep(100)";
-    let greedy = "print('so far')\nx = 'a' * (1 << 30)";
-    let cases = [
-        (fuel_only_sleep, short(), Outcome::Timeout, "Execution exceeded 0.3s timeout"),
-        (asleep, short(), Outcome::Timeout, "Execution exceeded 0.3s timeout"),
-        (spin, short(), Outcome::Timeout, "Execution exceeded 0.3s timeout"),
-        (spin, cpu, Outcome::CpuLimit, "CPU budget of 0.2s exhausted"),
-        (greedy, Limits::default(), Outcome::MemoryLimit, "Memory limit of 128 MB exceeded"),
+async fn each_outcome_has_its_text_and_keeps_the_output() {
+    let all = Limits::default();
+    let cpu = Limits { cpu_time: Duration::from_millis(200), ..all };
+    let small = Limits { result_bytes_max: 1000, ..all };
+    let rows = [
+        ("'end'", all, Outcome::Completed, ""),
+        ("raise SystemExit", all, Outcome::Completed, ""),
+        ("import time\ntime.sleep(100)", short(), Outcome::Timeout, "Execution exceeded 0.3s timeout"),
+        (
+            "import asyncio\nawait asyncio.sleep(100)",
+            short(),
+            Outcome::Timeout,
+            "Execution exceeded 0.3s timeout",
+        ),
+        ("while True: pass", short(), Outcome::Timeout, "Execution exceeded 0.3s timeout"),
+        ("while True: pass", cpu, Outcome::CpuLimit, "CPU budget of 0.2s exhausted"),
+        ("x = 'a' * (1 << 30)", all, Outcome::MemoryLimit, "Memory limit of 128 MB exceeded"),
+        ("1 / 0", all, Outcome::Failure, "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", all, Outcome::Failure, "SystemExit: 3"),
+        ("def f(): f()\nf()", all, Outcome::Failure, "RecursionError: "),
+        ("x = []\nx.append(x)\nx", all, Outcome::Failure, ""),
+        ("'x' * 1000", small, Outcome::Failure, ""),
     ];
-    for (code, limits, outcome, error) in cases {
-        let report = sandbox().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
-        assert_eq!(report.outcome, outcome, "{code}");
-        assert_eq!(report.error.unwrap().to_string(), error, "{code}");
-        assert_eq!(report.stdout.text, "so far\n", "{code}");
+    for row in rows {
+        check(row).await;
+    }
+}
+
+/// Guests that are busy in every way there is, or asleep, each kind in all slots at once.
+const RESTLESS: [&str; 10] = [
+    "while True: pass",
+    "x = 3\nwhile True: x = x * x",
+    "import re\nre.match(r'(a+)+$', 'a' * 60 + 'b')",
+    "sorted(range(10_000_000), key=lambda n: -n)",
+    "import zlib\nx = bytes(1 << 20)\nwhile True: zlib.compress(x, 9)",
+    "while True: print('x' * 10_000)",
+    "import time\nwhile True: time.time()",
+    "import time\ntime.sleep(100)",
+    "import asyncio\nawait asyncio.sleep(100)",
+    "import asyncio\nwhile True: await asyncio.sleep(0)",
+];
+
+#[tokio::test]
+async fn no_guest_outlasts_its_deadline() {
+    const SLOTS: u32 = 4;
+    let wall_time = Duration::from_millis(300);
+    let limits = Limits { wall_time, ..Limits::default() };
+    let sandbox = Sandbox::builder().concurrency(SLOTS).cache_dir(cache_dir()).build().unwrap();
+    for code in RESTLESS {
+        let run = async || {
+            let started = Instant::now();
+            let report = sandbox.run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+            assert!(matches!(report.outcome, Outcome::Timeout | Outcome::MemoryLimit), "{code}: {report:?}");
+            started.elapsed()
+        };
+        let overshoot =
+            join_all((0..SLOTS).map(|_| run())).await.into_iter().max().unwrap().saturating_sub(wall_time);
+        println!("{overshoot:>12.1?} after the deadline: {code}");
+        assert!(overshoot < Duration::from_secs(1), "{code}: {overshoot:?}");
     }
 }
 

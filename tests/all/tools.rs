@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ai_code_executor::{Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError};
+use ai_code_executor::{Builder, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -16,24 +16,22 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 
 fn home() -> &'static Sandbox {
     static HOME: OnceLock<Sandbox> = OnceLock::new();
+    HOME.get_or_init(|| with_tools(Sandbox::builder().cache_dir(cache_dir())).build().unwrap())
+}
+
+/// The tools of these tests; sandboxes that have them share one image.
+pub(crate) fn with_tools(builder: Builder) -> Builder {
     let schema = json!({"type": "object", "properties": {"value": {}}, "required": ["value"]});
-    HOME.get_or_init(|| {
-        Sandbox::builder()
-            .cache_dir(cache_dir())
-            .tool(
-                Tool::new("home", "echo", async |call: ToolCall| Ok(json!(call.arguments)))
-                    .parameters(schema),
-            )
-            .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
-            .tool(Tool::new("home", "hang", |_| std::future::pending()))
-            .tool(Tool::new("home", "connect", |_| connect()))
-            .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
-            .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
-            .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
-            .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
-            .build()
-            .unwrap()
-    })
+    let echo = Tool::new("home", "echo", async |call: ToolCall| Ok(json!(call.arguments)));
+    builder
+        .tool(echo.parameters(schema))
+        .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
+        .tool(Tool::new("home", "hang", |_| std::future::pending()))
+        .tool(Tool::new("home", "connect", |_| connect()))
+        .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
+        .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
+        .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
+        .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
 }
 
 async fn slow() -> Result<Value, ToolError> {
@@ -127,8 +125,7 @@ async fn grants_narrow_what_a_run_may_call() {
 
 #[tokio::test]
 async fn context_cannot_replace_a_tool() {
-    let mut execution = Execution::new("1");
-    execution.context.insert("home".into(), json!(1));
+    let execution = Execution::new("1").variable("home", &json!(1));
     let error = home().run(execution).await.unwrap_err();
     assert_eq!(error.to_string(), "Context key 'home' is the name of a tool module");
 }

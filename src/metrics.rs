@@ -1,0 +1,243 @@
+//! What operators count: one set of metrics per [`Metrics`], in the text format of `OpenMetrics`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+use crate::execution::{Outcome, Report};
+
+/// Seconds: from a trivial program to the longest timeout that is usual.
+const SECONDS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// MiB: from the interpreter alone to the largest memory that WebAssembly can have.
+const MEGABYTES: [f64; 12] = [24.0, 28.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 512.0, 1024.0, 4096.0];
+
+const STATUSES: [&str; 4] = ["success", "failure", "timeout", "security_blocked"];
+
+/// The outcomes beside those of a [`Report`].
+const REJECTED: &str = "rejected";
+const HOST_FAILURE: &str = "host_failure";
+
+const OUTCOMES: [&str; 8] = [
+    Outcome::Completed.name(),
+    Outcome::Failure.name(),
+    Outcome::Timeout.name(),
+    Outcome::CpuLimit.name(),
+    Outcome::MemoryLimit.name(),
+    Outcome::Cancelled.name(),
+    REJECTED,
+    HOST_FAILURE,
+];
+
+type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
+type Seconds = Counter<f64, AtomicU64>;
+
+/// Counts executions. A handle: clones count into the same metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    executions: Labelled<Counter>,
+    outcomes: Labelled<Counter>,
+    rejections: Labelled<Counter>,
+    duration: Histogram,
+    memory: Histogram,
+    queue: Histogram,
+    active: Gauge,
+    queued: Gauge,
+    busy: Counter,
+    fuel: Counter,
+    cpu: Seconds,
+    tool_calls: Counter,
+    image: Labelled<Gauge<f64, AtomicU64>>,
+    ready: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("code_executor_build", "The executor's version", build);
+        let mut add = Adder(&mut registry);
+        let seconds = || Histogram::new(SECONDS);
+        let metrics = Inner {
+            executions: add.metric("code_executions", "Executions by how they ended", Family::default()),
+            outcomes: add.metric(
+                "code_execution_outcomes",
+                "Executions by how they ended, in detail",
+                Family::default(),
+            ),
+            rejections: add.metric(
+                "code_execution_rejections",
+                "Programs rejected before they ran, by the rules that they break; one may break several",
+                Family::default(),
+            ),
+            duration: add.metric(
+                "code_execution_duration_seconds",
+                "Wall-clock time in the sandbox",
+                seconds(),
+            ),
+            memory: add.metric(
+                "code_execution_memory_mb",
+                "Linear memory at its largest, in MiB",
+                Histogram::new(MEGABYTES),
+            ),
+            queue: add.metric("code_execution_queue_seconds", "Time spent waiting for a slot", seconds()),
+            active: add.metric("code_executions_active", "Executions under way", Gauge::default()),
+            queued: add.metric("code_executions_queued", "Executions waiting for a slot", Gauge::default()),
+            busy: add.metric(
+                "code_executions_busy",
+                "Requests turned away because the queue was full",
+                Counter::default(),
+            ),
+            fuel: add.metric("code_execution_fuel", "WebAssembly operators, about", Counter::default()),
+            cpu: add.metric("code_execution_cpu_seconds", "CPU time of guests", Seconds::default()),
+            tool_calls: add.metric(
+                "code_execution_tool_calls",
+                "Tool calls that programs started",
+                Counter::default(),
+            ),
+            image: add.metric(
+                "code_executor_image_seconds",
+                "What the interpreter image took: to map it from the cache, or to build it",
+                Family::default(),
+            ),
+            ready: add.metric("code_executor_ready", "1 once programs can run", Gauge::default()),
+            registry,
+        };
+        // A series that appears with its first event hides that event from `rate`.
+        for status in STATUSES {
+            metrics.executions.get_or_create(&[("status", status)]).inc_by(0);
+        }
+        for outcome in OUTCOMES {
+            metrics.outcomes.get_or_create(&[("outcome", outcome)]).inc_by(0);
+        }
+        Self(Arc::new(metrics))
+    }
+}
+
+struct Adder<'a>(&'a mut Registry);
+
+impl Adder<'_> {
+    fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+impl Metrics {
+    /// Counts an execution that came to its end.
+    pub fn observe(&self, report: &Report) {
+        let (metrics, usage) = (&self.0, &report.usage);
+        self.ended(status_of(report.outcome), report.outcome.name());
+        metrics.duration.observe(usage.wall_time.as_secs_f64());
+        metrics.queue.observe(report.stages.queue.as_secs_f64());
+        metrics.memory.observe(megabytes(usage.memory_bytes_peak));
+        metrics.fuel.inc_by(usage.fuel);
+        metrics.cpu.inc_by(usage.cpu_time.as_secs_f64());
+        metrics.tool_calls.inc_by(usage.tool_calls.into());
+    }
+
+    /// Counts a program that was rejected before it ran, for breaking rules of these codes.
+    pub fn rejected(&self, codes: &BTreeSet<&'static str>, is_security: bool) {
+        self.ended(if is_security { "security_blocked" } else { "failure" }, REJECTED);
+        for code in codes {
+            self.0.rejections.get_or_create(&[("code", code)]).inc();
+        }
+    }
+
+    /// Counts an execution whose caller went away, after it had run for `wall_time`; `None`: while it waited.
+    pub fn cancelled(&self, wall_time: Option<Duration>) {
+        self.ended(status_of(Outcome::Cancelled), Outcome::Cancelled.name());
+        if let Some(wall_time) = wall_time {
+            self.0.duration.observe(wall_time.as_secs_f64());
+        }
+    }
+
+    /// Counts an execution that the host could not carry out.
+    pub fn host_failed(&self) {
+        self.ended("failure", HOST_FAILURE);
+    }
+
+    /// Counts a request that found the queue full. It is no execution.
+    pub fn busy(&self) {
+        self.0.busy.inc();
+    }
+
+    /// Says what the interpreter image took to map, or to build.
+    pub fn image(&self, built: bool, elapsed: Duration) {
+        let source = if built { "built" } else { "cache" };
+        self.0.image.get_or_create(&[("source", source)]).set(elapsed.as_secs_f64());
+    }
+
+    /// Says that programs can run.
+    pub fn ready(&self) {
+        self.0.ready.set(1);
+    }
+
+    /// Everything, as `OpenMetrics` text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a `String` does not fail.
+        let _ = text::encode(&mut text, &self.0.registry);
+        text
+    }
+
+    /// One execution more is under way until this is dropped.
+    pub(crate) fn active(&self) -> Present {
+        Present::new(&self.0.active)
+    }
+
+    /// One execution more is waiting until this is dropped.
+    pub(crate) fn queued(&self) -> Present {
+        Present::new(&self.0.queued)
+    }
+
+    fn ended(&self, status: &'static str, outcome: &'static str) {
+        self.0.executions.get_or_create(&[("status", status)]).inc();
+        self.0.outcomes.get_or_create(&[("outcome", outcome)]).inc();
+    }
+}
+
+/// Something that a gauge counts while it is there.
+pub(crate) struct Present(Gauge);
+
+impl Present {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn status_of(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "success",
+        Outcome::Timeout | Outcome::CpuLimit => "timeout",
+        Outcome::Failure | Outcome::MemoryLimit | Outcome::Cancelled => "failure",
+    }
+}
+
+/// Memory comes in pages of 64 KiB, so this is exact.
+#[expect(clippy::cast_precision_loss)]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,64 @@
+//! What a context must be like to become a program's variables.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::hostcall::wire;
+use crate::tools::Registry;
+use crate::validator::Policy;
+
+/// A key may be as long as the whole context; a message shows this much of it.
+const KEY_CHARS_SHOWN: usize = 64;
+
+/// `{}`, and what JSON puts around each entry: `"":,`.
+const BRACES_BYTES: usize = 2;
+const ENTRY_BYTES: usize = 4;
+
+/// Looks at the keys, then at how deep each value is nested, then at the size of all, in this order.
+///
+/// # Errors
+///
+/// [`Error::Context`] names the first key with a fault, or the largest where together they are too large.
+pub(super) fn check(
+    context: &BTreeMap<String, Box<RawValue>>,
+    policy: &Policy,
+    registry: &Registry,
+) -> Result<(), Error> {
+    for (key, value) in context {
+        check_key(key, registry).map_err(|why| fault(key, why))?;
+        let (depth, limit) = (wire::depth_of(value.get().as_bytes()), policy.context_depth_max);
+        if depth > limit {
+            return Err(fault(key, format!("is nested {depth} levels deep; limit is {limit}")));
+        }
+    }
+    let sizes = context.iter().map(|(key, value)| (key.len() + value.get().len() + ENTRY_BYTES, key));
+    let bytes = BRACES_BYTES + sizes.clone().map(|(bytes, _)| bytes).sum::<usize>();
+    let limit = policy.context_bytes_max;
+    match sizes.max() {
+        Some((largest, key)) if bytes > limit => {
+            let why = format!("takes {largest} bytes of a context of {bytes} bytes; limit is {limit} bytes");
+            Err(fault(key, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_key(key: &str, registry: &Registry) -> Result<(), &'static str> {
+    let mut chars = key.chars();
+    let starts = |c| c == '_' || unicode_ident::is_xid_start(c);
+    if !chars.next().is_some_and(starts) || !chars.all(unicode_ident::is_xid_continue) {
+        Err("is not a Python identifier")
+    } else if key.starts_with("__") {
+        Err("starts with two underscores")
+    } else if registry.is_module(key) {
+        Err("is the name of a tool module")
+    } else {
+        Ok(())
+    }
+}
+
+fn fault(key: &str, why: impl Into<String>) -> Error {
+    Error::Context { key: key.chars().take(KEY_CHARS_SHOWN).collect(), why: why.into() }
+}

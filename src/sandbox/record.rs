@@ -1,0 +1,116 @@
+//! The trace that an execution leaves: one event in the log and its share of the metrics, however it ends.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use crate::error::Error;
+use crate::execution::{Execution, ExecutionId, Outcome, Report};
+use crate::metrics::Metrics;
+
+/// An execution whose end has not been recorded yet. Dropped without an end, it was cancelled: that is what happens
+/// when its caller goes away.
+pub(super) struct Record {
+    metrics: Metrics,
+    id: ExecutionId,
+    request_id: Option<String>,
+    code_sha256: String,
+    code_bytes: usize,
+    /// Only if the operator wants programs in the log.
+    code: Option<String>,
+    started: Option<Instant>,
+    ended: bool,
+}
+
+impl Record {
+    pub(super) fn new(metrics: &Metrics, id: ExecutionId, execution: &Execution, log_code: bool) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            id,
+            request_id: execution.request_id.clone(),
+            code_sha256: format!("{:x}", Sha256::digest(&execution.code)),
+            code_bytes: execution.code.len(),
+            code: log_code.then(|| execution.code.clone()),
+            started: None,
+            ended: false,
+        }
+    }
+
+    /// It has its slot.
+    pub(super) fn start(&mut self) {
+        self.started = Some(Instant::now());
+    }
+
+    /// It came to an end, or was refused.
+    pub(super) fn end(mut self, end: &Result<Report, Error>) {
+        self.ended = true;
+        match end {
+            Ok(report) => {
+                self.metrics.observe(report);
+                self.log(report.outcome.name(), "", Some(report));
+            }
+            Err(Error::Rejected(findings)) => {
+                let codes = findings.iter().map(|finding| finding.rule.code()).collect();
+                self.reject(&codes, findings.iter().any(|finding| finding.rule.is_security()));
+            }
+            Err(Error::Context { .. }) => self.reject(&BTreeSet::from(["context"]), false),
+            Err(Error::Busy { .. }) => self.metrics.busy(),
+            // Refused for what it asks of the service, not for its program: no execution.
+            Err(Error::MemoryBelowImage { .. } | Error::ShuttingDown) => {}
+            Err(Error::Config(_) | Error::Image(_) | Error::Internal(_)) => self.fail(),
+        }
+    }
+
+    fn reject(&self, codes: &BTreeSet<&'static str>, is_security: bool) {
+        self.metrics.rejected(codes, is_security);
+        let rules: Vec<&str> = codes.iter().copied().collect();
+        self.log("rejected", &rules.join(","), None);
+    }
+
+    fn fail(&self) {
+        self.metrics.host_failed();
+        self.log("host_failure", "", None);
+    }
+
+    fn log(&self, outcome: &str, rules: &str, report: Option<&Report>) {
+        let usage = report.map(|report| report.usage);
+        let stages = report.map(|report| report.stages);
+        info!(
+            execution_id = %self.id,
+            request_id = self.request_id.as_deref(),
+            outcome,
+            rules = (!rules.is_empty()).then_some(rules),
+            queue_us = stages.map(|stages| micros(stages.queue)),
+            instantiate_us = stages.map(|stages| micros(stages.instantiate)),
+            run_us = stages.map(|stages| micros(stages.run)),
+            teardown_us = stages.map(|stages| micros(stages.teardown)),
+            cpu_us = usage.map(|usage| micros(usage.cpu_time)),
+            fuel = usage.map(|usage| usage.fuel),
+            memory_bytes_peak = usage.map(|usage| usage.memory_bytes_peak),
+            tool_calls = usage.map(|usage| usage.tool_calls),
+            code_sha256 = %self.code_sha256,
+            code_bytes = self.code_bytes,
+            code = self.code.as_deref(),
+            "execution"
+        );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if std::thread::panicking() {
+            return self.fail();
+        }
+        self.metrics.cancelled(self.started.map(|started| started.elapsed()));
+        self.log(Outcome::Cancelled.name(), "", None);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,162 @@
+//! Connections: accepted, bounded in number, served with HTTP/1.1 or HTTP/2, and closed in time.
+//!
+//! One rule bounds how long a peer can hold a connection: without a request in progress, it is closed after the idle
+//! time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for
+//! both versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Bytes, HttpBody};
+use axum::http::Request;
+use axum::response::Response;
+use axum::{BoxError, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+use tracing::{debug, warn};
+
+/// Requests that one HTTP/2 connection may have in progress.
+const STREAMS_MAX: u32 = 100;
+
+/// Between two attempts to accept a connection while the process has no file descriptor left for it.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Bounds of connections.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) connections_max: usize,
+    pub(super) idle_time: Duration,
+}
+
+/// Accepts connections until `stop` completes, then waits until each has answered the requests in progress. Dropping
+/// the future closes them all.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) {
+    let slots = Arc::new(Semaphore::new(bounds.connections_max.min(Semaphore::MAX_PERMITS)));
+    let stopping = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let (stream, permit) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let connection = serve_connection(stream, router.clone(), bounds.idle_time, stopping.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    stopping.cancel();
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next connection for which there is room. Dropping the future loses no connection.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let permit = slots.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            // The peer was gone already.
+            Err(error) if is_of_peer(&error) => {}
+            Err(error) => {
+                warn!(%error, "cannot accept connections, trying again");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+    )
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, idle_time: Duration, stop: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "answers on this connection may be late");
+    }
+    let (in_progress, watched) = watch::channel(0_usize);
+    let service = TowerToHyperService::new(counted(router, in_progress));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new());
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let served = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    };
+    tokio::select! {
+        ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
+        () = idle(watched, idle_time) => debug!("idle connection closed"),
+    }
+}
+
+/// `router`, with its requests in progress counted in `in_progress`.
+fn counted<B>(
+    router: Router,
+    in_progress: watch::Sender<usize>,
+) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    tower::service_fn(move |request: Request<B>| {
+        let counted = InProgress::new(&in_progress);
+        let answer = router.clone().oneshot(request);
+        async move {
+            let _counted = counted;
+            answer.await
+        }
+    })
+}
+
+/// A request that counts until this is dropped: when it is answered, or its client has gone.
+struct InProgress(watch::Sender<usize>);
+
+impl InProgress {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Completes when there has been no request for `idle_time`.
+async fn idle(mut in_progress: watch::Receiver<usize>, idle_time: Duration) {
+    loop {
+        let busy = *in_progress.borrow_and_update() > 0;
+        let changed = in_progress.changed();
+        let ended = if busy { changed.await.is_err() } else { timeout(idle_time, changed).await.is_err() };
+        if ended {
+            return;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Names for requests: the caller's own or a new one, in the answer and in the log.
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+const BYTES_MAX: usize = 128;
+
+/// A request's name: visible ASCII, of bounded length.
+#[derive(Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Gives every request a name and every answer that of its request.
+pub(super) async fn name(mut request: Request, next: Next) -> Response {
+    let id =
+        request.headers().get(HEADER).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(random);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(HEADER, id);
+    response
+}
+
+fn is_sane(id: &[u8]) -> bool {
+    (1..=BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+fn random() -> HeaderValue {
+    let id = uuid::Uuid::new_v4().to_string();
+    // Hexadecimal digits and hyphens are a header value.
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}

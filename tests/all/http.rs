@@ -1,0 +1,316 @@
+//! The HTTP contract: statuses, bodies, headers. Rows of requests through one check.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ai_code_executor::Limits;
+use ai_code_executor::server::Settings;
+use serde_json::{Value, json};
+
+use crate::local::{Local, execute};
+
+fn settings() -> Settings {
+    let allowed_origins = vec!["http://localhost:8030".into(), "https://home.example".into()];
+    Settings { allowed_origins, ..Settings::default() }
+}
+
+fn local() -> Local {
+    Local::start(settings(), |builder| {
+        let ceilings = Limits { wall_time: Duration::from_secs(2), ..Limits::default() };
+        builder.ceilings(ceilings)
+    })
+}
+
+/// The body, and what comes of it: status, code, the detail or a part of it.
+type Row = (String, u16, &'static str, &'static str);
+
+fn check(local: &Local, (body, status, code, detail): &Row) {
+    let answer = local.raw(&execute(body, ""));
+    let shown: String = body.chars().take(80).collect();
+    assert_eq!(answer.status, *status, "{shown}: {answer:?}");
+    let json = answer.json();
+    assert_eq!(json["code"], *code, "{shown}: {json}");
+    assert!(json["detail"].as_str().unwrap().contains(detail), "{shown}: {json}");
+    assert!(json["findings"].is_array() && json.as_object().unwrap().len() == 3, "{shown}: {json}");
+    assert!(answer.body.len() < 2000, "{shown}: an answer of {} bytes", answer.body.len());
+}
+
+#[test]
+fn what_is_not_a_request_is_422_and_names_the_field() {
+    let local = local();
+    let field = |text: &str| format!(r#"{{"code": "1", {text}}}"#);
+    let invalid = |body: String, detail| (body, 422, "invalid_request", detail);
+    let rows = [
+        invalid(String::new(), ""),
+        invalid("{".into(), ""),
+        invalid("[]".into(), ""),
+        invalid("null".into(), ""),
+        invalid("{}".into(), "code"),
+        invalid("{\"code\": \"\\ud800\"}".into(), "code"),
+        invalid(r#"{"code": 1}"#.into(), "code: invalid type"),
+        invalid(r#"{"code": null}"#.into(), "code: invalid type"),
+        invalid(field(r#""code": "2""#), "duplicate field `code`"),
+        invalid(field(r#""nonsense": 1"#), "unknown field `nonsense`"),
+        invalid(field(r#""context": []"#), "context: invalid type"),
+        invalid(field(r#""context": {"x": NaN}"#), "context"),
+        invalid(field(r#""timeout": "1""#), "timeout: invalid type"),
+        invalid(field(r#""timeout": NaN"#), "timeout"),
+        invalid(field(r#""timeout": 0"#), "timeout: 0"),
+        invalid(field(r#""timeout": -1"#), "timeout: -1"),
+        invalid(field(r#""timeout": 1e400"#), "timeout: number out of range"),
+        invalid(field(r#""max_cpu_seconds": 0.0"#), "max_cpu_seconds: 0"),
+        invalid(field(r#""max_memory_mb": 1"#), "max_memory_mb: 1 is below 32"),
+        invalid(field(r#""max_memory_mb": -1"#), "max_memory_mb: -1 is below 32"),
+        invalid(field(r#""max_memory_mb": "64""#), "max_memory_mb: invalid type"),
+        invalid("[".repeat(100_000), ""),
+        invalid(format!("{{\"code\": {}", "[".repeat(100_000)), "code"),
+    ];
+    for row in &rows {
+        check(&local, row);
+    }
+}
+
+#[test]
+fn a_context_that_cannot_be_variables_is_400_and_names_the_key() {
+    let local = local();
+    let context = |text: &str| format!(r#"{{"code": "1", "context": {{"fine": 1, {text}}}}}"#);
+    let refused = |text: &str, detail| (context(text), 400, "context", detail);
+    let deep = format!(r#""deep": {}1{}"#, "[".repeat(5), "]".repeat(5));
+    let abyss = format!(r#""abyss": {}{}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let large = format!(r#""small": 1, "large": "{}""#, "x".repeat(1 << 20));
+    let rows = [
+        refused(r#""a b": 1"#, "'a b' is not a Python identifier"),
+        refused(r#""": 1"#, "'' is not a Python identifier"),
+        refused(r#""1a": 1"#, "'1a' is not"),
+        refused(r#""__builtins__": 1"#, "'__builtins__' starts with two underscores"),
+        refused(&deep, "'deep' is nested 5 levels deep; limit is 4"),
+        refused(&abyss, "'abyss' is nested 100000 levels deep; limit is 4"),
+        refused(&large, "'large' takes"),
+        refused(&format!(r#""{} ": 1"#, "k".repeat(500_000)), "kkkkkkkk' is not a Python identifier"),
+    ];
+    for row in &rows {
+        check(&local, row);
+    }
+}
+
+#[test]
+fn context_reaches_the_program_as_it_was_sent() {
+    let local = local();
+    let rows = [
+        (r#"{"x": 123456789012345678901234567890}"#, "x % 1000", json!(890)),
+        (
+            r#"{"x": {"a": [1, {"b": [null, true]}]}, "größe": 1.5}"#,
+            "[x['a'][1]['b'], größe]",
+            json!([[null, true], 1.5]),
+        ),
+        (r#"{"x": "\u00e9\n\"[[[[[["}"#, "x", json!("é\n\"[[[[[[")),
+        ("null", "1", json!(1)),
+        ("{}", "1", json!(1)),
+    ];
+    for (context, code, value) in rows {
+        let answer = local.raw(&execute(&format!(r#"{{"code": "{code}", "context": {context}}}"#), ""));
+        assert_eq!(answer.json()["return_value"], value, "{context}");
+    }
+}
+
+#[test]
+fn limits_are_lowered_and_never_raised() {
+    let local = local();
+    let rows = [
+        (json!({"timeout": 0.1}), "Execution exceeded 0.1s timeout"),
+        (
+            json!({"timeout": 1e300, "max_cpu_seconds": 1e300, "max_memory_mb": 1e300}),
+            "Execution exceeded 2s timeout",
+        ),
+        (json!({"timeout": null, "max_cpu_seconds": 0.1}), "CPU budget of 0.1s exhausted"),
+        (json!({"timeout": 1e-300}), "Execution exceeded 0s timeout"),
+    ];
+    for (limits, error) in rows {
+        let mut body = json!({"code": "while True: pass"});
+        body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        assert_eq!(local.execute(&body).json()["error"], error, "{limits}");
+    }
+    let greedy = json!({"code": "x = bytearray(50 << 20)", "max_memory_mb": 64.0});
+    assert_eq!(local.execute(&greedy).json()["error"], "Memory limit of 64 MB exceeded");
+}
+
+#[test]
+fn every_refusal_has_the_same_shape() {
+    let unready = Local::start_unready(settings());
+    let request = |start: &str, headers: &str| {
+        format!("{start} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n")
+    };
+    let token = format!("X-Executor-Token: {}\r\n", crate::support::TOKEN);
+    let rows = [
+        (request("GET /nothing", ""), 404, "not_found", None),
+        (request("GET /docs/nothing", ""), 404, "not_found", None),
+        (request("GET /execute", ""), 405, "method_not_allowed", Some(("allow", "post"))),
+        (request("POST /health", ""), 405, "method_not_allowed", Some(("allow", "get,head"))),
+        (request("POST /execute", ""), 401, "unauthorized", None),
+        (request("POST /execute", "X-Executor-Token: wrong\r\n"), 401, "unauthorized", None),
+        (request("POST /execute", "X-Executor-Token: \u{e9}\r\n"), 401, "unauthorized", None),
+        (request("POST /execute", &token), 415, "not_json", None),
+        (request("POST /execute", &format!("{token}Content-Type: text/plain\r\n")), 415, "not_json", None),
+        (request("GET /ready", ""), 503, "not_ready", Some(("retry-after", "1"))),
+    ];
+    for (request, status, code, header) in rows {
+        let answer = unready.raw(request.as_bytes());
+        assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{request}");
+        assert!(answer.json()["findings"].is_array() && answer.header("x-request-id").is_some(), "{request}");
+        if let Some((name, value)) = header {
+            assert_eq!(answer.header(name), Some(value), "{request}");
+        }
+    }
+    let answer = unready.execute(&json!({"code": "1"}));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_400_with_the_contracts_detail() {
+    let local = local();
+    let code = |code: &str| json!({"code": code}).to_string();
+    let rows = [
+        (code(""), 400, "empty", "Code payload is empty"),
+        (code(&"x".repeat(10_001)), 400, "too_large", "Code payload is 10001 bytes; limit is 10000 bytes"),
+        (code("x = = 1"), 400, "syntax_error", "Code failed to parse: "),
+        (
+            code(&"x\n".repeat(2000)),
+            400,
+            "too_complex",
+            "Code is too complex (6001 AST nodes); limit is 5000",
+        ),
+        (code("import os.path"), 400, "import_not_permitted", "Import of 'os' is not permitted"),
+        (code("from . import x"), 400, "relative_import", "Relative imports are not permitted"),
+        (code("eval('1')"), 400, "name_not_allowed", "Use of 'eval' is not allowed in sandbox"),
+        (
+            code("x.__class__"),
+            400,
+            "attribute_not_allowed",
+            "Attribute '__class__' is not allowed in sandbox",
+        ),
+    ];
+    for row in &rows {
+        check(&local, row);
+    }
+}
+
+#[test]
+fn findings_of_a_program_come_all_at_once_with_hints() {
+    let answer = local().execute(&json!({"code": "x = = 1\ny = = 2"}));
+    assert_eq!(answer.status, 400);
+    let findings = answer.json()["findings"].clone();
+    assert_eq!(findings.as_array().unwrap().len(), 2, "{findings}");
+    for key in ["code", "message", "line", "column", "hint"] {
+        assert!(findings[1].get(key).is_some(), "{key}: {findings}");
+    }
+    assert_eq!(answer.json()["detail"], findings[0]["message"]);
+}
+
+#[test]
+fn media_types_of_json_are_taken() {
+    let local = local();
+    for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+        let body = r#"{"code": "1"}"#;
+        let request = String::from_utf8(execute(body, "")).unwrap().replace("application/json", media_type);
+        assert_eq!(local.raw(request.as_bytes()).status, 200, "{media_type}");
+    }
+}
+
+#[test]
+fn request_ids_are_kept_if_they_are_sane() {
+    let local = Local::start_unready(settings());
+    let longest = "a".repeat(128);
+    let rows = [
+        ("abc-123", Some("abc-123")),
+        (longest.as_str(), Some(longest.as_str())),
+        (&"a".repeat(129), None),
+        ("a b", None),
+        ("\u{e9}", None),
+        ("", None),
+    ];
+    for (sent, kept) in rows {
+        let request =
+            format!("GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: {sent}\r\n\r\n");
+        let answer = local.raw(request.as_bytes());
+        let id = answer.header("x-request-id").unwrap();
+        assert!(kept.map_or(id.len() == 36, |kept| id == kept), "{sent}: {id}");
+    }
+}
+
+#[test]
+fn browsers_are_let_in_from_allowed_origins_only() {
+    let local = Local::start_unready(settings());
+    for (origin, allowed) in [
+        ("http://localhost:8030", true),
+        ("https://home.example", true),
+        ("https://home.example.evil", false),
+        ("http://home.example", false),
+        ("null", false),
+    ] {
+        let request = format!(
+            "OPTIONS /execute HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: {origin}\r\n\
+             Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-executor-token\r\n\r\n"
+        );
+        let answer = local.raw(request.as_bytes());
+        assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{origin}");
+        let headers = answer.header("access-control-allow-headers").unwrap_or_default();
+        assert!(headers.contains("x-executor-token"), "{answer:?}");
+    }
+}
+
+#[test]
+fn reads_need_no_token_and_tell_nothing() {
+    let local = local();
+    let health = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true});
+    assert_eq!(local.get("/health").json(), health);
+    assert_eq!(local.get("/ready").json(), json!({"status": "ready"}));
+    local.execute(&json!({"code": "secret_of_the_program = 1"}));
+    for path in ["/health", "/ready", "/metrics", "/openapi.json", "/docs/", "/docs/swagger-initializer.js"] {
+        let answer = local.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        let cache = crate::support::cache_dir();
+        for secret in [crate::support::TOKEN, "secret_of_the_program", cache.to_str().unwrap()] {
+            assert!(!answer.body.contains(secret), "{path} tells {secret}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_documentation_asks_no_other_host() {
+    let local = Local::start_unready(settings());
+    assert_eq!(local.get("/docs").header("location"), Some("docs/"));
+    let page = local.get("/docs/").body;
+    let quoted = page.split(" href=\"").skip(1).chain(page.split(" src=\"").skip(1));
+    let files: BTreeSet<&str> = quoted.filter_map(|text| text.split('"').next()).collect();
+    assert!(files.len() >= 4, "{page}");
+    for file in files {
+        assert!(file.starts_with("./") || !file.contains('/'), "{file} is elsewhere");
+        assert_eq!(local.get(&format!("/docs/{}", file.trim_start_matches("./"))).status, 200, "{file}");
+    }
+    let initializer = local.get("/docs/swagger-initializer.js").body;
+    assert!(initializer.contains(r#""url": "../openapi.json""#), "{initializer}");
+    assert!(initializer.contains(r#""validatorUrl": "none""#), "{initializer}");
+    assert!(!page.contains("://") && !initializer.contains("://"), "{page}{initializer}");
+}
+
+#[test]
+fn openapi_describes_every_path_and_status() {
+    let local = Local::start_unready(settings());
+    let document = local.get("/openapi.json").json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let scheme = json!({"type": "apiKey", "in": "header", "name": "X-Executor-Token"});
+    assert_eq!(document["components"]["securitySchemes"]["token"], scheme);
+    let statuses = |path: &str, method: &str| -> Vec<String> {
+        let responses = document["paths"][path][method]["responses"].as_object();
+        responses.map(|responses| responses.keys().cloned().collect()).unwrap_or_default()
+    };
+    let execute = ["200", "400", "401", "408", "413", "415", "422", "429", "500", "503"];
+    assert_eq!(statuses("/execute", "post"), execute);
+    assert_eq!(statuses("/ready", "get"), ["200", "503"]);
+    for path in ["/health", "/metrics"] {
+        assert_eq!(statuses(path, "get"), ["200"]);
+    }
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["ExecuteRequest"]["additionalProperties"], json!(false), "{schemas}");
+    assert_eq!(schemas["ExecuteResponse"]["properties"]["return_value"].get("type"), None::<&Value>);
+}

@@ -1,0 +1,102 @@
+//! The log's one event per execution, read as an operator's collector reads it.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ai_code_executor::server::Settings;
+use serde_json::{Value, json};
+
+use crate::local::{Answer, Local, execute};
+
+const SECRET: &str = "what_nobody_else_should_read";
+
+/// Collects the events of all tests in this process.
+struct Collector;
+
+static COLLECTED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+impl Write for Collector {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        COLLECTED.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn collect() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| tracing_subscriber::fmt().json().with_writer(|| Collector).init());
+}
+
+/// The fields of the events that have to do with a request.
+fn events(request_id: &str) -> Vec<Value> {
+    let collected = COLLECTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let lines = String::from_utf8(collected).unwrap();
+    let mentioning = lines.lines().filter(|line| line.contains(request_id));
+    mentioning.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn send(local: &Local, request_id: &str, body: &Value) -> Answer {
+    local.raw(&execute(&body.to_string(), &format!("X-Request-Id: {request_id}\r\n")))
+}
+
+#[test]
+fn each_execution_is_one_event_without_code_or_values() {
+    collect();
+    let local = Local::start(Settings::default(), |builder| builder);
+    let rows = [
+        ("log-completed", format!("print('{SECRET}')\n'{SECRET}'"), "completed", ""),
+        ("log-failure", format!("raise ValueError('{SECRET}')"), "failure", ""),
+        ("log-timeout", format!("{SECRET} = 1\nwhile True: pass"), "timeout", ""),
+        ("log-rejected", format!("{SECRET} = = 1"), "rejected", "syntax_error"),
+    ];
+    for (id, code, outcome, rules) in rows {
+        let answer = send(&local, id, &json!({"code": code, "timeout": 1, "context": {"x": SECRET}}));
+        let events = events(id);
+        assert_eq!(events.len(), 1, "{events:?}");
+        let (event, fields) = (&events[0], &events[0]["fields"]);
+        assert_eq!((&event["level"], &fields["message"]), (&json!("INFO"), &json!("execution")), "{event}");
+        assert_eq!((&fields["outcome"], &fields["request_id"]), (&json!(outcome), &json!(id)), "{event}");
+        assert_eq!(fields["rules"].as_str().unwrap_or_default(), rules, "{event}");
+        assert_eq!((&fields["code_bytes"], &fields["code"]), (&json!(code.len()), &Value::Null), "{event}");
+        assert_eq!(fields["code_sha256"].as_str().unwrap().len(), 64, "{event}");
+        assert!(!event.to_string().contains(SECRET), "{event}");
+        if outcome != "rejected" {
+            assert_eq!(fields["execution_id"], answer.json()["execution_id"]);
+            assert_eq!(fields["fuel"], answer.json()["usage"]["fuel"]);
+            for key in ["queue_us", "instantiate_us", "run_us", "teardown_us", "cpu_us", "memory_bytes_peak"]
+            {
+                assert!(fields[key].is_u64(), "{key}: {event}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_execution_whose_client_left_is_an_event_too() {
+    collect();
+    let local = Local::start(Settings::default(), |builder| builder);
+    let mut stream = local.connect();
+    let body = json!({"code": "while True: pass"}).to_string();
+    stream.write_all(&execute(&body, "X-Request-Id: log-left\r\n")).unwrap();
+    local.await_metric("code_executions_active", 1.0);
+    drop(stream);
+    local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
+    local.execute(&json!({"code": "1"}));
+    let events = events("log-left");
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["fields"]["outcome"], "cancelled");
+}
+
+#[test]
+fn code_is_shown_to_those_who_ask_for_it_and_values_never() {
+    collect();
+    let local = Local::start(Settings::default(), |builder| builder.log_code(true));
+    send(&local, "log-code", &json!({"code": "x + x", "context": {"x": SECRET}}));
+    let events = events("log-code");
+    assert_eq!((events.len(), &events[0]["fields"]["code"]), (1, &json!("x + x")));
+    assert!(!events[0].to_string().contains(SECRET));
+}

@@ -1,0 +1,129 @@
+//! Metrics: their names, and exact numbers after a known sequence of requests.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ai_code_executor::server::Settings;
+use serde_json::{Value, json};
+
+use crate::local::Local;
+use crate::tools::with_tools;
+
+#[test]
+fn the_contracts_metrics_are_there_before_anything_has_happened() {
+    let local = Local::start_unready(Settings::default());
+    let answer = local.get("/metrics");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    for status in ["success", "failure", "timeout", "security_blocked"] {
+        let sample = format!("code_executions_total{{status=\"{status}\"}} 0\n");
+        assert!(answer.body.contains(&sample), "{}", answer.body);
+    }
+    for line in [
+        "# TYPE code_execution_duration_seconds histogram",
+        "# TYPE code_execution_memory_mb histogram",
+        "# TYPE code_executions_active gauge",
+        "code_executions_active 0",
+        "code_executor_ready 0",
+        "code_executor_build_info{version=\"1.0.0\"} 1",
+    ] {
+        assert!(answer.body.lines().any(|present| present == line), "{line} is not in\n{}", answer.body);
+    }
+    assert!(answer.body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn every_outcome_is_counted_once() {
+    let local = Local::start(Settings::default(), with_tools);
+    let requests = [
+        json!({"code": "1"}),
+        json!({"code": "import garden\nawait garden.count()\nawait garden.count()"}),
+        json!({"code": "1 / 0"}),
+        json!({"code": "x = 'a' * (1 << 30)"}),
+        json!({"code": "while True: pass", "timeout": 0.2}),
+        json!({"code": "while True: pass", "max_cpu_seconds": 0.2}),
+        json!({"code": "x = = 1\ny = = 2"}),
+        json!({"code": "1", "context": {"__x": 1}}),
+        json!({"code": ""}),
+        json!({"code": "import os\nimport sys"}),
+        // No executions: not what is expected, refused for what they ask.
+        json!({"code": "1", "nonsense": 1}),
+        json!({"code": "1", "max_memory_mb": 1}),
+    ];
+    for request in &requests {
+        local.execute(request);
+    }
+    let left = local.begin(&json!({"code": "while True: pass"}));
+    local.await_metric("code_executions_active", 1.0);
+    drop(left);
+    local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
+    let samples = [
+        ("code_executions_total{status=\"success\"}", 2.0),
+        ("code_executions_total{status=\"failure\"}", 6.0),
+        ("code_executions_total{status=\"timeout\"}", 2.0),
+        ("code_executions_total{status=\"security_blocked\"}", 1.0),
+        ("code_execution_outcomes_total{outcome=\"completed\"}", 2.0),
+        ("code_execution_outcomes_total{outcome=\"failure\"}", 1.0),
+        ("code_execution_outcomes_total{outcome=\"memory_limit\"}", 1.0),
+        ("code_execution_outcomes_total{outcome=\"timeout\"}", 1.0),
+        ("code_execution_outcomes_total{outcome=\"cpu_limit\"}", 1.0),
+        ("code_execution_outcomes_total{outcome=\"rejected\"}", 4.0),
+        ("code_execution_outcomes_total{outcome=\"host_failure\"}", 0.0),
+        ("code_execution_rejections_total{code=\"syntax_error\"}", 1.0),
+        ("code_execution_rejections_total{code=\"context\"}", 1.0),
+        ("code_execution_rejections_total{code=\"empty\"}", 1.0),
+        ("code_execution_rejections_total{code=\"import_not_permitted\"}", 1.0),
+        ("code_execution_duration_seconds_count", 7.0),
+        ("code_execution_memory_mb_count", 6.0),
+        ("code_execution_queue_seconds_count", 6.0),
+        ("code_execution_tool_calls_total", 2.0),
+        ("code_executions_active", 0.0),
+        ("code_executions_queued", 0.0),
+        ("code_executions_busy_total", 0.0),
+        ("code_executor_ready", 1.0),
+    ];
+    for (sample, value) in samples {
+        local.assert_metric(sample, value);
+    }
+    assert!((0.3..5.0).contains(&local.metric("code_execution_cpu_seconds_total")));
+    assert!(local.metric("code_execution_fuel_total") > 1e6);
+    assert!(local.metric("code_execution_memory_mb_sum") > 6.0 * 20.0);
+}
+
+/// What a dashboard or an alert asks for and the service does not have is a panel without data.
+#[test]
+fn dashboards_and_alerts_ask_for_metrics_that_exist() {
+    let local = Local::start(Settings::default(), |builder| builder);
+    local.execute(&json!({"code": "x = = 1"}));
+    let text = local.get("/metrics").body;
+    let samples = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect::<BTreeSet<_>>();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    for file in ["grafana-dashboard.json", "prometheus-alerts.yml"] {
+        let asked = std::fs::read_to_string(deploy.join(file)).unwrap();
+        let words = asked.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names: BTreeSet<&str> = words.filter(|word| word.starts_with("code_execut")).collect();
+        assert!(names.len() >= 4, "{file}: {names:?}");
+        for name in names {
+            assert!(samples.contains(name), "{file} asks for {name}, which is not in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_one_that_grafana_imports() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana-dashboard.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 36);
+    assert_eq!(dashboard["templating"]["list"][0]["type"], "datasource");
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{panel}");
+        assert!(panel["gridPos"].is_object() && panel["title"].is_string(), "{panel}");
+        assert!(!panel["targets"].as_array().unwrap().is_empty(), "{panel}");
+    }
+    assert!(panels.len() >= 8);
+}

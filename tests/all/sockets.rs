@@ -1,0 +1,245 @@
+//! Clients that are slow, silent, rude or gone: each holds what it holds for a bounded time.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use ai_code_executor::Limits;
+use ai_code_executor::server::Settings;
+use serde_json::json;
+
+use crate::local::{Answer, Local, execute};
+use crate::support::TOKEN;
+
+/// More than twice the timeouts of [`impatient`], less than the defaults.
+const SOON: Duration = Duration::from_secs(8);
+
+fn impatient() -> Settings {
+    let time = Duration::from_millis(400);
+    Settings { body_time: time, idle_time: time, body_bytes_max: 100_000, ..Settings::default() }
+}
+
+/// Sends `bytes` one by one, for ever, until the service has had enough.
+fn drip(local: &Local, beginning: &str, bytes: &[u8]) -> Answer {
+    let mut stream = local.connect();
+    stream.write_all(beginning.as_bytes()).unwrap();
+    let reader = stream.try_clone().unwrap();
+    let started = Instant::now();
+    for byte in bytes.iter().cycle() {
+        assert!(started.elapsed() < SOON, "still open: {beginning}");
+        if stream.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        reader.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        if reader.peek(&mut [0]).is_ok() {
+            break;
+        }
+    }
+    reader.set_read_timeout(Some(SOON)).unwrap();
+    Answer::read(reader)
+}
+
+#[test]
+fn slow_senders_are_cut_off() {
+    let local = Local::start_unready(impatient());
+    let head = format!(
+        "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
+    );
+    let cases = [
+        // Nothing of a request at all, the beginning of HTTP/2's preface, a head without an end.
+        (String::new(), &b""[..], 0),
+        (String::new(), b"PRI * HTTP/2.0", 0),
+        ("GET /health HTTP/1.1\r\nX-Slow: ".into(), b"a", 0),
+        (format!("{head}Content-Length: 90000\r\n\r\n"), b" ", 408),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\n"), b"1\r\n \r\n", 408),
+    ];
+    for (beginning, rest, status) in cases {
+        let answer =
+            if rest.is_empty() { local.raw(beginning.as_bytes()) } else { drip(&local, &beginning, rest) };
+        assert_eq!(answer.status, status, "{beginning}: {answer:?}");
+    }
+    assert_eq!(local.get("/health").status, 200);
+}
+
+#[test]
+fn idle_connections_are_closed_and_used_ones_kept() {
+    let local = Local::start_unready(impatient());
+    let mut stream = local.connect();
+    let mut buffer = [0; 4096];
+    for _ in 0..6 {
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(buffer[..count].starts_with(b"HTTP/1.1 200"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let started = Instant::now();
+    assert_eq!(stream.read(&mut buffer).unwrap(), 0);
+    assert!(started.elapsed() < SOON);
+}
+
+#[test]
+fn an_execution_is_not_idleness() {
+    let local = Local::start(impatient(), |builder| builder);
+    let answer = local.execute(&json!({"code": "import time\ntime.sleep(1.5)\n'awake'"}));
+    assert_eq!(answer.json()["return_value"], "awake");
+}
+
+#[test]
+fn answers_that_nobody_takes_are_dropped() {
+    // More than the kernel's buffers on both sides take.
+    let bytes = 32 << 20;
+    let ceilings = Limits { output_bytes_max: bytes, ..Limits::default() };
+    let local = Local::start(Settings { ceilings, ..impatient() }, |builder| builder.ceilings(ceilings));
+    let stream = local.begin(&json!({"code": format!("print('x' * {bytes})")}));
+    stream.peek(&mut [0]).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let answer = Answer::read(stream);
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.len() < bytes, "the whole answer of {} bytes came", answer.body.len());
+}
+
+#[test]
+fn bodies_over_the_cap_are_refused_unread() {
+    let local = Local::start_unready(impatient());
+    let head = |length: &str| {
+        format!(
+            "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n{length}\r\n\r\n"
+        )
+    };
+    let chunks = format!("{:x}\r\n{}\r\n", 50_000, " ".repeat(50_000)).repeat(3);
+    let cases = [
+        // Declared and never sent; declared, with more to come than anyone would read; chunks without an end.
+        (head("Content-Length: 100001"), 413),
+        (head("Content-Length: 1000000000") + &" ".repeat(90_000), 413),
+        (head("Transfer-Encoding: chunked") + &chunks, 413),
+        // Less than declared: not too large, but never whole.
+        (head("Content-Length: 100000") + "{}", 408),
+    ];
+    for (request, status) in cases {
+        let started = Instant::now();
+        let answer = local.raw(request.as_bytes());
+        let shown: String = request.lines().rev().take(2).collect::<String>().chars().take(80).collect();
+        assert_eq!(answer.status, status, "{shown}: {answer:?}");
+        assert!(answer.json()["detail"].is_string() && started.elapsed() < SOON, "{shown}");
+    }
+    // A client that sends everything before it listens gets the answer all the same.
+    let whole = execute(&" ".repeat(150_000), "");
+    assert_eq!(local.raw(&whole).status, 413);
+}
+
+#[test]
+fn without_the_token_a_body_is_not_read() {
+    let local = Local::start_unready(Settings { body_time: Duration::from_mins(1), ..Settings::default() });
+    let started = Instant::now();
+    let answer = local.raw(
+        b"POST /execute HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+    );
+    assert_eq!(answer.status, 401);
+    assert!(started.elapsed() < SOON);
+}
+
+#[test]
+fn a_client_that_leaves_frees_its_slot() {
+    let local = Local::start(Settings::default(), |builder| builder);
+    for code in ["while True: pass", "import time\ntime.sleep(20)", "import asyncio\nawait asyncio.sleep(20)"]
+    {
+        let stream = local.begin(&json!({"code": code}));
+        local.await_metric("code_executions_active", 1.0);
+        let started = Instant::now();
+        drop(stream);
+        assert_eq!(local.execute(&json!({"code": "1"})).json()["return_value"], 1, "{code}");
+        assert!(started.elapsed() < SOON, "{code}: {:?}", started.elapsed());
+    }
+    local.assert_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 3.0);
+    local.assert_metric("code_executions_total{status=\"failure\"}", 3.0);
+}
+
+#[test]
+fn a_client_that_leaves_the_queue_gives_up_its_place() {
+    let local = Local::start(Settings::default(), |builder| builder.queue(1));
+    let running = local.begin(&json!({"code": "import time\ntime.sleep(3)\n'done'"}));
+    local.await_metric("code_executions_active", 1.0);
+    let waiting = local.begin(&json!({"code": "'never'"}));
+    local.await_metric("code_executions_queued", 1.0);
+    let refused = local.execute(&json!({"code": "'no room'"}));
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    drop(waiting);
+    local.await_metric("code_executions_queued", 0.0);
+    let next = local.begin(&json!({"code": "'next'"}));
+    assert_eq!(Answer::read(next).json()["return_value"], "next");
+    assert_eq!(Answer::read(running).json()["return_value"], "done");
+    local.assert_metric("code_execution_queue_seconds_count", 2.0);
+    local.assert_metric("code_executions_busy_total", 1.0);
+}
+
+#[test]
+fn the_queue_is_first_come_first_served() {
+    let local = Local::start(Settings::default(), |builder| builder.queue(4));
+    let code = |wait: f64| json!({"code": format!("import time\ntime.sleep({wait})\ntime.time()")});
+    let mut streams = vec![local.begin(&code(1.0))];
+    local.await_metric("code_executions_active", 1.0);
+    for queued in 1..=4_u32 {
+        streams.push(local.begin(&code(0.0)));
+        local.await_metric("code_executions_queued", queued.into());
+    }
+    let ended: Vec<f64> = streams
+        .into_iter()
+        .map(|stream| Answer::read(stream).json()["return_value"].as_f64().unwrap())
+        .collect();
+    assert!(ended.is_sorted(), "{ended:?}");
+}
+
+#[test]
+fn connections_are_bounded_in_number() {
+    let local = Local::start_unready(Settings { connections_max: 2, ..impatient() });
+    let (_first, second) = (local.connect(), local.connect());
+    std::thread::sleep(Duration::from_millis(100));
+    let mut third = local.connect();
+    third.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    third.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(third.peek(&mut [0]).is_err(), "a third connection is served");
+    drop(second);
+    third.set_read_timeout(Some(SOON)).unwrap();
+    assert_eq!(Answer::read(third).status, 200);
+}
+
+#[test]
+fn http_2_is_spoken_to_those_who_begin_with_it() {
+    let local = Local::start_unready(Settings::default());
+    let mut stream = local.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    // Empty settings; then a head that ends its stream: GET, http, /health, from HPACK's static table.
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+    let head = [&[0x82, 0x86, 0x04, 7][..], b"/health", &[0x01, 1], b"x"].concat();
+    stream.write_all(&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1]).unwrap();
+    stream.write_all(&head).unwrap();
+    let (mut status, mut body) = (0, Vec::new());
+    while body.is_empty() {
+        let mut frame = [0; 9];
+        stream.read_exact(&mut frame).unwrap();
+        let mut payload = vec![0; usize::from(frame[1]) << 8 | usize::from(frame[2])];
+        stream.read_exact(&mut payload).unwrap();
+        match frame[3] {
+            0 => body = payload,
+            1 => status = payload[0],
+            _ => {}
+        }
+    }
+    assert_eq!(status, 0x88, "200 in HPACK's static table");
+    assert!(String::from_utf8(body).unwrap().contains("healthy"));
+}
+
+#[test]
+fn what_is_not_http_does_no_harm() {
+    let local = Local::start_unready(impatient());
+    let long = [b"GET /".to_vec(), vec![b'a'; 1 << 20]].concat();
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(10_000));
+    for request in [&b"\x16\x03\x01\x02\x00"[..], b"\0\0\0\0", b"GET\r\n\r\n", &long, many.as_bytes()] {
+        let mut stream = local.connect();
+        // It may be cut off before it has said everything.
+        let _ = stream.write_all(request);
+        let answer = Answer::read(stream);
+        assert!([0, 400, 414, 431].contains(&answer.status), "{answer:?}");
+    }
+    assert_eq!(local.get("/health").status, 200);
+}
