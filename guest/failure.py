@@ -11,6 +11,7 @@ from collections import deque
 from itertools import islice
 
 import guest_hints
+import guest_program
 from guest_program import FILENAME
 
 MESSAGE_CHARS_MAX = 10_000
@@ -42,7 +43,7 @@ def encode(error):
     except BaseException:
         # The program's exceptions can make all of that fail.
         fields = dict.fromkeys(("line", "column", "hint")) | {"message": "", "traceback": ""}
-        fields["type"] = name_of(type(error))[:NAME_CHARS_MAX]
+        fields |= {"type": name_of(type(error))[:NAME_CHARS_MAX], "compiled": guest_program.is_compiled}
     while len(encoded := encode_json(fields).encode("utf-8", "replace")) > ENCODED_BYTES_MAX:
         for name in ("message", "traceback"):
             fields[name] = cut(fields[name], len(fields[name]) // 2)
@@ -62,6 +63,7 @@ def describe(error):
         "column": column,
         "hint": guest_hints.hint(error, message, suggestion),
         "traceback": text,
+        "compiled": guest_program.is_compiled,
     }
 
 

@@ -1,9 +1,12 @@
 """One sentence that helps a model to repair its program, for the failures where one is known."""
 
+import re
 import sys
+import types
 
 import guest_guards
 import guest_tools
+import guest_views
 from guest_values import UnawaitedCoroutineError
 
 HINT_CHARS_MAX = 500
@@ -25,6 +28,19 @@ ABSENT_NAMES |= {
     "vars": ABSENT_NAMES["dir"],
     "quit": ABSENT_NAMES["exit"],
 }
+# Attributes that are refused; others get `REFLECTION`.
+REFUSED_ATTRIBUTES = {
+    "__class__": "Use type(x).",
+    "__dict__": "Name the attributes that you need, or make the class a dataclass and use dataclasses.asdict(x).",
+    "__getattribute__": "Use getattr(x, name).",
+    "__setattr__": "Use setattr(x, name, value).",
+    "__import__": "Use an import statement.",
+}
+REFUSED_ATTRIBUTES |= dict.fromkeys(
+    ("__base__", "__bases__", "__mro__", "__subclasses__"), "Use isinstance(x, y) or issubclass(x, y)."
+)
+REFLECTION = "The interpreter's own objects cannot be reached from here: work with the data itself."
+REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
 ADD_AWAIT = "The call of an async function needs `await`: add `await` before it."
 
 
@@ -37,10 +53,9 @@ def hint(error, message, suggestion):
 
 def for_name(error, _message):
     """A name that is not defined: a builtin that is absent, or a module that could not be imported either."""
-    name = error.name if type(error.name) is str else ""
-    if name in sys.stdlib_module_names and not guest_guards.is_allowed(name):
+    if is_out_of_reach(error.name):
         return importable()
-    return ABSENT_NAMES.get(name)
+    return ABSENT_NAMES.get(error.name) if type(error.name) is str else None
 
 
 def for_import(error, message):
@@ -53,6 +68,20 @@ def for_type(_error, message):
     return ADD_AWAIT if "coroutine" in message else None
 
 
+def for_attribute(error, message):
+    """An attribute that was refused, or a module that cannot be reached through another one."""
+    if refused := REFUSED.fullmatch(message):
+        return REFUSED_ATTRIBUTES.get(refused[1], REFLECTION)
+    if issubclass(type(error.obj), types.ModuleType) and is_out_of_reach(error.name):
+        return importable()
+    return for_type(error, message)
+
+
+def is_out_of_reach(name):
+    """Whether `name` is a module of CPython's that programs may not import."""
+    return type(name) is str and name in sys.stdlib_module_names and not guest_guards.is_allowed(name)
+
+
 def for_runtime(_error, message):
     """A running loop asked to run."""
     return "Use `await` here instead." if "loop is already running" in message else None
@@ -60,14 +89,14 @@ def for_runtime(_error, message):
 
 def importable():
     """What may be imported instead."""
-    return "Importable here: " + ", ".join(sorted(guest_guards.allowed_imports | guest_tools.modules.keys()))
+    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports | guest_tools.modules.keys()))
 
 
 RULES = {
     NameError: for_name,
     ImportError: for_import,
     TypeError: for_type,
-    AttributeError: for_type,
+    AttributeError: for_attribute,
     UnawaitedCoroutineError: for_type,
     RuntimeError: for_runtime,
     MemoryError: lambda *_: "Process the data in smaller pieces, or keep less of it at a time.",

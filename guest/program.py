@@ -2,8 +2,8 @@
 
 CPython's interactive mode hands the value of every expression statement at module level, nested blocks included and
 functions excluded, to `sys.displayhook`. That is exactly what the contract asks for, so the module is compiled in that
-mode and the source itself never changes. What the mode does not do is tell assignments to `_` from other ways to bind
-it: a marker follows each of those.
+mode and the source itself never changes. Two things are added to its tree. What the mode does not do is tell
+assignments to `_` from other ways to bind it: a marker follows each of those. And `str.format` is guarded.
 """
 
 import ast
@@ -14,12 +14,16 @@ import types
 
 import _executor
 import guest_guards
+import guest_lookups
 import guest_loop
 
 FILENAME = "main.py"
 # Names that no source text can spell.
 ASSIGNED = "@assigned"
 NOTHING = object()
+
+# Until then, nothing of the program has run.
+is_compiled = False
 
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 # The fields of a node that hold blocks of the same scope.
@@ -41,6 +45,8 @@ PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
 
 def run(source, variables):
     """Runs `source` as `__main__`, with `variables` set before; returns its value. Raises what the program raises."""
+    global is_compiled
+    is_compiled = False
     module = types.ModuleType("__main__")
     namespace = vars(module)
     namespace["__builtins__"] = guest_guards.user_builtins
@@ -50,7 +56,9 @@ def run(source, variables):
     show_source_lines(source)
     _executor.remember(NOTHING)
     try:
-        execute(compile_source(source, namespace), namespace)
+        code = compile_source(source, namespace)
+        is_compiled = True
+        execute(code, namespace)
     except SystemExit as error:
         if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
             raise
@@ -74,6 +82,8 @@ def show_source_lines(source):
 def compile_source(source, namespace):
     """Compiles the program, and sets `__doc__`. Raises `SyntaxError`."""
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
+    if guest_guards.enabled:
+        guest_lookups.guard_formats(tree, source)
     body = tree.body
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
         namespace["__doc__"] = docstring

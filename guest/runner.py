@@ -72,8 +72,8 @@ def prepare(recipe):
         importlib.import_module(name)
     guest_zones.install()
     guest_loop.install()
-    guest_tools.install(recipe["tools"])
-    guest_guards.install(recipe["allowed_imports"], recipe.get("disabled_modules", ()))
+    guest_tools.install(recipe["tools"], recipe["refused_names"])
+    guest_guards.install(recipe)
     sys.displayhook = _executor.remember
     rehearse()
     reserve.extend(bytes(RESERVE_BYTES))

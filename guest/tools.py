@@ -16,10 +16,6 @@ import guest_values
 
 ARGUMENT_BYTES_MAX = 1 << 20
 ANNOTATIONS = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
-# Legal in Python, but refused by the validator as a name or an attribute.
-REFUSED_NAMES = frozenset(
-    "globals locals vars dir eval exec compile open input help os sys subprocess breakpoint exit quit".split()
-)
 
 
 class ToolError(Exception):
@@ -46,14 +42,18 @@ EMPTY = inspect.Parameter.empty
 
 # Modules that hold tools, by their Python name, each with the full names of its tools.
 modules = {}
+# Legal in Python, but refused by the validator; from the recipe.
+refused_names = frozenset()
 # Names of the modules and tools that this execution may use; `None`: all.
 granted = None
 encode_json = json.JSONEncoder().encode
 decode_json = json.JSONDecoder().decode
 
 
-def install(tools):
-    """Makes a module for each module of `tools` (the recipe's), and their functions."""
+def install(tools, refused):
+    """Makes a module for each module of `tools`, and their functions, with names that are not `refused`."""
+    global refused_names
+    refused_names = frozenset(refused)
     for module_name in dict.fromkeys(tool["module"] for tool in tools):
         define_module(module_name, [tool for tool in tools if tool["module"] == module_name])
 
@@ -77,7 +77,7 @@ def legal_name(text, taken):
     base = re.sub(r"\W", "_", text, flags=re.ASCII)
     if not base or base[0].isdigit() or base.startswith("__"):
         base = "t_" + base.lstrip("_")
-    if keyword.iskeyword(base) or base in REFUSED_NAMES:
+    if keyword.iskeyword(base) or base in refused_names:
         base += "_"
     name, number = base, 2
     while name in taken:

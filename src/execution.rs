@@ -135,6 +135,8 @@ pub struct GuestError {
     pub hint: Option<String>,
     /// The program's frames only, as Python prints them; empty when there are none.
     pub traceback: String,
+    /// CPython refused to compile the program: nothing of it ran.
+    pub before_start: bool,
 }
 
 impl fmt::Display for GuestError {

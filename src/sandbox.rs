@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, Report};
+use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
 use crate::image::{Image, ImageSpec};
 use crate::instance::{Run, Template};
 use crate::limits::Limits;
@@ -166,7 +166,11 @@ impl Shared {
         let run = Run { id, source: &source, execution: &execution, grants };
         let mut report = self.template.run(run, &self.cancel).await?;
         report.stages.queue = queue;
-        Ok(report)
+        let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
+        match report.error.as_ref().filter(|error| is_checked && error.before_start) {
+            Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),
+            None => Ok(report),
+        }
     }
 
     async fn self_test(&self) -> Result<(), Error> {
@@ -186,6 +190,17 @@ impl Shared {
             return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
         }
         context::check(&execution.context, &self.policy, &self.registry)
+    }
+}
+
+/// What the validator let pass and CPython's compiler did not; `tests/all/differential.rs` shows how rare that is.
+fn refused_by_cpython(error: &GuestError) -> Finding {
+    Finding {
+        rule: Rule::Syntax,
+        message: format!("Code failed to parse: {error}"),
+        line: error.line.unwrap_or(1),
+        column: error.column.unwrap_or(1),
+        hint: error.hint.clone(),
     }
 }
 

@@ -82,19 +82,21 @@ pub const DEFAULT_IMPORTS: [&str; 49] = [
 ];
 
 /// Names and attributes that programs may not use, whatever they are bound to.
-pub const REFUSED_NAMES: [&str; 47] = [
+pub const REFUSED_NAMES: [&str; 51] = [
     "__base__",
     "__bases__",
     "__builtins__",
     "__class__",
     "__closure__",
     "__code__",
+    "__defaults__",
     "__dict__",
     "__func__",
     "__getattribute__",
     "__globals__",
     "__import__",
     "__init_subclass__",
+    "__kwdefaults__",
     "__loader__",
     "__mro__",
     "__reduce__",
@@ -103,6 +105,7 @@ pub const REFUSED_NAMES: [&str; 47] = [
     "__setattr__",
     "__spec__",
     "__subclasses__",
+    "ag_code",
     "ag_frame",
     "breakpoint",
     "compile",
@@ -114,6 +117,7 @@ pub const REFUSED_NAMES: [&str; 47] = [
     "exit",
     "f_back",
     "f_builtins",
+    "f_code",
     "f_globals",
     "f_locals",
     "gi_code",

@@ -17,7 +17,7 @@ from .fake_executor import FakeExecutor
 GUEST = pathlib.Path(__file__).parent.parent
 # In order of dependency, as the host's recipe lists them.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "guards", "program",
+    "absent", "loop", "zones", "fresh", "values", "tools", "lookups", "views", "guards", "program",
     "hints", "failure", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
@@ -25,6 +25,12 @@ json datetime math re typing collections itertools functools __future__ abc arra
 colorsys contextlib copy csv dataclasses decimal difflib enum fractions graphlib hashlib heapq hmac html io ipaddress
 keyword numbers operator pprint random secrets statistics string struct textwrap time types unicodedata urllib.parse
 uuid zlib zoneinfo
+""".split()
+REFUSED_NAMES = """
+__base__ __bases__ __builtins__ __class__ __closure__ __code__ __defaults__ __dict__ __func__ __getattribute__
+__globals__ __import__ __init_subclass__ __kwdefaults__ __loader__ __mro__ __reduce__ __reduce_ex__ __self__ __setattr__
+__spec__ __subclasses__ ag_code ag_frame breakpoint compile cr_code cr_frame dir eval exec exit f_back f_builtins f_code
+f_globals f_locals gi_code gi_frame globals help input locals open os quit subprocess sys tb_frame tb_next vars
 """.split()
 HOME_TOOLS = [
     {
@@ -71,7 +77,13 @@ def load():
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-    recipe = {"allowed_imports": ALLOWED_IMPORTS, "disabled_modules": ["automation"], "tools": HOME_TOOLS}
+    recipe = {
+        "allowed_imports": ALLOWED_IMPORTS,
+        "disabled_modules": ["automation"],
+        "refused_names": REFUSED_NAMES,
+        "guards": True,
+        "tools": HOME_TOOLS,
+    }
     test_runner = sys.modules["__main__"]
     sys.modules["guest_runner"].prepare(recipe)
     # Timers follow the simulated host, not the clock on the wall.

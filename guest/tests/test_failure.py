@@ -160,7 +160,7 @@ class TestFailure(unittest.TestCase):
         for code, kind, message, line, column in ERRORS:
             with self.subTest(code), hidden_stderr():
                 error = self.error(code)
-                self.assertEqual(set(error), {"type", "message", "line", "column", "hint", "traceback"})
+                self.assertEqual(set(error), {"type", "message", "line", "column", "hint", "traceback", "compiled"})
                 found = (error["type"], error["message"], error["line"], error["column"])
                 for name, value, expected in zip(("type", "message", "line", "column"), found, (kind, message, line, column)):
                     if expected is not None:

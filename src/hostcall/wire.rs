@@ -51,6 +51,7 @@ pub(crate) struct ResultError {
     column: Option<u32>,
     hint: Option<String>,
     traceback: String,
+    compiled: bool,
 }
 
 impl From<ResultError> for GuestError {
@@ -62,6 +63,7 @@ impl From<ResultError> for GuestError {
             column: error.column,
             hint: error.hint,
             traceback: error.traceback,
+            before_start: !error.compiled,
         }
     }
 }

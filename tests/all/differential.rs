@@ -29,10 +29,9 @@ const KNOWN: [&str; 2] = ["SyntaxError: invalid non-printable character", "Unico
 
 /// What the guest does with a program before it runs it, and what `ast.walk` counts.
 const JUDGE: &str = "
-import asyncio, operator
-modules = operator.attrgetter('events.sys.modules')(asyncio)
-ast, compile = modules['ast'], modules['builtins'].compile
-compile_source = modules['guest_program'].compile_source
+import ast, sys
+compile_source = sys.modules['guest_program'].compile_source
+sys.modules['guest_guards'].enabled = True
 def judge(code):
     try:
         nodes = sum(1 for _ in ast.walk(ast.parse(code)))

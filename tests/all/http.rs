@@ -179,6 +179,13 @@ fn a_program_that_cannot_be_run_is_400_with_the_contracts_detail() {
             "too_complex",
             "Code is too complex (6001 AST nodes); limit is 5000",
         ),
+        // Newer than CPython's Unicode, so only CPython itself refuses it.
+        (
+            code("\u{14000} = 1"),
+            400,
+            "syntax_error",
+            "Code failed to parse: SyntaxError: invalid non-printable",
+        ),
         (code("import os.path"), 400, "import_not_permitted", "Import of 'os' is not permitted"),
         (code("from . import x"), 400, "relative_import", "Relative imports are not permitted"),
         (code("eval('1')"), 400, "name_not_allowed", "Use of 'eval' is not allowed in sandbox"),

@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod differential;
 mod expectations;
+mod guards;
 mod hostile;
 mod http;
 mod isolation;

@@ -45,10 +45,13 @@ pub(crate) const TOKEN: &str = "a-token-for-tests";
 impl Service {
     /// Starts it with `settings` as environment and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let service = Self::start_unready(settings);
+        Self::start_unready(settings).until_ready()
+    }
+
+    pub(crate) fn until_ready(self) -> Self {
         for _ in 0..1200 {
-            if service.get("/ready").0 == 200 {
-                return service;
+            if self.get("/ready").0 == 200 {
+                return self;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -58,6 +61,11 @@ impl Service {
     pub(crate) fn start_unready(settings: &[(&str, &str)]) -> Self {
         let mut command = executor();
         command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").envs(settings.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Any command that says on standard error where it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = log.by_ref().map_while(Result::ok).find_map(|line| {

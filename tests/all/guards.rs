@@ -1,0 +1,69 @@
+//! What a program can reach from the modules that it may import. What it can do with names that it computes is tested
+//! by `tests/hostile/guard_*.py` and by the guest's own tests.
+
+use std::time::Duration;
+
+use ai_code_executor::validator::REFUSED_NAMES;
+use ai_code_executor::{Execution, Layers, Limits, Policy, Sandbox};
+use serde_json::{Value, json};
+
+use crate::support::{cache_dir, value_of};
+
+const NAMES: &str = include_str!("../guards/names.py");
+const PATHS: &str = include_str!("../guards/paths.py");
+
+const BYTES_MAX: usize = 16 << 20;
+
+fn limits() -> Limits {
+    let wall_time = Duration::from_mins(5);
+    Limits { wall_time, cpu_time: wall_time, result_bytes_max: BYTES_MAX, ..Limits::default() }
+}
+
+fn sandbox(layers: Layers) -> Sandbox {
+    let policy = Policy { context_bytes_max: BYTES_MAX, ..Policy::default() };
+    let builder = Sandbox::builder().layers(layers).ceilings(limits()).policy(policy);
+    builder.cache_dir(cache_dir()).build().unwrap()
+}
+
+async fn value(sandbox: &Sandbox, code: String, context: &Value) -> Value {
+    let mut execution = Execution { limits: limits(), ..Execution::new(code) };
+    for (name, value) in context.as_object().unwrap() {
+        execution = execution.variable(name, value);
+    }
+    let report = sandbox.run(execution).await.unwrap();
+    assert!(report.error.is_none(), "{:?}", report.error);
+    value_of(&report)
+}
+
+/// All that may be imported, bound to its name, before `PATHS`.
+fn walk(allowed: &[String]) -> String {
+    let imports = allowed.iter().enumerate().map(|(number, name)| format!("import {name} as m{number}\n"));
+    let modules = allowed.iter().enumerate().map(|(number, name)| format!("'{name}': m{number}, "));
+    format!("{}modules = {{{}}}\n{PATHS}", imports.collect::<String>(), modules.collect::<String>())
+}
+
+#[tokio::test]
+async fn no_chain_of_attributes_leads_to_another_module() {
+    let allowed: Vec<String> =
+        Policy::default().allowed_imports.into_iter().filter(|name| name != "__future__").collect();
+    let open = sandbox(Layers::WallOnly);
+    let context = json!({"allowed": allowed, "refused": REFUSED_NAMES.as_slice()});
+    let names = value(&open, NAMES.into(), &context).await;
+    assert!(names.as_object().unwrap().len() > 100, "{names}");
+    let context = json!({"allowed": allowed, "names": names});
+
+    let reached = value(&sandbox(Layers::All), walk(&allowed), &context).await;
+    assert_eq!(reached["paths"], json!([]));
+    let met = reached["met"].as_array().unwrap();
+    for module in ["json.decoder", "collections.abc", "asyncio.events", "urllib.parse"] {
+        assert!(met.contains(&json!(module)), "{module} was not met: {met:?}");
+    }
+    assert!(reached["visited"].as_u64().unwrap() > 3000);
+
+    // Without the guards, the same walk does find the way out.
+    let reached = value(&open, walk(&allowed), &context).await;
+    let paths = reached["paths"].to_string();
+    for path in ["json.codecs is codecs", "random._os is os"] {
+        assert!(paths.contains(path), "{path} was not found: {paths}");
+    }
+}
