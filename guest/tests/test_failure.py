@@ -166,6 +166,11 @@ class TestFailure(unittest.TestCase):
                     if expected is not None:
                         self.assertEqual(value, expected, name)
 
+    def test_what_never_ran_says_so(self):
+        for code, compiled in (("return 5", False), ("x = (", False), ("1 / 0", True), ("raise SyntaxError('x')", True)):
+            with self.subTest(code):
+                self.assertIs(self.error(code)["compiled"], compiled)
+
     def test_traceback_is_that_of_python(self):
         for name, code in TRACEBACKS.items():
             with self.subTest(name):
