@@ -1,59 +1,61 @@
 //! What each command does. An `Err` is one line for the user.
 
-use std::io::{Read, Write};
+mod check;
+mod health;
+
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ai_code_executor::config::Config;
+use ai_code_executor::config::{Config, Effective};
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::info;
 
+pub(crate) use check::{Format, check};
+pub(crate) use health::health;
+
 /// The executor failed, not the program.
 pub(crate) const HOST_FAILURE: u8 = 70;
 
+pub(crate) const USAGE: u8 = 2;
+
 const RAISED: u8 = 1;
-const USAGE: u8 = 2;
 const REJECTED: u8 = 3;
 const LIMIT_HIT: u8 = 4;
 
 type Done = Result<ExitCode, String>;
 
 pub(crate) fn prepare(config: &Config) -> Done {
-    if config.cache_dir().is_none() {
+    if config.cache_dir.is_none() {
         return Err("there is nowhere to keep the image: set CACHE_DIR".into());
     }
     sandbox(config, Metrics::default())?;
     Ok(ExitCode::SUCCESS)
 }
 
+pub(crate) fn config(effective: &[Effective]) -> Done {
+    let width = effective.iter().map(|setting| setting.name.len()).max().unwrap_or_default();
+    let line = |Effective { name, value, source }: &Effective| format!("{name:width$}  {source:11}  {value}");
+    let lines: Vec<_> = effective.iter().map(|setting| line(setting).trim_end().to_owned()).collect();
+    print(&lines.join("\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
-    let code = match read_program(file) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("ai-code-executor: {file}: {error}");
-            return Ok(ExitCode::from(USAGE));
-        }
-    };
+    let Some(code) = read_program(file) else { return Ok(ExitCode::from(USAGE)) };
     let sandbox = sandbox(config, Metrics::default())?;
-    let execution = Execution { code, limits: config.ceilings(), ..Execution::default() };
+    let execution = Execution { code, limits: config.ceilings, ..Execution::default() };
     match runtime()?.block_on(sandbox.run(execution)) {
         Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
         Err(Error::Rejected(findings)) => {
-            for finding in findings {
-                eprintln!(
-                    "{file}:{}:{}: {} {}",
-                    finding.line,
-                    finding.column,
-                    finding.rule.code(),
-                    finding.message
-                );
-            }
+            eprintln!("{}", check::text(file, &findings));
             Ok(ExitCode::from(REJECTED))
         }
         Err(error) => Err(error.to_string()),
@@ -64,13 +66,17 @@ pub(crate) fn serve(config: &Config) -> Done {
     runtime()?.block_on(serve_until_signal(config))
 }
 
-fn read_program(file: &str) -> std::io::Result<String> {
-    if file != "-" {
-        return std::fs::read_to_string(file);
-    }
-    let mut code = String::new();
-    std::io::stdin().read_to_string(&mut code)?;
-    Ok(code)
+/// The program in `file`; says why there is none.
+fn read_program(file: &str) -> Option<String> {
+    let read =
+        if file == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    read.inspect_err(|error| eprintln!("ai-code-executor: {file}: {error}")).ok()
+}
+
+/// On standard output, unless there is nothing to say.
+fn print(text: &str) -> Result<(), String> {
+    let written = if text.is_empty() { Ok(()) } else { writeln!(std::io::stdout(), "{text}") };
+    written.map_err(|error| format!("writing the output: {error}"))
 }
 
 fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
@@ -102,16 +108,17 @@ fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
 }
 
 async fn serve_until_signal(config: &Config) -> Done {
-    let address = config.address();
+    let address = config.address;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
     let metrics = Metrics::default();
     let service = Service::new(Settings {
-        token: Token::new(&config.executor_api_token),
-        ceilings: config.ceilings(),
+        token: Token::new(config.token.expose_secret()),
+        ceilings: config.ceilings,
         body_bytes_max: config.body_bytes_max(),
+        allowed_origins: config.allowed_origins.clone(),
         metrics: metrics.clone(),
         ..Settings::default()
     });
@@ -155,9 +162,8 @@ async fn make_ready(config: &Config, service: &Service, metrics: Metrics) -> Res
 
 /// Running executions get the grace, slow clients a second more to take their answers.
 async fn drain(config: &Config, service: &Service, server: tokio::task::JoinHandle<()>) {
-    let grace = Duration::from_secs_f64(config.shutdown_grace);
     if let Some(sandbox) = service.sandbox() {
-        sandbox.shutdown(grace).await;
+        sandbox.shutdown(config.shutdown_grace).await;
     }
     if tokio::time::timeout(Duration::from_secs(1), server).await.is_err() {
         info!("connections left open by their clients are closed now");
@@ -178,12 +184,14 @@ fn termination() -> Result<impl Future<Output = ()>, String> {
 
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     let mut builder = Sandbox::builder()
-        .ceilings(config.ceilings())
-        .policy(config.policy())
-        .concurrency(config.max_concurrent_executions)
-        .queue(config.max_queued_executions)
-        .metrics(metrics);
-    if let Some(dir) = config.cache_dir() {
+        .ceilings(config.ceilings)
+        .policy(config.policy.clone())
+        .disabled_modules(config.disabled_modules.iter().copied())
+        .concurrency(config.concurrency)
+        .queue(config.queue)
+        .metrics(metrics)
+        .log_code(config.log_code);
+    if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }
     builder.build().map_err(|error| error.to_string())

@@ -1,80 +1,69 @@
 //! Environment variables and flags → typed [`Config`]. Nothing below reads the environment again.
 
-use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+mod reader;
+mod settings;
+mod values;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgMatches};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::limits::{self, Limits};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
+use reader::Reader;
+use settings::{TOKEN, TOKEN_FILE, WEAK_TOKENS};
+use values::{address, imports, number, one_of, origins, percent, seconds, switch};
 
-/// How the service runs. Every field is an environment variable and a flag.
-#[derive(Args, Clone, Debug)]
+/// Modules of the network services' tools.
+const NETWORK_MODULES: [&str; 3] = ["data", "automation", "device"];
+
+/// Texts, outputs, results and replies that the host buffers for each execution, in bytes.
+const BUFFER_BYTES_CEILING: usize = 256 << 20;
+
+/// What the service is to do, from environment variables and flags.
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// Wall-clock seconds per execution
-    #[arg(long, env, global = true, default_value_t = 30.0, value_parser = seconds, value_name = "SECONDS")]
-    pub execution_timeout: f64,
-    /// Linear memory per execution, interpreter included
-    #[arg(long, env, global = true, default_value_t = 128, value_parser = RangedU64ValueParser::<u64>::new().range(32..=4096), value_name = "MIB")]
-    pub max_memory_mb: u64,
-    /// CPU time per execution as a share of the wall-clock limit, from 10 to 100
-    #[arg(long, env, global = true, default_value_t = 50.0, value_parser = percent, value_name = "PERCENT")]
-    pub max_cpu_percent: f64,
-    /// Executions at once
-    #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
-    pub max_concurrent_executions: u32,
-    /// Requests that may wait for a slot
-    #[arg(long, env, global = true, default_value_t = 64, value_name = "N")]
-    pub max_queued_executions: usize,
-    /// Largest program
-    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=CODE_BYTES_CEILING as u64), value_name = "BYTES")]
-    pub max_code_bytes: usize,
-    /// Largest `context`, as JSON
-    #[arg(long, env, global = true, default_value_t = 1 << 20, value_name = "BYTES")]
-    pub max_context_bytes: usize,
-    /// Standard output and standard error each; the rest is dropped and flagged
-    #[arg(long, env, global = true, default_value_t = 1 << 20, value_name = "BYTES")]
-    pub max_output_bytes: usize,
-    /// Largest return value, as JSON
-    #[arg(long, env, global = true, default_value_t = 1 << 20, value_name = "BYTES")]
-    pub max_result_bytes: usize,
-    /// Shared secret that callers send as `X-Executor-Token`
-    #[arg(
-        long,
-        env,
-        global = true,
-        default_value = "local-dev-token",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    pub executor_api_token: String,
-    /// Address to listen on
-    #[arg(long, env, global = true, default_value = "127.0.0.1", value_name = "ADDRESS")]
-    pub host: IpAddr,
-    /// Port to listen on
-    #[arg(long, env, global = true, default_value_t = 8030, value_name = "PORT")]
-    pub service_port: u16,
-    /// Seconds that running executions may take to finish after SIGTERM
-    #[arg(long, env, global = true, default_value_t = 30.0, value_parser = grace, value_name = "SECONDS")]
-    pub shutdown_grace: f64,
-    /// Where compiled images are kept [default: $XDG_CACHE_HOME/ai-code-executor]
-    #[arg(long, env, global = true, value_name = "DIR")]
+    /// The operator's ceilings.
+    pub ceilings: Limits,
+    /// Executions at once.
+    pub concurrency: u32,
+    /// Requests that may wait for a slot.
+    pub queue: usize,
+    /// What a program and its context must be like.
+    pub policy: Policy,
+    /// Modules whose import fails with a message that tools are switched off.
+    pub disabled_modules: Vec<&'static str>,
+    /// Where the service listens.
+    pub address: SocketAddr,
+    /// Web origins whose pages may call the service, as browsers send them.
+    pub allowed_origins: Vec<String>,
+    /// What running executions get to finish after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// Whether `ENVIRONMENT` says that this is no trial.
+    pub production: bool,
+    /// What callers send as `X-Executor-Token`; empty lets nobody in.
+    pub token: SecretString,
+    /// Where compiled images are kept; `None` for a user without a home who has set none.
     pub cache_dir: Option<PathBuf>,
-    /// How much to log, on standard error
-    #[arg(long, env, global = true, default_value = "INFO", ignore_case = true, value_name = "LEVEL")]
+    /// How much to log.
     pub log_level: LogLevel,
+    /// How to write it.
+    pub log_format: LogFormat,
+    /// Log programs too, never their context or values.
+    pub log_code: bool,
 }
 
 /// How much to log.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-#[value(rename_all = "UPPER")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     /// Everything, for developers of the service.
     Debug,
     /// Start, stop and executions.
+    #[default]
     Info,
     /// What an operator should look at.
     Warning,
@@ -82,66 +71,247 @@ pub enum LogLevel {
     Error,
 }
 
+/// How to write logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// A setting as it took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// The environment variable.
+    pub name: &'static str,
+    /// Its value; a secret's is masked.
+    pub value: String,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Where a setting's value came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody has set it.
+    #[default]
+    Default,
+    /// The environment.
+    Environment,
+    /// The file that another setting names.
+    File,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Default => "default",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Flag => "flag",
+        })
+    }
+}
+
+/// The flags of all settings, for the [`clap::Command`] whose matches [`Config::read`] takes.
+pub fn args() -> impl Iterator<Item = Arg> {
+    settings::args()
+}
+
 impl Config {
-    /// The operator's ceilings.
-    #[must_use]
-    pub fn ceilings(&self) -> Limits {
-        let wall_time = Duration::from_secs_f64(self.execution_timeout);
-        Limits {
-            wall_time,
-            cpu_time: limits::cpu_time_of(wall_time, self.max_cpu_percent),
-            memory_bytes_max: self.max_memory_mb << 20,
-            output_bytes_max: self.max_output_bytes,
-            result_bytes_max: self.max_result_bytes,
-            ..Limits::default()
+    /// Reads every setting; also returns them as they took effect, in the order of `--help`.
+    ///
+    /// `listens` asks for a token fit for callers from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, a line each: the variable, its flag, its value unless it is secret, what is accepted.
+    pub fn read(matches: &ArgMatches, listens: bool) -> Result<(Self, Vec<Effective>), Vec<String>> {
+        let mut reader = Reader::new(matches);
+        let config = read_all(&mut reader);
+        if listens {
+            check_token(&config, &mut reader);
         }
-    }
-
-    /// What the validator demands.
-    #[must_use]
-    pub fn policy(&self) -> Policy {
-        Policy { code_bytes_max: self.max_code_bytes, ..Policy::default() }
-    }
-
-    /// Where the service listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.host, self.service_port)
-    }
-
-    /// The configured cache directory, else the user's; `None` for a user without a home.
-    #[must_use]
-    pub fn cache_dir(&self) -> Option<PathBuf> {
-        let of_user = || {
-            let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            let base =
-                absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
-            Some(base.join("ai-code-executor"))
-        };
-        self.cache_dir.clone().or_else(of_user)
+        if reader.problems.is_empty() { Ok((config, reader.effective)) } else { Err(reader.problems) }
     }
 
     /// The largest request body, in bytes: twice what its parts may be, for JSON's escapes.
     #[must_use]
     pub fn body_bytes_max(&self) -> usize {
-        self.max_code_bytes.saturating_add(self.max_context_bytes).saturating_mul(2)
+        2 * (self.policy.code_bytes_max + self.policy.context_bytes_max)
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    number(text, 0.1..=86_400.0)
+/// In the order of the table. A default stands in for what has a problem: with one, the result is thrown away.
+fn read_all(reader: &mut Reader<'_>) -> Config {
+    let limits = read_limits(reader);
+    let concurrency = reader.value("MAX_CONCURRENT_EXECUTIONS", number(1..=10_000)).unwrap_or_default();
+    let queue = reader.value("MAX_QUEUED_EXECUTIONS", number(0..=1_000_000)).unwrap_or_default();
+    let policy = read_policy(reader);
+    let host = reader.value("HOST", address).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let port = reader.value("SERVICE_PORT", number(0..=u16::MAX)).unwrap_or_default();
+    let allowed_origins = reader.value("ALLOWED_ORIGINS", origins).unwrap_or_default();
+    let shutdown_grace = reader.value("SHUTDOWN_GRACE", seconds(0.0..=86_400.0)).unwrap_or_default();
+    let is_production =
+        |text: &str| Ok(["production", "prod"].iter().any(|name| name.eq_ignore_ascii_case(text)));
+    let production = reader.value("ENVIRONMENT", is_production).unwrap_or_default();
+    let token = reader.secret(TOKEN, TOKEN_FILE);
+    let cache_dir = read_cache_dir(reader);
+    let log_level = reader.value("LOG_LEVEL", one_of(&LOG_LEVELS)).unwrap_or_default();
+    let log_format = reader.value("LOG_FORMAT", one_of(&LOG_FORMATS)).unwrap_or_default();
+    let log_code = reader.value("LOG_CODE", switch).unwrap_or_default();
+    let ceilings = read_tool_limits(reader, limits);
+    Config {
+        ceilings,
+        concurrency,
+        queue,
+        policy,
+        disabled_modules: NETWORK_MODULES.to_vec(),
+        address: SocketAddr::new(host, port),
+        allowed_origins,
+        shutdown_grace,
+        production,
+        token,
+        cache_dir,
+        log_level,
+        log_format,
+        log_code,
+    }
 }
 
-fn grace(text: &str) -> Result<f64, String> {
-    number(text, 0.0..=86_400.0)
+const LOG_LEVELS: [(&str, LogLevel); 4] = [
+    ("DEBUG", LogLevel::Debug),
+    ("INFO", LogLevel::Info),
+    ("WARNING", LogLevel::Warning),
+    ("ERROR", LogLevel::Error),
+];
+
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+fn read_limits(reader: &mut Reader<'_>) -> Limits {
+    let wall_time = reader.value("EXECUTION_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default();
+    let percent = reader.value("MAX_CPU_PERCENT", percent).unwrap_or_default();
+    let memory_mib: u64 = reader.value("MAX_MEMORY_MB", number(32..=4096)).unwrap_or_default();
+    Limits {
+        wall_time,
+        cpu_time: limits::cpu_time_of(wall_time, percent),
+        memory_bytes_max: memory_mib << 20,
+        output_bytes_max: read_buffer_bytes(reader, "MAX_OUTPUT_BYTES"),
+        result_bytes_max: read_buffer_bytes(reader, "MAX_RESULT_BYTES"),
+        ..Limits::default()
+    }
 }
 
-/// Any number: what lies outside of 10 to 100 is clamped where it is used.
-fn percent(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|percent: &f64| percent.is_finite()).ok_or_else(|| "not a number".into())
+fn read_policy(reader: &mut Reader<'_>) -> Policy {
+    let code_bytes_max = reader.value("MAX_CODE_BYTES", number(1..=CODE_BYTES_CEILING)).unwrap_or_default();
+    let ast_nodes_max = reader.value("MAX_AST_NODES", number(1..=1_000_000)).unwrap_or_default();
+    let context_bytes_max = read_buffer_bytes(reader, "MAX_CONTEXT_BYTES");
+    let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
+    let allowed_imports = reader.value("ALLOWED_IMPORTS", imports).unwrap_or_default();
+    reader.came_to(allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+    Policy { code_bytes_max, ast_nodes_max, allowed_imports, context_bytes_max, context_depth_max }
 }
 
-fn number(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("not a number from {} to {}", range.start(), range.end()))
+fn read_tool_limits(reader: &mut Reader<'_>, limits: Limits) -> Limits {
+    let off = |text: &str| {
+        let on = switch(text)?;
+        if on { Err("there are no network tools in this version; must be false".to_owned()) } else { Ok(()) }
+    };
+    reader.value("ENABLE_MCP_NETWORK_TOOLS", off);
+    Limits {
+        tool_time: reader.value("TOOL_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default(),
+        tool_calls_max: reader.value("MAX_TOOL_CALLS", number(0..=1_000_000)).unwrap_or_default(),
+        tool_calls_in_flight_max: reader
+            .value("MAX_TOOL_CALLS_IN_FLIGHT", number(1..=10_000))
+            .unwrap_or_default(),
+        tool_reply_bytes_max: read_buffer_bytes(reader, "MAX_TOOL_REPLY_BYTES"),
+        ..limits
+    }
+}
+
+fn read_buffer_bytes(reader: &mut Reader<'_>, name: &'static str) -> usize {
+    reader.value(name, number(0..=BUFFER_BYTES_CEILING)).unwrap_or_default()
+}
+
+/// The configured directory, else the user's.
+fn read_cache_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let configured = reader.value("CACHE_DIR", |text| Ok(PathBuf::from(text))).unwrap_or_default();
+    if !configured.as_os_str().is_empty() {
+        return Some(configured);
+    }
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    let dir = base.join("ai-code-executor");
+    reader.came_to(dir.display().to_string());
+    Some(dir)
+}
+
+/// A token that everybody knows, or none at all, is for trying the service out at home.
+fn check_token(config: &Config, reader: &mut Reader<'_>) {
+    if reader.problems.iter().any(|problem| problem.starts_with(TOKEN)) {
+        return;
+    }
+    let token = config.token.expose_secret();
+    let is = match token {
+        "" => "empty",
+        token if WEAK_TOKENS.contains(&token) => "a well-known one",
+        _ => return,
+    };
+    if config.production {
+        reader.problem(TOKEN, is, "ENVIRONMENT is production, which takes a token of your own");
+    } else if !token.is_empty() && !config.address.ip().to_canonical().is_loopback() {
+        reader.problem(TOKEN, is, "HOST is open to other machines, which takes a token of your own");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<(Config, Vec<Effective>), Vec<String>> {
+        let command = clap::Command::new("test").args(args().map(|arg| arg.env(None::<&str>)));
+        let arguments = ["test"].iter().chain(arguments);
+        Config::read(&command.try_get_matches_from(arguments).unwrap(), true)
+    }
+
+    #[test]
+    fn the_table_is_read_whole_and_in_order() {
+        let (config, effective) = read(&[]).unwrap();
+        let read: Vec<_> = effective.iter().map(|setting| setting.name).collect();
+        assert_eq!(read, settings::all().map(|setting| setting.name).collect::<Vec<_>>());
+        assert_eq!(config.ceilings, Limits::default());
+        assert_eq!(config.policy, Policy::default());
+        assert_eq!(config.body_bytes_max(), 2 * (10_000 + (1 << 20)));
+    }
+
+    #[test]
+    fn weak_tokens_are_for_the_loopback_interface_only() {
+        let open = "HOST is open";
+        let production = "ENVIRONMENT is production";
+        let cases: [(&[&str], &str); 10] = [
+            (&[], ""),
+            (&["--executor-api-token", ""], ""),
+            (&["--executor-api-token", "", "--host", "0.0.0.0"], ""),
+            (&["--host", "0.0.0.0"], open),
+            (&["--host", "::"], open),
+            (&["--host", "::ffff:127.0.0.1"], ""),
+            (&["--executor-api-token", "change-me", "--host", "192.0.2.1"], open),
+            (&["--environment", "Prod"], production),
+            (&["--environment", "production", "--executor-api-token", ""], production),
+            (&["--environment", "production", "--executor-api-token", "5f3e", "--host", "0.0.0.0"], ""),
+        ];
+        for (arguments, why) in cases {
+            match read(arguments) {
+                Ok(_) => assert_eq!(why, "", "{arguments:?}"),
+                Err(problems) => {
+                    assert!(problems.len() == 1 && !why.is_empty(), "{arguments:?}: {problems:?}");
+                    assert!(problems[0].contains(why), "{problems:?}");
+                }
+            }
+        }
+    }
 }

@@ -23,8 +23,8 @@ use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
 use admission::Admission;
 use record::Record;
 
-/// Guests run on fibre stacks of their own; this one is for dropping what the parser made of a program, which recurses
-/// with its size. Address space, for the most part.
+/// Guests run on fibre stacks of their own; on these threads the validator need not make one for itself. Address
+/// space, for the most part.
 pub(crate) const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.

@@ -1,14 +1,20 @@
-//! `run` and its exit status.
+//! The commands and their exit statuses.
 
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use crate::support::executor;
+use serde_json::{Value, json};
 
-/// Runs `code` from standard input.
+use crate::support::{Service, executor};
+
+/// `run` with `code` as standard input.
 fn run(code: &str, arguments: &[&str]) -> Output {
+    with_input(code, &[&["run", "-"], arguments].concat())
+}
+
+fn with_input(code: &str, arguments: &[&str]) -> Output {
     let mut command = executor();
-    command.args(["run", "-"]).args(arguments);
+    command.args(arguments);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(code.as_bytes()).unwrap();
@@ -57,15 +63,74 @@ fn a_missing_file_is_a_usage_error() {
 }
 
 #[test]
-fn wrong_settings_stop_the_start() {
-    for (name, value) in [
-        ("EXECUTION_TIMEOUT", "soon"),
-        ("MAX_MEMORY_MB", "1"),
-        ("SERVICE_PORT", "99999"),
-        ("MAX_CPU_PERCENT", "NaN"),
-    ] {
-        let output = executor().env(name, value).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && said.contains(value), "{name}: {said}");
+fn check_reports_each_finding_in_each_format() {
+    let broken = "x = 1\nx = = 2";
+    let message = "Code failed to parse: Expected an expression";
+    let cases = [
+        ("text", format!("-:2:5: syntax_error {message}\n")),
+        ("github", format!("::error file=-,line=2,col=5,title=syntax_error::{message}\n")),
+    ];
+    for (format, expected) in cases {
+        let output = with_input(broken, &["check", "-", "--format", format]);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), stdout), (Some(3), expected), "{format}");
     }
+    let output = with_input(broken, &["check", "-", "--format", "json"]);
+    let found = json!([{"file": "-", "line": 2, "column": 5, "code": "syntax_error", "message": message, "hint": null}]);
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), found);
+    assert_eq!(with_input("print(1)", &["check", "-"]).stdout, b"");
+    assert_eq!(with_input("", &["check", "-", "--format", "json"]).status.code(), Some(3));
+    assert_eq!(with_input("1", &["check", "-", "--format", "json"]).stdout, b"[]\n");
+}
+
+#[test]
+fn check_takes_many_files_and_goes_on_after_an_unreadable_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good.py", b"import json");
+    let bad = file("b,a:d%.py", b"x = = 1");
+    let binary = file("binary.py", b"\xff\xfe");
+    let deep = file("deep.py", "-".repeat(9_000).as_bytes());
+    let missing = dir.path().join("missing.py").to_str().unwrap().to_owned();
+    let cases: [(&[&String], i32, usize, &str); 6] = [
+        (&[&good], 0, 0, ""),
+        (&[&good, &bad], 3, 1, ""),
+        (&[&bad, &bad, &deep], 3, 3, ""),
+        (&[&missing, &bad], 2, 1, "missing.py: No such file"),
+        (&[&binary, &good], 2, 0, "binary.py: stream did not contain valid UTF-8"),
+        (&[], 2, 0, "<FILE>"),
+    ];
+    for (files, status, findings, said) in cases {
+        let output = executor().args(["check", "--format", "github"]).args(files).output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(status), "{files:?}: {stderr}");
+        assert_eq!(stdout.lines().count(), findings, "{files:?}: {stdout}");
+        assert!(stderr.contains(said), "{files:?}: {stderr}");
+        assert_eq!(stdout.contains("b%2Ca%3Ad%25.py,line=1,col=5,"), files.contains(&&bad), "{stdout}");
+    }
+}
+
+#[test]
+fn health_tells_a_ready_service_from_any_other() {
+    let service = Service::start(&[]);
+    let (_, port) = service.address.rsplit_once(':').unwrap();
+    let health = |host: &str, port: &str| {
+        executor().args(["health", "--host", host, "--service-port", port]).output().unwrap().status.code()
+    };
+    assert_eq!(health("127.0.0.1", port), Some(0));
+    assert_eq!(health("0.0.0.0", port), Some(0), "a service on every address is asked on the loopback one");
+    let empty = tempfile::tempdir().unwrap();
+    let unready = Service::start_unready(&[("CACHE_DIR", empty.path().to_str().unwrap())]);
+    let (_, port) = unready.address.rsplit_once(':').unwrap();
+    assert_eq!(health("127.0.0.1", port), Some(1), "it is still making its image");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    assert_eq!(health("127.0.0.1", &free), Some(1), "nobody listens");
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port().to_string();
+    assert_eq!(health("127.0.0.1", &port), Some(1), "it takes the question and says nothing");
 }

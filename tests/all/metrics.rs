@@ -87,7 +87,7 @@ fn every_outcome_is_counted_once() {
     for (sample, value) in samples {
         local.assert_metric(sample, value);
     }
-    assert!((0.3..5.0).contains(&local.metric("code_execution_cpu_seconds_total")));
+    assert!((0.2..60.0).contains(&local.metric("code_execution_cpu_seconds_total")));
     assert!(local.metric("code_execution_fuel_total") > 1e6);
     assert!(local.metric("code_execution_memory_mb_sum") > 6.0 * 20.0);
 }

@@ -174,7 +174,7 @@ fn what_cannot_be_compiled_is_a_syntax_error() {
         ("try: pass\nexcept: pass\nexcept E: pass", 2, 1),
         ("match x:\n    case _ | 1: pass", 2, 10),
         ("try: pass\nexcept* E: return", 2, 12),
-        ("if x:\n\t\ty\n\t        z", 3, 10),
+        ("def f():\n\t\tx\n\t\tif y:\n\t        z", 4, 10),
         ("from __future__ import braces", 1, 1),
         ("x = 1\nfrom __future__ import annotations", 2, 1),
         ("'\\N{no such character}'", 1, 1),

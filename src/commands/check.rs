@@ -1,0 +1,94 @@
+//! `check`: the validator alone, for editors, hooks and CI.
+
+use std::process::ExitCode;
+
+use ai_code_executor::Finding;
+use ai_code_executor::config::Config;
+use ai_code_executor::validator;
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::{Done, REJECTED, USAGE, print, read_program};
+
+/// How to print findings.
+#[derive(ValueEnum, Clone, Copy, Debug, Default)]
+pub(crate) enum Format {
+    /// `file:line:column: code message`, and a hint where there is one
+    #[default]
+    Text,
+    /// An array of objects
+    Json,
+    /// Commands that GitHub Actions turns into annotations
+    Github,
+}
+
+/// The findings in one file.
+type Checked<'a> = (&'a str, Vec<Finding>);
+
+pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
+    let mut policy = config.policy.clone();
+    // As in the service: the guest itself says why these are not there.
+    policy.allowed_imports.extend(config.disabled_modules.iter().map(|&name| name.to_owned()));
+    let programs: Vec<_> =
+        files.iter().filter_map(|file| Some((file.as_str(), read_program(file)?))).collect();
+    let all_read = programs.len() == files.len();
+    let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
+    let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();
+    let shown = match format {
+        Format::Text => lines(&checked, text),
+        Format::Json => json(&checked),
+        Format::Github => lines(&checked, github),
+    };
+    print(&shown)?;
+    let clean = checked.iter().all(|(_, findings)| findings.is_empty());
+    Ok(match (all_read, clean) {
+        (false, _) => ExitCode::from(USAGE),
+        (true, false) => ExitCode::from(REJECTED),
+        (true, true) => ExitCode::SUCCESS,
+    })
+}
+
+/// A line for each finding, and one more for its hint.
+pub(super) fn text(file: &str, findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let Finding { rule, message, line, column, hint } = finding;
+        let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        format!("{file}:{line}:{column}: {} {message}{hint}", rule.code())
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn lines(checked: &[Checked<'_>], show: impl Fn(&str, &[Finding]) -> String) -> String {
+    let shown = checked.iter().map(|(file, findings)| show(file, findings));
+    shown.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn json(checked: &[Checked<'_>]) -> String {
+    let object = |file: &str, Finding { rule, message, line, column, hint }: &Finding| {
+        let code = rule.code();
+        json!({"file": file, "line": line, "column": column, "code": code, "message": message, "hint": hint})
+    };
+    let objects =
+        checked.iter().flat_map(|(file, findings)| findings.iter().map(|found| object(file, found)));
+    objects.collect::<serde_json::Value>().to_string()
+}
+
+fn github(file: &str, findings: &[Finding]) -> String {
+    let file = escape_property(file);
+    let command = |Finding { rule, message, line, column, hint }: &Finding| {
+        let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+        let message = escape(&format!("{message}{hint}"));
+        format!("::error file={file},line={line},col={column},title={}::{message}", rule.code())
+    };
+    findings.iter().map(command).collect::<Vec<_>>().join("\n")
+}
+
+/// A message must stay on its line.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property ends at a comma or colon.
+fn escape_property(text: &str) -> String {
+    escape(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,121 @@
+//! Takes the settings' texts from wherever they were given, and collects everything that is wrong with them.
+
+use std::fs;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use secrecy::SecretString;
+
+use super::settings::{self, Setting};
+use super::{Effective, Source};
+
+const MASKED: &str = "********";
+
+pub(super) struct Reader<'a> {
+    matches: &'a ArgMatches,
+    pub(super) effective: Vec<Effective>,
+    pub(super) problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(matches: &'a ArgMatches) -> Self {
+        Self { matches, effective: Vec::new(), problems: Vec::new() }
+    }
+
+    /// A setting's value, or `None` and a problem. An empty text counts as not given.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, source) = self.given(name)?;
+        let value = parse(&text).map_err(|why| self.problem(name, &shown(&text), &why)).ok();
+        self.effective.push(Effective { name, value: text, source });
+        value
+    }
+
+    /// Replaces the text of the value read last by what it came to.
+    pub(super) fn came_to(&mut self, value: String) {
+        if let Some(last) = self.effective.last_mut() {
+            last.value = value;
+        }
+    }
+
+    /// A secret given as such, or in the file that the setting `file_name` names. Empty for none.
+    pub(super) fn secret(&mut self, name: &'static str, file_name: &'static str) -> SecretString {
+        let place = self.effective.len();
+        let (mut secret, mut source) = self.text(name).unwrap_or_default();
+        let path = self.value(file_name, |path| Ok(path.to_owned())).unwrap_or_default();
+        if !path.is_empty() {
+            if source != Source::Default && !secret.is_empty() {
+                self.problem(name, "set", &format!("and so is {file_name}: set one of the two"));
+            }
+            source = Source::File;
+            secret = self.file(file_name, &path).unwrap_or_default();
+        }
+        if secret.trim() != secret || secret.contains(char::is_control) {
+            // A header cannot carry it, so nobody could ever send it.
+            self.problem(name, MASKED, "has white space around it or a control character in it");
+        }
+        let value = if secret.is_empty() { "" } else { MASKED };
+        self.effective.insert(place, Effective { name, value: value.into(), source });
+        secret.into()
+    }
+
+    /// Notes what is wrong with a setting; `is` is its value as it may be shown.
+    pub(super) fn problem(&mut self, name: &str, is: &str, why: &str) {
+        let flag = setting(name).map(Setting::flag).unwrap_or_default();
+        self.problems.push(format!("{name} (--{flag}) is {is}: {why}"));
+    }
+
+    /// What was given for a setting, or else its default.
+    fn given(&mut self, name: &'static str) -> Option<(String, Source)> {
+        let (text, source) = self.text(name)?;
+        if text.is_empty() {
+            let default = setting(name).map_or("", |setting| setting.default);
+            return Some((default.into(), Source::Default));
+        }
+        Some((text, source))
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<(String, Source)> {
+        let source = match self.matches.value_source(name) {
+            Some(ValueSource::CommandLine) => Source::Flag,
+            Some(ValueSource::EnvVariable) => Source::Environment,
+            _ => Source::Default,
+        };
+        let Some(given) = self.matches.get_one::<std::ffi::OsString>(name) else {
+            return Some((String::new(), source));
+        };
+        let text = given.to_str().map(str::to_owned);
+        if text.is_none() {
+            self.problem(name, "not UTF-8", "only text is taken");
+        }
+        text.map(|text| (text, source))
+    }
+
+    /// A file's content without the newline at its end, which editors and `echo` put there.
+    fn file(&mut self, name: &'static str, path: &str) -> Option<String> {
+        let content = match fs::read_to_string(path) {
+            Ok(content) => content,
+            Err(error) => {
+                self.problem(name, &shown(path), &format!("cannot be read: {error}"));
+                return None;
+            }
+        };
+        let line = content.strip_suffix('\n').unwrap_or(&content);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            self.problem(name, &shown(path), "the file is empty");
+        }
+        Some(line.to_owned())
+    }
+}
+
+fn setting(name: &str) -> Option<&'static Setting> {
+    settings::all().find(|setting| setting.name == name)
+}
+
+fn shown(text: &str) -> String {
+    format!("'{}'", text.escape_debug())
+}

@@ -1,0 +1,113 @@
+//! Every setting as data: the flags, their help and the output of `config` come from this table.
+
+use clap::Arg;
+use clap::builder::OsStringValueParser;
+
+/// One environment variable, which is a flag too.
+pub(super) struct Setting {
+    /// The environment variable.
+    pub(super) name: &'static str,
+    /// What stands for it when nothing is given; empty for none.
+    pub(super) default: &'static str,
+    value_name: &'static str,
+    help: &'static str,
+}
+
+/// Settings under the headings of `--help`.
+#[rustfmt::skip]
+const GROUPS: [(&str, &[Setting]); 8] = [
+    ("Limits of an execution", &[
+        setting("EXECUTION_TIMEOUT", "30", "SECONDS", "Wall-clock time"),
+        setting("MAX_CPU_PERCENT", "50", "PERCENT", "CPU time as a share of the timeout, clamped to 10 to 100; at least 1 s"),
+        setting("MAX_MEMORY_MB", "128", "MIB", "Linear memory, interpreter included"),
+        setting("MAX_OUTPUT_BYTES", "1048576", "BYTES", "Standard output and standard error each; the rest is dropped and flagged"),
+        setting("MAX_RESULT_BYTES", "1048576", "BYTES", "Return value, as JSON"),
+    ]),
+    ("Admission", &[
+        setting("MAX_CONCURRENT_EXECUTIONS", "2", "N", "Executions at once"),
+        setting("MAX_QUEUED_EXECUTIONS", "64", "N", "Requests that may wait for a slot; one more gets 429"),
+    ]),
+    ("Programs and their context", &[
+        setting("MAX_CODE_BYTES", "10000", "BYTES", "Largest program"),
+        setting("MAX_AST_NODES", "5000", "N", "Largest program, in nodes of its syntax tree"),
+        setting("MAX_CONTEXT_BYTES", "1048576", "BYTES", "Largest `context`, as JSON"),
+        setting("MAX_CONTEXT_DEPTH", "4", "N", "Nesting of `context` values"),
+        setting("ALLOWED_IMPORTS", "", "NAMES", "What programs may import: `json,re` replaces the standard list, `+tomllib,-secrets` changes it"),
+    ]),
+    ("HTTP", &[
+        setting("HOST", "127.0.0.1", "ADDRESS", "Address to listen on"),
+        setting("SERVICE_PORT", "8030", "PORT", "Port to listen on; 0 takes a free one"),
+        setting("ALLOWED_ORIGINS", "http://localhost:8030", "ORIGINS", "Web origins whose pages may call the service, as `scheme://host[:port]`, separated by commas"),
+        setting("SHUTDOWN_GRACE", "30", "SECONDS", "What running executions get to finish after SIGTERM"),
+        setting("ENVIRONMENT", "", "NAME", "`production` or `prod`: no start without a token of your own"),
+    ]),
+    ("Secrets", &[
+        setting(TOKEN, WEAK_TOKENS[0], "TOKEN", "What callers send as `X-Executor-Token`; empty lets nobody in"),
+        setting(TOKEN_FILE, "", "FILE", "Where the token is read from instead"),
+    ]),
+    ("Storage", &[
+        setting("CACHE_DIR", "", "DIR", "Where compiled images are kept [default: $XDG_CACHE_HOME/ai-code-executor]"),
+    ]),
+    ("Logs, on standard error", &[
+        setting("LOG_LEVEL", "INFO", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
+        setting("LOG_FORMAT", "text", "FORMAT", "text or json"),
+        setting("LOG_CODE", "false", "BOOL", "Log programs too, never their context or values"),
+    ]),
+    ("Tools", &[
+        setting("ENABLE_MCP_NETWORK_TOOLS", "false", "BOOL", "Tools of network services; not in this version"),
+        setting("TOOL_TIMEOUT", "10", "SECONDS", "One call"),
+        setting("MAX_TOOL_CALLS", "1000", "N", "Calls per execution"),
+        setting("MAX_TOOL_CALLS_IN_FLIGHT", "32", "N", "Calls per execution at once; further ones wait"),
+        setting("MAX_TOOL_REPLY_BYTES", "8388608", "BYTES", "One reply, as JSON"),
+    ]),
+];
+
+/// The secret among the settings: no message and no listing shows its value.
+pub(super) const TOKEN: &str = "EXECUTOR_API_TOKEN";
+
+pub(super) const TOKEN_FILE: &str = "EXECUTOR_API_TOKEN_FILE";
+
+/// Tokens that everybody knows.
+pub(super) const WEAK_TOKENS: [&str; 3] = ["local-dev-token", "change-me", "test-token"];
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    value_name: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, default, value_name, help }
+}
+
+impl Setting {
+    /// `EXECUTION_TIMEOUT` is `execution-timeout`.
+    pub(super) fn flag(&self) -> String {
+        self.name.to_lowercase().replace('_', "-")
+    }
+
+    /// Takes any text: what is wrong with it is said together with what is wrong with the others.
+    fn arg(&self) -> Arg {
+        let arg = Arg::new(self.name)
+            .long(self.flag())
+            .env(self.name)
+            .hide_env_values(true)
+            .global(true)
+            .value_parser(OsStringValueParser::new())
+            .value_name(self.value_name)
+            .help(self.help);
+        if self.default.is_empty() { arg } else { arg.default_value(self.default) }
+    }
+}
+
+/// All settings, in the order of the groups.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    GROUPS.iter().flat_map(|(_, settings)| *settings)
+}
+
+/// The flags, under their headings.
+pub(super) fn args() -> impl Iterator<Item = Arg> {
+    let args_of = |&(heading, settings): &'static (&str, &[Setting])| {
+        settings.iter().map(move |setting| setting.arg().help_heading(heading))
+    };
+    GROUPS.iter().flat_map(args_of)
+}

@@ -1,0 +1,230 @@
+//! Texts → values. Each error says what is accepted, as the end of a sentence.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::validator::{DEFAULT_IMPORTS, REFUSED_NAMES};
+
+/// A whole number or a decimal one, by the range's type.
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display + Kind,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("must be a {} from {} to {}", T::KIND, range.start(), range.end()))
+    }
+}
+
+/// What people call numbers of a type.
+pub(super) trait Kind {
+    const KIND: &str = "whole number";
+}
+
+impl Kind for u16 {}
+impl Kind for u32 {}
+impl Kind for u64 {}
+impl Kind for usize {}
+impl Kind for f64 {
+    const KIND: &str = "number";
+}
+
+pub(super) fn seconds(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<Duration, String> {
+    let number = number(range);
+    move |text| Ok(Duration::from_secs_f64(number(text)?))
+}
+
+/// Any number: what lies outside of 10 to 100 is clamped where it is used.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|percent: &f64| percent.is_finite());
+    number.ok_or_else(|| "must be a number; 10 to 100 have an effect".into())
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("must be true or false".into()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "must be an IP address, such as 127.0.0.1 or 0.0.0.0".into())
+}
+
+/// One of `choices`, in any case.
+pub(super) fn one_of<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        found.map(|(_, choice)| *choice).ok_or_else(|| format!("must be one of {}", names.join(", ")))
+    }
+}
+
+/// `json,re` is the whole list; `+tomllib,-secrets` changes the standard one; empty is the standard one.
+pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
+    let standard = BTreeSet::from(DEFAULT_IMPORTS.map(str::to_owned));
+    let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let edits = items.iter().filter(|item| item.starts_with(['+', '-'])).count();
+    if edits != 0 && edits != items.len() {
+        return Err(
+            "mixes names, which replace the standard list, with +name and -name, which change it".into()
+        );
+    }
+    let mut names = if edits == items.len() { standard.clone() } else { BTreeSet::new() };
+    for item in items {
+        let name = item.trim_start_matches(['+', '-']);
+        check_module(name)?;
+        if !item.starts_with('-') {
+            names.insert(name.into());
+        } else if !names.remove(name) {
+            return Err(format!("takes out '{name}', which is not in the list"));
+        }
+    }
+    Ok(names)
+}
+
+fn check_module(name: &str) -> Result<(), String> {
+    let is_identifier = |part: &str| {
+        part.starts_with(|c: char| c == '_' || unicode_ident::is_xid_start(c))
+            && part.chars().all(unicode_ident::is_xid_continue)
+    };
+    if !name.split('.').all(is_identifier) {
+        return Err(format!("'{name}' is not the name of a module"));
+    }
+    if name.split('.').any(|part| REFUSED_NAMES.contains(&part)) {
+        return Err(format!("'{name}' is never allowed: programs may not use that name"));
+    }
+    Ok(())
+}
+
+/// Web origins as browsers send them.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(origin).collect()
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let refused = || {
+        let why = if text == "*" { "lets every web page in" } else { "is not an origin" };
+        format!("'{text}' {why}; must be scheme://host or scheme://host:port, with http or https")
+    };
+    let lower = text.to_ascii_lowercase();
+    let (scheme, authority) = lower.split_once("://").ok_or_else(refused)?;
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return Err(refused()),
+    };
+    // Browsers leave it out.
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    if is_authority(authority) { Ok(format!("{scheme}://{authority}")) } else { Err(refused()) }
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_name = || {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    port.is_none_or(is_port) && v6.map_or_else(is_name, |host| host.parse::<Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each text gives the value (`Ok`) or an error with these words.
+    fn check<T: std::fmt::Debug + PartialEq>(
+        parse: impl Fn(&str) -> Result<T, String>,
+        cases: &[(&str, Result<T, &str>)],
+    ) {
+        for (text, expected) in cases {
+            match (parse(text), expected) {
+                (Ok(value), Ok(expected)) => assert_eq!(&value, expected, "{text}"),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{text}: {why}"),
+                (found, _) => panic!("{text}: {found:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_keep_to_their_ranges() {
+        let range = Err("must be a whole number from 1 to 9");
+        check(number(1_u32..=9), &[("1", Ok(1)), ("9", Ok(9)), ("0", range), ("10", range), ("-1", range)]);
+        check(number(1_u32..=9), &[("1.5", range), ("", range), (" 1", range), ("99999999999", range)]);
+        let range = Err("must be a number from 0.5 to 2");
+        check(number(0.5..=2.0), &[("1e0", Ok(1.0)), ("NaN", range), ("inf", range), ("2.1", range)]);
+        let finite = Err("must be a number");
+        check(
+            percent,
+            &[("500", Ok(500.0)), ("-3", Ok(-3.0)), ("NaN", finite), ("inf", finite), ("x", finite)],
+        );
+    }
+
+    #[test]
+    fn imports_replace_or_change_the_standard_list() {
+        let names = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
+        check(
+            imports,
+            &[
+                ("json, re,", names(&["json", "re"])),
+                ("urllib.parse", names(&["urllib.parse"])),
+                ("", names(&DEFAULT_IMPORTS)),
+                (",", names(&DEFAULT_IMPORTS)),
+                ("json,+re", Err("mixes names")),
+                ("+os", Err("'os' is never allowed")),
+                ("os.path", Err("'os.path' is never allowed")),
+                ("a-b", Err("'a-b' is not the name of a module")),
+                (".json", Err("not the name of a module")),
+                ("+", Err("'' is not the name")),
+                ("-tomllib", Err("takes out 'tomllib'")),
+            ],
+        );
+        let edited = imports("+tomllib,-secrets").unwrap();
+        assert!(edited.contains("tomllib") && !edited.contains("secrets"));
+        assert_eq!(edited.len(), DEFAULT_IMPORTS.len());
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        let list = |origins: &[&str]| Ok(origins.iter().map(|&origin| origin.to_owned()).collect());
+        let refused = || Err("must be scheme://host");
+        check(
+            origins,
+            &[
+                ("http://localhost:8030", list(&["http://localhost:8030"])),
+                (
+                    "HTTPS://House.Example:443, http://[::1]:80",
+                    list(&["https://house.example", "http://[::1]"]),
+                ),
+                ("*", Err("lets every web page in")),
+                ("http://ok,*", Err("lets every web page in")),
+                ("http://x/", refused()),
+                ("http://", refused()),
+                ("http://u@x", refused()),
+                ("http://x:99999", refused()),
+                ("http://x:+1", refused()),
+                ("http://x:", refused()),
+                ("http://[::1", refused()),
+                ("ftp://x", refused()),
+                ("null", refused()),
+                ("http://*.x", refused()),
+            ],
+        );
+    }
+
+    #[test]
+    fn switches_and_choices_ignore_case() {
+        check(switch, &[("True", Ok(true)), ("0", Ok(false)), ("maybe", Err("true or false"))]);
+        check(one_of(&[("A", 1), ("B", 2)]), &[("b", Ok(2)), ("c", Err("must be one of A, B"))]);
+    }
+}

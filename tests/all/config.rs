@@ -1,0 +1,170 @@
+//! Settings from the environment, flags and files, as an operator meets them.
+
+use std::process::Output;
+
+use tempfile::NamedTempFile;
+
+use crate::support::executor;
+
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+/// `command` with `settings` as environment and `flags`.
+fn start(command: &str, settings: Environment<'_>, flags: &[&str]) -> Output {
+    executor().arg(command).envs(settings.iter().copied()).args(flags).output().unwrap()
+}
+
+/// What `config` prints for the setting `name`: its source and value.
+fn effective(name: &str, settings: Environment<'_>, flags: &[&str]) -> (String, String) {
+    let output = start("config", settings, flags);
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{stderr}");
+    let line = stdout.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
+    let mut words = line.split_whitespace().skip(1).map(str::to_owned);
+    (words.next().unwrap(), words.collect())
+}
+
+fn file(content: &str) -> (NamedTempFile, String) {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(&file, content).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    (file, path)
+}
+
+#[test]
+fn flags_win_over_the_environment_and_the_environment_over_defaults() {
+    let (_file, path) = file("a-token-of-my-own\n");
+    let cases: [(&str, Environment<'_>, &[&str], &str, &str); 9] = [
+        ("EXECUTION_TIMEOUT", &[], &[], "default", "30"),
+        ("EXECUTION_TIMEOUT", &[("EXECUTION_TIMEOUT", "5")], &[], "environment", "5"),
+        ("EXECUTION_TIMEOUT", &[("EXECUTION_TIMEOUT", "5")], &["--execution-timeout", "6"], "flag", "6"),
+        ("EXECUTION_TIMEOUT", &[("EXECUTION_TIMEOUT", "")], &[], "default", "30"),
+        ("ALLOWED_IMPORTS", &[("ALLOWED_IMPORTS", "re, json")], &[], "environment", "json,re"),
+        ("EXECUTOR_API_TOKEN", &[], &[], "default", "********"),
+        ("EXECUTOR_API_TOKEN", &[("EXECUTOR_API_TOKEN", "")], &[], "environment", ""),
+        ("EXECUTOR_API_TOKEN", &[("EXECUTOR_API_TOKEN_FILE", &path)], &[], "file", "********"),
+        (
+            "EXECUTOR_API_TOKEN",
+            &[("EXECUTOR_API_TOKEN", "")],
+            &["--executor-api-token-file", &path],
+            "file",
+            "********",
+        ),
+    ];
+    for (name, settings, flags, source, value) in cases {
+        let found = effective(name, settings, flags);
+        assert_eq!(found, (source.to_owned(), value.to_owned()), "{name} {settings:?} {flags:?}");
+    }
+}
+
+#[test]
+fn the_cache_is_in_the_users_home_unless_told_otherwise() {
+    let cases: [(Environment<'_>, &str); 5] = [
+        (&[("HOME", "/h")], "/h/.cache/ai-code-executor"),
+        (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/ai-code-executor"),
+        (&[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")], "/h/.cache/ai-code-executor"),
+        (&[("HOME", "/h"), ("CACHE_DIR", "/c")], "/c"),
+        (&[], ""),
+    ];
+    for (settings, dir) in cases {
+        let settings = [&[("CACHE_DIR", "")], settings].concat();
+        assert_eq!(effective("CACHE_DIR", &settings, &[]).1, dir, "{settings:?}");
+    }
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let settings = [
+        ("EXECUTION_TIMEOUT", "soon", "must be a number from 0.1 to 86400"),
+        ("MAX_CPU_PERCENT", "NaN", "must be a number"),
+        ("MAX_MEMORY_MB", "1", "must be a whole number from 32 to 4096"),
+        ("MAX_OUTPUT_BYTES", "-1", "must be a whole number from 0 to 268435456"),
+        ("MAX_RESULT_BYTES", "1e6", "must be a whole number from 0 to 268435456"),
+        ("MAX_CONCURRENT_EXECUTIONS", "0", "must be a whole number from 1 to 10000"),
+        ("MAX_QUEUED_EXECUTIONS", "many", "must be a whole number from 0 to 1000000"),
+        ("MAX_CODE_BYTES", "65537", "must be a whole number from 1 to 65536"),
+        ("MAX_AST_NODES", "0", "must be a whole number from 1 to 1000000"),
+        ("MAX_CONTEXT_BYTES", "1MB", "must be a whole number from 0 to 268435456"),
+        ("MAX_CONTEXT_DEPTH", "101", "must be a whole number from 0 to 100"),
+        ("ALLOWED_IMPORTS", "json,+os", "mixes names"),
+        ("HOST", "house", "must be an IP address"),
+        ("SERVICE_PORT", "99999", "must be a whole number from 0 to 65535"),
+        ("ALLOWED_ORIGINS", "*", "lets every web page in"),
+        ("SHUTDOWN_GRACE", "-1", "must be a number from 0 to 86400"),
+        ("EXECUTOR_API_TOKEN_FILE", "/no/such/file", "cannot be read: No such file"),
+        ("LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("LOG_FORMAT", "xml", "must be one of text, json"),
+        ("LOG_CODE", "perhaps", "must be true or false"),
+        ("ENABLE_MCP_NETWORK_TOOLS", "true", "there are no network tools in this version"),
+        ("TOOL_TIMEOUT", "0", "must be a number from 0.1 to 86400"),
+        ("MAX_TOOL_CALLS", "1000001", "must be a whole number from 0 to 1000000"),
+        ("MAX_TOOL_CALLS_IN_FLIGHT", "0", "must be a whole number from 1 to 10000"),
+        ("MAX_TOOL_REPLY_BYTES", "\u{7}", "must be a whole number from 0 to 268435456"),
+    ];
+    let environment: Vec<_> = settings.iter().map(|&(name, value, _)| (name, value)).collect();
+    for command in ["serve", "prepare", "config", "health"] {
+        let output = start(command, &environment, &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+        assert_eq!(said.lines().count(), 1 + settings.len(), "{said}");
+        for (name, value, accepted) in settings {
+            let flag = name.to_lowercase().replace('_', "-");
+            let expected = format!("  {name} (--{flag}) is '{}': ", value.escape_debug());
+            let line = said.lines().find(|line| line.starts_with(&expected)).expect(&expected);
+            assert!(line.contains(accepted), "{line}");
+        }
+    }
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let (_file, path) = file("from-a-file");
+    let (_empty, empty) = file("\n");
+    let (_lines, lines) = file("from-a-file\nand-more\n");
+    let cases: [(Environment<'_>, &str); 7] = [
+        (&[("EXECUTOR_API_TOKEN", "s3cret"), ("EXECUTOR_API_TOKEN_FILE", &path)], "set one of the two"),
+        (&[("EXECUTOR_API_TOKEN_FILE", &empty)], "the file is empty"),
+        (&[("EXECUTOR_API_TOKEN_FILE", &lines)], "control character"),
+        (&[("EXECUTOR_API_TOKEN", " s3cret")], "white space"),
+        (&[("EXECUTOR_API_TOKEN", "change-me"), ("HOST", "0.0.0.0")], "HOST is open"),
+        (&[("ENVIRONMENT", "production")], "ENVIRONMENT is production"),
+        (&[("EXECUTOR_API_TOKEN", ""), ("ENVIRONMENT", "prod")], "is empty: ENVIRONMENT is production"),
+    ];
+    for (settings, why) in cases {
+        let output = start("serve", settings, &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{settings:?}: {said}");
+        assert!(said.contains(why), "{settings:?}: {said}");
+        for secret in ["s3cret", "from-a-file", "change-me", "local-dev-token"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+    let output = start("config", &[("EXECUTOR_API_TOKEN", "s3cret")], &[]);
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("s3cret"));
+    let help = start("help", &[("EXECUTOR_API_TOKEN", "s3cret")], &[]);
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("s3cret"));
+}
+
+#[test]
+fn what_is_no_service_needs_no_token() {
+    let open = [("ENVIRONMENT", "production"), ("HOST", "0.0.0.0")];
+    assert_eq!(start("check", &open, &["/dev/null"]).status.code(), Some(3));
+}
+
+#[test]
+fn text_that_is_none_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    let output = executor().arg("config").env("LOG_LEVEL", odd).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("LOG_LEVEL (--log-level) is not UTF-8"), "{said}");
+}
+
+#[test]
+fn logs_can_be_json() {
+    let output = start("prepare", &[("LOG_FORMAT", "json")], &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(events.iter().any(|event| event["message"].is_string() && event["level"] == "INFO"), "{said}");
+}

@@ -1,0 +1,43 @@
+//! The examples of `docs/troubleshooting.md` end as it says.
+
+use std::time::Duration;
+
+use ai_code_executor::{Error, Execution, Limits};
+
+use crate::support::sandbox;
+
+/// How a program ends: its outcome or the first finding's code, and the message that goes with it.
+async fn end_of(code: &str) -> (String, String) {
+    let (wall_time, cpu_time) = (Duration::from_secs(5), Duration::from_millis(200));
+    let limits = Limits { wall_time, cpu_time, ..Limits::default() };
+    match sandbox().run(Execution { limits, ..Execution::new(code) }).await {
+        Ok(report) => {
+            (report.outcome.name().into(), report.error.map(|error| error.to_string()).unwrap_or_default())
+        }
+        Err(Error::Rejected(findings)) => (findings[0].rule.code().into(), findings[0].message.clone()),
+        Err(error) => panic!("{code}: {error}"),
+    }
+}
+
+/// The text of the first code block of `language`.
+fn block<'a>(section: &'a str, language: &str) -> Option<&'a str> {
+    let (_, rest) = section.split_once(&format!("\n```{language}\n"))?;
+    Some(rest.split_once("```").unwrap().0)
+}
+
+#[tokio::test]
+async fn each_example_ends_as_its_heading_says() {
+    let text = include_str!("../../docs/troubleshooting.md");
+    let mut examples = 0;
+    for section in text.split("\n### `").skip(1) {
+        let heading = section.split('`').next().unwrap();
+        let Some(program) = block(section, "python") else { continue };
+        let (name, message) = end_of(program).await;
+        assert_eq!(name, heading, "{program}: {message}");
+        if let Some(expected) = block(section, "text") {
+            assert_eq!(message, expected.trim_end(), "{heading}");
+        }
+        examples += 1;
+    }
+    assert!(examples > 10, "{examples} examples");
+}
