@@ -175,9 +175,9 @@ fn what_cannot_be_compiled_is_a_syntax_error() {
         ("match x:\n    case _ | 1: pass", 2, 10),
         ("try: pass\nexcept* E: return", 2, 12),
         ("def f():\n\t\tx\n\t\tif y:\n\t        z", 4, 10),
-        ("from __future__ import braces", 1, 1),
+        ("from __future__ import braces", 1, 24),
         ("x = 1\nfrom __future__ import annotations", 2, 1),
-        ("'\\N{no such character}'", 1, 1),
+        ("'\\N{no such character}'", 1, 5),
     ];
     for (program, line, column) in cases {
         let shown: String = program.chars().take(60).collect();
