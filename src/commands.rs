@@ -186,7 +186,6 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
         .policy(config.policy.clone())
-        .disabled_modules(config.disabled_modules.iter().copied())
         .concurrency(config.concurrency)
         .queue(config.queue)
         .metrics(metrics)

@@ -35,8 +35,6 @@ pub struct Config {
     pub queue: usize,
     /// What a program and its context must be like.
     pub policy: Policy,
-    /// Modules whose import fails with a message that tools are switched off.
-    pub disabled_modules: Vec<&'static str>,
     /// Where the service listens.
     pub address: SocketAddr,
     /// Web origins whose pages may call the service, as browsers send them.
@@ -170,7 +168,6 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         concurrency,
         queue,
         policy,
-        disabled_modules: NETWORK_MODULES.to_vec(),
         address: SocketAddr::new(host, port),
         allowed_origins,
         shutdown_grace,
@@ -213,7 +210,15 @@ fn read_policy(reader: &mut Reader<'_>) -> Policy {
     let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
     let allowed_imports = reader.value("ALLOWED_IMPORTS", imports).unwrap_or_default();
     reader.came_to(allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-    Policy { code_bytes_max, ast_nodes_max, allowed_imports, context_bytes_max, context_depth_max }
+    let disabled_imports = NETWORK_MODULES.map(str::to_owned).into();
+    Policy {
+        code_bytes_max,
+        ast_nodes_max,
+        allowed_imports,
+        disabled_imports,
+        context_bytes_max,
+        context_depth_max,
+    }
 }
 
 fn read_tool_limits(reader: &mut Reader<'_>, limits: Limits) -> Limits {
@@ -284,7 +289,7 @@ mod tests {
         let read: Vec<_> = effective.iter().map(|setting| setting.name).collect();
         assert_eq!(read, settings::all().map(|setting| setting.name).collect::<Vec<_>>());
         assert_eq!(config.ceilings, Limits::default());
-        assert_eq!(config.policy, Policy::default());
+        assert_eq!(Policy { disabled_imports: [].into(), ..config.policy.clone() }, Policy::default());
         assert_eq!(config.body_bytes_max(), 2 * (10_000 + (1 << 20)));
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct ImageSpec<'a> {
     /// Names that programs may import, such as `json` or `urllib.parse`.
     pub(crate) allowed_imports: &'a BTreeSet<String>,
     /// Names whose import fails with a message that tools are switched off.
-    pub(crate) disabled_modules: &'a [String],
+    pub(crate) disabled_imports: &'a BTreeSet<String>,
     /// Whether the guest keeps programs from what the validator would refuse.
     pub(crate) guards: bool,
     /// Tool definitions, as `guest/README.md` has them.
@@ -109,7 +109,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "modules": GUEST_MODULES,
         "entry": "guest_runner",
         "allowed_imports": spec.allowed_imports,
-        "disabled_modules": spec.disabled_modules,
+        "disabled_modules": spec.disabled_imports,
         "refused_names": REFUSED_NAMES.as_slice(),
         "guards": spec.guards,
         "tools": spec.tools,

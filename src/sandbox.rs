@@ -225,7 +225,6 @@ pub struct Builder {
     slots: u32,
     waiting_max: usize,
     tools: Vec<Tool>,
-    disabled_modules: Vec<String>,
     cache_dir: Option<PathBuf>,
     metrics: Metrics,
     log_code: bool,
@@ -240,7 +239,6 @@ impl Default for Builder {
             slots: 2,
             waiting_max: 64,
             tools: Vec::new(),
-            disabled_modules: Vec::new(),
             cache_dir: None,
             metrics: Metrics::default(),
             log_code: false,
@@ -282,13 +280,6 @@ impl Builder {
     #[must_use]
     pub fn layers(mut self, layers: Layers) -> Self {
         self.layers = layers;
-        self
-    }
-
-    /// Modules of tools that the operator has not switched on: importing one fails with a message that says so.
-    #[must_use]
-    pub fn disabled_modules(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.disabled_modules = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -341,7 +332,7 @@ impl Builder {
         let registry = Registry::new(self.tools)?;
         let spec = ImageSpec {
             allowed_imports: &self.policy.allowed_imports,
-            disabled_modules: &self.disabled_modules,
+            disabled_imports: &self.policy.disabled_imports,
             tools: registry.definitions(),
             guards: self.layers != Layers::WallOnly,
         };
@@ -355,8 +346,7 @@ impl Builder {
             });
         }
         let mut policy = self.policy;
-        // The guest itself says of a module that is switched off why it is not there.
-        policy.allowed_imports.extend(registry.modules().chain(self.disabled_modules));
+        policy.allowed_imports.extend(registry.modules());
         let shared = Shared {
             template: Template::new(&image)?,
             registry: Arc::new(registry),

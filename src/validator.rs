@@ -145,6 +145,8 @@ pub struct Policy {
     pub ast_nodes_max: usize,
     /// What programs may import; `json` stands for `json.decoder` too. Tool modules come on top.
     pub allowed_imports: BTreeSet<String>,
+    /// Modules of tools that are switched off: importing one passes, and fails in the guest with a message that says so.
+    pub disabled_imports: BTreeSet<String>,
     /// The context as JSON.
     pub context_bytes_max: usize,
     /// Nesting of a context value: a number has depth 0, a list of numbers 1.
@@ -157,6 +159,7 @@ impl Default for Policy {
             code_bytes_max: 10_000,
             ast_nodes_max: 5000,
             allowed_imports: DEFAULT_IMPORTS.map(str::to_owned).into(),
+            disabled_imports: BTreeSet::new(),
             context_bytes_max: 1 << 20,
             context_depth_max: 4,
         }

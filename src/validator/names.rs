@@ -73,10 +73,12 @@ impl Names<'_> {
     }
 
     fn import(&mut self, name: &str, range: TextRange) {
-        if !self.policy.allows_import(name) {
-            let root = name.split('.').next().unwrap_or(name);
+        let root = name.split('.').next().unwrap_or(name);
+        if !self.policy.allows_import(name) && !self.policy.disabled_imports.contains(root) {
             let message = format!("Import of '{root}' is not permitted");
-            let hint = Some(hints::for_import(name, self.policy));
+            // The list is long, and once is enough.
+            let is_first = !self.found.iter().any(|found| found.rule == Rule::Import);
+            let hint = hints::for_import(name, self.policy, is_first);
             self.found.push(Found { rule: Rule::Import, at: range.start(), message, hint });
         }
     }

@@ -67,3 +67,14 @@ async fn no_chain_of_attributes_leads_to_another_module() {
         assert!(paths.contains(path), "{path} was not found: {paths}");
     }
 }
+
+#[tokio::test]
+async fn switched_off_tools_say_so() {
+    let policy = Policy { disabled_imports: ["data".to_owned()].into(), ..Policy::default() };
+    let sandbox = Sandbox::builder().policy(policy).cache_dir(cache_dir()).build().unwrap();
+    for program in ["import data", "from data import get_devices"] {
+        let report = sandbox.run(Execution::new(program)).await.unwrap();
+        let said = report.error.map(|error| error.to_string());
+        assert_eq!(said.as_deref(), Some("ImportError: Network tools are disabled on this executor"), "{program}");
+    }
+}

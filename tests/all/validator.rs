@@ -226,6 +226,11 @@ fn one_round_shows_everything() {
     let expected = "1:8 import_not_permitted, 2:8 import_not_permitted, 3:8 attribute_not_allowed, \
                     4:6 name_not_allowed, 4:19 name_not_allowed";
     assert_eq!(places(program), expected);
+    let hints: Vec<bool> = findings("import os\nimport sys")
+        .into_iter()
+        .map(|finding| finding.hint.unwrap().contains("json"))
+        .collect();
+    assert_eq!(hints, [true, false], "the list of modules comes once");
     assert_eq!(places("import os\nx = = 1"), "2:5 syntax_error, 1:8 import_not_permitted");
     assert_eq!(places("x = = 1\ny = = 2"), "1:5 syntax_error, 2:5 syntax_error");
 }
@@ -247,6 +252,15 @@ fn the_allow_list_is_by_package() {
     for program in ["import a", "import a.c", "from a import b, c", "import b", "import cc", "import json"] {
         assert!(!allowed(program), "{program}");
     }
+}
+
+#[test]
+fn modules_that_are_switched_off_are_left_to_the_guest() {
+    let policy = Policy { disabled_imports: ["data".to_owned()].into(), ..Policy::default() };
+    let findings = |program: &str| validate(program.into(), &policy).err().unwrap_or_default();
+    assert_eq!(findings("import data\nfrom data import get_devices"), []);
+    let hint = findings("import os").remove(0).hint.unwrap();
+    assert!(!hint.contains(" data,"), "{hint}");
 }
 
 /// Parsing and dropping a tree recurse with its depth; this thread has 2 MiB.
