@@ -69,7 +69,10 @@ def failed(error):
 def prepare(recipe):
     """Makes the image's state; what stays in memory after it is what every run starts from."""
     for name in (*NEEDED_MODULES, *recipe["allowed_imports"]):
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ImportError(f"ALLOWED_IMPORTS has {name!r}, which this interpreter has not: {error}") from None
     guest_zones.install()
     guest_loop.install()
     guest_tools.install(recipe["tools"], recipe["refused_names"])

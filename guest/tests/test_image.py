@@ -110,6 +110,10 @@ class TestImage(unittest.TestCase):
         self.assertEqual(run(zone + "zoneinfo.ZoneInfo('No/Where')")["error"]["type"], "ZoneInfoNotFoundError")
         self.assertEqual(run(zone + "zoneinfo.ZoneInfo('../etc')")["error"]["type"], "ValueError")
 
+    def test_a_module_that_is_not_there_is_named_with_its_setting(self):
+        with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS has 'nosuch', which this interpreter has not"):
+            sys.modules["guest_runner"].prepare({"allowed_imports": ["json", "nosuch"]})
+
     def test_asyncio_without_sockets(self):
         done = subprocess.run(
             [sys.executable, "-c", IMPORT_ASYNCIO, str(GUEST)], capture_output=True, text=True, timeout=60
