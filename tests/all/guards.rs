@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{cache_dir, value_of};
 
-const NAMES: &str = include_str!("../guards/names.py");
-const PATHS: &str = include_str!("../guards/paths.py");
+const NAMES: &str = concat!(include_str!("../guards/things.py"), include_str!("../guards/names.py"));
+const PATHS: &str = concat!(include_str!("../guards/things.py"), include_str!("../guards/paths.py"));
 
 const BYTES_MAX: usize = 16 << 20;
 
@@ -75,6 +75,10 @@ async fn switched_off_tools_say_so() {
     for program in ["import data", "from data import get_devices"] {
         let report = sandbox.run(Execution::new(program)).await.unwrap();
         let said = report.error.map(|error| error.to_string());
-        assert_eq!(said.as_deref(), Some("ImportError: Network tools are disabled on this executor"), "{program}");
+        assert_eq!(
+            said.as_deref(),
+            Some("ImportError: Network tools are disabled on this executor"),
+            "{program}"
+        );
     }
 }

@@ -1,20 +1,4 @@
 # Follows every chain of attributes and items from `modules`: where does it meet a module that may not be imported?
-import numbers
-import types
-
-# What holds nothing, and what makes itself anew each time it is looked at.
-LEAVES = (
-    str, bytes, numbers.Number, types.BuiltinFunctionType, types.MethodDescriptorType, types.MethodWrapperType,
-    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,
-)
-HOPS_MAX = 12
-
-
-def kind_of(thing):
-    if isinstance(thing, types.ModuleType):
-        return "module " + thing.__name__
-    named = thing if isinstance(thing, type) else type(thing)
-    return f"{'class' if named is thing else 'object'} {named.__module__}.{named.__qualname__}"
 
 
 def parts_of(thing):
