@@ -28,7 +28,7 @@ service=$!
 trap 'cd /; kill "$service" 2>/dev/null; wait "$service" 2>/dev/null; rm -rf "$work"' EXIT
 
 address=
-for _ in $(seq 1200); do
+for _ in $(seq 3000); do
     address=$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$work/log")
     if [ -n "$address" ] && curl --silent --fail --output /dev/null "http://$address/ready"; then break; fi
     if ! kill -0 "$service" 2>/dev/null; then break; fi

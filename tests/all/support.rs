@@ -49,13 +49,13 @@ impl Service {
     }
 
     pub(crate) fn until_ready(self) -> Self {
-        for _ in 0..1200 {
+        for _ in 0..3000 {
             if self.get("/ready").0 == 200 {
                 return self;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("not ready after two minutes");
+        panic!("not ready after five minutes");
     }
 
     pub(crate) fn start_unready(settings: &[(&str, &str)]) -> Self {
