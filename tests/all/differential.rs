@@ -51,8 +51,10 @@ async fn validator_and_cpython_agree_on_cpythons_own_tests() {
     };
     let programs: Vec<String> = corpus(Path::new(&folder)).into_iter().collect();
     assert!(programs.len() > 1000, "only {} programs in {}", programs.len(), folder.display());
+    let policy = Policy { context_bytes_max: 16 * BATCH_BYTES, ..Policy::default() };
     let sandbox = Sandbox::builder()
         .layers(Layers::WallOnly)
+        .policy(policy)
         .ceilings(limits())
         .cache_dir(cache_dir())
         .build()
