@@ -75,7 +75,7 @@ def prepare(recipe):
             raise ImportError(f"ALLOWED_IMPORTS has {name!r}, which this interpreter has not: {error}") from None
     guest_zones.install()
     guest_loop.install()
-    guest_tools.install(recipe["tools"], recipe["refused_names"])
+    guest_tools.install(recipe["tools"])
     guest_guards.install(recipe)
     sys.displayhook = _executor.remember
     rehearse()

@@ -1,13 +1,12 @@
 """The bridge to the operator's tools: ordinary modules of ordinary async functions.
 
 A tool's definition comes from an operator or from an upstream server, so its texts are data: nothing here builds
-source code from them. Calling a tool sends its arguments to the host and waits, through the event loop, for the reply.
+source code from them. The host has made legal Python names of its names, and a signature of its schema. Calling a tool
+sends its arguments to the host and waits, through the event loop, for the reply.
 """
 
 import inspect
 import json
-import keyword
-import re
 import sys
 import types
 
@@ -15,7 +14,6 @@ import guest_loop
 import guest_values
 
 ARGUMENT_BYTES_MAX = 1 << 20
-ANNOTATIONS = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
 
 
 class ToolError(Exception):
@@ -40,107 +38,74 @@ for _error in ERRORS.values():
 
 EMPTY = inspect.Parameter.empty
 
-# Modules that hold tools, by their Python name, each with the full names of its tools.
+# Modules that hold tools, each with the full names of its tools.
 modules = {}
-# Legal in Python, but refused by the validator; from the recipe.
-refused_names = frozenset()
 # Names of the modules and tools that this execution may use; `None`: all.
 granted = None
 encode_json = json.JSONEncoder().encode
 decode_json = json.JSONDecoder().decode
 
 
-def install(tools, refused):
-    """Makes a module for each module of `tools`, and their functions, with names that are not `refused`."""
-    global refused_names
-    refused_names = frozenset(refused)
+class Annotation(str):
+    """A type as text, which `inspect.signature` and `help` show as it is."""
+
+    __repr__ = str.__str__
+
+
+def install(tools):
+    """Makes a module for each module of `tools`, with their functions."""
     for module_name in dict.fromkeys(tool["module"] for tool in tools):
         define_module(module_name, [tool for tool in tools if tool["module"] == module_name])
 
 
 def define_module(module_name, tools):
     """Makes one module and puts it where `import` finds it."""
-    python_name = legal_name(module_name, sys.modules.keys() | sys.stdlib_module_names)
-    module = types.ModuleType(python_name, f"Tools of {module_name}.")
+    module = types.ModuleType(module_name, f"Tools of {module_name}.")
     vars(module).update(ERRORS)
-    module.__all__ = []
+    module.__all__ = [tool["name"] for tool in tools]
     for tool in tools:
-        name = legal_name(tool["name"], vars(module))
-        setattr(module, name, make_function(tool, python_name, name))
-        module.__all__.append(name)
-    sys.modules[python_name] = module
-    modules[python_name] = [f"{module_name}.{tool['name']}" for tool in tools]
+        setattr(module, tool["name"], make_function(tool))
+    sys.modules[module_name] = module
+    modules[module_name] = [f"{module_name}.{tool['name']}" for tool in tools]
 
 
-def legal_name(text, taken):
-    """A Python name for `text` that grammar and validator accept and that is not in `taken`."""
-    base = re.sub(r"\W", "_", text, flags=re.ASCII)
-    if not base or base[0].isdigit() or base.startswith("__"):
-        base = "t_" + base.lstrip("_")
-    if keyword.iskeyword(base) or base in refused_names:
-        base += "_"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base}_{number}", number + 1
-    return name
-
-
-def make_function(tool, module_name, function_name):
+def make_function(tool):
     """An async function that calls `tool`, and looks as if it had been written by hand."""
     full_name = f"{tool['module']}.{tool['name']}"
-    schema = tool["parameters"]
-    parameters = read_parameters(schema)
-    takes_more = bool(schema.get("additionalProperties"))
+    signature = tool["signature"]
+    parameters = {parameter["name"]: Parameter(parameter) for parameter in signature["parameters"]}
+    takes_more = signature["takes_more"]
 
     async def function(*args, **kwargs):
         return await call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
 
-    function.__name__ = function.__qualname__ = function_name
-    function.__module__ = module_name
-    function.__doc__ = tool.get("description")
-    function.__signature__ = signature_of(parameters, takes_more)
+    function.__name__ = function.__qualname__ = tool["name"]
+    function.__module__ = tool["module"]
+    function.__doc__ = tool["description"]
+    function.__signature__ = shown = signature_of(parameters, takes_more, signature["returns"])
     function.__annotations__ = {name: p.annotation for name, p in parameters.items() if p.annotation is not EMPTY}
+    if shown.return_annotation is not EMPTY:
+        function.__annotations__["return"] = shown.return_annotation
     return function
 
 
-def read_parameters(schema):
-    """The properties of a JSON Schema as `{Python name: Parameter}`, required ones first."""
-    required = schema.get("required", ())
-    properties = schema.get("properties", {})
-    parameters = {}
-    for json_name in sorted(properties, key=lambda name: name not in required):
-        parameter = Parameter(json_name, properties[json_name], json_name in required)
-        parameters[legal_name(json_name, parameters)] = parameter
-    return parameters
-
-
 class Parameter:
-    """One argument of a tool, as its schema describes it."""
+    """One argument of a tool."""
 
-    def __init__(self, json_name, schema, required):
-        # A property's schema may also be `true`, and `type` a list.
-        schema = schema if isinstance(schema, dict) else {}
-        kinds = schema.get("type", ())
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        self.json_name = json_name
-        self.required = required
-        self.takes_null = "null" in kinds
-        self.default = EMPTY if required else schema.get("default")
-        self.annotation = annotation_of(kinds, self.takes_null or self.default is None)
+    def __init__(self, parameter):
+        self.key = parameter["key"]
+        self.required = parameter["required"]
+        self.takes_null = parameter["takes_null"]
+        self.default = EMPTY if self.required else parameter["default"]
+        self.annotation = annotation_of(parameter["annotation"])
 
 
-def annotation_of(kinds, optional):
-    """The Python type for JSON Schema types; none when a kind is unknown or not given."""
-    types_of_kinds = [ANNOTATIONS[kind] for kind in kinds if kind in ANNOTATIONS]
-    if not types_of_kinds:
-        return EMPTY
-    annotation = types_of_kinds[0]
-    for other in types_of_kinds[1:]:
-        annotation |= other
-    return annotation | None if optional else annotation
+def annotation_of(text):
+    """The annotation that shows `text`."""
+    return Annotation(text) if text else EMPTY
 
 
-def signature_of(parameters, takes_more):
+def signature_of(parameters, takes_more, returns):
     """What `inspect.signature` says of the function."""
     kinds = inspect.Parameter
     signature = [
@@ -148,8 +113,11 @@ def signature_of(parameters, takes_more):
         for name, p in parameters.items()
     ]
     if takes_more:
-        signature.append(kinds(legal_name("more", parameters), kinds.VAR_KEYWORD))
-    return inspect.Signature(signature)
+        more = "more"
+        while more in parameters:
+            more += "_"
+        signature.append(kinds(more, kinds.VAR_KEYWORD))
+    return inspect.Signature(signature, return_annotation=annotation_of(returns))
 
 
 def bind(full_name, parameters, takes_more, args, kwargs):
@@ -171,14 +139,14 @@ def bind(full_name, parameters, takes_more, args, kwargs):
 
 
 def json_arguments(parameters, given):
-    """Gives arguments their JSON names. `None` for an optional one means that it is not set, unless null is a value."""
+    """Gives arguments the names that the host knows. `None` for an optional one means that it is not set, unless null is a value."""
     arguments = {}
     for name, value in given.items():
         parameter = parameters.get(name)
         if parameter is None:
             arguments[name] = value
         elif value is not None or parameter.required or parameter.takes_null:
-            arguments[parameter.json_name] = value
+            arguments[parameter.key] = value
     return arguments
 
 

@@ -21,6 +21,13 @@ pub enum Error {
         why: String,
     },
 
+    /// The caller's fault: it grants a tool that does not exist.
+    #[error("There is no tool '{name}', and no module of tools by this name")]
+    UnknownTool {
+        /// The name, as given.
+        name: String,
+    },
+
     /// The caller's fault: the memory limit is smaller than the interpreter itself.
     #[error("Memory limit of {asked_bytes} bytes is below the interpreter's own {image_bytes} bytes")]
     MemoryBelowImage {

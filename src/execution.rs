@@ -164,6 +164,15 @@ pub struct Usage {
     pub tool_calls: u32,
 }
 
+impl Usage {
+    /// [`Usage::memory_bytes_peak`] in MiB; exact, because memory comes in pages of 64 KiB.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss)]
+    pub fn memory_mib_peak(&self) -> f64 {
+        self.memory_bytes_peak as f64 / f64::from(1 << 20)
+    }
+}
+
 /// The stages of one execution, in wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stages {

@@ -124,7 +124,7 @@ fn key(engine: &Engine, recipe: &[u8]) -> String {
     hash.part(recipe);
     hash.part(env!("CARGO_PKG_VERSION").as_bytes());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hash);
-    format!("{:x}", hash.0.finalize())
+    base16ct::lower::encode_string(&hash.0.finalize())
 }
 
 /// Lets wasmtime's compatibility hash, a `Hash`, go into a digest.

@@ -144,7 +144,7 @@ impl Metrics {
         self.ended(status_of(report.outcome), report.outcome.name());
         metrics.duration.observe(usage.wall_time.as_secs_f64());
         metrics.queue.observe(report.stages.queue.as_secs_f64());
-        metrics.memory.observe(megabytes(usage.memory_bytes_peak));
+        metrics.memory.observe(usage.memory_mib_peak());
         metrics.fuel.inc_by(usage.fuel);
         metrics.cpu.inc_by(usage.cpu_time.as_secs_f64());
         metrics.tool_calls.inc_by(usage.tool_calls.into());
@@ -234,10 +234,4 @@ fn status_of(outcome: Outcome) -> &'static str {
         Outcome::Timeout | Outcome::CpuLimit => "timeout",
         Outcome::Failure | Outcome::MemoryLimit | Outcome::Cancelled => "failure",
     }
-}
-
-/// Memory comes in pages of 64 KiB, so this is exact.
-#[expect(clippy::cast_precision_loss)]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -18,14 +18,14 @@ use crate::image::{Image, ImageSpec};
 use crate::instance::{Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::tools::{Grants, Registry, Tool};
+use crate::tools::{Grants, Registry, Tool, ToolPolicy};
 use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
 use admission::Admission;
 use record::Record;
 
 /// Guests run on fibre stacks of their own; on these threads the validator need not make one for itself. Address
 /// space, for the most part.
-pub(crate) const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
+const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
@@ -40,6 +40,7 @@ pub struct Sandbox {
 struct Shared {
     template: Template,
     registry: Arc<Registry>,
+    tool_policy: Option<Arc<dyn ToolPolicy>>,
     ceilings: Limits,
     policy: Policy,
     layers: Layers,
@@ -162,7 +163,11 @@ impl Shared {
         // Dropped before the permit: no more executions are active than there are slots.
         let _active = self.metrics.active();
         record.start();
-        let grants = Grants { registry: self.registry.clone(), only: execution.tools.clone() };
+        let grants = Grants {
+            registry: self.registry.clone(),
+            only: execution.tools.clone(),
+            policy: self.tool_policy.clone(),
+        };
         let run = Run { id, source: &source, execution: &execution, grants };
         let mut report = self.template.run(run, &self.cancel).await?;
         report.stages.queue = queue;
@@ -188,6 +193,10 @@ impl Shared {
         let asked_bytes = execution.limits.memory_bytes_max;
         if asked_bytes < self.memory_bytes_min {
             return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
+        }
+        let unknown = execution.tools.iter().flatten().find(|name| !self.registry.knows(name));
+        if let Some(name) = unknown {
+            return Err(Error::UnknownTool { name: name.clone() });
         }
         context::check(&execution.context, &self.policy, &self.registry)
     }
@@ -217,7 +226,6 @@ pub enum Layers {
 }
 
 /// Collects what a [`Sandbox`] is made of.
-#[derive(Debug)]
 pub struct Builder {
     ceilings: Limits,
     policy: Policy,
@@ -225,6 +233,7 @@ pub struct Builder {
     slots: u32,
     waiting_max: usize,
     tools: Vec<Tool>,
+    tool_policy: Option<Arc<dyn ToolPolicy>>,
     cache_dir: Option<PathBuf>,
     metrics: Metrics,
     log_code: bool,
@@ -239,6 +248,7 @@ impl Default for Builder {
             slots: 2,
             waiting_max: 64,
             tools: Vec::new(),
+            tool_policy: None,
             cache_dir: None,
             metrics: Metrics::default(),
             log_code: false,
@@ -287,6 +297,20 @@ impl Builder {
     #[must_use]
     pub fn tool(mut self, tool: Tool) -> Self {
         self.tools.push(tool);
+        self
+    }
+
+    /// Adds tools that programs can import.
+    #[must_use]
+    pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    /// What decides about each tool call; without one, what is granted is allowed.
+    #[must_use]
+    pub fn tool_policy(mut self, policy: impl ToolPolicy + 'static) -> Self {
+        self.tool_policy = Some(Arc::new(policy));
         self
     }
 
@@ -346,10 +370,11 @@ impl Builder {
             });
         }
         let mut policy = self.policy;
-        policy.allowed_imports.extend(registry.modules());
+        policy.allowed_imports.extend(registry.modules().into_iter().map(str::to_owned));
         let shared = Shared {
             template: Template::new(&image)?,
             registry: Arc::new(registry),
+            tool_policy: self.tool_policy,
             ceilings: self.ceilings,
             policy,
             layers: self.layers,

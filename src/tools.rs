@@ -1,24 +1,43 @@
 //! Tools: host functions that guest programs import and await.
 //!
-//! No WebAssembly and no HTTP in here: a [`Tool`] is a description and an async function, whoever supplies it.
+//! No WebAssembly and no HTTP server in here: a [`Tool`] is a description and an async function, whoever supplies it.
 
-use std::collections::BTreeMap;
+mod arguments;
+mod caller;
+mod names;
+mod policy;
+mod registry;
+mod signature;
+mod text;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
 use crate::execution::ExecutionId;
 
-/// One call as the host sees it. The guest wrote the arguments: they are untrusted.
+pub(crate) use caller::Caller;
+pub use policy::{Decision, ToolPolicy, ToolRequest};
+pub(crate) use registry::{Grants, Registry};
+
+/// One call as the host sees it, after its arguments were found to fit the tool's schema.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The execution that makes the call.
     pub execution: ExecutionId,
-    /// Arguments by name.
+    /// Arguments by name. Those that were not given have their schema's default, if it has one.
     pub arguments: Map<String, Value>,
+    /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
+    pub reply_bytes_max: usize,
 }
 
 /// Which exception a failed call becomes in the guest.
@@ -49,145 +68,173 @@ impl ToolError {
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: ToolErrorKind::Failed, message: message.into() }
     }
+
+    /// There was no reply in time.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self { kind: ToolErrorKind::Timeout, message: message.into() }
+    }
+
+    /// This execution may not make this call.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { kind: ToolErrorKind::Denied, message: message.into() }
+    }
+
+    /// The arguments do not fit.
+    pub fn arguments(message: impl Into<String>) -> Self {
+        Self { kind: ToolErrorKind::Arguments, message: message.into() }
+    }
 }
 
-type ToolFunction = dyn Fn(ToolCall) -> BoxFuture<'static, Result<Value, ToolError>> + Send + Sync;
+/// The module in which programs find out about tools; it has none itself.
+pub(crate) const DISCOVERY_MODULE: &str = "tools";
+
+/// What a call comes to: JSON text, handed to the guest as it is.
+pub(crate) type Reply = Result<Box<RawValue>, ToolError>;
+
+type ToolFunction = dyn Fn(ToolCall) -> BoxFuture<'static, Reply> + Send + Sync;
 
 /// A function that guest code imports as `module` and awaits as `module.name(...)`.
+///
+/// Module, name and argument names may be any text: programs see legal Python names made of them, `get-all` as
+/// `get_all`, and if that is taken, as `get_all_2`.
 #[derive(Clone)]
 pub struct Tool {
-    /// The Python module it appears in.
-    pub module: String,
-    /// Its name in that module.
-    pub name: String,
-    /// What it does, for its docstring.
-    pub description: String,
-    /// JSON Schema of its arguments: an object schema.
-    pub parameters: Value,
+    module: String,
+    name: String,
+    description: String,
+    parameters: Value,
+    output: Option<Value>,
+    read_only: bool,
+    destructive: bool,
+    time_max: Option<Duration>,
+    reply_bytes_max: Option<usize>,
     function: Arc<ToolFunction>,
 }
 
 impl Tool {
-    /// A tool without a description that takes any arguments.
-    pub fn new<F, R>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
+    /// A tool without a description that takes any arguments, by name.
+    pub fn new<F, Fut>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
     where
-        F: Fn(ToolCall) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Value, ToolError>> + Send + 'static,
+        F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, ToolError>> + Send + 'static,
+    {
+        Self::raw(module, name, move |call| {
+            let reply = function(call);
+            async move { to_json(&reply.await?) }
+        })
+    }
+
+    /// The same for a function whose replies are JSON text already.
+    pub(crate) fn raw<F, Fut>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Reply> + Send + 'static,
     {
         Self {
             module: module.into(),
             name: name.into(),
             description: String::new(),
-            parameters: json!({"type": "object"}),
+            parameters: json!({"type": "object", "additionalProperties": true}),
+            output: None,
+            read_only: false,
+            destructive: false,
+            time_max: None,
+            reply_bytes_max: None,
             function: Arc::new(move |call| Box::pin(function(call))),
         }
     }
 
-    /// The same tool with a description.
+    /// A tool whose arguments are the fields of `A`, and whose reply is an `R`: their schemas are the tool's.
+    pub fn typed<A, F, Fut, R>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(A) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ToolError>> + Send + 'static,
+        R: Serialize + JsonSchema,
+    {
+        let settings = || SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let parameters = settings().for_deserialize().into_generator().into_root_schema_for::<A>();
+        let output = settings().for_serialize().into_generator().into_root_schema_for::<R>();
+        let typed = move |call: ToolCall| {
+            let arguments = serde_json::from_value(Value::Object(call.arguments));
+            let function = function.clone();
+            async move {
+                let arguments = arguments.map_err(|error| ToolError::arguments(error.to_string()))?;
+                to_json(&function(arguments).await?)
+            }
+        };
+        Self::raw(module, name, typed).parameters(parameters.into()).output(output.into())
+    }
+
+    /// The same tool with a description: its docstring, and what a model reads of it.
     #[must_use]
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// The same tool with a JSON Schema for its arguments.
+    /// The same tool with a JSON Schema for its arguments: an object schema. Arguments that it does not name are
+    /// refused unless `additionalProperties` is set.
     #[must_use]
     pub fn parameters(mut self, schema: Value) -> Self {
         self.parameters = schema;
         self
     }
 
-    pub(crate) fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<Value, ToolError>> {
-        (self.function)(call)
+    /// The same tool with a JSON Schema that describes its reply: for signatures and stubs. Replies are not checked.
+    #[must_use]
+    pub fn output(mut self, schema: Value) -> Self {
+        self.output = Some(schema);
+        self
     }
 
-    fn path(&self) -> String {
-        format!("{}.{}", self.module, self.name)
+    /// The same tool, which changes nothing: a hint for policies and models.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
     }
+
+    /// The same tool, which may destroy something: a hint for policies and models.
+    #[must_use]
+    pub fn destructive(mut self) -> Self {
+        self.destructive = true;
+        self
+    }
+
+    /// The same tool, whose calls may take this long; an execution's own limit may be lower.
+    #[must_use]
+    pub fn time_max(mut self, time: Duration) -> Self {
+        self.time_max = Some(time);
+        self
+    }
+
+    /// The same tool, whose replies may be this large, as JSON; an execution's own limit may be lower.
+    #[must_use]
+    pub fn reply_bytes_max(mut self, bytes: usize) -> Self {
+        self.reply_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Whether it says of itself that it changes nothing.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Whether it says of itself that it may destroy something.
+    #[must_use]
+    pub fn is_destructive(&self) -> bool {
+        self.destructive
+    }
+}
+
+fn to_json(reply: &impl Serialize) -> Reply {
+    to_raw_value(reply).map_err(|error| ToolError::failed(format!("The reply is not JSON: {error}")))
 }
 
 impl fmt::Debug for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tool").field(&self.path()).finish()
-    }
-}
-
-/// The tools of a sandbox, by `module.name`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Registry(BTreeMap<String, Tool>);
-
-impl Registry {
-    /// # Errors
-    ///
-    /// [`Error::Config`] when two tools share a module and name, or one is not a Python name.
-    pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
-        let mut registry = BTreeMap::new();
-        for tool in tools {
-            let path = tool.path();
-            if !is_name(&tool.module) || !is_name(&tool.name) {
-                return Err(Error::Config(format!("tool '{path}' has no name that Python could import")));
-            }
-            if registry.insert(path.clone(), tool).is_some() {
-                return Err(Error::Config(format!("tool '{path}' is defined twice")));
-            }
-        }
-        Ok(Self(registry))
-    }
-
-    pub(crate) fn get(&self, path: &str) -> Option<&Tool> {
-        self.0.get(path)
-    }
-
-    pub(crate) fn is_module(&self, name: &str) -> bool {
-        self.0.values().any(|tool| tool.module == name)
-    }
-
-    /// The names of its modules, repeated for each tool.
-    pub(crate) fn modules(&self) -> impl Iterator<Item = String> {
-        self.0.values().map(|tool| tool.module.clone())
-    }
-
-    /// The tools as the guest's recipe wants them.
-    pub(crate) fn definitions(&self) -> Value {
-        self.0
-            .values()
-            .map(|tool| {
-                json!({
-                    "module": tool.module,
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": tool.parameters,
-                })
-            })
-            .collect()
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    legal && !text.starts_with("__") && text.starts_with(|first: char| !first.is_ascii_digit())
-}
-
-/// Which tools one execution may call.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Grants {
-    pub(crate) registry: Arc<Registry>,
-    /// `module` or `module.tool`; `None` grants all.
-    pub(crate) only: Option<Vec<String>>,
-}
-
-impl Grants {
-    /// The tool behind `path`, if this execution may call it.
-    pub(crate) fn find(&self, path: &str) -> Result<&Tool, ToolError> {
-        let tool = self.registry.get(path).filter(|tool| self.allows(path, tool));
-        tool.ok_or_else(|| ToolError {
-            kind: ToolErrorKind::Denied,
-            message: format!("Tool '{path}' is not granted to this execution"),
-        })
-    }
-
-    fn allows(&self, path: &str, tool: &Tool) -> bool {
-        let Some(only) = &self.only else { return true };
-        only.iter().any(|granted| granted == path || *granted == tool.module)
+        f.debug_tuple("Tool").field(&format!("{}.{}", self.module, self.name)).finish()
     }
 }

@@ -166,6 +166,13 @@ impl Default for Policy {
     }
 }
 
+/// Whether Python takes `text` for a name; reserved words are identifiers too.
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
+    let starts = |first: char| first == '_' || unicode_ident::is_xid_start(first);
+    text.starts_with(starts) && text.chars().all(unicode_ident::is_xid_continue)
+}
+
 impl Policy {
     /// Whether `name`, such as `json.decoder`, or a package around it is on the allow-list.
     #[must_use]

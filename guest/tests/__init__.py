@@ -32,37 +32,33 @@ __globals__ __import__ __init_subclass__ __kwdefaults__ __loader__ __mro__ __red
 __spec__ __subclasses__ ag_code ag_frame breakpoint compile cr_code cr_frame dir eval exec exit f_back f_builtins f_code
 f_globals f_locals gi_code gi_frame globals help input locals open os quit subprocess sys tb_frame tb_next vars
 """.split()
+
+
+def tool(path, description="", *parameters, takes_more=False, returns=""):
+    """A tool as the host's recipe has it."""
+    module, name = path.split(".")
+    signature = {"parameters": list(parameters), "takes_more": takes_more, "returns": returns}
+    return {"module": module, "name": name, "description": description, "signature": signature}
+
+
+def parameter(name, annotation="", key=None, **others):
+    """An argument as the host's recipe has it."""
+    defaults = {"required": False, "takes_null": False, "default": None}
+    return {"name": name, "key": key or name, "annotation": annotation} | defaults | others
+
+
 HOME_TOOLS = [
-    {
-        "module": "data",
-        "name": "get_devices",
-        "description": "All devices.",
-        "parameters": {"type": "object", "properties": {}},
-    },
-    {
-        "module": "data",
-        "name": "search_events",
-        "description": "Searches events.\n\nTexts are data: \"\"\" ' {x} \\",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "limit": {"type": "integer", "default": 100},
-                "entity-id": {"type": "string"},
-                "class": {"type": ["string", "null"]},
-                "fields": {"type": "array"},
-                "free": True,
-            },
-            "required": ["entity-id"],
-        },
-    },
-    {"module": "data", "name": "search-events", "description": "Another.", "parameters": {}},
-    {
-        "module": "my-tools",
-        "name": "import",
-        "description": "Reserved words.",
-        "parameters": {"type": "object", "additionalProperties": True},
-    },
-    {"module": "json", "name": "open", "description": "A refused name.", "parameters": {"type": "object"}},
+    tool("data.get_devices", "All devices.", returns="list[dict]"),
+    tool(
+        "data.search_events",
+        "Searches events.\n\nTexts are data: \"\"\" ' {x} \\",
+        parameter("entity_id", "str", key="entity-id", required=True),
+        parameter("limit", "int", default=100),
+        parameter("class_", "str | None", key="class", takes_null=True),
+        parameter("fields", "list | None"),
+        parameter("free"),
+    ),
+    tool("my_tools.import_", "Takes anything.", takes_more=True),
 ]
 
 executor = FakeExecutor()

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::validator::{DEFAULT_IMPORTS, REFUSED_NAMES};
+use crate::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
 
 /// A whole number or a decimal one, by the range's type.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
@@ -89,11 +89,7 @@ pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
 }
 
 fn check_module(name: &str) -> Result<(), String> {
-    let is_identifier = |part: &str| {
-        part.starts_with(|c: char| c == '_' || unicode_ident::is_xid_start(c))
-            && part.chars().all(unicode_ident::is_xid_continue)
-    };
-    if !name.split('.').all(is_identifier) {
+    if !name.split('.').all(validator::is_identifier) {
         return Err(format!("'{name}' is not the name of a module"));
     }
     if name.split('.').any(|part| REFUSED_NAMES.contains(&part)) {

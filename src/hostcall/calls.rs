@@ -4,20 +4,17 @@
 //! message and all messages together, the calls under way, and, because a call is under way until it is collected, the
 //! replies that wait.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::wire;
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-use crate::tools::{Grants, ToolCall, ToolError, ToolErrorKind};
+use crate::tools::{Caller, Grants, ToolError};
 
 /// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
 /// much memory.
@@ -35,14 +32,6 @@ pub(super) struct Calls {
     message_bytes: usize,
 }
 
-/// What all calls of an execution share.
-struct Caller {
-    execution: ExecutionId,
-    grants: Grants,
-    tool_time: Duration,
-    reply_bytes_max: usize,
-}
-
 /// A finished call, ready for the guest.
 struct Completion {
     id: u32,
@@ -53,14 +42,8 @@ struct Completion {
 
 impl Calls {
     pub(super) fn new(execution: ExecutionId, limits: &Limits, grants: Grants) -> Self {
-        let caller = Caller {
-            execution,
-            grants,
-            tool_time: limits.tool_time,
-            reply_bytes_max: limits.tool_reply_bytes_max,
-        };
         Self {
-            caller: Arc::new(caller),
+            caller: Arc::new(Caller::new(execution, limits, grants)),
             budget: limits.tool_calls_max,
             in_flight: Arc::new(Semaphore::new(
                 limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
@@ -90,7 +73,7 @@ impl Calls {
         self.running.spawn(async move {
             // The semaphore is never closed; were it, the call would run all the same.
             let under_way = in_flight.acquire_owned().await.ok();
-            let reply = caller.reply(&message).await;
+            let reply = reply(&caller, &message).await;
             Completion { id, reply, message_bytes, _under_way: under_way }
         });
         Some(id)
@@ -137,40 +120,10 @@ impl Calls {
     }
 }
 
-impl Caller {
-    async fn reply(&self, message: &[u8]) -> Vec<u8> {
-        // A tool that panics fails its own call, not the execution.
-        let reply = AssertUnwindSafe(self.call(message)).catch_unwind().await;
-        let reply = reply.unwrap_or_else(|_| Err(ToolError::failed("Tool crashed")));
-        let encoded = wire::encode_reply(&reply);
-        if encoded.len() <= self.reply_bytes_max {
-            return encoded;
-        }
-        let (bytes, limit) = (encoded.len(), self.reply_bytes_max);
-        wire::encode_reply(&Err(ToolError::failed(format!(
-            "Tool reply is {bytes} bytes; limit is {limit} bytes"
-        ))))
-    }
-
-    async fn call(&self, message: &[u8]) -> Result<Value, ToolError> {
-        let unreadable = |error| ToolError {
-            kind: ToolErrorKind::Arguments,
-            message: format!("The call cannot be read: {error}"),
-        };
-        let call = wire::decode_call(message).map_err(unreadable)?;
-        // Before the arguments are parsed: without a tool to call, they are not worth their memory.
-        let tool = self.grants.find(&call.tool)?;
-        let arguments = wire::decode_arguments(call.arguments).map_err(unreadable)?;
-        let reply = tool.call(ToolCall { execution: self.execution, arguments });
-        timeout(self.tool_time, reply).await.unwrap_or_else(|_| {
-            Err(ToolError {
-                kind: ToolErrorKind::Timeout,
-                message: format!(
-                    "Tool '{}' did not answer within {}s",
-                    call.tool,
-                    self.tool_time.as_secs_f64()
-                ),
-            })
-        })
-    }
+async fn reply(caller: &Caller, message: &[u8]) -> Vec<u8> {
+    let reply = match wire::decode_call(message) {
+        Ok(call) => caller.call(&call.tool, call.arguments.get()).await,
+        Err(error) => Err(ToolError::arguments(format!("The call cannot be read: {error}"))),
+    };
+    wire::encode_reply(&reply)
 }

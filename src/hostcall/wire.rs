@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::execution::{Execution, GuestError};
-use crate::tools::{ToolError, ToolErrorKind};
+use crate::tools::{Reply as ToolReply, ToolErrorKind};
 
 /// Nesting of a result's value; parsers of the answer recurse with it.
 const VALUE_DEPTH_MAX: usize = 100;
@@ -106,18 +105,14 @@ pub(super) fn decode_call(bytes: &[u8]) -> serde_json::Result<Call<'_>> {
     serde_json::from_slice(bytes)
 }
 
-pub(super) fn decode_arguments(arguments: &RawValue) -> serde_json::Result<Map<String, Value>> {
-    serde_json::from_str(arguments.get())
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Reply<'a> {
-    Ok(&'a Value),
+    Ok(&'a RawValue),
     Error { kind: &'static str, message: &'a str },
 }
 
-pub(super) fn encode_reply(reply: &Result<Value, ToolError>) -> Vec<u8> {
+pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
     let reply = match reply {
         Ok(value) => Reply::Ok(value),
         Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },

@@ -62,7 +62,7 @@ pub(super) fn store(dir: &Path, key: &str, artifact: &[u8]) -> Result<(), Artifa
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir).map_err(io_at(dir))?;
     check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
-    let digest = format!("{:x}", Sha256::digest(artifact));
+    let digest = base16ct::lower::encode_string(&Sha256::digest(artifact));
     let path = dir.join(format!("{key}-{digest}.{EXTENSION}"));
     // Nobody else has this name: others may be making the same image.
     let temporary = dir.join(format!("{}.{UNFINISHED}", Uuid::new_v4()));
@@ -138,7 +138,7 @@ fn digest_of(mut file: &File, path: &Path) -> Result<String, ArtifactError> {
     let mut chunk = vec![0; 1 << 20];
     loop {
         match file.read(&mut chunk).map_err(io_at(path))? {
-            0 => return Ok(format!("{:x}", hash.finalize())),
+            0 => return Ok(base16ct::lower::encode_string(&hash.finalize())),
             read => hash.update(&chunk[..read]),
         }
     }

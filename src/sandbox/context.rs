@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::hostcall::wire;
 use crate::tools::Registry;
-use crate::validator::Policy;
+use crate::validator::{self, Policy};
 
 /// A key may be as long as the whole context; a message shows this much of it.
 const KEY_CHARS_SHOWN: usize = 64;
@@ -46,9 +46,7 @@ pub(super) fn check(
 }
 
 fn check_key(key: &str, registry: &Registry) -> Result<(), &'static str> {
-    let mut chars = key.chars();
-    let starts = |c| c == '_' || unicode_ident::is_xid_start(c);
-    if !chars.next().is_some_and(starts) || !chars.all(unicode_ident::is_xid_continue) {
+    if !validator::is_identifier(key) {
         Err("is not a Python identifier")
     } else if key.starts_with("__") {
         Err("starts with two underscores")

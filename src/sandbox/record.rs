@@ -30,7 +30,7 @@ impl Record {
             metrics: metrics.clone(),
             id,
             request_id: execution.request_id.clone(),
-            code_sha256: format!("{:x}", Sha256::digest(&execution.code)),
+            code_sha256: base16ct::lower::encode_string(&Sha256::digest(&execution.code)),
             code_bytes: execution.code.len(),
             code: log_code.then(|| execution.code.clone()),
             started: None,
@@ -58,7 +58,7 @@ impl Record {
             Err(Error::Context { .. }) => self.reject(&BTreeSet::from(["context"]), false),
             Err(Error::Busy { .. }) => self.metrics.busy(),
             // Refused for what it asks of the service, not for its program: no execution.
-            Err(Error::MemoryBelowImage { .. } | Error::ShuttingDown) => {}
+            Err(Error::MemoryBelowImage { .. } | Error::UnknownTool { .. } | Error::ShuttingDown) => {}
             Err(Error::Config(_) | Error::Image(_) | Error::Internal(_)) => self.fail(),
         }
     }

@@ -33,6 +33,9 @@ pub(super) struct ExecuteRequest {
     /// CPU time in seconds
     #[schema(exclusive_minimum = 0, example = 2.5)]
     max_cpu_seconds: Option<f64>,
+    /// The tools that the program may call, as `module` or `module.tool`; all that there are if it is not given
+    #[schema(example = json!(["data", "device.get_device_capabilities"]))]
+    tools: Option<Vec<String>>,
 }
 
 impl ExecuteRequest {
@@ -48,7 +51,7 @@ impl ExecuteRequest {
             limits.memory_bytes_max = memory(megabytes)?;
         }
         let context = self.context.unwrap_or_default();
-        Ok(Execution { code: self.code, context, limits, ..Execution::default() })
+        Ok(Execution { code: self.code, context, limits, tools: self.tools, ..Execution::default() })
     }
 }
 
@@ -142,7 +145,7 @@ impl From<Report> for ExecuteResponse {
             return_value: report.value,
             return_value_is_repr: report.value_is_repr,
             execution_time: report.usage.wall_time.as_secs_f64(),
-            memory_used_mb: megabytes(report.usage.memory_bytes_peak),
+            memory_used_mb: report.usage.memory_mib_peak(),
             error: report.error.as_ref().map(ToString::to_string),
             error_detail: report.error.map(ErrorDetail::from),
             execution_id: report.id.to_string(),
@@ -178,12 +181,6 @@ impl From<Usage> for UsageDetail {
             tool_calls: usage.tool_calls,
         }
     }
-}
-
-/// Memory comes in pages of 64 KiB, so this is exact to four digits.
-#[expect(clippy::cast_precision_loss)]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Why a request did not become an execution

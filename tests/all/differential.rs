@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use ai_code_executor::validator::{CODE_BYTES_CEILING, validate};
 use ai_code_executor::{Execution, Layers, Limits, Policy, Rule, Sandbox};
+use ruff_python_ast::Expr;
 use ruff_python_ast::visitor::{Visitor, walk_expr};
-use ruff_python_ast::{Expr, Stmt};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::Ranged;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::{cache_dir, value_of};
+use crate::support::{cache_dir, files_below, value_of};
 
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -207,18 +207,8 @@ fn damaged(program: &str) -> Option<String> {
 }
 
 fn python_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "py") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
+    let mut files = files_below(folder);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
     files
 }
 
@@ -226,10 +216,6 @@ fn python_files(folder: &Path) -> Vec<PathBuf> {
 struct Texts(BTreeSet<String>);
 
 impl<'a> Visitor<'a> for Texts {
-    fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        ruff_python_ast::visitor::walk_stmt(self, stmt);
-    }
-
     fn visit_expr(&mut self, expr: &'a Expr) {
         if let Expr::StringLiteral(literal) = expr {
             self.0.insert(literal.value.to_str().to_owned());

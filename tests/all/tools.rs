@@ -131,11 +131,26 @@ async fn context_cannot_replace_a_tool() {
 }
 
 #[test]
-fn tools_without_a_usable_name_are_refused() {
-    for (module, name) in [("my-home", "x"), ("a.b", "x"), ("home", ""), ("1st", "x"), ("home", "__x")] {
-        let tool = Tool::new(module, name, async |_| Ok(Value::Null));
+fn tools_without_a_name_or_with_an_unusable_schema_are_refused() {
+    let tool = |module: &str, name: &str| Tool::new(module, name, async |_| Ok(Value::Null));
+    let schema = |schema: Value| tool("home", "x").parameters(schema);
+    let large = "x".repeat(70_000);
+    let cases = [
+        (tool("", "x"), "no name that Python could import"),
+        (tool("home", ""), "no name that Python could import"),
+        (schema(json!({"type": "string"})), "not one of an object"),
+        (schema(json!(true)), "not one of an object"),
+        (schema(json!({"properties": {"a": {"type": "strnig"}}})), "the schema of its arguments"),
+        (
+            schema(json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}})),
+            "the schema of its arguments",
+        ),
+        (schema(json!({"properties": {"a": {"pattern": "(?=x)(.*)\\1"}}})), "the schema of its arguments"),
+        (schema(json!({"description": large})), "more than 65536 bytes"),
+    ];
+    for (tool, why) in cases {
         let error = Sandbox::builder().tool(tool).build().err().unwrap().to_string();
-        assert!(error.contains("no name that Python could import"), "{error}");
+        assert!(error.contains(why), "{error}");
     }
 }
 

@@ -1,0 +1,231 @@
+//! A tool's JSON Schemas as a Python signature.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{names, text};
+
+/// Deeper parts of a schema are not spelled out in annotations.
+const ANNOTATION_DEPTH_MAX: usize = 3;
+
+/// Longer lists of literals are not spelled out in annotations.
+const LITERALS_MAX: usize = 12;
+const LITERAL_CHARS_MAX: usize = 40;
+
+const DESCRIPTION_CHARS_MAX: usize = 500;
+
+/// How Python programs call a tool.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Signature {
+    /// Required ones first, otherwise in the schema's order.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Whether further keyword arguments are passed on.
+    pub(crate) takes_more: bool,
+    /// The reply's type; empty if nothing is known of it.
+    pub(crate) returns: String,
+}
+
+/// One argument of a tool.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Parameter {
+    /// Its Python name.
+    pub(crate) name: String,
+    /// Its name in the schema.
+    pub(crate) key: String,
+    pub(crate) required: bool,
+    /// Whether null is one of its values, and not the same as leaving it out.
+    pub(crate) takes_null: bool,
+    /// The schema's default, null if it has none.
+    pub(crate) default: Value,
+    /// Its type; empty if nothing is known of it.
+    pub(crate) annotation: String,
+    /// In one line.
+    #[serde(skip)]
+    pub(crate) description: String,
+}
+
+impl Signature {
+    pub(super) fn new(parameters: &Value, output: Option<&Value>) -> Self {
+        let empty = Map::new();
+        let properties = parameters["properties"].as_object().unwrap_or(&empty);
+        let is_required = |key: &str| {
+            let required = parameters["required"].as_array();
+            required.is_some_and(|required| required.iter().any(|name| name == key))
+        };
+        let mut signature =
+            Self { parameters: Vec::new(), takes_more: takes_more(parameters), returns: String::new() };
+        let (first, then): (Vec<_>, Vec<_>) = properties.iter().partition(|(key, _)| is_required(key));
+        for (key, schema) in first.into_iter().chain(then) {
+            let is_taken = |name: &str| signature.parameters.iter().any(|parameter| parameter.name == name);
+            let name = names::legal(key, is_taken);
+            signature.parameters.push(Parameter::new(name, key, schema, is_required(key)));
+        }
+        signature.returns = output.map(|schema| annotation(schema, 0)).unwrap_or_default();
+        signature
+    }
+
+    /// The argument that the schema calls `key`.
+    pub(super) fn find(&self, key: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.key == key)
+    }
+}
+
+impl Parameter {
+    fn new(name: String, key: &str, schema: &Value, required: bool) -> Self {
+        let default = if required { Value::Null } else { schema["default"].clone() };
+        let mut annotation = annotation(schema, 0);
+        let takes_null = annotation.split(" | ").any(|part| part == "None");
+        if !required && default.is_null() && !takes_null && !annotation.is_empty() {
+            annotation.push_str(" | None");
+        }
+        let description = schema["description"].as_str().unwrap_or_default();
+        let description = text::clean(&description.replace('\n', " "), DESCRIPTION_CHARS_MAX);
+        Self { name, key: key.to_owned(), required, takes_null, default, annotation, description }
+    }
+}
+
+/// A schema that does not list its properties, but is made of others, may have any.
+fn takes_more(parameters: &Value) -> bool {
+    match &parameters["additionalProperties"] {
+        Value::Null => {
+            let composed =
+                ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| parameters.get(key).is_some());
+            composed && parameters.get("properties").is_none()
+        }
+        Value::Bool(allowed) => *allowed,
+        _ => true,
+    }
+}
+
+/// The Python type for a schema; empty if it allows anything, or says what Python has no type for.
+fn annotation(schema: &Value, depth: usize) -> String {
+    let alternatives = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array());
+    let parts = if let Some(literals) = literals(schema) {
+        vec![literals]
+    } else if let Some(alternatives) = alternatives {
+        alternatives.iter().map(|schema| annotation(schema, depth)).collect()
+    } else {
+        match &schema["type"] {
+            Value::String(kind) => vec![type_of(kind, schema, depth)],
+            Value::Array(kinds) => {
+                kinds.iter().map(|kind| type_of(kind.as_str().unwrap_or_default(), schema, depth)).collect()
+            }
+            _ => Vec::new(),
+        }
+    };
+    if parts.iter().any(String::is_empty) {
+        return String::new();
+    }
+    let mut unique: Vec<String> = Vec::new();
+    for part in parts {
+        if !unique.contains(&part) {
+            unique.push(part);
+        }
+    }
+    unique.join(" | ")
+}
+
+fn type_of(kind: &str, schema: &Value, depth: usize) -> String {
+    let inner = |schema: &Value| {
+        if depth < ANNOTATION_DEPTH_MAX { annotation(schema, depth + 1) } else { String::new() }
+    };
+    match kind {
+        "string" => "str".into(),
+        "integer" => "int".into(),
+        "number" => "float".into(),
+        "boolean" => "bool".into(),
+        "null" => "None".into(),
+        "array" => match inner(&schema["items"]) {
+            items if items.is_empty() => "list".into(),
+            items => format!("list[{items}]"),
+        },
+        "object" => match inner(&schema["additionalProperties"]) {
+            values if values.is_empty() => "dict".into(),
+            values => format!("dict[str, {values}]"),
+        },
+        _ => String::new(),
+    }
+}
+
+/// `Literal['a', 'b']` for a short `enum` or a `const` of texts and whole numbers.
+fn literals(schema: &Value) -> Option<String> {
+    let values = match (schema.get("const"), schema["enum"].as_array()) {
+        (Some(value), _) => vec![value],
+        (None, Some(values)) if !values.is_empty() && values.len() <= LITERALS_MAX => values.iter().collect(),
+        _ => return None,
+    };
+    let literals: Option<Vec<String>> = values.into_iter().map(literal).collect();
+    Some(format!("Literal[{}]", literals?.join(", ")))
+}
+
+fn literal(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let plain = |char: char| char.is_ascii_graphic() && !"'\\".contains(char) || char == ' ';
+            (text.len() <= LITERAL_CHARS_MAX && text.chars().all(plain)).then(|| format!("'{text}'"))
+        }
+        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
+        Value::Bool(true) => Some("True".into()),
+        Value::Bool(false) => Some("False".into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn schemas_become_annotations() {
+        let cases = [
+            (json!({"type": "string"}), "str"),
+            (json!({"type": ["integer", "null"]}), "int | None"),
+            (json!({"type": "array", "items": {"type": "number"}}), "list[float]"),
+            (json!({"type": "object", "additionalProperties": {"type": "boolean"}}), "dict[str, bool]"),
+            (json!({"enum": ["a-b", 3, true]}), "Literal['a-b', 3, True]"),
+            (json!({"enum": ["it's"], "type": "string"}), "str"),
+            (json!({"const": "x"}), "Literal['x']"),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "string"}]}), "str | None"),
+            (json!({"anyOf": [{"type": "string"}, {}]}), ""),
+            (
+                json!({"type": "array", "items": {"type": "array", "items": {"type": "array", "items":
+                {"type": "array", "items": {"type": "array"}}}}}),
+                "list[list[list[list]]]",
+            ),
+            (json!({"type": "whatever"}), ""),
+            (json!(true), ""),
+            (json!({"type": 3}), ""),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(annotation(&schema, 0), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn required_arguments_come_first() {
+        let schema = json!({"properties": {"limit": {"type": "integer", "default": 5}, "b-c": {"type": "string"},
+            "a": {"type": ["string", "null"]}, "b_c": true}, "required": ["b-c"]});
+        let signature = Signature::new(&schema, None);
+        let shown: Vec<String> = signature
+            .parameters
+            .iter()
+            .map(|p| format!("{}: {} = {} {}", p.name, p.annotation, p.default, p.takes_null))
+            .collect();
+        let expected = [
+            "b_c: str = null false",
+            "limit: int = 5 false",
+            "a: str | None = null true",
+            "b_c_2:  = null false",
+        ];
+        assert_eq!(shown, expected);
+        assert!(!signature.takes_more);
+        for (more, schema) in [
+            (true, json!({"additionalProperties": {"type": "string"}})),
+            (false, json!({"additionalProperties": false, "allOf": []})),
+            (true, json!({"oneOf": [{"properties": {"x": {}}}]})),
+        ] {
+            assert_eq!(Signature::new(&schema, None).takes_more, more, "{schema}");
+        }
+    }
+}

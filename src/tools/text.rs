@@ -1,0 +1,45 @@
+//! Texts that come with tools: data of whoever supplied them, on their way to a model.
+
+/// `text` with at most `chars_max` characters, and without those that could hide something or move the cursor: control
+/// characters but line feeds, and Unicode's invisible formatting.
+pub(super) fn clean(text: &str, chars_max: usize) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut visible = lines.trim().chars().filter(|&char| !is_invisible(char)).map(|char| match char {
+        '\n' => '\n',
+        control if control.is_control() => ' ',
+        char => char,
+    });
+    let mut cleaned: String = visible.by_ref().take(chars_max).collect();
+    if visible.next().is_some() {
+        cleaned.pop();
+        cleaned.push('…');
+    }
+    cleaned
+}
+
+/// Zero-width characters, directional overrides and isolates, tags, variation selectors beyond the first sixteen.
+fn is_invisible(char: char) -> bool {
+    matches!(char,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn texts_are_cleaned_and_bounded() {
+        let cases = [
+            ("  One.\r\nTwo.\n", "One.\nTwo."),
+            ("a\u{1b}[31mred\0\u{9b}b\tc", "a [31mred  b c"),
+            ("x\u{202e}y\u{200b}z\u{e0041}\u{feff}", "xyz"),
+            ("größe 家", "größe 家"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdefg", "0123456789abcde…"),
+        ];
+        for (text, cleaned) in cases {
+            assert_eq!(clean(text, 16), cleaned);
+        }
+    }
+}
