@@ -4,6 +4,8 @@
 
 mod arguments;
 mod caller;
+mod file;
+mod http;
 mod names;
 mod policy;
 mod registry;
@@ -25,6 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::execution::ExecutionId;
 
 pub(crate) use caller::Caller;
+pub use file::{Surroundings, ToolFile};
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::{Grants, Registry};
 
