@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::execution::ExecutionId;
 
+pub(crate) use self::http::BaseUrl;
 pub(crate) use caller::Caller;
 pub use file::{Surroundings, ToolFile};
 pub use policy::{Decision, ToolPolicy, ToolRequest};

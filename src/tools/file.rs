@@ -4,7 +4,7 @@ mod service;
 mod table;
 mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::http::HttpTool;
+use super::{Registry, ToolError};
+use crate::error::Error;
 use table::{Problems, Table};
 
 /// Where the tools of HomeIQ are.
@@ -79,6 +81,13 @@ impl ToolFile {
     /// Which of the variables for their URLs is not set, or is no URL.
     pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
         Self::parse("homeiq.toml", HOMEIQ, surroundings)
+    }
+
+    /// The names of the modules that programs import.
+    pub(crate) fn modules(&self) -> Result<BTreeSet<String>, Error> {
+        let unconnected = |tool: &HttpTool| tool.with(async |_| Err(ToolError::failed("not connected")));
+        let registry = Registry::new(self.tools.iter().map(unconnected).collect())?;
+        Ok(registry.modules().into_iter().map(str::to_owned).collect())
     }
 }
 
