@@ -190,6 +190,9 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
         .queue(config.queue)
         .metrics(metrics)
         .log_code(config.log_code);
+    if config.network_tools.enabled {
+        builder = builder.tools(config.network_tools.file.connect().map_err(|error| error.to_string())?);
+    }
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }

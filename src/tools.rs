@@ -14,7 +14,7 @@ mod text;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -40,6 +40,8 @@ pub struct ToolCall {
     pub execution: ExecutionId,
     /// Arguments by name. Those that were not given have their schema's default, if it has one.
     pub arguments: Map<String, Value>,
+    /// When the call is given up: its future is dropped then.
+    pub deadline: Instant,
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
 }

@@ -74,17 +74,12 @@ fn expanded(table: &Table<'_>, key: &str, text: &Text<'_>, surroundings: Surroun
             return None;
         };
         value.push_str(before);
-        match (surroundings.variable)(name).filter(|value| !value.is_empty()) {
-            Some(variable) => value.push_str(&variable),
-            None => {
-                complete = false;
-                table.problem_at(
-                    text.at,
-                    key,
-                    format!("the environment variable '{name}' is not set, or empty"),
-                );
-            }
+        let variable = (surroundings.variable)(name).filter(|value| !value.is_empty());
+        if variable.is_none() {
+            complete = false;
+            table.problem_at(text.at, key, format!("the environment variable '{name}' is not set, or empty"));
         }
+        value.push_str(&variable.unwrap_or_default());
         rest = after;
     }
     value.push_str(rest);

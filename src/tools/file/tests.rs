@@ -116,137 +116,59 @@ fn the_tools_of_homeiq_are_those_of_the_contract() {
     assert_eq!(unset.len(), 3);
 }
 
-/// Each change of `WEATHER`, a line in it by another, is a problem in that line.
+/// A line's beginning, what stands there instead, and what is said of it.
+#[rustfmt::skip]
+const CHANGES: [(&str, &str, &str); 45] = [
+    ("[services.weather]", "[services.wether]", "tools.weather.get-forecast.service: there is no 'weather'; add"),
+    ("url =", "ulr =", "services.weather.ulr: unknown; did you mean 'url'? the keys are url, headers"),
+    ("url =", "url = 7 #", "services.weather.url: must be a string, not a whole number"),
+    ("url =", "url = 'ftp://x' #", "services.weather.url: has another scheme"),
+    ("url =", "url = '${BAD_URL}' #", "services.weather.url: has a user name"),
+    ("url =", "url = 'http://${NOPE}' #", "services.weather.url: the environment variable 'NOPE' is not set"),
+    ("url =", "url = 'http://${EMPTY}' #", "services.weather.url: the environment variable 'EMPTY' is not set"),
+    ("url =", "url = 'http://${x' #", "services.weather.url: has a '${' without"),
+    ("headers =", "headers = 'x' #", "services.weather.headers: must be a table, not a string"),
+    ("headers =", "headers = { Host = 'x' } #", "services.weather.headers.Host: 'host' is written by the executor"),
+    ("headers =", "headers = { X = '${BAD_TOKEN}' } #", "services.weather.headers.X: has a control character"),
+    ("headers =", "headers = { a-b = 'x', A-B = 'y' } #", "services.weather.headers.A-B: is there twice"),
+    ("ca_file =", "ca_file = '/none' #", "services.weather.ca_file: cannot be read: "),
+    ("ca_file =", "ca_file = '/text.pem' #", "services.weather.ca_file: has no certificate"),
+    ("ca_file =", "ca_file = '/broken.pem' #", "services.weather.ca_file: has a certificate that cannot"),
+    ("signed =", "signed = 'no' #", "services.weather.signed: must be true or false, not a string"),
+    ("description =", "description = 1979-05-27 #", "tools.weather.get-forecast.description: must be a string, not a date"),
+    ("method =", "method = 'get' #", "tools.weather.get-forecast.method: must be one of GET, HEAD"),
+    ("path =", "path = 'v1' #", "tools.weather.get-forecast.path: must start with '/'"),
+    ("path =", "path = '/{town}' #", "tools.weather.get-forecast.path: 'town' is no argument"),
+    ("path =", "path = '/{days}' #", "tools.weather.get-forecast.query: 'days' has a place already, in path"),
+    ("path =", "path = '/{city}/..' #", "tools.weather.get-forecast.path: has a segment '.' or '..'"),
+    ("query =", "query = [7] #", "tools.weather.get-forecast.query: must be a list of strings"),
+    ("query =", "query = 'days' #", "tools.weather.get-forecast.query: must be true or false"),
+    ("query =", "query = [] #", "tools.weather.get-forecast.query: 'days' has no place: GET has no body"),
+    ("query =", "query = ['days', 'unit'] #", "tools.weather.get-forecast.query: 'unit' has a place already, in header"),
+    ("header =", "header = { unit = 'Signature-Input' } #", "tools.weather.get-forecast.header.unit: 'signature-input' is"),
+    ("header =", "header = { unit = 'X-Execution-ID' } #", "tools.weather.get-forecast.header.unit: 'x-execution-id' is"),
+    ("header =", "header = { unit = 'X-Unit', city = 'x-unit' } #", "tools.weather.get-forecast.header.city: 'x-unit' is another"),
+    ("timeout =", "timeout = 0 #", "tools.weather.get-forecast.timeout: must be from 0.001 to 86400"),
+    ("timeout =", "timeout = nan #", "tools.weather.get-forecast.timeout: must be from"),
+    ("reply_bytes_max =", "reply_bytes_max = -1 #", "tools.weather.get-forecast.reply_bytes_max: must be from 1"),
+    ("reply_bytes_max =", "read_only = true\ndestructive = true #", "tools.weather.get-forecast.destructive: contradicts"),
+    ("required =", "required = [] #", "tools.weather.get-forecast.path: 'city' may be missing"),
+    ("required =", "required = 'city' #", "tools.weather.get-forecast.parameters: tool 'weather.get-forecast' is unusable"),
+    ("properties.city =", "properties.city = { type = 'txt' } #", "tools.weather.get-forecast.parameters: tool 'weather"),
+    ("properties.city =", "properties.city = { const = inf } #", "tools.weather.get-forecast.parameters: has a date or"),
+    ("properties.days =", "additionalProperties = true\nproperties.days = {} #", "tools.weather.get-forecast.query: further"),
+    ("type = \"object\"", "type = 'thing'", "tools.weather.get-forecast.output: is not a JSON Schema"),
+    ("[tools.weather.get-forecast]", "[tools.weather.'']\npath='/'\n[tools.weather.get-forecast]", "tools.weather.\"\": tool 'weather.' has no name"),
+    ("[services.weather]", "homeiq = true\n[tools.data.get_devices]\npath = '/'\n[services.data]\nurl = 'http://x'\n[services.weather]", "tools.data.get_devices: is one of the tools that homeiq"),
+    ("[services.weather]", "homeiq = 'yes'\n[services.weather]", "homeiq: must be true or false"),
+    ("[services.weather]", "[service.x]\n[services.weather]", "service: unknown; did you mean 'services'?"),
+    ("[services.weather]", "[services.weather", ""),
+    ("[tools.weather.get-forecast.output]", "[services.weather]", "duplicate key"),
+];
+
 #[test]
 fn each_problem_has_its_line_and_key() {
-    let cases = [
-        (
-            "[services.weather]",
-            "[services.wether]",
-            "tools.weather.get-forecast.service: there is no 'weather'; add",
-        ),
-        ("url =", "ulr =", "services.weather.ulr: unknown; did you mean 'url'? the keys are url, headers"),
-        ("url =", "url = 7 #", "services.weather.url: must be a string, not a whole number"),
-        ("url =", "url = 'ftp://x' #", "services.weather.url: has another scheme"),
-        ("url =", "url = '${BAD_URL}' #", "services.weather.url: has a user name"),
-        (
-            "url =",
-            "url = 'http://${NOPE}' #",
-            "services.weather.url: the environment variable 'NOPE' is not set",
-        ),
-        (
-            "url =",
-            "url = 'http://${EMPTY}' #",
-            "services.weather.url: the environment variable 'EMPTY' is not set",
-        ),
-        ("url =", "url = 'http://${x' #", "services.weather.url: has a '${' without"),
-        ("headers =", "headers = 'x' #", "services.weather.headers: must be a table, not a string"),
-        (
-            "headers =",
-            "headers = { Host = 'x' } #",
-            "services.weather.headers.Host: 'host' is written by the executor",
-        ),
-        (
-            "headers =",
-            "headers = { X = '${BAD_TOKEN}' } #",
-            "services.weather.headers.X: has a control character",
-        ),
-        ("headers =", "headers = { a-b = 'x', A-B = 'y' } #", "services.weather.headers.A-B: is there twice"),
-        ("ca_file =", "ca_file = '/none' #", "services.weather.ca_file: cannot be read: "),
-        ("ca_file =", "ca_file = '/text.pem' #", "services.weather.ca_file: has no certificate"),
-        ("ca_file =", "ca_file = '/broken.pem' #", "services.weather.ca_file: has a certificate that cannot"),
-        ("signed =", "signed = 'no' #", "services.weather.signed: must be true or false, not a string"),
-        (
-            "description =",
-            "description = 1979-05-27 #",
-            "tools.weather.get-forecast.description: must be a string, not a date",
-        ),
-        ("method =", "method = 'get' #", "tools.weather.get-forecast.method: must be one of GET, HEAD"),
-        ("path =", "path = 'v1' #", "tools.weather.get-forecast.path: must start with '/'"),
-        ("path =", "path = '/{town}' #", "tools.weather.get-forecast.path: 'town' is no argument"),
-        (
-            "path =",
-            "path = '/{days}' #",
-            "tools.weather.get-forecast.query: 'days' has a place already, in path",
-        ),
-        ("path =", "path = '/{city}/..' #", "tools.weather.get-forecast.path: has a segment '.' or '..'"),
-        ("query =", "query = [7] #", "tools.weather.get-forecast.query: must be a list of strings"),
-        ("query =", "query = 'days' #", "tools.weather.get-forecast.query: must be true or false"),
-        ("query =", "query = [] #", "tools.weather.get-forecast.query: 'days' has no place: GET has no body"),
-        (
-            "query =",
-            "query = ['days', 'unit'] #",
-            "tools.weather.get-forecast.query: 'unit' has a place already, in header",
-        ),
-        (
-            "header =",
-            "header = { unit = 'Signature-Input' } #",
-            "tools.weather.get-forecast.header.unit: 'signature-input' is",
-        ),
-        (
-            "header =",
-            "header = { unit = 'X-Execution-ID' } #",
-            "tools.weather.get-forecast.header.unit: 'x-execution-id' is",
-        ),
-        (
-            "header =",
-            "header = { unit = 'X-Unit', city = 'x-unit' } #",
-            "tools.weather.get-forecast.header.city: 'x-unit' is another",
-        ),
-        ("timeout =", "timeout = 0 #", "tools.weather.get-forecast.timeout: must be from 0.001 to 86400"),
-        ("timeout =", "timeout = nan #", "tools.weather.get-forecast.timeout: must be from"),
-        (
-            "reply_bytes_max =",
-            "reply_bytes_max = -1 #",
-            "tools.weather.get-forecast.reply_bytes_max: must be from 1",
-        ),
-        (
-            "reply_bytes_max =",
-            "read_only = true\ndestructive = true #",
-            "tools.weather.get-forecast.destructive: contradicts",
-        ),
-        ("required =", "required = [] #", "tools.weather.get-forecast.path: 'city' may be missing"),
-        (
-            "required =",
-            "required = 'city' #",
-            "tools.weather.get-forecast.parameters: tool 'weather.get-forecast' is unusable",
-        ),
-        (
-            "properties.city =",
-            "properties.city = { type = 'txt' } #",
-            "tools.weather.get-forecast.parameters: tool 'weather",
-        ),
-        (
-            "properties.city =",
-            "properties.city = { const = inf } #",
-            "tools.weather.get-forecast.parameters: has a date or",
-        ),
-        (
-            "properties.days =",
-            "additionalProperties = true\nproperties.days = {} #",
-            "tools.weather.get-forecast.query: further",
-        ),
-        ("type = \"object\"", "type = 'thing'", "tools.weather.get-forecast.output: is not a JSON Schema"),
-        (
-            "[tools.weather.get-forecast]",
-            "[tools.weather.'']\npath='/'\n[tools.weather.get-forecast]",
-            "tools.weather.\"\": tool 'weather.' has no name",
-        ),
-        (
-            "[services.weather]",
-            "homeiq = true\n[tools.data.get_devices]\npath = '/'\n[services.data]\nurl = 'http://x'\n[services.weather]",
-            "tools.data.get_devices: is one of the tools that homeiq",
-        ),
-        ("[services.weather]", "homeiq = 'yes'\n[services.weather]", "homeiq: must be true or false"),
-        (
-            "[services.weather]",
-            "[service.x]\n[services.weather]",
-            "service: unknown; did you mean 'services'?",
-        ),
-        ("[services.weather]", "[services.weather", ""),
-        ("[tools.weather.get-forecast.output]", "[services.weather]", "duplicate key"),
-    ];
-    for (line, other, expected) in cases {
+    for (line, other, expected) in CHANGES {
         assert!(WEATHER.contains(&format!("\n{line}")), "{line}");
         let text = WEATHER.replacen(&format!("\n{line}"), &format!("\n{other}"), 1);
         let problems = parse(&text).expect_err(other);

@@ -160,12 +160,12 @@ fn check_places(table: &Table<'_>, method: &Method, places: &Places, parameters:
     let in_path = places.path.arguments().map(|name| ("path", name));
     let in_header = places.headers.iter().map(|(name, _)| ("header", name.as_str()));
     let in_query = query.iter().map(|name| ("query", name.as_str()));
-    let mut placed: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for (key, name) in in_path.chain(in_header).chain(in_query) {
         if !properties.contains_key(name) {
             table.problem(key, format!("'{name}' is no argument: add it to parameters.properties"));
         }
-        if let Some(other) = placed.insert(name, key).filter(|other| (*other, key) != ("path", "path")) {
+        if let Some(other) = taken.insert(name, key).filter(|other| (*other, key) != ("path", "path")) {
             table.problem(key, format!("'{name}' has a place already, in {other}: an argument has one"));
         }
     }
@@ -179,7 +179,7 @@ fn check_places(table: &Table<'_>, method: &Method, places: &Places, parameters:
     if takes_body(method) || places.query == Query::Rest {
         return;
     }
-    for name in properties.keys().filter(|name| !placed.contains_key(name.as_str())) {
+    for name in properties.keys().filter(|name| !taken.contains_key(name.as_str())) {
         table.problem(
             "query",
             format!("'{name}' has no place: {method} has no body; add it, or set query = true"),

@@ -54,7 +54,7 @@ impl Template {
                 match piece {
                     Piece::Literal(text) => path.push_str(text),
                     Piece::Argument(name) => {
-                        path.extend(utf8_percent_encode(&part(name, arguments)?, ENCODED))
+                        path.extend(utf8_percent_encode(&part(name, arguments)?, ENCODED));
                     }
                 }
             }
