@@ -51,7 +51,7 @@ impl Failure {
             Self::Certificate => "certificate not accepted",
             Self::Tls => "TLS handshake failed",
             Self::Closed => "closed before the answer",
-            Self::NotHttp => "the answer is not HTTP",
+            Self::NotHttp => "the answer's head is not HTTP, or too large",
         };
         let message = format!("MCP tool '{tool}' connection failed: {why}");
         match self {

@@ -39,7 +39,9 @@ where
     if !is_plain {
         return Err(failed("the answer is compressed"));
     }
-    let (mut bytes, end) = read_body(&mut body, bytes_max).await;
+    let is_announced = body.size_hint().lower() > bytes_max as u64;
+    let (mut bytes, end) =
+        if is_announced { (Vec::new(), End::TooLong) } else { read_body(&mut body, bytes_max).await };
     match end {
         End::Whole => {}
         End::Cut => {
@@ -47,9 +49,7 @@ where
             return Err(ToolError::failed(message));
         }
         End::TooLong => {
-            return Err(ToolError::failed(format!(
-                "Tool reply is larger than its limit of {bytes_max} bytes"
-            )));
+            return Err(ToolError::failed(format!("Tool reply is larger than its limit of {bytes_max} bytes")));
         }
     }
     if bytes.is_empty() {
