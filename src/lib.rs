@@ -36,6 +36,7 @@ pub mod limits;
 mod metrics;
 mod sandbox;
 pub mod server;
+pub mod signing;
 pub mod tools;
 pub mod validator;
 

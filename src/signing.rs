@@ -1,0 +1,35 @@
+//! Signed requests: RFC 9421 HTTP Message Signatures, with RFC 9530 digests of their bodies.
+//!
+//! A service that checks them can refuse every caller that is not this executor, and knows which execution a request
+//! comes from.
+//!
+//! Nothing here knows of the rest of the crate.
+
+mod base;
+mod digest;
+mod key;
+mod signer;
+
+pub use base::ComponentError;
+pub use key::{Key, KeyError};
+pub use signer::{Signer, SigningError};
+
+use http::HeaderName;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+
+const CONTENT_TYPE: &str = "content-type";
+
+/// What every signature covers, in the order in which it is signed. A request without a content type has a signature
+/// without `content-type`.
+const COVERED: [&str; 7] =
+    ["@method", "@authority", "@path", "@query", CONTENT_TYPE, "content-digest", "x-execution-id"];
+
+/// What a signature of this request has to cover.
+fn covered(head: &http::request::Parts) -> impl Iterator<Item = &'static str> {
+    let has_content_type = head.headers.contains_key(CONTENT_TYPE);
+    COVERED.into_iter().filter(move |component| has_content_type || *component != CONTENT_TYPE)
+}

@@ -1,0 +1,96 @@
+//! The signature base: the text that is signed, RFC 9421 section 2.
+
+use std::borrow::Cow;
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+
+/// Why a request has no signature base.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// Neither its URI nor its `host` header says whom it is for.
+    #[error("the request names no authority: it needs a full URI or one `host` header that is `name:port`")]
+    NoAuthority,
+    /// The URI and the `host` header say different things; which one the service believes is unknown.
+    #[error("the request's URI and its `host` header name different authorities")]
+    Authorities,
+    /// The signature covers a header that the request does not have.
+    #[error("the request has no header `{0}`")]
+    NoHeader(String),
+    /// A derived component that is not of these signatures.
+    #[error("component `{0}` is not known here")]
+    Unknown(String),
+    /// The signature base is ASCII.
+    #[error("component `{0}` is not ASCII text")]
+    NotText(String),
+}
+
+/// The signature base of `head` over `components`; `params` is the signature's own line.
+pub(super) fn signature_base<'a>(
+    head: &Parts,
+    components: impl IntoIterator<Item = &'a str>,
+    params: &str,
+) -> Result<String, ComponentError> {
+    let mut base = String::with_capacity(1024);
+    for component in components {
+        let value = value(head, component)?;
+        base.extend(["\"", component, "\": ", &value, "\n"]);
+    }
+    base.extend(["\"@signature-params\": ", params]);
+    Ok(base)
+}
+
+/// What a component of the request is.
+pub(super) fn value<'a>(head: &'a Parts, component: &str) -> Result<Cow<'a, str>, ComponentError> {
+    let value = match component {
+        "@method" => Cow::Borrowed(head.method.as_str()),
+        "@authority" => Cow::Owned(authority(head)?),
+        "@path" => Cow::Borrowed(if head.uri.path().is_empty() { "/" } else { head.uri.path() }),
+        "@query" => head.uri.query().map_or(Cow::Borrowed("?"), |query| Cow::Owned(format!("?{query}"))),
+        derived if derived.starts_with('@') => return Err(ComponentError::Unknown(derived.to_owned())),
+        name => field(head, name)?,
+    };
+    if value.is_ascii() { Ok(value) } else { Err(ComponentError::NotText(component.to_owned())) }
+}
+
+/// The host and, unless it is the scheme's own, the port. A server sees no scheme, but clients leave its port out.
+fn authority(head: &Parts) -> Result<String, ComponentError> {
+    let host = host(head)?;
+    let Some(target) = head.uri.authority() else { return host.ok_or(ComponentError::NoAuthority) };
+    let target = normal(target, head.uri.scheme_str());
+    if host.is_none_or(|host| host == target) { Ok(target) } else { Err(ComponentError::Authorities) }
+}
+
+fn host(head: &Parts) -> Result<Option<String>, ComponentError> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else { return Ok(None) };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    match host {
+        Some(host) if hosts.next().is_none() && !host.as_str().contains('@') => {
+            Ok(Some(normal(&host, head.uri.scheme_str())))
+        }
+        _ => Err(ComponentError::NoAuthority),
+    }
+}
+
+fn normal(authority: &Authority, scheme: Option<&str>) -> String {
+    let host = authority.host().to_ascii_lowercase();
+    match (scheme, authority.port_u16()) {
+        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => host,
+        (_, Some(port)) => format!("{host}:{port}"),
+    }
+}
+
+/// A header field's lines as one value, RFC 9421 section 2.1.
+fn field<'a>(head: &'a Parts, name: &str) -> Result<Cow<'a, str>, ComponentError> {
+    let lines = head.headers.get_all(name).iter().map(|line| line.to_str().map(str::trim));
+    let lines: Vec<_> =
+        lines.collect::<Result<_, _>>().map_err(|_| ComponentError::NotText(name.to_owned()))?;
+    match lines[..] {
+        [] => Err(ComponentError::NoHeader(name.to_owned())),
+        [line] => Ok(Cow::Borrowed(line)),
+        _ => Ok(Cow::Owned(lines.join(", "))),
+    }
+}
