@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ai_code_executor::config::{Config, Effective};
+use ai_code_executor::config::{Config, Effective, NetworkTools};
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox};
 use secrecy::ExposeSecret;
@@ -191,7 +191,8 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
         .metrics(metrics)
         .log_code(config.log_code);
     if config.network_tools.enabled {
-        builder = builder.tools(config.network_tools.file.connect().map_err(|error| error.to_string())?);
+        let NetworkTools { file, signer, .. } = &config.network_tools;
+        builder = builder.tools(file.connect(signer.as_ref()).map_err(|error| error.to_string())?);
     }
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);

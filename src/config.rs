@@ -19,7 +19,7 @@ use reader::Reader;
 use settings::{TOKEN, TOKEN_FILE, WEAK_TOKENS};
 use values::{address, imports, number, one_of, origins, percent, seconds, switch, token};
 
-pub use tools::{NetworkTools, SigningKey};
+pub use tools::NetworkTools;
 
 /// Texts, outputs, results and replies that the host buffers for each execution, in bytes.
 const BUFFER_BYTES_CEILING: usize = 256 << 20;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::settings::{self, Setting};
 use super::{Effective, Source};
 
-const MASKED: &str = "********";
+pub(super) const MASKED: &str = "********";
 
 pub(super) struct Reader<'a> {
     matches: &'a ArgMatches,
@@ -120,6 +120,7 @@ fn setting(name: &str) -> Option<&'static Setting> {
     settings::all().find(|setting| setting.name == name)
 }
 
-fn shown(text: &str) -> String {
+/// A value as messages have it.
+pub(super) fn shown(text: &str) -> String {
     format!("'{}'", text.escape_debug())
 }

@@ -61,7 +61,7 @@ const GROUPS: [(&str, &[Setting]); 8] = [
         setting("DEVICE_INTELLIGENCE_URL", "http://device-intelligence-service:8028", "URL", "The same for its module `device`"),
         setting(SIGNING_KEY, "", "KEY", "What requests to services are signed with: at least 32 bytes, or an Ed25519 key as PEM"),
         setting(SIGNING_KEY_FILE, "", "FILE", "Where the key is read from instead"),
-        setting("TOOL_SIGNING_KEY_ID", "ai-code-executor", "NAME", "What services know the key by"),
+        setting(SIGNING_KEY_ID, "ai-code-executor", "NAME", "What services know the key by"),
         setting("MCP_WORKSPACE_DIR", "/tmp/mcp_workspace", "DIR", "Where the tools are described as files"),
         setting("TOOL_TIMEOUT", "10", "SECONDS", "One call"),
         setting("MAX_TOOL_CALLS", "1000", "N", "Calls per execution"),
@@ -76,6 +76,8 @@ pub(super) const SIGNING_KEY: &str = "TOOL_SIGNING_KEY";
 
 pub(super) const TOKEN_FILE: &str = "EXECUTOR_API_TOKEN_FILE";
 pub(super) const SIGNING_KEY_FILE: &str = "TOOL_SIGNING_KEY_FILE";
+
+pub(super) const SIGNING_KEY_ID: &str = "TOOL_SIGNING_KEY_ID";
 
 /// Tokens that everybody knows.
 pub(super) const WEAK_TOKENS: [&str; 3] = ["local-dev-token", "change-me", "test-token"];

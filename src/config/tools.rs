@@ -5,12 +5,15 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
-use super::reader::Reader;
-use super::settings::{SIGNING_KEY, SIGNING_KEY_FILE};
-use super::values::{NEW_KEY, key_id, service_url, signing_key, switch};
+use super::reader::{MASKED, Reader, shown};
+use super::settings::{SIGNING_KEY, SIGNING_KEY_FILE, SIGNING_KEY_ID};
+use super::values::{service_url, signing_key, switch};
+use crate::signing::{Key, KeyError, Signer};
 use crate::tools::{Surroundings, ToolFile};
+
+const NEW_KEY: &str = "make a key with `openssl rand -base64 32`";
 
 /// Where the tools of HomeIQ are.
 const URLS: [&str; 3] = ["DATA_API_URL", "AI_AUTOMATION_URL", "DEVICE_INTELLIGENCE_URL"];
@@ -22,17 +25,8 @@ pub struct NetworkTools {
     pub enabled: bool,
     /// The tools.
     pub file: ToolFile,
-    /// What their requests are signed with; there is one if they are enabled.
-    pub signing_key: SigningKey,
-}
-
-/// What requests to services are signed with.
-#[derive(Clone, Debug)]
-pub struct SigningKey {
-    /// At least 32 bytes, or an Ed25519 key as PEM. Empty for none.
-    pub text: SecretString,
-    /// What services know it by.
-    pub id: String,
+    /// What signs their requests; there is one if they are enabled.
+    pub signer: Option<Signer>,
 }
 
 /// In the order of the table.
@@ -40,15 +34,36 @@ pub(super) fn read(reader: &mut Reader<'_>) -> NetworkTools {
     let enabled = reader.value("ENABLE_MCP_NETWORK_TOOLS", switch).unwrap_or_default();
     let path = reader.value("TOOLS_CONFIG", |path| Ok(path.to_owned())).unwrap_or_default();
     let urls = URLS.map(|name| (name, reader.value(name, service_url)));
-    let text = reader.secret(SIGNING_KEY, SIGNING_KEY_FILE, signing_key);
-    let is_blamed = reader.problems.iter().any(|problem| problem.starts_with(SIGNING_KEY));
-    if enabled && text.expose_secret().is_empty() && !is_blamed {
-        let why = format!("ENABLE_MCP_NETWORK_TOOLS is true, and requests of tools are signed: {NEW_KEY}");
-        reader.problem(SIGNING_KEY, "empty", &why);
-    }
-    let id = reader.value("TOOL_SIGNING_KEY_ID", key_id).unwrap_or_default();
+    let signer = read_signer(reader, enabled);
     let file = read_file(reader, &path, &urls);
-    NetworkTools { enabled, file, signing_key: SigningKey { text, id } }
+    NetworkTools { enabled, file, signer }
+}
+
+fn read_signer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Signer> {
+    let problems = reader.problems.len();
+    let key = reader.secret(SIGNING_KEY, SIGNING_KEY_FILE, signing_key);
+    let id = reader.value(SIGNING_KEY_ID, |id| Ok(id.to_owned())).unwrap_or_default();
+    if reader.problems.len() > problems {
+        return None;
+    }
+    let key = key.expose_secret();
+    if key.is_empty() {
+        if is_needed {
+            let why =
+                format!("ENABLE_MCP_NETWORK_TOOLS is true, and requests of tools are signed: {NEW_KEY}");
+            reader.problem(SIGNING_KEY, "empty", &why);
+        }
+        return None;
+    }
+    match Key::new(&id, key).and_then(Signer::new) {
+        Ok(signer) => return Some(signer),
+        Err(error @ KeyError::Id) => reader.problem(SIGNING_KEY_ID, &shown(&id), &error.to_string()),
+        Err(error @ KeyError::Short { .. }) => {
+            reader.problem(SIGNING_KEY, MASKED, &format!("{error}; {NEW_KEY}"));
+        }
+        Err(error) => reader.problem(SIGNING_KEY, MASKED, &error.to_string()),
+    }
+    None
 }
 
 /// The file at `path`; without one, the tools of HomeIQ.
@@ -66,8 +81,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            let shown = format!("'{}'", path.escape_debug());
-            reader.problem("TOOLS_CONFIG", &shown, &format!("cannot be read: {error}"));
+            reader.problem("TOOLS_CONFIG", &shown(path), &format!("cannot be read: {error}"));
             return ToolFile::default();
         }
     };

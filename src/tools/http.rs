@@ -26,6 +26,7 @@ use tracing::{debug, warn};
 
 use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
 use crate::error::Error;
+use crate::signing::Signer;
 use breaker::Breaker;
 use client::Client;
 use failure::Failure;
@@ -54,6 +55,7 @@ struct Upstream {
     service: Arc<Service>,
     /// What all its requests say.
     headers: HeaderMap,
+    signer: Option<Signer>,
     client: Client,
     breaker: Arc<Breaker>,
 }
@@ -71,7 +73,7 @@ impl ToolFile {
     /// # Errors
     ///
     /// [`Error::Config`] when a service wants signed requests and there is no signer, or there can be no TLS.
-    pub fn connect(&self) -> Result<Vec<Tool>, Error> {
+    pub fn connect(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         let mut tools = Vec::new();
         for tool in &self.tools {
@@ -79,7 +81,7 @@ impl ToolFile {
                 upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.service, &tool.service)).cloned();
             let upstream = match known {
                 Some(upstream) => upstream,
-                None => Arc::new(Upstream::new(&tool.service)?),
+                None => Arc::new(Upstream::new(&tool.service, signer)?),
             };
             upstreams.push(upstream.clone());
             let connected = Arc::new(Connected { tool: tool.clone(), upstream });
@@ -93,13 +95,20 @@ impl ToolFile {
 }
 
 impl Upstream {
-    fn new(service: &Arc<Service>) -> Result<Self, Error> {
+    fn new(service: &Arc<Service>, signer: Option<&Signer>) -> Result<Self, Error> {
+        let signer = signer.filter(|_| service.signed).cloned();
+        if service.signed && signer.is_none() {
+            let name = &service.name;
+            return Err(Error::Config(format!(
+                "requests to service '{name}' are signed, and there is no key: give one, or set signed = false there"
+            )));
+        }
         let client = client::client(service.roots.as_ref());
         let client =
             client.map_err(|error| Error::Config(format!("TLS of service '{}': {error}", service.name)))?;
         let mut headers = HeaderMap::from_iter(HEADERS);
         headers.extend(service.headers.clone());
-        Ok(Self { service: service.clone(), headers, client, breaker: Arc::default() })
+        Ok(Self { service: service.clone(), headers, signer, client, breaker: Arc::default() })
     }
 }
 
@@ -139,10 +148,16 @@ impl Connected {
     }
 
     async fn send(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<Answer, Failure> {
-        let Upstream { service, headers, client, .. } = &*self.upstream;
+        let Upstream { service, headers, signer, client, .. } = &*self.upstream;
         let mut head = head.clone();
         let arguments = std::mem::replace(&mut head.headers, headers.clone());
         head.headers.extend(arguments);
+        if let Some(signer) = signer {
+            signer.sign(&mut head, body, &call.execution.to_string()).map_err(|error| {
+                warn!(service = %service.name, execution_id = %call.execution, %error, "cannot sign");
+                Failure::Unsigned
+            })?;
+        }
         let request = Request::from_parts(head, Full::new(body.clone()));
         client.request(request).await.map_err(|error| {
             let failure = Failure::from(&error);

@@ -101,7 +101,6 @@ fn everything_wrong_is_said_at_once() {
         ("AI_AUTOMATION_URL", "http://a?b", "has a query"),
         ("DEVICE_INTELLIGENCE_URL", "ftp://x", "must be http:// or https://"),
         ("TOOL_SIGNING_KEY_FILE", "/no/such/file", "cannot be read: No such file"),
-        ("TOOL_SIGNING_KEY_ID", "a\"b", "must be at most 100 letters"),
         ("TOOL_TIMEOUT", "0", "must be a number from 0.1 to 86400"),
         ("MAX_TOOL_CALLS", "1000001", "must be a whole number from 0 to 1000000"),
         ("MAX_TOOL_CALLS_IN_FLIGHT", "0", "must be a whole number from 1 to 10000"),
@@ -133,7 +132,7 @@ fn no_message_shows_a_secret() {
     let cases: [(Environment<'_>, &str); 13] = [
         (
             &[("TOOL_SIGNING_KEY", "s3cret")],
-            "is shorter than 32 bytes: make a key with `openssl rand -base64 32`",
+            "has 6 bytes; use at least 32 random ones; make a key with `openssl rand -base64 32`",
         ),
         (&[("TOOL_SIGNING_KEY", key), ("TOOL_SIGNING_KEY_FILE", &path)], "set one of the two"),
         (
@@ -223,8 +222,28 @@ fn a_registry_is_read_and_checked_though_tools_are_disabled() {
 }
 
 #[test]
-fn a_signing_key_may_have_lines_if_it_is_pem() {
-    let (_file, path) = file("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+fn a_signing_key_may_be_pem() {
+    let pem = |kind: &str, base64: &str| {
+        format!("-----BEGIN {kind} KEY-----\n{base64}\n-----END {kind} KEY-----\n")
+    };
+    let private = pem("PRIVATE", "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF");
+    let public = pem("PUBLIC", "MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=");
+    let (_file, path) = file(&private);
     let found = effective("TOOL_SIGNING_KEY", &[("TOOL_SIGNING_KEY_FILE", &path)], &[]);
     assert_eq!(found, ("file".to_owned(), "********".to_owned()));
+    let cases: [(Environment<'_>, &str); 3] = [
+        (
+            &[("TOOL_SIGNING_KEY", &public)],
+            "TOOL_SIGNING_KEY (--tool-signing-key) is ********: key 'ai-code-executor' is a public",
+        ),
+        (&[("TOOL_SIGNING_KEY", &private.replace("MC4", "AAA"))], "is PEM, but not an Ed25519 key"),
+        (
+            &[("TOOL_SIGNING_KEY", &private), ("TOOL_SIGNING_KEY_ID", "a b")],
+            "TOOL_SIGNING_KEY_ID (--tool-signing-key-id) is 'a b': a key id",
+        ),
+    ];
+    for (settings, why) in cases {
+        let said = String::from_utf8(start("config", settings, &[]).stderr).unwrap();
+        assert!(said.contains(why), "{said}");
+    }
 }

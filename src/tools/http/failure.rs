@@ -25,6 +25,7 @@ pub(super) enum Failure {
     Tls,
     Closed,
     NotHttp,
+    Unsigned,
 }
 
 impl Failure {
@@ -37,7 +38,8 @@ impl Failure {
             | Self::ConnectTimeout
             | Self::Certificate
             | Self::Tls
-            | Self::NotHttp => false,
+            | Self::NotHttp
+            | Self::Unsigned => false,
         }
     }
 
@@ -52,6 +54,7 @@ impl Failure {
             Self::Tls => "TLS handshake failed",
             Self::Closed => "closed before the answer",
             Self::NotHttp => "the answer's head is not HTTP, or too large",
+            Self::Unsigned => "the request could not be signed",
         };
         let message = format!("MCP tool '{tool}' connection failed: {why}");
         match self {

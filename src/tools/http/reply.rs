@@ -49,7 +49,9 @@ where
             return Err(ToolError::failed(message));
         }
         End::TooLong => {
-            return Err(ToolError::failed(format!("Tool reply is larger than its limit of {bytes_max} bytes")));
+            return Err(ToolError::failed(format!(
+                "Tool reply is larger than its limit of {bytes_max} bytes"
+            )));
         }
     }
     if bytes.is_empty() {
