@@ -23,4 +23,5 @@ mod sockets;
 mod support;
 mod tools;
 mod troubleshooting;
+mod upstreams;
 mod validator;
