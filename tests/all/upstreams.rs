@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{cache_dir, value_of};
+use crate::support::{cache_dir, executor, value_of};
 
 /// Of every service in these tests; no program may ever see it.
 const SECRET: &str = "s3cret-of-the-host";
@@ -28,7 +28,17 @@ const CLOSED: &str = "connection failed: closed before the answer";
 /// them have one image.
 fn sandbox(url: &str, service: &str) -> Sandbox {
     static FIRST: Mutex<()> = Mutex::new(());
-    let text = format!(
+    let text = registry(url, service);
+    let surroundings = Surroundings { variable: &|_| None, read: &|path| std::fs::read(path) };
+    let file = ToolFile::parse("tools.toml", &text, surroundings).unwrap();
+    let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
+    let builder = Sandbox::builder().tools(file.connect(Some(&signer)).unwrap()).cache_dir(cache_dir());
+    let _one_makes_the_image = FIRST.lock();
+    builder.build().unwrap()
+}
+
+fn registry(url: &str, service: &str) -> String {
+    format!(
         r#"
         [services.up]
         url = "{url}"
@@ -44,13 +54,7 @@ fn sandbox(url: &str, service: &str) -> Sandbox {
         timeout = 0.5
         parameters = {{ properties.what = {{}} }}
         "#
-    );
-    let surroundings = Surroundings { variable: &|_| None, read: &|path| std::fs::read(path) };
-    let file = ToolFile::parse("tools.toml", &text, surroundings).unwrap();
-    let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
-    let builder = Sandbox::builder().tools(file.connect(Some(&signer)).unwrap()).cache_dir(cache_dir());
-    let _one_makes_the_image = FIRST.lock();
-    builder.build().unwrap()
+    )
 }
 
 /// What the call comes to: its value, or the exception's type and text.
@@ -312,4 +316,40 @@ async fn nobody_there() {
         let error = call(&sandbox(&url, ""), "up.ask(1)").await.unwrap_err();
         assert_eq!(error, format!("ToolError: MCP tool 'ask' connection failed: {why}"));
     }
+}
+
+#[tokio::test]
+async fn the_command_line_calls_what_the_settings_name() {
+    let upstream = Upstream::start(|connection, _| be_well(connection)).await;
+    drop(sandbox(&upstream.url(), ""));
+    let folder = tempfile::tempdir().unwrap();
+    let (file, code) = (folder.path().join("tools.toml"), folder.path().join("code.py"));
+    std::fs::write(&file, registry("${UP_URL}", "")).unwrap();
+    std::fs::write(&code, "import up\nawait up.tell()").unwrap();
+    let mut command = executor();
+    command.args(["run", "--json"]).arg(code).env("TOOLS_CONFIG", file).env("UP_URL", upstream.url());
+    command.env("ENABLE_MCP_NETWORK_TOOLS", "true").env("TOOL_SIGNING_KEY", "k".repeat(32));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "{}",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn the_example_of_the_documentation_is_a_registry() {
+    let text = include_str!("../../docs/tools.md");
+    let (_, example) = text.split_once("\n```toml\n").unwrap();
+    let example = example.split_once("```").unwrap().0;
+    let authority = rcgen::generate_simple_self_signed(["weather.example".to_owned()]).unwrap().cert.pem();
+    let variable =
+        |name: &str| Some(if name.ends_with("_URL") { "http://homeiq:1" } else { "a-token" }.to_owned());
+    let surroundings = Surroundings { variable: &variable, read: &|_| Ok(authority.clone().into_bytes()) };
+    let file = ToolFile::parse("docs/tools.md", example, surroundings).unwrap();
+    let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
+    assert_eq!(file.connect(Some(&signer)).unwrap().len(), 6);
+    let error = file.connect(None).unwrap_err().to_string();
+    assert!(error.starts_with("requests to service 'data' are signed, and there is no key"), "{error}");
 }

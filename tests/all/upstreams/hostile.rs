@@ -53,7 +53,6 @@ fn cases() -> Vec<Case> {
     let too_large = || Err("ToolError: Tool reply is larger than its limit of 8388608 bytes".to_owned());
     let ok = |value: Value| Ok(value);
     let chunk = [b"10000\r\n".to_vec(), vec![b' '; 0x10000], b"\r\n".to_vec()].concat();
-    let many = |count: usize| (0..count).map(|number| format!("x-{number}: y\r\n")).collect::<String>();
     let angry = [b"\x1b[2J\x1b[31mboom\r\n\x07".to_vec(), vec![b'x'; 1 << 20]].concat();
     let said = format!("failed: 500 -  [2J [31mboom\n {}…", "x".repeat(484));
     vec![
@@ -79,7 +78,7 @@ fn cases() -> Vec<Case> {
         Case(head("content-length: -1\r\n"), Hang, not_http()),
         // Too much.
         Case(head(&format!("x: {}\r\n", "y".repeat(1 << 20))), Hang, not_http()),
-        Case(head(&many(1000)), Hang, not_http()),
+        Case(head(&"x: y\r\n".repeat(1000)), Hang, not_http()),
         Case(text("HTTP/1.1 200 OK\r\n"), on_and_on("x: y\r\n".repeat(1000)), not_http()),
         Case(text(""), on_and_on("HTTP/1.1 100 Continue\r\n\r\n".repeat(100)), timed_out()),
         Case(head("transfer-encoding: chunked\r\n"), on_and_on(chunk), too_large()),
@@ -136,7 +135,10 @@ async fn misbehave(mut connection: Connection, cases: Arc<Vec<Case>>, written: A
     let Some(request) = connection.request().await else { return };
     let number =
         request.strip_prefix("get /ask/").and_then(|path| path.split(' ').next()?.parse::<usize>().ok());
-    let Some(number) = number else { return drop(connection.say(OK).await) };
+    let Some(number) = number else {
+        connection.say(OK).await;
+        return;
+    };
     let Case(says, then, _): &Case = &cases[number];
     connection.say(says).await;
     match then {

@@ -53,8 +53,10 @@ async fn only_certificates_of_trusted_authorities_for_this_name_count() {
     let (h1, pem1) = serve("localhost", b"http/1.1").await;
     let (h2, pem2) = serve("localhost", b"h2").await;
     let (other, other_pem) = serve("elsewhere.example", b"h2").await;
-    let plain =
-        Upstream::start(async |mut connection, _| drop(connection.say(OK).await)).await.address.port();
+    let plain = Upstream::start(async |mut connection, _| {
+        connection.say(OK).await;
+    });
+    let plain = plain.await.address.port();
     let silent = Upstream::start(|connection, _| async move { drop(connection) }).await.address.port();
     let ca = |file: &NamedTempFile| format!("ca_file = {:?}", file.path());
     let failed = |why: &str| Err(format!("ToolError: MCP tool 'ask' connection failed: {why}"));
