@@ -1,5 +1,7 @@
 //! JSON of requests and answers, converted by hand: the core's types know nothing of it.
 
+mod tools;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use utoipa::ToSchema;
 use super::refusal::Refusal;
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::limits::Limits;
+pub(super) use tools::{ToolList, ToolsQuery};
 
 /// The smallest `max_memory_mb`: what an interpreter takes, and something to work with.
 const MEMORY_MB_MIN: f64 = 32.0;

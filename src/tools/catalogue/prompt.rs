@@ -106,10 +106,11 @@ fn example(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> Option<St
 
 fn gathered(first: &ToolCard, second: &ToolCard) -> String {
     let modules: BTreeSet<&str> = [ASYNCIO, &first.module, &second.module].into();
-    let imports: String = modules.iter().map(|module| format!("import {module}\n")).collect();
+    let imports: Vec<String> = modules.iter().map(|module| format!("import {module}")).collect();
     format!(
-        "{imports}\ntry:\n    one, two = await asyncio.gather(\n        {},\n        {},\n    )\nexcept ToolError as \
+        "{}\n\ntry:\n    one, two = await asyncio.gather(\n        {},\n        {},\n    )\nexcept ToolError as \
          error:\n    _ = {{\"failed\": str(error)}}\nelse:\n    _ = {{\"one\": {}, \"two\": {}}}\n",
+        imports.join("\n"),
         call(first),
         call(second),
         little_of("one", first),
