@@ -334,12 +334,14 @@ fn services_that_share_a_folder_leave_one_whole_tree() {
     assert_eq!((modules, names_below(folder.path()).len()), (1, 11), "{:?}", names_below(folder.path()));
 }
 
+/// Plants something in a folder.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn what_is_not_ours_is_left_alone() {
     let catalogue = Catalogue::new(vec![tool("a.b", "", &json!({}))]).unwrap();
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("precious.pyi"), "1").unwrap();
-    type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(&str, Spoil<'_>); 5] = [
         ("servers is not a folder", &|dir| symlink(other.path(), dir.join("servers")).unwrap()),
         ("servers is not a folder", &|dir| fs::write(dir.join("servers"), "1").unwrap()),

@@ -12,15 +12,11 @@ const TOOLS: [(&str, &str, &str); 36] = [
     ),
     ("automation.list_automations", "All automations with their triggers.", ""),
     ("automation.run_automation", "Runs an automation at once.", "automation_id"),
-    ("calendar.create_event", "Adds an appointment to a calendar.", "calendar_id title start end attendees"),
-    ("calendar.delete_event", "Removes an appointment from a calendar.", "event_id"),
-    (
-        "calendar.find_free_time",
-        "Finds a time at which all attendees are free.",
-        "attendees duration_minutes",
-    ),
-    ("calendar.list_calendars", "The calendars that the user can see.", ""),
-    ("calendar.list_events", "Appointments between two dates.", "calendar_id start end"),
+    ("agenda.create_event", "Adds an appointment to a calendar.", "calendar_id title start end attendees"),
+    ("agenda.delete_event", "Removes an appointment from a calendar.", "event_id"),
+    ("agenda.find_free_time", "Finds a time at which all attendees are free.", "attendees duration_minutes"),
+    ("agenda.list_calendars", "The calendars that the user can see.", ""),
+    ("agenda.list_events", "Appointments between two dates.", "calendar_id start end"),
     ("data.get_devices", "All devices of the house with their areas.", ""),
     (
         "data.query_device_history",
@@ -77,7 +73,7 @@ fn paths<'a>(catalogue: &'a Catalogue, query: &str) -> Vec<&'a str> {
 
 #[test]
 fn queries_find_what_they_mean_first() {
-    let cases: [(&str, &[&str]); 30] = [
+    let cases: [(&str, &[&str]); 31] = [
         ("history", &["data.query_device_history", "git.log"]),
         ("devices", &["data.get_devices"]),
         ("device history", &["data.query_device_history"]),
@@ -102,8 +98,9 @@ fn queries_find_what_they_mean_first() {
         ("thermostat", &["climate.set_thermostat"]),
         ("temperature", &["climate.get_temperature"]),
         ("temp", &["climate.get_temperature"]),
-        ("free time of attendees", &["calendar.find_free_time"]),
-        ("delete appointment", &["calendar.delete_event"]),
+        ("the devices of the house", &["data.get_devices"]),
+        ("free time of attendees", &["agenda.find_free_time"]),
+        ("delete appointment", &["agenda.delete_event"]),
         ("weather tomorrow", &["weather.current", "weather.forecast"]),
         ("shopping", &["shopping.add_item", "shopping.list_items"]),
         ("rename a file", &["files.move_file"]),
@@ -132,13 +129,18 @@ fn a_query_without_words_finds_all_in_order() {
 #[test]
 fn hostile_queries_are_bounded() {
     let catalogue = catalogue();
-    let words: String = (0..100_000).map(|number| format!("w{number} ")).collect();
+    let words = (0..100_000).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
     for query in ["\u{0}devices\u{0}", "devices'; --", "größe devices 家"] {
         assert_eq!(paths(&catalogue, query)[0], "data.get_devices", "{query}");
     }
     for query in [words, "x".repeat(10 << 20), "Aa".repeat(1 << 20), "ſ".repeat(1000), "s es ies".into()] {
         let started = std::time::Instant::now();
-        catalogue.search(&query);
-        assert!(started.elapsed().as_millis() < 100, "{} bytes took {:?}", query.len(), started.elapsed());
+        let found = catalogue.search(&query).len();
+        assert!(
+            started.elapsed().as_millis() < 100,
+            "{} bytes, {found} found, took {:?}",
+            query.len(),
+            started.elapsed()
+        );
     }
 }

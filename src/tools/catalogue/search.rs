@@ -26,6 +26,9 @@ const PREFIX_WEIGHT: f64 = 0.3;
 /// Shorter words stand for themselves only.
 const PREFIX_CHARS_MIN: usize = 3;
 
+/// What has less than this share of the best score has little more in common with the query than `of` and `the`.
+const SCORE_SHARE_MIN: f64 = 0.1;
+
 /// Of a query, no more is looked at.
 const QUERY_CHARS_MAX: usize = 500;
 const QUERY_TERMS_MAX: usize = 32;
@@ -94,7 +97,9 @@ impl Index {
                 *scores.entry(place).or_default() += rarity * frequency / (K + frequency);
             }
         }
-        let mut ranked: Vec<(usize, f64)> = scores.into_iter().collect();
+        let best = scores.values().copied().fold(0.0, f64::max);
+        let mut ranked: Vec<(usize, f64)> =
+            scores.into_iter().filter(|(_, score)| *score >= best * SCORE_SHARE_MIN).collect();
         // A stable sort: what is equally good stays in the order of paths.
         ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         Some(ranked.into_iter().map(|(place, _)| place).collect())
@@ -118,14 +123,18 @@ impl Index {
     }
 }
 
-/// The words of a text, in lower case and the singular; `getHTTPLog` is one, and three more.
+/// The words of a text in lower case, plurals also in the singular; `getHTTPLogs` is one, and three more.
 fn terms(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     for word in text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        terms.push(singular(&word.to_lowercase()));
         let parts = humps(word);
-        if parts.len() > 1 {
-            terms.extend(parts.iter().map(|part| singular(&part.to_lowercase())));
+        let whole = (parts.len() > 1).then(|| word.to_owned());
+        for word in whole.iter().chain(&parts).map(|word| word.to_lowercase()) {
+            let singular = singular(&word);
+            if singular != word {
+                terms.push(singular);
+            }
+            terms.push(word);
         }
     }
     terms
