@@ -248,9 +248,12 @@ fn the_prompt_shows_stubs_or_the_way_to_them() {
     let prompt = |catalogue: &Catalogue| catalogue::prompt(&catalogue.search(""), &imports);
     let few = prompt(&many(20, "Does something. In detail."));
     assert!(few.contains("async def tool_19():") && !few.contains("tools.search"), "{few}");
-    assert!(few.contains("Importable: __future__, abc,"), "{few}");
+    assert!(few.contains(": __future__, abc,"), "{few}");
     let more = prompt(&many(21, "Does something. In detail."));
     assert!(more.contains("home.tool_20: Does something.\n") && !more.contains("In detail"), "{more}");
+    let (_, way) = more.split_once("```python\nimport tools").unwrap();
+    let way = format!("import tools{}", way.split_once("```").unwrap().0);
+    validate(way, &policy_for(&many(1, ""))).unwrap();
     assert!(more.contains("tools.describe(") && !more.contains("not listed here.\n\nArguments"), "{more}");
     let wordy = prompt(&many(20, &"word ".repeat(1000)));
     assert!(wordy.contains("tools.describe(") && wordy.len() < 40_000, "{} bytes", wordy.len());

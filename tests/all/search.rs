@@ -102,7 +102,7 @@ fn queries_find_what_they_mean_first() {
         ("free time of attendees", &["agenda.find_free_time"]),
         ("delete appointment", &["agenda.delete_event"]),
         ("weather tomorrow", &["weather.current", "weather.forecast"]),
-        ("shopping", &["shopping.add_item", "shopping.list_items"]),
+        ("shopping", &["shopping.list_items", "shopping.add_item"]),
         ("rename a file", &["files.move_file"]),
         ("play music", &["media.play"]),
     ];

@@ -17,8 +17,8 @@ const ASYNCIO: &str = "asyncio";
 
 pub(super) fn section(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> String {
     let mut text = format!(
-        "# Running Python\n\n{INTRODUCTION}\n\n## Rules\n\n{RULES}\n- Importable: {}. Nothing else is: no files, no \
-         network, no processes, no threads.\n",
+        "# Running Python\n\n{INTRODUCTION}\n\n## Rules\n\n{RULES}\n- Importable, beside modules of tools: {}. There are no \
+         files, no network, no processes and no threads.\n",
         allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
     );
     if !tools.is_empty() {
@@ -80,14 +80,13 @@ fn listed(tools: &[&ToolCard]) -> String {
 }
 
 const HOW_TO_FIND: &str = "\
-Arguments and replies are not listed here. Before you use a tool, run a program that prints its description:
+Arguments and replies are not listed here. Before you use a tool, run a program that prints how:
 
 ```python
 import tools
 
-for found in tools.search(\"words that say what you need\")[:5]:
-    print(found[\"name\"], \"-\", found[\"summary\"])
-print(tools.describe(found[\"name\"]))
+for found in tools.search(\"words that say what you need\")[:3]:
+    print(tools.describe(found[\"name\"]))
 ```
 ";
 
