@@ -87,7 +87,7 @@ async fn wrong_questions_are_answered_with_a_way_out() {
             "tools.describe('data.get_device')",
             "ToolError: There is no tool 'data.get_device'; near it: data.get_devices, ",
         ),
-        ("tools.describe('\\x1b\\u202e[x]')", "ToolError: There is no tool ' [x]'; tools.search() lists all"),
+        ("tools.describe('\\x1b\\u202e[q]')", "ToolError: There is no tool ' [q]'; tools.search() lists all"),
         ("tools.describe('x' * 900_000)", "ToolError: There is no tool 'xxx"),
         ("tools.describe('')", "ToolError: There is no tool ''; near it: "),
         (

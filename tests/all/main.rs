@@ -25,5 +25,6 @@ mod soak;
 mod sockets;
 mod support;
 mod tools;
+mod tree;
 mod troubleshooting;
 mod validator;
