@@ -2,6 +2,7 @@
 
 mod check;
 mod health;
+mod tools;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use ai_code_executor::config::{Config, Effective};
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox};
+use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -20,6 +21,7 @@ use tracing::info;
 
 pub(crate) use check::{Format, check};
 pub(crate) use health::health;
+pub(crate) use tools::{ToolsFormat, tools};
 
 /// The executor failed, not the program.
 pub(crate) const HOST_FAILURE: u8 = 70;
@@ -182,6 +184,12 @@ fn termination() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
+/// The tools that programs can import with these settings.
+#[expect(clippy::unnecessary_wraps, reason = "a registry can be unusable")]
+fn tools_of(_config: &Config) -> Result<Vec<Tool>, String> {
+    Ok(Vec::new())
+}
+
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
@@ -189,7 +197,8 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
         .concurrency(config.concurrency)
         .queue(config.queue)
         .metrics(metrics)
-        .log_code(config.log_code);
+        .log_code(config.log_code)
+        .tools(tools_of(config)?);
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }

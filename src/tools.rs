@@ -4,6 +4,7 @@
 
 mod arguments;
 mod caller;
+pub mod catalogue;
 mod names;
 mod policy;
 mod registry;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value, json};
 use crate::execution::ExecutionId;
 
 pub(crate) use caller::Caller;
+pub use catalogue::{Catalogue, ToolCard};
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::{Grants, Registry};
 
