@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, missing_docs)]
 
 use std::path::Path;
-use std::time::{Duration};
+use std::time::Duration;
 
 use ai_code_executor::{Execution, Limits, Sandbox, Tool};
 use criterion::{Criterion, criterion_group, criterion_main};

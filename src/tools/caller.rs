@@ -7,7 +7,7 @@ use futures::FutureExt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tracing::info;
 
 use super::{Decision, Grants, Reply, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text};
@@ -62,8 +62,9 @@ impl Caller {
         let time_max = tool.tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
         let reply_bytes_max =
             tool.tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
-        let call = ToolCall { execution: self.execution, arguments, reply_bytes_max };
-        let reply = timeout(time_max, (tool.tool.function)(call)).await.unwrap_or_else(|_| {
+        let deadline = Instant::now() + time_max;
+        let call = ToolCall { execution: self.execution, arguments, deadline, reply_bytes_max };
+        let reply = timeout_at(deadline.into(), (tool.tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();
             Err(ToolError::timeout(format!("Tool '{path}' did not answer within {seconds}s")))
         })?;

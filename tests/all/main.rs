@@ -12,7 +12,10 @@ mod differential;
 mod discovery;
 mod expectations;
 mod guards;
+mod homeiq;
 mod hostile;
+#[path = "../../examples/homeiq/house.rs"]
+mod house;
 mod http;
 mod isolation;
 mod limits;
@@ -21,6 +24,8 @@ mod log;
 mod metrics;
 mod search;
 mod service;
+#[path = "../../examples/homeiq/services.rs"]
+mod services;
 mod soak;
 mod sockets;
 mod support;
