@@ -1,18 +1,40 @@
 //! Signed requests: RFC 9421 HTTP Message Signatures, with RFC 9530 digests of their bodies.
 //!
 //! A service that checks them can refuse every caller that is not this executor, and knows which execution a request
-//! comes from.
+//! comes from. [`Signer`] signs what goes out; [`Verifier`], also as the tower layer [`VerifierLayer`], checks what
+//! comes in.
+//!
+//! ```
+//! use ai_code_executor::signing::{Key, Signer, Verifier};
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = "a secret that both sides know, of 32 bytes or more";
+//! let (mut head, body) = http::Request::get("http://data-api:8006/devices?limit=5").body("")?.into_parts();
+//! Signer::new(Key::new("executor-1", secret)?)?.sign(&mut head, body.as_bytes(), "execution-7")?;
+//!
+//! let verified = Verifier::new().key(Key::new("executor-1", secret)?).verify(&head, body.as_bytes())?;
+//! assert_eq!(verified.execution, "execution-7");
+//! # Ok(())
+//! # }
+//! # example().unwrap();
+//! ```
 //!
 //! Nothing here knows of the rest of the crate.
 
 mod base;
 mod digest;
+mod fields;
 mod key;
+mod layer;
+mod replay;
 mod signer;
+mod verifier;
 
 pub use base::ComponentError;
 pub use key::{Key, KeyError};
+pub use layer::{VerifierLayer, VerifierService};
 pub use signer::{Signer, SigningError};
+pub use verifier::{Verified, Verifier, VerifyError};
 
 use http::HeaderName;
 

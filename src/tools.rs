@@ -4,6 +4,7 @@
 
 mod arguments;
 mod caller;
+pub mod catalogue;
 mod file;
 mod http;
 mod names;
@@ -28,6 +29,7 @@ use crate::execution::ExecutionId;
 
 pub(crate) use self::http::BaseUrl;
 pub(crate) use caller::Caller;
+pub use catalogue::{Catalogue, ToolCard};
 pub use file::{Surroundings, ToolFile};
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::{Grants, Registry};

@@ -2,9 +2,31 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use http::HeaderMap;
+use sha2::{Digest, Sha256, Sha512};
+
+use super::CONTENT_DIGEST;
+use super::fields::{bytes, dictionary};
+use super::verifier::VerifyError;
 
 /// The value of `content-digest` for a body.
 pub(super) fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
+}
+
+/// Every digest of a known algorithm must be the body's, and there must be one.
+pub(super) fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
+    let mut known = false;
+    for (algorithm, value) in dictionary(headers, &CONTENT_DIGEST)? {
+        let right = match algorithm.as_str() {
+            "sha-256" => bytes(&value) == Some(Sha256::digest(body).as_slice()),
+            "sha-512" => bytes(&value) == Some(Sha512::digest(body).as_slice()),
+            _ => continue,
+        };
+        if !right {
+            return Err(VerifyError::Digest);
+        }
+        known = true;
+    }
+    if known { Ok(()) } else { Err(VerifyError::NoDigest) }
 }

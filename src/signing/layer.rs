@@ -1,0 +1,137 @@
+//! A tower layer that lets only signed requests through.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tower::{BoxError, Layer, Service};
+use tracing::{error, warn};
+
+use super::verifier::{Verified, Verifier, VerifyError};
+
+/// Lets requests through that a [`Verifier`] accepts, with their [`Verified`] among their extensions.
+///
+/// Others are answered with a small JSON body that does not say why; the log does. 401: no valid signature. 413: the
+/// body is too large. 400: the body broke off. 503: the verifier's memory for nonces is full.
+///
+/// It goes around the outermost router, where method, host, path and query are those that were sent. Bodies are read
+/// whole once the signature was found good; how long that may take is the server's to limit.
+#[derive(Clone)]
+pub struct VerifierLayer {
+    verifier: Arc<Verifier>,
+    body_bytes_max: usize,
+}
+
+/// A service behind a [`VerifierLayer`].
+#[derive(Clone)]
+pub struct VerifierService<S> {
+    layer: VerifierLayer,
+    inner: S,
+}
+
+impl VerifierLayer {
+    /// With bodies of up to 1 MiB.
+    pub fn new(verifier: impl Into<Arc<Verifier>>) -> Self {
+        Self { verifier: verifier.into(), body_bytes_max: 1 << 20 }
+    }
+
+    /// The same layer with bodies of up to this size.
+    #[must_use]
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes;
+        self
+    }
+
+    async fn admit<B>(&self, request: Request<B>) -> Result<Request<B>, Refusal>
+    where
+        B: BodyExt<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
+    {
+        let (mut head, body) = request.into_parts();
+        let signed = self.verifier.check_head(SystemTime::now(), &head)?;
+        let body = Limited::new(body, self.body_bytes_max).collect().await?.to_bytes();
+        let verified: Verified = self.verifier.check_body(SystemTime::now(), &head, signed, &body)?;
+        head.extensions.insert(verified);
+        Ok(Request::from_parts(head, B::from(body)))
+    }
+}
+
+impl<S> Layer<S> for VerifierLayer {
+    type Service = VerifierService<S>;
+
+    fn layer(&self, inner: S) -> VerifierService<S> {
+        VerifierService { layer: self.clone(), inner }
+    }
+}
+
+impl<S, B, P> Service<Request<B>> for VerifierService<S>
+where
+    S: Service<Request<B>, Response = Response<P>, Future: Send> + Clone + Send + 'static,
+    B: BodyExt<Data = Bytes, Error: Into<BoxError>> + From<Bytes> + Send + 'static,
+    P: From<Bytes>,
+{
+    type Response = Response<P>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<P>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let layer = self.layer.clone();
+        // The one that was found ready; its clone need not be.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            match layer.admit(request).await {
+                Ok(request) => inner.call(request).await,
+                Err(refusal) => Ok(refusal.answer()),
+            }
+        })
+    }
+}
+
+/// What a caller may know. The reason is in the log.
+struct Refusal {
+    status: StatusCode,
+    body: &'static str,
+}
+
+impl Refusal {
+    fn answer<P: From<Bytes>>(self) -> Response<P> {
+        let mut answer = Response::new(P::from(Bytes::from_static(self.body.as_bytes())));
+        *answer.status_mut() = self.status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
+    }
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        if matches!(error, VerifyError::ReplaysFull { .. }) {
+            error!(%error, "signed requests are being refused");
+            let body = r#"{"detail":"Signatures cannot be checked now","code":"signatures_full"}"#;
+            return Self { status: StatusCode::SERVICE_UNAVAILABLE, body };
+        }
+        warn!(%error, "a request was refused");
+        let body = r#"{"detail":"Invalid or missing request signature","code":"bad_signature"}"#;
+        Self { status: StatusCode::UNAUTHORIZED, body }
+    }
+}
+
+impl From<BoxError> for Refusal {
+    fn from(error: BoxError) -> Self {
+        warn!(%error, "the body of a signed request could not be read");
+        if error.is::<LengthLimitError>() {
+            let body = r#"{"detail":"The body is too large","code":"body_too_large"}"#;
+            return Self { status: StatusCode::PAYLOAD_TOO_LARGE, body };
+        }
+        let body = r#"{"detail":"The body could not be read","code":"bad_body"}"#;
+        Self { status: StatusCode::BAD_REQUEST, body }
+    }
+}

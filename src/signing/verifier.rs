@@ -1,0 +1,268 @@
+//! Checking what comes in.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderName;
+use http::request::Parts;
+
+use super::base::{ComponentError, signature_base, value};
+use super::covered;
+use super::digest::check_digest;
+use super::fields::{Claim, Entry, entries};
+use super::key::Key;
+use super::replay::{Once, Replays};
+
+/// Which keys, times and how much memory a service accepts signatures with.
+pub struct Verifier {
+    keys: HashMap<String, Key>,
+    clock_skew: Duration,
+    max_age: Duration,
+    replays: Replays,
+}
+
+/// Who signed a request, and for which execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The key's id.
+    pub key_id: String,
+    /// The value of `x-execution-id`.
+    pub execution: String,
+}
+
+/// Which requirement a request does not meet: for the service's log. A caller should not learn it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A header of signatures or the digest is not there.
+    #[error("the request has no header `{0}`")]
+    NoHeader(HeaderName),
+    /// A header has more than 8 KiB.
+    #[error("header `{header}` has {bytes} bytes, more than 8 KiB")]
+    HeaderSize {
+        /// Which one.
+        header: HeaderName,
+        /// Its size, all its lines together.
+        bytes: usize,
+    },
+    /// A header is not what its RFC says.
+    #[error("header `{header}` is malformed: {why}")]
+    Malformed {
+        /// Which one.
+        header: HeaderName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No signature names a key that is known here.
+    #[error("no signature is by a known key; the request names {}", list(.0))]
+    UnknownKey(Vec<String>),
+    /// A parameter is missing or has a value of another type or size.
+    #[error("the signature needs a proper parameter `{0}`")]
+    Parameter(&'static str),
+    /// A component's name is not a string.
+    #[error("the signature covers something that is not a name")]
+    Unnamed,
+    /// A component has a flag like `;sf` or `;req`.
+    #[error("the signature covers `{0}` with a flag")]
+    Flagged(String),
+    /// A component stands twice.
+    #[error("the signature covers `{0}` twice")]
+    Repeated(String),
+    /// A component that must be covered is not.
+    #[error("the signature does not cover `{0}`")]
+    Uncovered(&'static str),
+    /// A covered component cannot be had from this request.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The signature says that it is by another algorithm than its key's.
+    #[error("the signature says it is by another algorithm than {0}, which its key is for")]
+    Algorithm(&'static str),
+    /// It was made later than now, by more than clocks may differ.
+    #[error("the signature was created {ahead_s} s in the future; compare the clocks")]
+    Future {
+        /// By how many seconds.
+        ahead_s: u64,
+    },
+    /// It has expired.
+    #[error("the signature has expired")]
+    Expired,
+    /// It holds for longer than is accepted here, or ends before it begins.
+    #[error("the signature's lifetime is not within {max_s} s")]
+    Lifetime {
+        /// The longest accepted, in seconds.
+        max_s: u64,
+    },
+    /// It is not the key's signature of this request.
+    #[error("the signature is not one of this request by key '{0}'")]
+    Signature(String),
+    /// It is signed, but for no execution.
+    #[error("`x-execution-id` is empty")]
+    NoExecution,
+    /// The header `content-digest` has no algorithm that is known here.
+    #[error("`content-digest` has neither sha-256 nor sha-512")]
+    NoDigest,
+    /// The body is not the one that was signed.
+    #[error("the body does not have the digest in `content-digest`")]
+    Digest,
+    /// The request was accepted before.
+    #[error("a signature with this nonce was accepted before")]
+    Replayed,
+    /// Not the caller's fault: too many accepted signatures have not expired yet.
+    #[error(
+        "all {capacity} places for nonces are taken by signatures that have not expired; \
+         raise the capacity or shorten the lifetime of signatures"
+    )]
+    ReplaysFull {
+        /// The number of places.
+        capacity: usize,
+    },
+}
+
+/// What is left to do when the headers are in order: compare the body, and take note of the nonces.
+pub(super) struct Signed {
+    verified: Verified,
+    nonces: Vec<Once>,
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Verifier {
+    /// Accepts nobody until it has a [`key`](Self::key).
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            keys: HashMap::new(),
+            clock_skew: Duration::from_mins(1),
+            max_age: Duration::from_mins(5),
+            replays: Replays::new(100_000),
+        }
+    }
+
+    /// Accepts this key too: two while keys are changed. One of the same id is replaced.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.keys.insert(key.id().to_owned(), key);
+        self
+    }
+
+    /// How far a signer's clock may be ahead, 60 s by default. One that lags has its signatures' lifetime.
+    #[must_use]
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// How long a signature may hold, from `created` to `expires`; 5 minutes by default.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// How many nonces are remembered, 100,000 by default, in at most 20 MB. What comes when there are as many that
+    /// have not expired is refused: allow for the requests of one lifetime.
+    #[must_use]
+    pub fn replay_capacity(mut self, nonces: usize) -> Self {
+        self.replays = Replays::new(nonces);
+        self
+    }
+
+    /// Checks a request with its whole body; the second time, the same request is refused.
+    ///
+    /// `head` has to be as it was sent: method, host, path and query of the outermost router.
+    ///
+    /// # Errors
+    ///
+    /// A requirement is not met. Only [`VerifyError::ReplaysFull`] is not the caller's fault.
+    pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<Verified, VerifyError> {
+        let signed = self.check_head(SystemTime::now(), head)?;
+        self.check_body(SystemTime::now(), head, signed, body)
+    }
+
+    /// The signature holds; so a body that comes after it is worth reading.
+    pub(super) fn check_head(&self, now: SystemTime, head: &Parts) -> Result<Signed, VerifyError> {
+        let now = seconds(now);
+        let entries = entries(&head.headers)?;
+        let (mut key_id, mut nonces, mut bad) = (None, Vec::new(), None);
+        for entry in &entries {
+            let Some(key) = entry.key_id().and_then(|id| self.keys.get(id)) else { continue };
+            match self.check(now, head, entry, key) {
+                Ok(once) => {
+                    key_id = key_id.or(Some(key.id()));
+                    // Each would let the request in by itself, so all are used up.
+                    nonces.push(once);
+                }
+                Err(error) => bad = bad.or(Some(error)),
+            }
+        }
+        let Some(key_id) = key_id else {
+            return Err(bad.unwrap_or_else(|| VerifyError::UnknownKey(key_ids(&entries))));
+        };
+        let execution = value(head, "x-execution-id")?.into_owned();
+        if execution.is_empty() {
+            return Err(VerifyError::NoExecution);
+        }
+        Ok(Signed { verified: Verified { key_id: key_id.to_owned(), execution }, nonces })
+    }
+
+    /// The rest, when the body is there.
+    pub(super) fn check_body(
+        &self,
+        now: SystemTime,
+        head: &Parts,
+        signed: Signed,
+        body: &[u8],
+    ) -> Result<Verified, VerifyError> {
+        check_digest(&head.headers, body)?;
+        self.replays.record(seconds(now), &signed.nonces)?;
+        Ok(signed.verified)
+    }
+
+    fn check(&self, now: u64, head: &Parts, entry: &Entry, key: &Key) -> Result<Once, VerifyError> {
+        let claim = entry.claim()?;
+        if let Some(missing) = covered(head).find(|component| !claim.components.contains(component)) {
+            return Err(VerifyError::Uncovered(missing));
+        }
+        if claim.algorithm.is_some_and(|algorithm| algorithm != key.algorithm()) {
+            return Err(VerifyError::Algorithm(key.algorithm()));
+        }
+        self.check_time(now, &claim)?;
+        let base = signature_base(head, claim.components.iter().copied(), &entry.params())?;
+        if !key.verifies(base.as_bytes(), &entry.signature) {
+            return Err(VerifyError::Signature(key.id().to_owned()));
+        }
+        Ok(Once::new(key.id(), claim.nonce, claim.expires))
+    }
+
+    fn check_time(&self, now: u64, claim: &Claim) -> Result<(), VerifyError> {
+        let max_s = self.max_age.as_secs();
+        if claim.created > now.saturating_add(self.clock_skew.as_secs()) {
+            return Err(VerifyError::Future { ahead_s: claim.created - now });
+        }
+        if claim.expires < now {
+            return Err(VerifyError::Expired);
+        }
+        match claim.expires.checked_sub(claim.created) {
+            Some(lifetime) if lifetime <= max_s => Ok(()),
+            _ => Err(VerifyError::Lifetime { max_s }),
+        }
+    }
+}
+
+/// A clock before 1970 finds everything in the future.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn key_ids(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.key_id().unwrap_or("none").chars().take(64).collect()).collect()
+}
+
+fn list(ids: &[String]) -> String {
+    if ids.is_empty() { "none".to_owned() } else { format!("'{}'", ids.join("', '")) }
+}
