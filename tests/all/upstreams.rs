@@ -13,7 +13,7 @@ use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Outcome, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{cache_dir, executor, value_of};
@@ -140,6 +140,19 @@ impl Connection {
     async fn linger(mut self) {
         let _ = self.0.read_to_end(&mut Vec::new()).await;
     }
+}
+
+/// A service that takes no connection: whoever comes waits outside. With those who wait already.
+async fn crowded() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(stream.unwrap());
+    }
+    (listener, waiting)
 }
 
 /// Answers every request, on connections that stay.
@@ -316,6 +329,10 @@ async fn nobody_there() {
         let error = call(&sandbox(&url, ""), "up.ask(1)").await.unwrap_err();
         assert_eq!(error, format!("ToolError: MCP tool 'ask' connection failed: {why}"));
     }
+    let (listener, _waiting) = crowded().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let error = call(&sandbox(&url, ""), "up.ask(1)").await.unwrap_err();
+    assert_eq!(error, "ToolTimeout: Tool 'up.ask' did not answer within 0.5s");
 }
 
 #[tokio::test]
