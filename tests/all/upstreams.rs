@@ -2,26 +2,24 @@
 
 mod hostile;
 mod tls;
+mod upstream;
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Outcome, Sandbox};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{cache_dir, executor, value_of};
+use upstream::{OK, Upstream, be_well, crowded};
 
 /// Of every service in these tests; no program may ever see it.
 const SECRET: &str = "s3cret-of-the-host";
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const CLOSED: &str = "connection failed: closed before the answer";
 
 /// Tools `up.ask`, which may be asked twice, and `up.tell`, which may not, of a service at `url`. All sandboxes with
@@ -72,93 +70,6 @@ async fn call(sandbox: &Sandbox, call: &str) -> Result<Value, String> {
             Err(error)
         }
         value => Ok(value[0].clone()),
-    }
-}
-
-/// A service: what it says to each connection is up to `serve`, which gets the connection and its number.
-struct Upstream {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Upstream {
-    async fn start<F, Fut>(serve: F) -> Self
-    where
-        F: Fn(Connection, usize) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counter = connections.clone();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let number = counter.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(timeout(
-                    Duration::from_secs(20),
-                    serve(Connection(BufReader::new(stream)), number),
-                ));
-            }
-        });
-        Self { address, connections }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-}
-
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    /// The next request's head, in lower case, with its body. `None` once the caller has gone.
-    async fn request(&mut self) -> Option<String> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if self.0.read_line(&mut head).await.unwrap_or_default() == 0 {
-                return None;
-            }
-        }
-        let head = head.to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or_default()];
-        self.0.read_exact(&mut body).await.ok()?;
-        Some(head + &String::from_utf8(body).unwrap())
-    }
-
-    /// Whether the caller is still there to read it.
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.0.get_mut().write_all(bytes.as_ref()).await.is_ok()
-    }
-
-    /// Until the caller has gone.
-    async fn linger(mut self) {
-        let _ = self.0.read_to_end(&mut Vec::new()).await;
-    }
-}
-
-/// A service that takes no connection: whoever comes waits outside. With those who wait already.
-async fn crowded() -> (TcpListener, Vec<TcpStream>) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
-        waiting.push(stream.unwrap());
-    }
-    (listener, waiting)
-}
-
-/// Answers every request, on connections that stay.
-async fn be_well(mut connection: Connection) {
-    while connection.request().await.is_some() {
-        connection.say(OK).await;
     }
 }
 

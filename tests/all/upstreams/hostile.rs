@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
-use super::{CLOSED, Connection, OK, Upstream, call, sandbox};
+use super::upstream::{Connection, OK, Upstream};
+use super::{CLOSED, call, sandbox};
 
 /// What a hostile service does after it has said something.
 #[derive(Clone)]

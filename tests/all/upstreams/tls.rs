@@ -16,7 +16,8 @@ use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{OK, Upstream, call, sandbox};
+use super::upstream::{OK, Upstream};
+use super::{call, sandbox};
 
 /// A service that answers with the HTTP version it was asked in, has a certificate for `name`, and speaks `protocol`;
 /// its port, and the certificate as PEM.
