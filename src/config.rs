@@ -301,6 +301,14 @@ mod tests {
     }
 
     #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let secret = "s3cret0123456789s3cret0123456789";
+        let (config, _) = read(&["--executor-api-token", secret, "--tool-signing-key", secret]).unwrap();
+        assert!(config.network_tools.signer.is_some());
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
     fn weak_tokens_are_for_the_loopback_interface_only() {
         let open = "HOST is open";
         let production = "ENVIRONMENT is production";

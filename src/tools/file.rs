@@ -37,8 +37,10 @@ pub struct Surroundings<'a> {
 ///
 /// let text = r#"
 ///     services.weather = { url = "https://weather.example", signed = false }
-///     tools.weather.now = { path = "/now/{city}", method = "GET" }
-///     tools.weather.now.parameters = { properties.city.type = "string", required = ["city"] }
+///     [tools.weather.now]
+///     method = "GET"
+///     path = "/now/{city}"
+///     parameters = { properties.city.type = "string", required = ["city"] }
 /// "#;
 /// let surroundings =
 ///     Surroundings { variable: &|name| std::env::var(name).ok(), read: &|path| std::fs::read(path) };

@@ -32,4 +32,5 @@ mod support;
 mod tools;
 mod tree;
 mod troubleshooting;
+mod upstreams;
 mod validator;

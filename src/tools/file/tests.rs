@@ -118,7 +118,7 @@ fn the_tools_of_homeiq_are_those_of_the_contract() {
 
 /// A line's beginning, what stands there instead, and what is said of it.
 #[rustfmt::skip]
-const CHANGES: [(&str, &str, &str); 45] = [
+const CHANGES: [(&str, &str, &str); 46] = [
     ("[services.weather]", "[services.wether]", "tools.weather.get-forecast.service: there is no 'weather'; add"),
     ("url =", "ulr =", "services.weather.ulr: unknown; did you mean 'url'? the keys are url, headers"),
     ("url =", "url = 7 #", "services.weather.url: must be a string, not a whole number"),
@@ -148,6 +148,7 @@ const CHANGES: [(&str, &str, &str); 45] = [
     ("header =", "header = { unit = 'Signature-Input' } #", "tools.weather.get-forecast.header.unit: 'signature-input' is"),
     ("header =", "header = { unit = 'X-Execution-ID' } #", "tools.weather.get-forecast.header.unit: 'x-execution-id' is"),
     ("header =", "header = { unit = 'X-Unit', city = 'x-unit' } #", "tools.weather.get-forecast.header.city: 'x-unit' is another"),
+    ("header =", "header = { unit = 'authorization' } #", "tools.weather.get-forecast.header: 'unit' would replace 'authorization' of"),
     ("timeout =", "timeout = 0 #", "tools.weather.get-forecast.timeout: must be from 0.001 to 86400"),
     ("timeout =", "timeout = nan #", "tools.weather.get-forecast.timeout: must be from"),
     ("reply_bytes_max =", "reply_bytes_max = -1 #", "tools.weather.get-forecast.reply_bytes_max: must be from 1"),

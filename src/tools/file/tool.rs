@@ -46,6 +46,14 @@ pub(super) fn read(
     let method = method(table);
     let parameters = parameters(table);
     let places = places(table, &method, &parameters);
+    for (argument, header) in &places.headers {
+        if service.as_ref().is_some_and(|service| service.headers.contains_key(header)) {
+            table.problem(
+                "header",
+                format!("'{argument}' would replace '{header}' of the service; take another"),
+            );
+        }
+    }
     let read_only = table.switch("read_only").unwrap_or_default();
     let repeatable = read_only || [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(&method);
     let destructive = table.switch("destructive").unwrap_or_default();
