@@ -50,24 +50,28 @@ fn questions(now: Timestamp) -> [Question; 3] {
         let ids = all.filter_map(|device| device["entity_id"].as_str());
         ids.filter(|id| id.ends_with(suffix)).map(str::to_owned).collect()
     };
+    let patterns = || {
+        let arguments = json!({"start_time": "-7d", "end_time": "now", "pattern_types": ["time-based"]});
+        ("detect_patterns", arguments, house::patterns(&["time-based".to_owned()]))
+    };
     let mut power = vec![("get_devices", json!({}), devices.clone())];
-    power.extend(ids("_power").iter().map(|id| last_week(id)));
+    power.extend(ids("_power").first().map(|id| last_week(id)));
+    power.push(patterns());
     let mut climate = vec![("get_devices", json!({}), devices.clone())];
     climate.extend(ids("_temperature").iter().map(|id| last_week(id)));
     let query =
         EventQuery { entity_id: None, event_type: Some("state_changed"), start: day, end: now, limit: 1000 };
-    let patterns_asked = json!({"start_time": "-7d", "end_time": "now", "pattern_types": ["time-based"]});
     let evening = vec![
         (
             "search_events",
             json!({"event_type": "state_changed", "start_time": "-24h", "end_time": "now", "limit": 1000}),
             house::events(&query),
         ),
-        ("detect_patterns", patterns_asked, house::patterns(&["time-based".to_owned()])),
+        patterns(),
     ];
     [
         Question {
-            text: "Which devices drew more than 1,000 W in the last seven days, and how often?",
+            text: "How often did the first power meter show more than 1,000 W last week, and what happens at fixed times?",
             calls: power,
             program: POWER,
         },
@@ -84,15 +88,21 @@ fn questions(now: Timestamp) -> [Question; 3] {
     ]
 }
 
-const POWER: &str = r#"import asyncio, data
+const POWER: &str = r#"import asyncio, automation, data
 
 devices = (await data.get_devices())["devices"]
-meters = [d["entity_id"] for d in devices if d["device_class"] == "power"]
-histories = await asyncio.gather(*(
-    data.query_device_history(meter, start_time="-7d", end_time="now") for meter in meters
-))
-high = {h["entity_id"]: [p["value"] for p in h["data"] if p["value"] > 1000] for h in histories}
-{name: {"times": len(values), "highest_w": max(values)} for name, values in high.items() if values}
+meter = next(d["entity_id"] for d in devices if d["device_class"] == "power")
+history, patterns = await asyncio.gather(
+    data.query_device_history(meter, start_time="-7d", end_time="now"),
+    automation.detect_patterns(start_time="-7d", end_time="now", pattern_types=["time-based"]),
+)
+high = [p for p in history["data"] if p["value"] > 1000]
+{
+    "meter": meter,
+    "times": len(high),
+    "highest": max(high, key=lambda p: p["value"], default=None),
+    "habits": [p["description"] for p in patterns["patterns"]],
+}
 "#;
 
 const CLIMATE: &str = r#"import asyncio, data
