@@ -18,6 +18,7 @@ mod local;
 mod log;
 mod metrics;
 mod service;
+mod signing;
 mod soak;
 mod sockets;
 mod support;
