@@ -77,6 +77,11 @@ fn what_a_signature_says_of_itself_must_be_enough() {
         (";nonce=\"once\"", ";nonce=\"\"".to_owned(), "a proper parameter `nonce`"),
         (";nonce=\"once\"", ";nonce=once".to_owned(), "a proper parameter `nonce`"),
         (";nonce=\"once\"", format!(";nonce=\"{}\"", "n".repeat(257)), "a proper parameter `nonce`"),
+        (
+            ";nonce=\"once\"",
+            ";nonce=\"once\";nonce=\"twice\"".to_owned(),
+            "signature is not one of this request",
+        ),
         (";keyid=\"executor-1\"", String::new(), "the request names 'none'"),
         (";keyid=\"executor-1\"", ";keyid=executor-1".to_owned(), "the request names 'none'"),
         (";keyid=\"executor-1\"", ";keyid=\"\"".to_owned(), "the request names ''"),

@@ -107,6 +107,7 @@ fn headers_of_garbage_are_refused_clearly() {
         (Some(&*input), Some(""), "`signature` is malformed: it needs the bytes of `sig1`"),
         (Some(""), Some(&*signature), "`signature-input` is malformed: it needs the components of `sig1`"),
         (Some(&*input), Some("sig2=:AAAA:"), "it needs the bytes of `sig1`"),
+        (Some(&*input), Some("sig1=::"), "the signature is not one of this request"),
         (Some(&*input), Some("sig1=AAAA"), "it needs the bytes of `sig1`"),
         (Some(&*input), Some("sig1=(:AAAA:)"), "it needs the bytes of `sig1`"),
         (Some(&*input), Some("sig1=:AA*A:"), "`signature` is malformed: "),
@@ -133,6 +134,35 @@ fn headers_of_garbage_are_refused_clearly() {
         }
         let complaint = complaint(&head, BODY);
         assert!(complaint.contains(expected), "{input:?} {signature:?}: {complaint}");
+    }
+}
+
+/// Whatever an eavesdropper makes of an accepted request, it comes to the same or to nothing.
+#[test]
+fn no_variation_of_an_accepted_request_is_accepted() {
+    let (original, verifier) = (signed(), verifier());
+    assert!(verifier.verify(&original, BODY).is_ok());
+    let mut random = 1_u64;
+    let mut below = |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % bound
+    };
+    for _ in 0..3000 {
+        let mut head = original.clone();
+        for _ in 0..=below(3) {
+            let name = ["signature-input", "signature", "content-digest", "x-execution-id"][below(4)];
+            let mut bytes = head.headers[name].as_bytes().to_vec();
+            let (at, byte) = (below(bytes.len().max(1)), b" \"();:=,?@-019aAzZ\\\t"[below(20)]);
+            match below(4) {
+                0 => bytes.insert(at, byte),
+                1 => bytes.extend_from_within(at..),
+                2 => bytes.truncate(at),
+                _ => bytes[at] = byte,
+            }
+            bytes.push(b' '); // never empty
+            head.headers.insert(name, HeaderValue::from_bytes(&bytes).unwrap());
+        }
+        assert!(verifier.verify(&head, BODY).is_err(), "{:?}", head.headers);
     }
 }
 
