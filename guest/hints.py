@@ -40,6 +40,7 @@ REFUSED_ATTRIBUTES |= dict.fromkeys(
     ("__base__", "__bases__", "__mro__", "__subclasses__"), "Use isinstance(x, y) or issubclass(x, y)."
 )
 REFLECTION = "The interpreter's own objects cannot be reached from here: work with the data itself."
+DESCRIBE = " For a tool: print(tools.describe('module.tool')), after `import tools`."
 REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
 ADD_AWAIT = "The call of an async function needs `await`: add `await` before it."
 
@@ -47,7 +48,7 @@ ADD_AWAIT = "The call of an async function needs `await`: add `await` before it.
 def hint(error, message, suggestion):
     """The hint for an exception, or `None`. `suggestion` is CPython's own ("Did you mean: …"), or ""."""
     rule = RULES.get(type(error))
-    text = rule and rule(error, message) or suggestion
+    text = rule and rule(error, message) or suggestion or tools_of(error) or ""
     return text[:HINT_CHARS_MAX] or None
 
 
@@ -55,12 +56,29 @@ def for_name(error, _message):
     """A name that is not defined: a builtin that is absent, or a module that could not be imported either."""
     if is_out_of_reach(error.name):
         return importable()
-    return ABSENT_NAMES.get(error.name) if type(error.name) is str else None
+    if type(error.name) is not str:
+        return None
+    if guest_tools.is_granted(error.name):
+        return f"Add `import {error.name}` before it."
+    if error.name == "help" and guest_tools.modules:
+        return ABSENT_NAMES["help"] + DESCRIBE
+    return ABSENT_NAMES.get(error.name)
 
 
 def for_import(error, message):
     """An import that was refused."""
     return importable() if "not permitted" in message else None
+
+
+def tools_of(error):
+    """For a name that a module of tools has not: the tools that there are."""
+    if type(error) is AttributeError and type(error.obj) is types.ModuleType:
+        module = error.obj.__name__
+    else:
+        module = error.name if type(error) is ImportError else None
+    if type(module) is not str or not guest_tools.is_granted(module):
+        return None
+    return "There are: " + ", ".join(filter(guest_tools.is_callable, guest_tools.modules[module]))
 
 
 def for_type(_error, message):

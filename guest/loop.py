@@ -27,6 +27,17 @@ def start_call(payload):
     return future
 
 
+def wait_for(call_id):
+    """Blocks until one tool call has ended, in a program that does not await it; returns the reply's bytes. No task runs
+    meanwhile: those whose calls end wake when the loop goes on."""
+    while True:
+        replies = dict(_executor.wait(-1))
+        reply = replies.pop(call_id, None)
+        completed(replies.items())
+        if reply is not None:
+            return reply
+
+
 def outside_running_loop(function):
     """Lets `function` run a loop although one is running: that one stands still until it returns."""
 

@@ -13,6 +13,7 @@ import sys
 import zoneinfo
 
 import _executor
+import guest_discovery
 import guest_failure
 import guest_fresh
 import guest_guards
@@ -76,6 +77,7 @@ def prepare(recipe):
     guest_zones.install()
     guest_loop.install()
     guest_tools.install(recipe["tools"])
+    guest_discovery.install()
     guest_guards.install(recipe)
     sys.displayhook = _executor.remember
     rehearse()

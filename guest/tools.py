@@ -38,7 +38,7 @@ for _error in ERRORS.values():
 
 EMPTY = inspect.Parameter.empty
 
-# Modules that hold tools, each with the full names of its tools.
+# Modules that hold tools, each with the full names of its tools; a program that may call one may import the module.
 modules = {}
 # Names of the modules and tools that this execution may use; `None`: all.
 granted = None
@@ -154,14 +154,23 @@ async def call(full_name, arguments):
     """Calls a tool on the host; returns its answer or raises `ToolError`."""
     if not is_callable(full_name):
         raise ToolDenied(f"Tool '{full_name}' is not granted to this execution")
+    return decode_reply(await begin(full_name, arguments, guest_loop.start_call))
+
+
+def begin(full_name, arguments, start):
+    """Hands a call to the host by way of `start`, and returns what that returns. Raises `ToolError`."""
     payload = encode_call(full_name, arguments)
     try:
-        future = guest_loop.start_call(payload)
+        return start(payload)
     except RuntimeError:
         raise ToolDenied(
             f"'{full_name}' was not called: the budget of calls, or of arguments under way, is exhausted"
         ) from None
-    reply = decode_json(str(await future, "utf-8"))
+
+
+def decode_reply(reply):
+    """The answer in a reply's bytes; raises the `ToolError` in it."""
+    reply = decode_json(str(reply, "utf-8"))
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])
     return reply["ok"]

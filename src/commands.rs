@@ -2,24 +2,27 @@
 
 mod check;
 mod health;
+mod tools;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ai_code_executor::config::{Config, Effective};
+use ai_code_executor::config::{Config, Effective, NetworkTools};
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Error, Execution, Metrics, Outcome, Report, Sandbox};
+use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 pub(crate) use check::{Format, check};
 pub(crate) use health::health;
+pub(crate) use tools::{ToolsFormat, tools};
 
 /// The executor failed, not the program.
 pub(crate) const HOST_FAILURE: u8 = 70;
@@ -153,11 +156,28 @@ async fn serve_until_signal(config: &Config) -> Done {
 async fn make_ready(config: &Config, service: &Service, metrics: Metrics) -> Result<(), String> {
     let (done, made) = oneshot::channel();
     let builder_config = config.clone();
-    std::thread::spawn(move || done.send(sandbox(&builder_config, metrics)));
+    std::thread::spawn(move || {
+        let sandbox = sandbox(&builder_config, metrics);
+        if let Ok(sandbox) = &sandbox {
+            write_stubs(sandbox.catalogue(), &builder_config.workspace_dir);
+        }
+        done.send(sandbox)
+    });
     let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
     sandbox.self_test().await.map_err(|error| error.to_string())?;
     service.ready(Arc::new(sandbox));
     Ok(())
+}
+
+/// The stubs are for editors and models that look around; executions do without.
+fn write_stubs(catalogue: &Catalogue, dir: &Path) {
+    if catalogue.tools().is_empty() {
+        return;
+    }
+    match catalogue.write_tree(dir) {
+        Ok(()) => info!(dir = %dir.display(), tools = catalogue.tools().len(), "stubs of the tools written"),
+        Err(error) => warn!(dir = %dir.display(), %error, "no stubs of the tools (MCP_WORKSPACE_DIR)"),
+    }
 }
 
 /// Running executions get the grace, slow clients a second more to take their answers.
@@ -182,6 +202,13 @@ fn termination() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
+/// The tools that programs can import with these settings.
+fn tools_of(config: &Config) -> Result<Vec<Tool>, String> {
+    let NetworkTools { enabled, file, signer } = &config.network_tools;
+    let tools = if *enabled { file.connect(signer.as_ref()) } else { Ok(Vec::new()) };
+    tools.map_err(|error| error.to_string())
+}
+
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
@@ -189,7 +216,8 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
         .concurrency(config.concurrency)
         .queue(config.queue)
         .metrics(metrics)
-        .log_code(config.log_code);
+        .log_code(config.log_code)
+        .tools(tools_of(config)?);
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }

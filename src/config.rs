@@ -2,6 +2,7 @@
 
 mod reader;
 mod settings;
+mod tools;
 mod values;
 
 use std::fmt;
@@ -16,10 +17,9 @@ use crate::limits::{self, Limits};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 use reader::Reader;
 use settings::{TOKEN, TOKEN_FILE, WEAK_TOKENS};
-use values::{address, imports, number, one_of, origins, percent, seconds, switch};
+use values::{address, imports, number, one_of, origins, percent, seconds, switch, token};
 
-/// Modules of the network services' tools.
-const NETWORK_MODULES: [&str; 3] = ["data", "automation", "device"];
+pub use tools::NetworkTools;
 
 /// Texts, outputs, results and replies that the host buffers for each execution, in bytes.
 const BUFFER_BYTES_CEILING: usize = 256 << 20;
@@ -53,6 +53,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Log programs too, never their context or values.
     pub log_code: bool,
+    /// The tools of network services.
+    pub network_tools: NetworkTools,
+    /// Where the tools are described as files.
+    pub workspace_dir: PathBuf,
 }
 
 /// How much to log.
@@ -149,7 +153,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     let limits = read_limits(reader);
     let concurrency = reader.value("MAX_CONCURRENT_EXECUTIONS", number(1..=10_000)).unwrap_or_default();
     let queue = reader.value("MAX_QUEUED_EXECUTIONS", number(0..=1_000_000)).unwrap_or_default();
-    let policy = read_policy(reader);
+    let mut policy = read_policy(reader);
     let host = reader.value("HOST", address).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let port = reader.value("SERVICE_PORT", number(0..=u16::MAX)).unwrap_or_default();
     let allowed_origins = reader.value("ALLOWED_ORIGINS", origins).unwrap_or_default();
@@ -157,11 +161,16 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     let is_production =
         |text: &str| Ok(["production", "prod"].iter().any(|name| name.eq_ignore_ascii_case(text)));
     let production = reader.value("ENVIRONMENT", is_production).unwrap_or_default();
-    let token = reader.secret(TOKEN, TOKEN_FILE);
+    let token = reader.secret(TOKEN, TOKEN_FILE, token);
     let cache_dir = read_cache_dir(reader);
     let log_level = reader.value("LOG_LEVEL", one_of(&LOG_LEVELS)).unwrap_or_default();
     let log_format = reader.value("LOG_FORMAT", one_of(&LOG_FORMATS)).unwrap_or_default();
     let log_code = reader.value("LOG_CODE", switch).unwrap_or_default();
+    let network_tools = tools::read(reader);
+    if !network_tools.enabled {
+        policy.disabled_imports = tools::modules(&network_tools.file, reader);
+    }
+    let workspace_dir = reader.value("MCP_WORKSPACE_DIR", |text| Ok(PathBuf::from(text))).unwrap_or_default();
     let ceilings = read_tool_limits(reader, limits);
     Config {
         ceilings,
@@ -177,6 +186,8 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         log_level,
         log_format,
         log_code,
+        network_tools,
+        workspace_dir,
     }
 }
 
@@ -210,23 +221,17 @@ fn read_policy(reader: &mut Reader<'_>) -> Policy {
     let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
     let allowed_imports = reader.value("ALLOWED_IMPORTS", imports).unwrap_or_default();
     reader.came_to(allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-    let disabled_imports = NETWORK_MODULES.map(str::to_owned).into();
     Policy {
         code_bytes_max,
         ast_nodes_max,
         allowed_imports,
-        disabled_imports,
         context_bytes_max,
         context_depth_max,
+        ..Policy::default()
     }
 }
 
 fn read_tool_limits(reader: &mut Reader<'_>, limits: Limits) -> Limits {
-    let off = |text: &str| {
-        let on = switch(text)?;
-        if on { Err("there are no network tools in this version; must be false".to_owned()) } else { Ok(()) }
-    };
-    reader.value("ENABLE_MCP_NETWORK_TOOLS", off);
     Limits {
         tool_time: reader.value("TOOL_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default(),
         tool_calls_max: reader.value("MAX_TOOL_CALLS", number(0..=1_000_000)).unwrap_or_default(),
@@ -290,6 +295,8 @@ mod tests {
         assert_eq!(read, settings::all().map(|setting| setting.name).collect::<Vec<_>>());
         assert_eq!(config.ceilings, Limits::default());
         assert_eq!(Policy { disabled_imports: [].into(), ..config.policy.clone() }, Policy::default());
+        let disabled: Vec<_> = config.policy.disabled_imports.iter().map(String::as_str).collect();
+        assert_eq!(disabled, ["automation", "data", "device", "tools"]);
         assert_eq!(config.body_bytes_max(), 2 * (10_000 + (1 << 20)));
     }
 

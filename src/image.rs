@@ -22,13 +22,14 @@ use crate::validator::REFUSED_NAMES;
 const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python, in the order in which its modules import each other.
-const GUEST_MODULES: [(&str, &str); 14] = [
+const GUEST_MODULES: [(&str, &str); 15] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
     ("guest_fresh", include_str!("../guest/fresh.py")),
     ("guest_values", include_str!("../guest/values.py")),
     ("guest_tools", include_str!("../guest/tools.py")),
+    ("guest_discovery", include_str!("../guest/discovery.py")),
     ("guest_lookups", include_str!("../guest/lookups.py")),
     ("guest_views", include_str!("../guest/views.py")),
     ("guest_guards", include_str!("../guest/guards.py")),

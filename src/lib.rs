@@ -47,7 +47,7 @@ pub use execution::{
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use sandbox::{Builder, Layers, Sandbox};
-pub use tools::{Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
+pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
 pub use validator::{Policy, ValidatedSource};
 
 /// Target of the log events that show how far a first start has got.

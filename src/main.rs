@@ -47,6 +47,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: commands::Format,
     },
+    /// Show the tools that programs can import
+    Tools {
+        /// Words that say what to look for; without any, all tools
+        #[arg(default_value = "", hide_default_value = true)]
+        query: String,
+        #[arg(long, value_enum, default_value_t)]
+        format: commands::ToolsFormat,
+    },
     /// Make and cache the interpreter image now, then exit
     Prepare,
     /// Print the settings as they take effect, and where each comes from
@@ -76,6 +84,7 @@ fn main() -> ExitCode {
         Command::Serve => commands::serve(&config),
         Command::Run { file, json } => commands::run(&config, &file, json),
         Command::Check { files, format } => commands::check(&config, &files, format),
+        Command::Tools { query, format } => commands::tools(&config, &query, format),
         Command::Prepare => commands::prepare(&config),
         Command::Config => commands::config(&effective),
         Command::Health => Ok(commands::health(config.address)),

@@ -18,7 +18,7 @@ use crate::image::{Image, ImageSpec};
 use crate::instance::{Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::tools::{Grants, Registry, Tool, ToolPolicy};
+use crate::tools::{Catalogue, Grants, Registry, Tool, ToolPolicy};
 use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
 use admission::Admission;
 use record::Record;
@@ -40,6 +40,7 @@ pub struct Sandbox {
 struct Shared {
     template: Template,
     registry: Arc<Registry>,
+    catalogue: Arc<Catalogue>,
     tool_policy: Option<Arc<dyn ToolPolicy>>,
     ceilings: Limits,
     policy: Policy,
@@ -118,6 +119,12 @@ impl Sandbox {
         &self.shared.metrics
     }
 
+    /// What a reader may know of the tools that programs can import.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.shared.catalogue
+    }
+
     /// Linear memory that an execution has before its program starts, in bytes.
     #[must_use]
     pub fn memory_bytes_min(&self) -> u64 {
@@ -165,6 +172,7 @@ impl Shared {
         record.start();
         let grants = Grants {
             registry: self.registry.clone(),
+            catalogue: self.catalogue.clone(),
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
         };
@@ -373,6 +381,7 @@ impl Builder {
         policy.allowed_imports.extend(registry.modules().into_iter().map(str::to_owned));
         let shared = Shared {
             template: Template::new(&image)?,
+            catalogue: Arc::new(Catalogue::of(&registry)),
             registry: Arc::new(registry),
             tool_policy: self.tool_policy,
             ceilings: self.ceilings,

@@ -99,6 +99,7 @@ impl Service {
     fn router(&self) -> Router {
         Router::new()
             .route("/execute", post(routes::execute))
+            .route("/tools", get(routes::tools))
             .route("/health", get(routes::health))
             .route("/ready", get(routes::ready))
             .route("/metrics", get(routes::metrics))

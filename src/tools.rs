@@ -4,6 +4,9 @@
 
 mod arguments;
 mod caller;
+pub mod catalogue;
+mod file;
+mod http;
 mod names;
 mod policy;
 mod registry;
@@ -12,7 +15,7 @@ mod text;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -24,7 +27,10 @@ use serde_json::{Map, Value, json};
 
 use crate::execution::ExecutionId;
 
+pub(crate) use self::http::BaseUrl;
 pub(crate) use caller::Caller;
+pub use catalogue::{Catalogue, ToolCard};
+pub use file::{Surroundings, ToolFile};
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::{Grants, Registry};
 
@@ -36,6 +42,8 @@ pub struct ToolCall {
     pub execution: ExecutionId,
     /// Arguments by name. Those that were not given have their schema's default, if it has one.
     pub arguments: Map<String, Value>,
+    /// When the call is given up: its future is dropped then.
+    pub deadline: Instant,
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::settings::{self, Setting};
 use super::{Effective, Source};
 
-const MASKED: &str = "********";
+pub(super) const MASKED: &str = "********";
 
 pub(super) struct Reader<'a> {
     matches: &'a ArgMatches,
@@ -42,7 +42,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret given as such, or in the file that the setting `file_name` names. Empty for none.
-    pub(super) fn secret(&mut self, name: &'static str, file_name: &'static str) -> SecretString {
+    pub(super) fn secret(
+        &mut self,
+        name: &'static str,
+        file_name: &'static str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> SecretString {
         let place = self.effective.len();
         let (mut secret, mut source) = self.text(name).unwrap_or_default();
         let path = self.value(file_name, |path| Ok(path.to_owned())).unwrap_or_default();
@@ -53,9 +58,8 @@ impl<'a> Reader<'a> {
             source = Source::File;
             secret = self.file(file_name, &path).unwrap_or_default();
         }
-        if secret.trim() != secret || secret.contains(char::is_control) {
-            // A header cannot carry it, so nobody could ever send it.
-            self.problem(name, MASKED, "has white space around it or a control character in it");
+        if let Err(why) = check(&secret) {
+            self.problem(name, MASKED, &why);
         }
         let value = if secret.is_empty() { "" } else { MASKED };
         self.effective.insert(place, Effective { name, value: value.into(), source });
@@ -116,6 +120,7 @@ fn setting(name: &str) -> Option<&'static Setting> {
     settings::all().find(|setting| setting.name == name)
 }
 
-fn shown(text: &str) -> String {
+/// A value as messages have it.
+pub(super) fn shown(text: &str) -> String {
     format!("'{}'", text.escape_debug())
 }

@@ -54,7 +54,15 @@ const GROUPS: [(&str, &[Setting]); 8] = [
         setting("LOG_CODE", "false", "BOOL", "Log programs too, never their context or values"),
     ]),
     ("Tools", &[
-        setting("ENABLE_MCP_NETWORK_TOOLS", "false", "BOOL", "Tools of network services; not in this version"),
+        setting("ENABLE_MCP_NETWORK_TOOLS", "false", "BOOL", "Let programs call the tools of network services"),
+        setting("TOOLS_CONFIG", "", "FILE", "Registry of tools, as docs/tools.md describes it [default: the tools of HomeIQ]"),
+        setting("DATA_API_URL", "http://data-api:8006", "URL", "Where HomeIQ's module `data` sends its requests"),
+        setting("AI_AUTOMATION_URL", "http://ai-automation-service:8024", "URL", "The same for its module `automation`"),
+        setting("DEVICE_INTELLIGENCE_URL", "http://device-intelligence-service:8028", "URL", "The same for its module `device`"),
+        setting(SIGNING_KEY, "", "KEY", "What requests to services are signed with: at least 32 bytes, or an Ed25519 key as PEM"),
+        setting(SIGNING_KEY_FILE, "", "FILE", "Where the key is read from instead"),
+        setting(SIGNING_KEY_ID, "ai-code-executor", "NAME", "What services know the key by"),
+        setting("MCP_WORKSPACE_DIR", "/tmp/mcp_workspace", "DIR", "Where the tools are described as files"),
         setting("TOOL_TIMEOUT", "10", "SECONDS", "One call"),
         setting("MAX_TOOL_CALLS", "1000", "N", "Calls per execution"),
         setting("MAX_TOOL_CALLS_IN_FLIGHT", "32", "N", "Calls per execution at once; further ones wait"),
@@ -62,10 +70,14 @@ const GROUPS: [(&str, &[Setting]); 8] = [
     ]),
 ];
 
-/// The secret among the settings: no message and no listing shows its value.
+/// The secrets among the settings: no message and no listing shows their values.
 pub(super) const TOKEN: &str = "EXECUTOR_API_TOKEN";
+pub(super) const SIGNING_KEY: &str = "TOOL_SIGNING_KEY";
 
 pub(super) const TOKEN_FILE: &str = "EXECUTOR_API_TOKEN_FILE";
+pub(super) const SIGNING_KEY_FILE: &str = "TOOL_SIGNING_KEY_FILE";
+
+pub(super) const SIGNING_KEY_ID: &str = "TOOL_SIGNING_KEY_ID";
 
 /// Tokens that everybody knows.
 pub(super) const WEAK_TOKENS: [&str; 3] = ["local-dev-token", "change-me", "test-token"];

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::tools::BaseUrl;
 use crate::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
 
 /// A whole number or a decimal one, by the range's type.
@@ -96,6 +97,25 @@ fn check_module(name: &str) -> Result<(), String> {
         return Err(format!("'{name}' is never allowed: programs may not use that name"));
     }
     Ok(())
+}
+
+/// What callers send in a header; empty for nobody.
+pub(super) fn token(text: &str) -> Result<(), String> {
+    if text.trim() != text || text.contains(char::is_control) {
+        // A header cannot carry it, so nobody could ever send it.
+        return Err("has white space around it or a control character in it".into());
+    }
+    Ok(())
+}
+
+/// What requests are signed with; empty for nothing. Only PEM has lines.
+pub(super) fn signing_key(text: &str) -> Result<(), String> {
+    if text.starts_with("-----BEGIN ") { Ok(()) } else { token(text) }
+}
+
+/// Where a service is.
+pub(super) fn service_url(text: &str) -> Result<String, String> {
+    BaseUrl::parse(text).map(|_| text.to_owned())
 }
 
 /// Web origins as browsers send them.
@@ -215,6 +235,24 @@ mod tests {
                 ("null", refused()),
                 ("http://*.x", refused()),
             ],
+        );
+    }
+
+    #[test]
+    fn secrets_are_usable_where_they_go() {
+        check(
+            token,
+            &[
+                ("", Ok(())),
+                ("s3cret", Ok(())),
+                (" s", Err("white space")),
+                ("a\nb", Err("control character")),
+            ],
+        );
+        let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
+        check(
+            signing_key,
+            &[("", Ok(())), (pem, Ok(())), ("a-key", Ok(())), ("a\nb", Err("control character"))],
         );
     }
 

@@ -17,9 +17,10 @@ use super::{auth, routes};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "AI Code Executor", description = "Runs AI-written Python in a fresh CPython inside WebAssembly"),
-    paths(routes::execute, routes::health, routes::ready, routes::metrics),
+    paths(routes::execute, routes::tools, routes::health, routes::ready, routes::metrics),
     tags(
         (name = "executions", description = "Programs"),
+        (name = "tools", description = "What programs can call; needs no token"),
         (name = "operations", description = "The service; needs no token"),
     ),
     modifiers(&TokenHeader),

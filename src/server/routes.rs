@@ -1,7 +1,8 @@
 //! What each path does.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
@@ -10,7 +11,7 @@ use super::Service;
 use super::body::Incoming;
 use super::refusal::Refusal;
 use super::request_id::RequestId;
-use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody};
+use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -81,6 +82,32 @@ fn is_json(headers: &HeaderMap) -> bool {
     let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// Which tools are there?
+///
+/// Those that have to do with `query`, the best match first.
+#[utoipa::path(
+    get,
+    path = "/tools",
+    tag = "tools",
+    params(ToolsQuery),
+    responses(
+        (status = 200, description = "As many as asked for, and how many there are", body = ToolList),
+        (status = 422, description = "A parameter is not what is expected", body = RefusalBody),
+        (status = 503, description = "Not ready yet", body = RefusalBody,
+            headers(("retry-after" = u32, description = "Seconds"))),
+    )
+)]
+pub(super) async fn tools(
+    State(service): State<Service>,
+    query: Result<Query<ToolsQuery>, QueryRejection>,
+) -> Result<Json<ToolList>, Refusal> {
+    let Query(query) = query?;
+    let limit = query.limit()?;
+    let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
+    let found = sandbox.catalogue().search(&query.query);
+    Ok(Json(ToolList::new(&found, query.detail, limit)))
 }
 
 /// Does the service run?

@@ -1,5 +1,7 @@
 //! JSON of requests and answers, converted by hand: the core's types know nothing of it.
 
+mod tools;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use utoipa::ToSchema;
 use super::refusal::Refusal;
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::limits::Limits;
+pub(super) use tools::{ToolList, ToolsQuery};
 
 /// The smallest `max_memory_mb`: what an interpreter takes, and something to work with.
 const MEMORY_MB_MIN: f64 = 32.0;
@@ -34,7 +37,6 @@ pub(super) struct ExecuteRequest {
     #[schema(exclusive_minimum = 0, example = 2.5)]
     max_cpu_seconds: Option<f64>,
     /// The tools that the program may call, as `module` or `module.tool`; all that there are if it is not given
-    #[schema(example = json!(["data", "device.get_device_capabilities"]))]
     tools: Option<Vec<String>>,
 }
 

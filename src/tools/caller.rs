@@ -4,12 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tracing::info;
 
-use super::{Decision, Grants, Reply, ToolCall, ToolError, ToolErrorKind, ToolRequest, text};
+use super::{Decision, Grants, Reply, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
 
@@ -43,6 +44,9 @@ impl Caller {
     }
 
     async fn call_unrecorded(&self, path: &str, arguments: &str) -> Reply {
+        if let Some(answer) = catalogue::answer(&self.grants, path, arguments) {
+            return within(answer?, self.reply_bytes_max);
+        }
         // Before the arguments are parsed: without a tool to call, they are not worth their memory.
         let tool = self.grants.find(path)?;
         let mut arguments: Map<String, Value> = serde_json::from_str(arguments)
@@ -58,17 +62,22 @@ impl Caller {
         let time_max = tool.tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
         let reply_bytes_max =
             tool.tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
-        let call = ToolCall { execution: self.execution, arguments, reply_bytes_max };
-        let reply = timeout(time_max, (tool.tool.function)(call)).await.unwrap_or_else(|_| {
+        let deadline = Instant::now() + time_max;
+        let call = ToolCall { execution: self.execution, arguments, deadline, reply_bytes_max };
+        let reply = timeout_at(deadline.into(), (tool.tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();
             Err(ToolError::timeout(format!("Tool '{path}' did not answer within {seconds}s")))
         })?;
-        match reply.get().len() {
-            bytes if bytes > reply_bytes_max => Err(ToolError::failed(format!(
-                "Tool reply is {bytes} bytes; limit is {reply_bytes_max} bytes"
-            ))),
-            _ => Ok(reply),
+        within(reply, reply_bytes_max)
+    }
+}
+
+fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
+    match reply.get().len() {
+        bytes if bytes > bytes_max => {
+            Err(ToolError::failed(format!("Tool reply is {bytes} bytes; limit is {bytes_max} bytes")))
         }
+        _ => Ok(reply),
     }
 }
 

@@ -8,17 +8,20 @@ use crate::validator::REFUSED_NAMES;
 /// The minor version of the interpreter's CPython 3.
 const PYTHON_MINOR: u8 = 13;
 
+/// Names are file names too, those of stubs.
+const NAME_CHARS_MAX: usize = 64;
+
 /// What every module of tools has beside its tools.
 const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
 
 /// A Python name for `text` that grammar and validator accept, and that is not taken.
 ///
-/// Every character but ASCII letters, digits and `_` becomes `_`; `t_` goes in front (in place of leading underscores)
+/// What is longer than 64 characters is cut. Every character but ASCII letters, digits and `_` becomes `_`; `t_` goes in front (in place of leading underscores)
 /// of what would be empty, start with a digit or with `__`; reserved and refused words get a trailing `_`; what is
 /// taken gets `_2`, `_3`, ….
 pub(super) fn legal(text: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
-    let mut name: String = text.chars().map(plain).collect();
+    let mut name: String = text.chars().take(NAME_CHARS_MAX).map(plain).collect();
     if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) || name.starts_with("__") {
         name = format!("t_{}", name.trim_start_matches('_'));
     }
@@ -70,6 +73,7 @@ mod tests {
         for (text, taken, name) in cases {
             assert_eq!(legal(text, |name| taken.contains(&name)), name, "{text}");
         }
+        assert_eq!(legal(&"x".repeat(65), |_| false), "x".repeat(64));
         assert_eq!(legal("json", is_module_taken), "json_2");
         assert_eq!(legal("tools", is_module_taken), "tools_2");
         assert_eq!(legal("ToolError", is_tool_taken), "ToolError_2");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
+use super::catalogue::Catalogue;
 use super::signature::Signature;
 use super::{DISCOVERY_MODULE, Tool, ToolError, ToolPolicy, names, text};
 use crate::error::Error;
@@ -123,6 +124,8 @@ impl Registry {
 #[derive(Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) registry: Arc<Registry>,
+    /// What it may be told of the registry.
+    pub(crate) catalogue: Arc<Catalogue>,
     /// `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
@@ -131,16 +134,17 @@ pub(crate) struct Grants {
 impl Grants {
     /// The tool behind `path`, if this execution may call it.
     pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
-        let tool = self.registry.0.get(path).filter(|tool| self.allows(path, tool));
+        let tool = self.registry.0.get(path).filter(|tool| self.allows(path, &tool.module));
         tool.ok_or_else(|| {
             let path = text::clean(path, 100);
             ToolError::denied(format!("Tool '{path}' is not granted to this execution"))
         })
     }
 
-    fn allows(&self, path: &str, tool: &Registered) -> bool {
+    /// Whether this execution may call the tool `path` of `module`.
+    pub(super) fn allows(&self, path: &str, module: &str) -> bool {
         let Some(only) = &self.only else { return true };
-        only.iter().any(|granted| granted == path || *granted == tool.module)
+        only.iter().any(|granted| granted == path || granted == module)
     }
 }
 

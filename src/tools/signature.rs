@@ -12,6 +12,9 @@ const ANNOTATION_DEPTH_MAX: usize = 3;
 const LITERALS_MAX: usize = 12;
 const LITERAL_CHARS_MAX: usize = 40;
 
+/// A longer annotation says more than a reader takes in: it is left out.
+const ANNOTATION_CHARS_MAX: usize = 600;
+
 const DESCRIPTION_CHARS_MAX: usize = 500;
 
 /// How Python programs call a tool.
@@ -79,7 +82,7 @@ impl Parameter {
             annotation.push_str(" | None");
         }
         let description = schema["description"].as_str().unwrap_or_default();
-        let description = text::clean(&description.replace('\n', " "), DESCRIPTION_CHARS_MAX);
+        let description = text::line(description, DESCRIPTION_CHARS_MAX);
         Self { name, key: key.to_owned(), required, takes_null, default, annotation, description }
     }
 }
@@ -98,7 +101,7 @@ fn takes_more(parameters: &Value) -> bool {
 }
 
 /// The Python type for a schema; empty if it allows anything, or says what Python has no type for.
-fn annotation(schema: &Value, depth: usize) -> String {
+pub(super) fn annotation(schema: &Value, depth: usize) -> String {
     let alternatives = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array());
     let parts = if let Some(literals) = literals(schema) {
         vec![literals]
@@ -122,7 +125,8 @@ fn annotation(schema: &Value, depth: usize) -> String {
             unique.push(part);
         }
     }
-    unique.join(" | ")
+    let annotation = unique.join(" | ");
+    if annotation.len() > ANNOTATION_CHARS_MAX { String::new() } else { annotation }
 }
 
 fn type_of(kind: &str, schema: &Value, depth: usize) -> String {
@@ -193,6 +197,7 @@ mod tests {
                 {"type": "array", "items": {"type": "array"}}}}}),
                 "list[list[list[list]]]",
             ),
+            (json!({"anyOf": (0..200).map(|n| json!({"const": n})).collect::<Vec<_>>()}), ""),
             (json!({"type": "whatever"}), ""),
             (json!(true), ""),
             (json!({"type": 3}), ""),

@@ -17,6 +17,11 @@ pub(super) fn clean(text: &str, chars_max: usize) -> String {
     cleaned
 }
 
+/// The same in one line.
+pub(super) fn line(text: &str, chars_max: usize) -> String {
+    clean(&text.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
+}
+
 /// Zero-width characters, directional overrides and isolates, tags, variation selectors beyond the first sixteen.
 fn is_invisible(char: char) -> bool {
     matches!(char,

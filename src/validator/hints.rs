@@ -38,7 +38,7 @@ const REASONS: [(&[&str], &str); 6] = [
 ];
 
 /// For a name.
-pub(super) fn for_name(name: &str) -> Option<String> {
+pub(super) fn for_name(name: &str, policy: &Policy) -> Option<String> {
     let hint = match name {
         "compile" | "eval" | "exec" => {
             "Write the code in the program itself; for expressions in data use json.loads or float()."
@@ -50,6 +50,10 @@ pub(super) fn for_name(name: &str) -> Option<String> {
         "globals" | "locals" | "vars" | "dir" => "Keep values in a dict of your own.",
         "os" | "subprocess" | "sys" => {
             "There are no files, processes or environment; rename it if it is a variable of your own."
+        }
+        // The module is there if there are tools.
+        "help" if policy.allowed_imports.contains("tools") => {
+            "Leave it out; for a tool, print(tools.describe('module.tool')), after `import tools`."
         }
         "breakpoint" | "help" => "Leave it out.",
         "exit" | "quit" => "Let the program run to its end, or raise SystemExit.",

@@ -49,7 +49,7 @@ impl Names<'_> {
                 rule: Rule::Name,
                 at: range.start(),
                 message,
-                hint: hints::for_name(name),
+                hint: hints::for_name(name, self.policy),
             });
         }
     }

@@ -47,7 +47,7 @@ fn only_the_server_names_axum() {
 
 #[test]
 fn only_the_edges_serialise() {
-    assert_only_in("Serialize", &["server/wire.rs", "hostcall/wire.rs", "tools"]);
+    assert_only_in("Serialize", &["server/wire", "hostcall/wire.rs", "tools"]);
 }
 
 #[test]

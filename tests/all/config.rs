@@ -95,7 +95,12 @@ fn everything_wrong_is_said_at_once() {
         ("LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR"),
         ("LOG_FORMAT", "xml", "must be one of text, json"),
         ("LOG_CODE", "perhaps", "must be true or false"),
-        ("ENABLE_MCP_NETWORK_TOOLS", "true", "there are no network tools in this version"),
+        ("ENABLE_MCP_NETWORK_TOOLS", "perhaps", "must be true or false"),
+        ("TOOLS_CONFIG", "/no/such/file", "cannot be read: No such file"),
+        ("DATA_API_URL", "data-api:8006", "must be http:// or https://"),
+        ("AI_AUTOMATION_URL", "http://a?b", "has a query"),
+        ("DEVICE_INTELLIGENCE_URL", "ftp://x", "must be http:// or https://"),
+        ("TOOL_SIGNING_KEY_FILE", "/no/such/file", "cannot be read: No such file"),
         ("TOOL_TIMEOUT", "0", "must be a number from 0.1 to 86400"),
         ("MAX_TOOL_CALLS", "1000001", "must be a whole number from 0 to 1000000"),
         ("MAX_TOOL_CALLS_IN_FLIGHT", "0", "must be a whole number from 1 to 10000"),
@@ -121,7 +126,28 @@ fn no_message_shows_a_secret() {
     let (_file, path) = file("from-a-file");
     let (_empty, empty) = file("\n");
     let (_lines, lines) = file("from-a-file\nand-more\n");
-    let cases: [(Environment<'_>, &str); 7] = [
+    let (_tools, tools) =
+        file("[services.a]\nurl = 'http://u:${HOME}@a'\nheaders = { a = \"${HOME}\\u0001\" }\n");
+    let key = "s3cret0123456789s3cret0123456789";
+    let cases: [(Environment<'_>, &str); 13] = [
+        (
+            &[("TOOL_SIGNING_KEY", "s3cret")],
+            "has 6 bytes; use at least 32 random ones; make a key with `openssl rand -base64 32`",
+        ),
+        (&[("TOOL_SIGNING_KEY", key), ("TOOL_SIGNING_KEY_FILE", &path)], "set one of the two"),
+        (
+            &[("TOOL_SIGNING_KEY_FILE", &lines)],
+            "TOOL_SIGNING_KEY (--tool-signing-key) is ********: has white space",
+        ),
+        (
+            &[("ENABLE_MCP_NETWORK_TOOLS", "true")],
+            "TOOL_SIGNING_KEY (--tool-signing-key) is empty: ENABLE_MCP",
+        ),
+        (&[("TOOLS_CONFIG", &tools), ("HOME", "s3cret")], ":2: services.a.url: has a user name"),
+        (
+            &[("TOOLS_CONFIG", &tools), ("HOME", "s3cret")],
+            ":3: services.a.headers.a: has a control character",
+        ),
         (&[("EXECUTOR_API_TOKEN", "s3cret"), ("EXECUTOR_API_TOKEN_FILE", &path)], "set one of the two"),
         (&[("EXECUTOR_API_TOKEN_FILE", &empty)], "the file is empty"),
         (&[("EXECUTOR_API_TOKEN_FILE", &lines)], "control character"),
@@ -167,4 +193,57 @@ fn logs_can_be_json() {
     let events: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert!(events.iter().any(|event| event["message"].is_string() && event["level"] == "INFO"), "{said}");
+}
+
+#[test]
+fn a_registry_is_read_and_checked_though_tools_are_disabled() {
+    let tool = "[services.weather]\nurl = 'http://weather'\n[tools.weather.now]\npath = '/now'\n";
+    let (_file, path) = file(tool);
+    let (_broken, broken) = file(&tool.replace("path", "pth"));
+    let code =
+        |import: &str| file(&format!("try:\n    import {import}\nexcept ImportError as e:\n    _ = str(e)"));
+    let config = |path: &str| start("config", &[("TOOLS_CONFIG", path)], &[]);
+    assert!(config(&path).status.success());
+    let said = String::from_utf8(config(&broken).stderr).unwrap();
+    for problem in
+        [":3: tools.weather.now.path: is missing", ":4: tools.weather.now.pth: unknown; did you mean 'path'?"]
+    {
+        assert!(said.contains(&format!("{broken}{problem}")), "{said}");
+    }
+    for module in ["weather", "tools"] {
+        let (_code, code) = code(module);
+        let output = start("run", &[("TOOLS_CONFIG", &path)], &["--json", &code]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.trim(), "\"Network tools are disabled on this executor\"");
+    }
+    let (_code, code) = code("data");
+    let output = start("run", &[("TOOLS_CONFIG", &path)], &[&code]);
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn a_signing_key_may_be_pem() {
+    let pem = |kind: &str, base64: &str| {
+        format!("-----BEGIN {kind} KEY-----\n{base64}\n-----END {kind} KEY-----\n")
+    };
+    let private = pem("PRIVATE", "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF");
+    let public = pem("PUBLIC", "MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=");
+    let (_file, path) = file(&private);
+    let found = effective("TOOL_SIGNING_KEY", &[("TOOL_SIGNING_KEY_FILE", &path)], &[]);
+    assert_eq!(found, ("file".to_owned(), "********".to_owned()));
+    let cases: [(Environment<'_>, &str); 3] = [
+        (
+            &[("TOOL_SIGNING_KEY", &public)],
+            "TOOL_SIGNING_KEY (--tool-signing-key) is ********: key 'ai-code-executor' is a public",
+        ),
+        (&[("TOOL_SIGNING_KEY", &private.replace("MC4", "AAA"))], "is PEM, but not an Ed25519 key"),
+        (
+            &[("TOOL_SIGNING_KEY", &private), ("TOOL_SIGNING_KEY_ID", "a b")],
+            "TOOL_SIGNING_KEY_ID (--tool-signing-key-id) is 'a b': a key id",
+        ),
+    ];
+    for (settings, why) in cases {
+        let said = String::from_utf8(start("config", settings, &[]).stderr).unwrap();
+        assert!(said.contains(why), "{said}");
+    }
 }

@@ -6,7 +6,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ai_code_executor::server::Settings;
 use serde_json::{Value, json};
 
+use sha2::{Digest, Sha256};
+
 use crate::local::{Answer, Local, execute};
+use crate::tools::with_tools;
 
 const SECRET: &str = "what_nobody_else_should_read";
 
@@ -99,4 +102,26 @@ fn code_is_shown_to_those_who_ask_for_it_and_values_never() {
     let events = events("log-code");
     assert_eq!((events.len(), &events[0]["fields"]["code"]), (1, &json!("x + x")));
     assert!(!events[0].to_string().contains(SECRET));
+}
+
+#[test]
+fn each_tool_call_is_one_event_without_arguments_or_reply() {
+    collect();
+    let local = Local::start(Settings::default(), with_tools);
+    let code = format!(
+        "import home\nawait home.echo('{SECRET}')\ntry: await home.fail(why='{SECRET}')\nexcept ToolError: pass\nawait home.echo(1, 2)"
+    );
+    let answer = send(&local, "log-tools", &json!({"code": code}));
+    let id = answer.json()["execution_id"].as_str().unwrap().to_owned();
+    let events = events(&id);
+    assert_eq!(events.len(), 3, "{events:?}");
+    let fields: Vec<&Value> = events.iter().map(|event| &event["fields"]).collect();
+    let echoed = format!(r#"{{"value":"{SECRET}"}}"#);
+    assert_eq!((&fields[0]["message"], &fields[0]["tool"]), (&json!("tool call"), &json!("home.echo")));
+    assert_eq!((&fields[0]["status"], &fields[0]["bytes"]), (&json!("ok"), &json!(echoed.len())));
+    assert_eq!(fields[0]["arguments_sha256"], base16ct::lower::encode_string(&Sha256::digest(&echoed)));
+    assert!(fields[0]["ms"].as_f64().unwrap() >= 0.0);
+    assert_eq!((&fields[1]["tool"], &fields[1]["status"]), (&json!("home.fail"), &json!("failed")));
+    assert_eq!(fields[2]["message"], "execution");
+    assert!(events.iter().all(|event| !event.to_string().contains(SECRET)), "{events:?}");
 }

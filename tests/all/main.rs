@@ -5,23 +5,32 @@
 mod architecture;
 mod cache;
 mod cases;
+mod catalogue;
 mod cli;
 mod config;
 mod differential;
+mod discovery;
 mod expectations;
 mod guards;
+mod homeiq;
 mod hostile;
+#[path = "../../examples/homeiq/house.rs"]
+mod house;
 mod http;
 mod isolation;
 mod limits;
 mod local;
 mod log;
 mod metrics;
+mod search;
 mod service;
+#[path = "../../examples/homeiq/services.rs"]
+mod services;
 mod signing;
 mod soak;
 mod sockets;
 mod support;
 mod tools;
+mod tree;
 mod troubleshooting;
 mod validator;

@@ -43,7 +43,8 @@ pub(crate) fn value_of(report: &Report) -> Value {
 
 pub(crate) fn executor() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ai-code-executor"));
-    command.env_clear().env("CACHE_DIR", cache_dir());
+    let stubs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stubs");
+    command.env_clear().env("CACHE_DIR", cache_dir()).env("MCP_WORKSPACE_DIR", stubs);
     command
 }
 

@@ -4,7 +4,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ai_code_executor::{Builder, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError};
+use ai_code_executor::{
+    Builder, Decision, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError, ToolPolicy,
+    ToolRequest,
+};
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -32,6 +38,48 @@ pub(crate) fn with_tools(builder: Builder) -> Builder {
         .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
         .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
         .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
+        .tool(
+            Tool::typed("garden", "water", async |hose: Hose| Ok(hose.water()))
+                .describe("Waters the garden."),
+        )
+        .tool(Tool::new("my-garden", "get.all", async |call| Ok(json!(call.arguments))))
+}
+
+/// Where to water.
+#[derive(Deserialize, JsonSchema)]
+struct Hose {
+    /// Which bed
+    bed: Bed,
+    /// For how long
+    #[serde(default = "quarter")]
+    #[schemars(range(min = 1, max = 60))]
+    minutes: u32,
+    #[serde(rename = "from")]
+    tap: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Bed {
+    Roses,
+    Herbs,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Watered {
+    litres: u32,
+    from: String,
+}
+
+fn quarter() -> u32 {
+    15
+}
+
+impl Hose {
+    fn water(self) -> Watered {
+        let litres = self.minutes * if matches!(self.bed, Bed::Roses) { 10 } else { 2 };
+        Watered { litres, from: self.tap.unwrap_or_else(|| "barrel".into()) }
+    }
 }
 
 async fn slow() -> Result<Value, ToolError> {
@@ -68,6 +116,73 @@ async fn arguments_go_out_and_replies_come_back() {
     assert_eq!(value(code).await, json!({"value": {"größe": [1, null, 2.5]}}));
     assert_eq!(value("from home import echo\nawait echo(7)").await, json!({"value": 7}));
     assert_eq!(value("import home\nawait home.connect()").await, json!("connected"));
+}
+
+#[tokio::test]
+async fn typed_tools_take_and_give_rust_values() {
+    let code =
+        "import garden\n[await garden.water('roses'), await garden.water('herbs', minutes=2, from_='well')]";
+    let watered = json!([{"litres": 150, "from": "barrel"}, {"litres": 4, "from": "well"}]);
+    assert_eq!(value(code).await, watered);
+    let shown = "import garden\n[str(garden.water.__doc__), garden.water.__annotations__]";
+    let annotations = json!({"bed": "Literal['roses', 'herbs']", "minutes": "int", "from_": "str | None", "return": "dict"});
+    assert_eq!(value(shown).await, json!(["Waters the garden.", annotations]));
+}
+
+#[tokio::test]
+async fn names_that_python_does_not_take_are_made_legal() {
+    let code = "import my_garden\n[await my_garden.get_all(**{'x-y': 1}), my_garden.__all__]";
+    assert_eq!(value(code).await, json!([{"x-y": 1}, ["get_all"]]));
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
+    let cases = [
+        (
+            "water('weeds')",
+            "Argument 'bed' of garden.water(): \"weeds\" is not one of \"roses\" or \"herbs\"",
+        ),
+        ("water('roses', 0)", "Argument 'minutes' of garden.water(): 0 is less than the minimum of 1"),
+        ("water('roses', '5')", "Argument 'minutes' of garden.water(): \"5\" is not of type \"integer\""),
+        (
+            "water('roses', from_=[1])",
+            "Argument 'from_' of garden.water(): [1] is not of types \"null\", \"string\"",
+        ),
+        ("water()", "garden.water() needs argument 'bed'"),
+        ("water('roses', depth=1)", "garden.water() has no argument 'depth' (it has: bed, minutes, from_)"),
+    ];
+    for (call, message) in cases {
+        let report = run(&format!("import garden\nawait garden.{call}"), |_| {}).await;
+        let error = report.error.unwrap();
+        assert_eq!((error.kind.as_str(), error.message.as_str()), ("ToolArgumentError", message));
+    }
+    let long = run("import garden\nawait garden.water('x' * 100_000)", |_| {}).await.error.unwrap().message;
+    assert!(long.chars().count() <= 500 && long.starts_with("Argument 'bed'"), "{long}");
+}
+
+/// Lets nobody water the roses, and takes its time.
+struct Gardener;
+
+impl ToolPolicy for Gardener {
+    fn decide<'a>(&'a self, request: ToolRequest<'a>) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            sleep(Duration::from_millis(1)).await;
+            match request.arguments.get("bed") {
+                Some(bed) if bed == "roses" => Decision::Deny(format!("{} may not get wet", request.path)),
+                _ => Decision::Allow,
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_policy_decides_about_each_call() {
+    let guarded =
+        with_tools(Sandbox::builder().cache_dir(cache_dir())).tool_policy(Gardener).build().unwrap();
+    let code = "import garden\nlitres = (await garden.water('herbs'))['litres']\nawait garden.water('roses')";
+    let error = guarded.run(Execution::new(code)).await.unwrap().error.unwrap();
+    let denied = "ToolDenied: Tool 'garden.water' was denied: garden.water may not get wet";
+    assert_eq!((error.to_string().as_str(), error.line), (denied, Some(3)));
 }
 
 #[tokio::test]
@@ -121,6 +236,9 @@ async fn grants_narrow_what_a_run_may_call() {
         run("import garden\nawait garden.count()", |execution| execution.tools = Some(vec!["garden".into()]))
             .await;
     assert_eq!(value_of(&report), json!(3));
+    let unknown = Execution { tools: Some(vec!["garden".into(), "home.ech".into()]), ..Execution::new("1") };
+    let error = home().run(unknown).await.unwrap_err();
+    assert_eq!(error.to_string(), "There is no tool 'home.ech', and no module of tools by this name");
 }
 
 #[tokio::test]

@@ -1,0 +1,131 @@
+//! What a tool call costs beyond the tool's own time: one after the other, and many gathered; functions of this process
+//! and an HTTP service on the loopback interface. All figures are for one call.
+
+#![allow(clippy::expect_used, missing_docs)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ai_code_executor::signing::{Key, Signer};
+use ai_code_executor::tools::{Surroundings, ToolFile};
+use ai_code_executor::{Execution, Limits, Sandbox, Tool};
+use axum::routing::post;
+use axum::{Json, Router};
+use bytes::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures::StreamExt;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// Calls in one execution: enough to make what the execution itself costs small, which is subtracted all the same.
+const CALLS: u32 = 200;
+
+const SEQUENTIAL: &str = "for n in range(calls):\n    await bench.call(n)";
+const GATHERED: &str = "import asyncio\nawait asyncio.gather(*(bench.call(n) for n in range(calls)))";
+
+fn builder() -> ai_code_executor::Builder {
+    let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
+    let limits = Limits { tool_calls_max: u32::MAX, ..Limits::default() };
+    Sandbox::builder().cache_dir(cache_dir).ceilings(limits)
+}
+
+/// Wall-clock time in the sandbox of `program` with so many calls.
+async fn time(sandbox: &Sandbox, program: &str, calls: u32) -> Duration {
+    let code = format!("import bench\n{program}");
+    let report = sandbox.run(Execution::new(code).variable("calls", &json!(calls))).await.expect("it runs");
+    assert_eq!((report.error, report.usage.tool_calls), (None, calls));
+    report.usage.wall_time
+}
+
+/// Per call: with all calls, less without any.
+async fn time_of_calls(sandbox: &Sandbox, program: &str, iterations: u64) -> Duration {
+    let mut total = Duration::ZERO;
+    for _ in 0..iterations {
+        let without = time(sandbox, program, 0).await;
+        total += time(sandbox, program, CALLS).await.saturating_sub(without) / CALLS;
+    }
+    total
+}
+
+fn calls(criterion: &mut Criterion, group: &str, sandbox: &Sandbox) {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut group = criterion.benchmark_group(group);
+    for (name, program) in [("sequential", SEQUENTIAL), ("gathered", GATHERED)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| runtime.block_on(time_of_calls(sandbox, program, iterations)));
+        });
+    }
+    group.finish();
+}
+
+fn functions(criterion: &mut Criterion) {
+    let tool = Tool::new("bench", "call", async |call| Ok(json!(call.arguments["n"])));
+    let schema = json!({"properties": {"n": {"type": "integer"}}, "required": ["n"]});
+    let sandbox = builder().tool(tool.parameters(schema)).build().expect("the image can be made");
+    calls(criterion, "function", &sandbox);
+}
+
+/// A service that answers at once, in threads of its own; returns its URL.
+fn service() -> String {
+    let runtime = Runtime::new().expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = Router::new().route("/call", post(async || Json(json!({"ok": true}))));
+    std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
+    url
+}
+
+fn requests(criterion: &mut Criterion) {
+    let url = service();
+    let text = format!(
+        r#"
+        services.bench.url = "{url}"
+        [tools.bench.call]
+        path = "/call"
+        parameters = {{ properties.n.type = "integer", required = ["n"] }}
+        "#
+    );
+    let surroundings = Surroundings { variable: &|_| None, read: &|path| std::fs::read(path) };
+    let file = ToolFile::parse("bench.toml", &text, surroundings).expect("it is valid");
+    let key = Key::new("bench", "a key that has at least thirty-two bytes").expect("it is long enough");
+    let tools = file.connect(Some(&Signer::new(key).expect("it can sign"))).expect("they can be connected");
+    let sandbox = builder().tools(tools).build().expect("the image can be made");
+    calls(criterion, "http", &sandbox);
+    alone(criterion, &url);
+}
+
+/// The same requests without the executor, one after the other on one connection, and as many at once as an execution
+/// may have: the service's own time, and what HTTP takes in any case.
+fn alone(criterion: &mut Criterion, url: &str) {
+    let runtime = Runtime::new().expect("a runtime");
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let uri: Uri = format!("{url}/call").parse().expect("it is an URL");
+    let request = async || {
+        let body = Full::from(Bytes::from_static(br#"{"n": 1}"#));
+        let request = Request::post(uri.clone()).header("content-type", "application/json").body(body);
+        let answer = client.request(request.expect("it is valid")).await.expect("an answer");
+        answer.into_body().collect().await.expect("its end");
+    };
+    let mut group = criterion.benchmark_group("http_without_executor");
+    group.bench_function("sequential", |bencher| bencher.to_async(&runtime).iter(&request));
+    group.bench_function("gathered", |bencher| {
+        let at_once = Limits::default().tool_calls_in_flight_max;
+        bencher.iter_custom(|iterations| {
+            runtime.block_on(async {
+                let started = Instant::now();
+                let requests = futures::stream::iter((0..iterations * u64::from(CALLS)).map(|_| request()));
+                requests.buffer_unordered(at_once).for_each(async |()| ()).await;
+                started.elapsed() / CALLS
+            })
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, functions, requests);
+criterion_main!(benches);

@@ -1,0 +1,49 @@
+"""Module `tools` of programs: what there is to call, asked when a program wants to know.
+
+The host answers, out of what the execution is granted; nothing of it is in the image. Asking blocks, like any ordinary
+function: a program that looks around has nothing else to do.
+"""
+
+import sys
+import types
+
+import _executor
+import guest_loop
+import guest_tools
+
+MODULE = "tools"
+
+
+def search(query: str = "") -> list[dict]:
+    """Finds tools by words that say what they do: [{"name": "data.get_devices", "summary": "..."}], the best match first.
+
+    Without words, lists all tools."""
+    return ask("tools.search", query=query)
+
+
+def describe(name: str) -> str:
+    """How to call a tool, as Python with a docstring: describe("data.get_devices").
+
+    Raises ToolError, which names near matches, if there is no such tool."""
+    return ask("tools.describe", name=name)
+
+
+def ask(question, **arguments):
+    """The host's answer; raises `ToolError`."""
+    call_id = guest_tools.begin(question, arguments, _executor.call)
+    return guest_tools.decode_reply(guest_loop.wait_for(call_id))
+
+
+def install():
+    """Makes the module, if there are tools to find out about."""
+    if not guest_tools.modules:
+        return
+    module = types.ModuleType(MODULE, "Finding out which tools there are, and how to call them.")
+    vars(module).update(guest_tools.ERRORS)
+    module.__all__ = ["search", "describe"]
+    for function in (search, describe):
+        function.__module__ = MODULE
+        setattr(module, function.__name__, function)
+    sys.modules[MODULE] = module
+    # Whoever may call any tool may find out about it.
+    guest_tools.modules[MODULE] = [name for names in guest_tools.modules.values() for name in names]

@@ -1,0 +1,68 @@
+//! `tools.search` and `tools.describe`: what a program may ask about the tools that it is granted.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use serde_json::value::to_raw_value;
+
+use super::ToolCard;
+use crate::tools::{Grants, Reply, ToolError, text};
+
+/// Names in the message about a tool that there is not.
+const NEAR_MAX: usize = 5;
+
+const MESSAGE_CHARS_MAX: usize = 500;
+
+const PATH_CHARS_MAX: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Search {
+    query: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Describe {
+    name: String,
+}
+
+/// The answer to a call of `path` if it is a question about tools. What is not granted is not there.
+pub(in crate::tools) fn answer(grants: &Grants, path: &str, arguments: &str) -> Option<Reply> {
+    match path {
+        "tools.search" => Some(search(grants, arguments)),
+        "tools.describe" => Some(describe(grants, arguments)),
+        _ => None,
+    }
+}
+
+fn search(grants: &Grants, arguments: &str) -> Reply {
+    let Search { query } = read("tools.search", arguments)?;
+    let found = granted(grants, &query).map(|tool| json!({"name": tool.path, "summary": tool.summary}));
+    to_raw_value(&found.collect::<Vec<_>>()).map_err(|error| ToolError::failed(error.to_string()))
+}
+
+fn describe(grants: &Grants, arguments: &str) -> Reply {
+    let Describe { name } = read("tools.describe", arguments)?;
+    let tool = grants.catalogue.find(&name).filter(|tool| grants.allows(&tool.path, &tool.module));
+    let Some(tool) = tool else {
+        let near: Vec<&str> = granted(grants, &name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
+        let near = match near.as_slice() {
+            [] => "tools.search() lists all".to_owned(),
+            near => format!("near it: {}", near.join(", ")),
+        };
+        let name = text::line(&name, PATH_CHARS_MAX);
+        return Err(ToolError::failed(format!("There is no tool '{name}'; {near}")));
+    };
+    to_raw_value(&tool.stub).map_err(|error| ToolError::failed(error.to_string()))
+}
+
+fn granted<'a>(grants: &'a Grants, query: &str) -> impl Iterator<Item = &'a ToolCard> {
+    let found = grants.catalogue.search(query).into_iter();
+    found.filter(|tool| grants.allows(&tool.path, &tool.module))
+}
+
+fn read<T: DeserializeOwned>(path: &str, arguments: &str) -> Result<T, ToolError> {
+    serde_json::from_str(arguments)
+        .map_err(|error| ToolError::arguments(text::line(&format!("{path}(): {error}"), MESSAGE_CHARS_MAX)))
+}

@@ -1,0 +1,168 @@
+//! Tools that are HTTP requests to services.
+//!
+//! A call passes through: `place` (arguments → request) → `breaker` (does the service answer at all?) → `client`, whose
+//! `resolver` decides where it may connect to → `reply` (answer → JSON), or `failure` (what the guest is told).
+
+mod breaker;
+mod client;
+mod definition;
+mod failure;
+mod place;
+mod reply;
+mod resolver;
+mod template;
+mod url;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use http::Request;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::request::Parts;
+use http_body_util::Full;
+use tracing::{debug, warn};
+
+use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
+use crate::error::Error;
+use crate::signing::Signer;
+use breaker::Breaker;
+use client::Client;
+use failure::Failure;
+
+pub(crate) use definition::{HttpTool, Service};
+pub(crate) use place::{Places, Query, header_name, takes_body};
+pub(crate) use template::Template;
+pub(crate) use url::BaseUrl;
+
+const RETRIES_MAX: usize = 2;
+
+/// The first pause between tries; the next is twice as long, and up to as much again is added by chance.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What every request says, unless its service's own headers say otherwise.
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (ACCEPT, HeaderValue::from_static("application/json")),
+    (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    (USER_AGENT, HeaderValue::from_static(concat!("ai-code-executor/", env!("CARGO_PKG_VERSION")))),
+];
+
+type Answer = <Client as tower::Service<Request<Full<Bytes>>>>::Response;
+
+/// A service with its connections.
+struct Upstream {
+    service: Arc<Service>,
+    /// What all its requests say.
+    headers: HeaderMap,
+    signer: Option<Signer>,
+    client: Client,
+    breaker: Arc<Breaker>,
+}
+
+/// A tool with its service.
+struct Connected {
+    tool: HttpTool,
+    upstream: Arc<Upstream>,
+}
+
+impl ToolFile {
+    /// The tools, ready for [`Builder::tools`](crate::Builder::tools). Connections are made when they are needed, and
+    /// shared by all that these tools are cloned into.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when a service wants signed requests and there is no signer, or there can be no TLS.
+    pub fn connect(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
+        let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
+        let mut tools = Vec::new();
+        for tool in &self.tools {
+            let known =
+                upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.service, &tool.service)).cloned();
+            let upstream = match known {
+                Some(upstream) => upstream,
+                None => Arc::new(Upstream::new(&tool.service, signer)?),
+            };
+            upstreams.push(upstream.clone());
+            let connected = Arc::new(Connected { tool: tool.clone(), upstream });
+            tools.push(tool.with(move |call| {
+                let connected = connected.clone();
+                async move { connected.call(call).await }
+            }));
+        }
+        Ok(tools)
+    }
+}
+
+impl Upstream {
+    fn new(service: &Arc<Service>, signer: Option<&Signer>) -> Result<Self, Error> {
+        let signer = signer.filter(|_| service.signed).cloned();
+        if service.signed && signer.is_none() {
+            let name = &service.name;
+            return Err(Error::Config(format!(
+                "requests to service '{name}' are signed, and there is no key: give one, or set signed = false there"
+            )));
+        }
+        let client = client::client(service.roots.as_ref());
+        let client =
+            client.map_err(|error| Error::Config(format!("TLS of service '{}': {error}", service.name)))?;
+        let mut headers = HeaderMap::from_iter(HEADERS);
+        headers.extend(service.headers.clone());
+        Ok(Self { service: service.clone(), headers, signer, client, breaker: Arc::default() })
+    }
+}
+
+impl Connected {
+    async fn call(&self, call: ToolCall) -> Reply {
+        let (HttpTool { name, method, places, .. }, service) = (&self.tool, &self.upstream.service);
+        let request = places.request(&service.url, method, &call.arguments);
+        let (head, body) = request.map_err(ToolError::arguments)?;
+        let attempt = self.upstream.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
+            let seconds = wait.as_secs_f64().ceil();
+            ToolError::failed(format!(
+                "MCP tool '{name}' connection failed: service is not answering; tried again in {seconds}s"
+            ))
+        })?;
+        match self.answer(&head, &Bytes::from(body), &call).await {
+            Ok(answer) => {
+                attempt.answered();
+                reply::read(name, answer, call.reply_bytes_max).await
+            }
+            Err(failure) => {
+                if attempt.failed(Instant::now()) {
+                    warn!(service = %service.name, "does not answer; its tools fail at once for a while");
+                }
+                Err(failure.error(name))
+            }
+        }
+    }
+
+    /// The service's answer; asked again if that cannot do harm.
+    async fn answer(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<Answer, Failure> {
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(RETRY_PAUSE)
+            .with_max_times(RETRIES_MAX);
+        let is_retried = |failure: &Failure| self.tool.idempotent && failure.is_worth_a_retry();
+        (|| self.send(head, body, call)).retry(pauses).when(is_retried).await
+    }
+
+    async fn send(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<Answer, Failure> {
+        let Upstream { service, headers, signer, client, .. } = &*self.upstream;
+        let mut head = head.clone();
+        let arguments = std::mem::replace(&mut head.headers, headers.clone());
+        head.headers.extend(arguments);
+        if let Some(signer) = signer {
+            signer.sign(&mut head, body, &call.execution.to_string()).map_err(|error| {
+                warn!(service = %service.name, execution_id = %call.execution, %error, "cannot sign");
+                Failure::Unsigned
+            })?;
+        }
+        let request = Request::from_parts(head, Full::new(body.clone()));
+        client.request(request).await.map_err(|error| {
+            let failure = Failure::from(&error);
+            debug!(service = %service.name, execution_id = %call.execution, ?failure, ?error, "no answer");
+            failure
+        })
+    }
+}

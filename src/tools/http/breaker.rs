@@ -1,0 +1,182 @@
+//! A service that does not answer fails fast, until it does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const FAILURES_MAX: u32 = 5;
+const OPEN_TIME: Duration = Duration::from_secs(10);
+
+/// One service's state. A failure is a call that got no answer; any answer at all is a success.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(Mutex<State>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Calls are made; so many have failed in a row.
+    Closed { failures: u32 },
+    /// None is made.
+    Open { until: Instant },
+    /// One is made, to see.
+    Probing,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Closed { failures: 0 }
+    }
+}
+
+/// A call that is being made. Dropped without an end, it has failed if its time was over; else nothing is known.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    breaker: Arc<Breaker>,
+    deadline: Instant,
+    is_probe: bool,
+    ended: bool,
+}
+
+impl Breaker {
+    /// # Errors
+    ///
+    /// No call may be made for about this long.
+    pub(super) fn start(self: &Arc<Self>, now: Instant, deadline: Instant) -> Result<Attempt, Duration> {
+        let mut state = self.state();
+        let is_probe = match *state {
+            State::Closed { .. } => false,
+            State::Open { until } if until <= now => true,
+            State::Open { until } => return Err(until - now),
+            State::Probing => return Err(Duration::from_secs(1)),
+        };
+        if is_probe {
+            *state = State::Probing;
+        }
+        Ok(Attempt { breaker: self.clone(), deadline, is_probe, ended: false })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is one assignment: a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// There was an answer.
+    pub(super) fn answered(mut self) {
+        self.ended = true;
+        *self.breaker.state() = State::default();
+    }
+
+    /// There was none. Whether that is why no more calls are made now.
+    pub(super) fn failed(mut self, now: Instant) -> bool {
+        self.ended = true;
+        self.fail(now)
+    }
+
+    fn fail(&self, now: Instant) -> bool {
+        let mut state = self.breaker.state();
+        *state = match *state {
+            State::Closed { failures } if failures + 1 < FAILURES_MAX => {
+                State::Closed { failures: failures + 1 }
+            }
+            State::Probing if !self.is_probe => State::Probing,
+            State::Open { until } => State::Open { until },
+            State::Closed { .. } | State::Probing => {
+                *state = State::Open { until: now + OPEN_TIME };
+                return true;
+            }
+        };
+        false
+    }
+
+    /// As [`Drop`] does it, at the time `now`.
+    fn abandon(&self, now: Instant) {
+        if now >= self.deadline {
+            self.fail(now);
+        } else if self.is_probe {
+            // The next call probes.
+            *self.breaker.state() = State::Open { until: now };
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.abandon(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    /// A breaker that has just opened.
+    fn open(now: Instant) -> Arc<Breaker> {
+        let breaker = Arc::new(Breaker::default());
+        for number in 1..=FAILURES_MAX {
+            assert_eq!(breaker.start(now, now).unwrap().failed(now), number == FAILURES_MAX);
+        }
+        breaker
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_an_answer_closes_it() {
+        let now = Instant::now();
+        let breaker = open(now);
+        assert_eq!(breaker.start(after(now, 4), now).unwrap_err(), Duration::from_secs(6));
+        let probe = breaker.start(after(now, 10), now).unwrap();
+        assert_eq!(
+            breaker.start(after(now, 10), now).unwrap_err(),
+            Duration::from_secs(1),
+            "one probe at a time"
+        );
+        assert!(probe.failed(after(now, 11)));
+        assert_eq!(breaker.start(after(now, 20), now).unwrap_err(), Duration::from_secs(1));
+        breaker.start(after(now, 21), now).unwrap().answered();
+        for _ in 1..FAILURES_MAX {
+            assert!(!breaker.start(now, now).unwrap().failed(now));
+        }
+        breaker.start(now, now).unwrap().answered();
+        assert!(!breaker.start(now, now).unwrap().failed(now), "not in a row");
+    }
+
+    #[test]
+    fn what_fails_late_changes_nothing() {
+        let now = Instant::now();
+        let breaker = Arc::new(Breaker::default());
+        let late: Vec<_> = (0..8).map(|_| breaker.start(now, now).unwrap()).collect();
+        let opened: Vec<_> = late.into_iter().map(|attempt| attempt.failed(now)).collect();
+        assert_eq!(opened.iter().filter(|opened| **opened).count(), 1);
+        assert_eq!(breaker.start(after(now, 9), now).unwrap_err(), Duration::from_secs(1));
+        let early = Attempt { breaker: breaker.clone(), deadline: now, is_probe: false, ended: false };
+        let probe = breaker.start(after(now, 10), now).unwrap();
+        assert!(!early.failed(after(now, 10)));
+        probe.answered();
+        assert_eq!(*breaker.state(), State::default());
+    }
+
+    #[test]
+    fn a_dropped_call_has_failed_only_if_its_time_was_over() {
+        let now = Instant::now();
+        let breaker = Arc::new(Breaker::default());
+        for _ in 0..2 * FAILURES_MAX {
+            drop(breaker.start(now, after(now, 60)).unwrap());
+        }
+        assert_eq!(*breaker.state(), State::default(), "cancelled executions");
+        for _ in 0..FAILURES_MAX {
+            drop(breaker.start(now, now).unwrap());
+        }
+        assert!(breaker.start(now, now).is_err(), "calls that took too long");
+        let opened = open(now);
+        drop(opened.start(after(now, 10), after(now, 60)).unwrap());
+        assert!(
+            opened.start(after(now, 10), now).unwrap().is_probe,
+            "a cancelled probe leaves room for another"
+        );
+    }
+}

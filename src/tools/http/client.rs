@@ -1,0 +1,58 @@
+//! Connections to services, kept and reused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::resolver::Resolver;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+const IDLE_CONNECTIONS_MAX: usize = 32;
+
+/// A reply's head, and what is read ahead of its body.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+const HEADER_BYTES_MAX: u32 = 32 << 10;
+const WINDOW_BYTES: u32 = 256 << 10;
+
+/// Sends requests without proxies, cookies or redirects: there is no code for them in it.
+pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+
+/// A client with a pool of its own, which trusts `roots`, or else the authorities that browsers know.
+///
+/// # Errors
+///
+/// Why there can be no TLS.
+pub(super) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustls::Error> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let tls = tls.with_safe_default_protocol_versions()?;
+    let tls = match roots {
+        Some(roots) => tls.with_root_certificates(roots.clone()),
+        None => tls.with_webpki_roots(),
+    };
+    let mut tcp = HttpConnector::new_with_resolver(Resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIME_MAX));
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http();
+    let connector = connector.enable_all_versions().wrap_connector(tcp);
+    let client = legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIME_MAX)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .http1_max_buf_size(BUFFER_BYTES_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_initial_stream_window_size(WINDOW_BYTES)
+        .http2_initial_connection_window_size(4 * WINDOW_BYTES)
+        .build(connector);
+    Ok(client)
+}

@@ -1,0 +1,71 @@
+//! Services and their tools as plain data.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use rustls::RootCertStore;
+use serde_json::Value;
+
+use super::place::Places;
+use super::url::BaseUrl;
+use crate::tools::{Reply, Tool, ToolCall};
+
+/// Where tools send their requests.
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) url: BaseUrl,
+    /// Sent with each request; secrets are among them.
+    pub(crate) headers: HeaderMap,
+    /// The authorities whose certificates count; `None` for those that browsers know.
+    pub(crate) roots: Option<Arc<RootCertStore>>,
+    /// Whether requests are signed.
+    pub(crate) signed: bool,
+}
+
+/// URLs may hold secrets too.
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A tool that is a request to a service.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpTool {
+    pub(crate) service: Arc<Service>,
+    pub(crate) module: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) parameters: Value,
+    pub(crate) output: Option<Value>,
+    pub(crate) method: Method,
+    pub(crate) places: Places,
+    pub(crate) time_max: Option<Duration>,
+    pub(crate) reply_bytes_max: Option<usize>,
+    pub(crate) read_only: bool,
+    pub(crate) destructive: bool,
+    /// Whether a second request does no more than the first.
+    pub(crate) idempotent: bool,
+}
+
+impl HttpTool {
+    /// The tool as programs get it, which does what `function` does.
+    pub(crate) fn with<F, Fut>(&self, function: F) -> Tool
+    where
+        F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Reply> + Send + 'static,
+    {
+        Tool {
+            output: self.output.clone(),
+            read_only: self.read_only,
+            destructive: self.destructive,
+            time_max: self.time_max,
+            reply_bytes_max: self.reply_bytes_max,
+            ..Tool::raw(&self.module, &self.name, function)
+        }
+        .describe(&self.description)
+        .parameters(self.parameters.clone())
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a service did not answer, in words that tell nothing about the host or the service.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy;
+use tower::Service;
+
+use super::client::Client;
+use super::resolver::Unresolved;
+use crate::tools::ToolError;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    NameNotFound,
+    AddressNotAllowed,
+    Refused,
+    Unreachable,
+    ConnectTimeout,
+    Certificate,
+    Tls,
+    Closed,
+    NotHttp,
+    Unsigned,
+}
+
+impl Failure {
+    /// Whether another connection may fare better, and the service cannot have answered on this one.
+    pub(super) fn is_worth_a_retry(self) -> bool {
+        match self {
+            Self::Refused | Self::Unreachable | Self::Closed => true,
+            Self::NameNotFound
+            | Self::AddressNotAllowed
+            | Self::ConnectTimeout
+            | Self::Certificate
+            | Self::Tls
+            | Self::NotHttp
+            | Self::Unsigned => false,
+        }
+    }
+
+    pub(super) fn error(self, tool: &str) -> ToolError {
+        let why = match self {
+            Self::NameNotFound => "name not found",
+            Self::AddressNotAllowed => "address not allowed",
+            Self::Refused => "connection refused",
+            Self::Unreachable => "network unreachable",
+            Self::ConnectTimeout => "timed out",
+            Self::Certificate => "certificate not accepted",
+            Self::Tls => "TLS handshake failed",
+            Self::Closed => "closed before the answer",
+            Self::NotHttp => "the answer's head is not HTTP, or too large",
+            Self::Unsigned => "the request could not be signed",
+        };
+        let message = format!("MCP tool '{tool}' connection failed: {why}");
+        match self {
+            Self::ConnectTimeout => ToolError::timeout(message),
+            _ => ToolError::failed(message),
+        }
+    }
+}
+
+impl From<&legacy::Error> for Failure {
+    fn from(error: &legacy::Error) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = error.source();
+        let mut failure = Self::Closed;
+        while let Some(error) = cause {
+            if let Some(found) = of_one(error) {
+                failure = found;
+            }
+            cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        failure
+    }
+}
+
+/// What an error in the chain says, whatever caused it.
+fn of_one(error: &(dyn Error + 'static)) -> Option<Failure> {
+    if let Some(error) = error.downcast_ref::<Unresolved>() {
+        return Some(match error {
+            Unresolved::NotFound => Failure::NameNotFound,
+            Unresolved::NotAllowed => Failure::AddressNotAllowed,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        let is_certificate = matches!(error, rustls::Error::InvalidCertificate(_));
+        return Some(if is_certificate { Failure::Certificate } else { Failure::Tls });
+    }
+    if let Some(error) = error.downcast_ref::<HyperError>() {
+        return error.is_parse().then_some(Failure::NotHttp);
+    }
+    match error.downcast_ref::<io::Error>()?.kind() {
+        ErrorKind::ConnectionRefused => Some(Failure::Refused),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Some(Failure::Unreachable),
+        ErrorKind::TimedOut => Some(Failure::ConnectTimeout),
+        _ => None,
+    }
+}
+
+/// hyper's error: this crate does not depend on hyper itself, but it is the error of the client's replies.
+type HyperError = <<Client as Service<Request<Full<Bytes>>>>::Response as Failing>::Error;
+
+trait Failing {
+    type Error;
+}
+
+impl<B: BodyExt> Failing for Response<B> {
+    type Error = B::Error;
+}

@@ -1,0 +1,206 @@
+//! Answers → JSON for the guest, or what it is told of a failure.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use crate::tools::{Reply, ToolError, text};
+
+/// What is read of a failure's text, and for how long.
+const FAILURE_BYTES_MAX: usize = 2 << 10;
+const FAILURE_TIME_MAX: Duration = Duration::from_secs(1);
+
+const FAILURE_CHARS_MAX: usize = 500;
+
+/// The guest's decoder recurses.
+const DEPTH_MAX: usize = 200;
+
+/// Reads an answer to a call of `tool`, and no more of it than `bytes_max`.
+pub(super) async fn read<B>(tool: &str, answer: Response<B>, bytes_max: usize) -> Reply
+where
+    B: BodyExt<Data = Bytes> + Unpin,
+{
+    let status = answer.status();
+    let failed =
+        |what: &str| ToolError::failed(format!("MCP tool '{tool}' failed: {} - {what}", status.as_u16()));
+    if status.is_redirection() {
+        return Err(failed("redirects are not followed"));
+    }
+    let is_plain = answer.headers().get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+    let mut body = answer.into_body();
+    if !status.is_success() {
+        return Err(failed(&failure(status, is_plain, &mut body).await));
+    }
+    if !is_plain {
+        return Err(failed("the answer is compressed"));
+    }
+    let is_announced = body.size_hint().lower() > bytes_max as u64;
+    let (mut bytes, end) =
+        if is_announced { (Vec::new(), End::TooLong) } else { read_body(&mut body, bytes_max).await };
+    match end {
+        End::Whole => {}
+        End::Cut => {
+            let message = format!("MCP tool '{tool}' connection failed: closed in the middle of the answer");
+            return Err(ToolError::failed(message));
+        }
+        End::TooLong => {
+            return Err(ToolError::failed(format!(
+                "Tool reply is larger than its limit of {bytes_max} bytes"
+            )));
+        }
+    }
+    if bytes.is_empty() {
+        bytes.extend_from_slice(b"null");
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed("the answer is not UTF-8"))?;
+    let json =
+        RawValue::from_string(text).map_err(|error| failed(&format!("the answer is not JSON: {error}")))?;
+    if depth(json.get()) > DEPTH_MAX {
+        return Err(failed(&format!("the answer is nested more than {DEPTH_MAX} deep")));
+    }
+    Ok(json)
+}
+
+/// What a service says about its failure; its status in words if that is nothing.
+async fn failure<B>(status: StatusCode, is_plain: bool, body: &mut B) -> String
+where
+    B: BodyExt<Data = Bytes> + Unpin,
+{
+    let read = timeout(FAILURE_TIME_MAX, read_body(body, FAILURE_BYTES_MAX)).await;
+    let said = read.map(|(bytes, _)| bytes).ok().filter(|_| is_plain).unwrap_or_default();
+    let said = text::clean(&String::from_utf8_lossy(&said), FAILURE_CHARS_MAX);
+    if said.is_empty() { status.canonical_reason().unwrap_or("no reason given").to_owned() } else { said }
+}
+
+/// How reading a body ended.
+enum End {
+    Whole,
+    /// The connection broke.
+    Cut,
+    /// There is more than may be read.
+    TooLong,
+}
+
+/// At most `bytes_max` bytes of the body.
+async fn read_body<B>(body: &mut B, bytes_max: usize) -> (Vec<u8>, End)
+where
+    B: BodyExt<Data = Bytes> + Unpin,
+{
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return (bytes, End::Cut) };
+        let Ok(data) = frame.into_data() else { continue };
+        let room = bytes_max - bytes.len();
+        bytes.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return (bytes, End::TooLong);
+        }
+    }
+    (bytes, End::Whole)
+}
+
+/// How deep the lists and objects of `json`, which is valid, are nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    let mut in_text = false;
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => drop(bytes.next()),
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                most = most.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+
+    /// A status, an encoding and a body, and what becomes of them.
+    type Case<'a> = (u16, &'static str, &'a [u8], Result<&'a str, &'a str>);
+
+    async fn reply(status: u16, encoding: &'static str, body: &[u8]) -> Result<String, String> {
+        let answer = Response::builder().status(status).header(CONTENT_ENCODING, encoding);
+        let answer = answer.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let reply = read("t", answer, 1000).await;
+        reply.map(|json| json.get().to_owned()).map_err(|error| error.message)
+    }
+
+    #[tokio::test]
+    async fn answers_are_json_or_failures() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let (allowed, deep, deeper) = (nested(200), nested(201), nested(500));
+        let too_deep = "MCP tool 't' failed: 200 - the answer is nested more than 200 deep";
+        let escapes = b"\x1b[31mno\x07 way\xe2\x80\xae";
+        let cases: [Case<'_>; 21] = [
+            (200, "identity", br#"{"a": 1.50}"#, Ok(r#"{"a": 1.50}"#)),
+            (201, "identity", b" [1]\n", Ok("[1]")),
+            (204, "identity", b"", Ok("null")),
+            (200, "identity", b"", Ok("null")),
+            (200, "identity", br#""[[\"[[""#, Ok(r#""[[\"[[""#)),
+            (200, "identity", allowed.as_bytes(), Ok(&allowed)),
+            (200, "identity", deep.as_bytes(), Err(too_deep)),
+            (200, "identity", deeper.as_bytes(), Err(too_deep)),
+            (200, "identity", b"\xff", Err("MCP tool 't' failed: 200 - the answer is not UTF-8")),
+            (
+                200,
+                "identity",
+                b"<html>",
+                Err("MCP tool 't' failed: 200 - the answer is not JSON: expected value at line 1 column 1"),
+            ),
+            (
+                200,
+                "identity",
+                b"NaN",
+                Err("MCP tool 't' failed: 200 - the answer is not JSON: expected value at line 1 column 1"),
+            ),
+            (
+                200,
+                "identity",
+                b"{} {}",
+                Err(
+                    "MCP tool 't' failed: 200 - the answer is not JSON: trailing characters at line 1 column 4",
+                ),
+            ),
+            (200, "gzip", b"{}", Err("MCP tool 't' failed: 200 - the answer is compressed")),
+            (302, "identity", b"/elsewhere", Err("MCP tool 't' failed: 302 - redirects are not followed")),
+            (304, "identity", b"", Err("MCP tool 't' failed: 304 - redirects are not followed")),
+            (
+                404,
+                "identity",
+                b" {\"detail\": \"no such entity\"}\n",
+                Err("MCP tool 't' failed: 404 - {\"detail\": \"no such entity\"}"),
+            ),
+            (500, "identity", b"", Err("MCP tool 't' failed: 500 - Internal Server Error")),
+            (599, "identity", b"", Err("MCP tool 't' failed: 599 - no reason given")),
+            (500, "gzip", b"\x1f\x8b", Err("MCP tool 't' failed: 500 - Internal Server Error")),
+            (500, "identity", escapes, Err("MCP tool 't' failed: 500 -  [31mno  way")),
+            (422, "identity", b"\xff\xfe", Err("MCP tool 't' failed: 422 - \u{fffd}\u{fffd}")),
+        ];
+        for (status, encoding, body, expected) in cases {
+            let found = reply(status, encoding, body).await;
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{status}");
+        }
+        assert_eq!(
+            reply(200, "identity", &[b' '; 1001]).await.unwrap_err(),
+            "Tool reply is larger than its limit of 1000 bytes"
+        );
+        assert_eq!(
+            reply(500, "identity", &[b'x'; 5000]).await.unwrap_err().chars().count(),
+            "MCP tool 't' failed: 500 - ".len() + 500
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Names → addresses that requests may go to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
+use std::vec;
+
+use futures::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
+use tokio::net::lookup_host;
+use tower::Service;
+
+/// Where clouds answer any program on the machine with its credentials, beside the link-local addresses.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
+/// Asks the system once for each connection, which is then made to an address of this answer.
+///
+/// It is not asked about an address that stands in a URL: an operator who writes it there means it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolver;
+
+/// Why there is nowhere to connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unresolved {
+    #[error("the name was not found")]
+    NotFound,
+    #[error("the name leads to link-local, metadata or multicast addresses only")]
+    NotAllowed,
+}
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Unresolved;
+    type Future = BoxFuture<'static, Result<Self::Response, Unresolved>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            // The connector knows the port.
+            let found = lookup_host((name.as_str(), 0)).await.map_err(|_| Unresolved::NotFound)?;
+            allowed(found.collect())
+        })
+    }
+}
+
+/// What may be connected to. One address that may not be makes the whole answer suspect, but a home's router may well
+/// add a link-local one.
+fn allowed(found: Vec<SocketAddr>) -> Result<vec::IntoIter<SocketAddr>, Unresolved> {
+    if found.is_empty() {
+        return Err(Unresolved::NotFound);
+    }
+    let allowed: Vec<_> = found.into_iter().filter(|address| is_allowed(address.ip())).collect();
+    if allowed.is_empty() { Err(Unresolved::NotAllowed) } else { Ok(allowed.into_iter()) }
+}
+
+fn is_allowed(address: IpAddr) -> bool {
+    let unusable = match address {
+        IpAddr::V4(address) => {
+            let is_this_network = address.octets()[0] == 0;
+            address.is_link_local() || is_this_network || address.is_multicast() || address.is_broadcast()
+        }
+        IpAddr::V6(address) => match embedded(address) {
+            Some(address) => !is_allowed(IpAddr::V4(address)),
+            None => address.is_unicast_link_local() || address.is_unspecified() || address.is_multicast(),
+        },
+    };
+    !unusable && !METADATA.contains(&address)
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, or behind NAT64.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = address.octets();
+    let prefix: [u16; 6] = std::array::from_fn(|index| address.segments()[index]);
+    let is_prefix = matches!(prefix, [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]);
+    let is_plain = address.is_loopback() || address.is_unspecified();
+    (is_prefix && !is_plain).then_some(Ipv4Addr::new(a, b, c, d))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_metadata_and_multicast_addresses_are_refused() {
+        let refused = [
+            "169.254.169.254",
+            "169.254.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "::",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "::ffff:0.0.0.0",
+            "::ffff:100.100.100.200",
+        ];
+        for address in refused {
+            assert!(!is_allowed(address.parse().unwrap()), "{address}");
+        }
+        let taken = [
+            "127.0.0.1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "93.184.216.34",
+            "169.253.255.255",
+            "::1",
+            "fd00::1",
+            "2606:2800::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::5db8:d822",
+            "fec0::1",
+        ];
+        for address in taken {
+            assert!(is_allowed(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_left_out() {
+        let socket = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
+        let mixed = allowed(vec![socket("fe80::1"), socket("10.0.0.1")]).unwrap();
+        assert_eq!(mixed.collect::<Vec<_>>(), [socket("10.0.0.1")]);
+        assert_eq!(allowed(vec![socket("169.254.169.254")]).unwrap_err(), Unresolved::NotAllowed);
+        assert_eq!(allowed(Vec::new()).unwrap_err(), Unresolved::NotFound);
+    }
+
+    #[tokio::test]
+    async fn the_system_is_asked() {
+        let mut resolver = Resolver;
+        let mut ask = |name: &str| resolver.call(name.parse().unwrap());
+        assert!(ask("localhost").await.unwrap().all(|address| address.ip().is_loopback()));
+        assert_eq!(ask("no-such-host.invalid").await.unwrap_err(), Unresolved::NotFound);
+        // Old ways to write an address are names to everybody but the system.
+        assert_eq!(ask("0xa9fea9fe").await.unwrap_err(), Unresolved::NotAllowed);
+        assert_eq!(ask("2852039166").await.unwrap_err(), Unresolved::NotAllowed);
+    }
+}

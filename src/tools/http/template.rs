@@ -1,0 +1,168 @@
+//! Paths with `{placeholders}`.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::place::text_of;
+use super::url::check_path;
+
+/// What RFC 3986 calls unreserved means the same everywhere; the rest is encoded.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `/v1/{city}/forecast`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    /// What stands between slashes.
+    segments: Vec<Vec<Piece>>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Literal(String),
+    Argument(String),
+}
+
+impl Template {
+    /// # Errors
+    ///
+    /// What is wrong with `text`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let path = text.strip_prefix('/').ok_or("must start with '/'")?;
+        let segments = path.split('/').map(pieces).collect::<Result<_, _>>()?;
+        Ok(Self { segments })
+    }
+
+    /// The placeholders' names.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().flatten().filter_map(|piece| match piece {
+            Piece::Argument(name) => Some(name.as_str()),
+            Piece::Literal(_) => None,
+        })
+    }
+
+    /// The path with `arguments` in it, none of which can leave its segment.
+    ///
+    /// # Errors
+    ///
+    /// Which argument cannot stand in a path, and why.
+    pub(super) fn fill(&self, arguments: &Map<String, Value>) -> Result<String, String> {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            let start = path.len();
+            for piece in segment {
+                match piece {
+                    Piece::Literal(text) => path.push_str(text),
+                    Piece::Argument(name) => {
+                        path.extend(utf8_percent_encode(&part(name, arguments)?, ENCODED));
+                    }
+                }
+            }
+            if matches!(&path[start..], "." | "..") {
+                let names: Vec<_> = self.arguments().collect();
+                return Err(format!("Argument '{}' makes another path", names.join("', '")));
+            }
+        }
+        Ok(path)
+    }
+}
+
+/// An argument's text. A slash would be safe when encoded, but many servers decode a path before they route it.
+fn part(name: &str, arguments: &Map<String, Value>) -> Result<String, String> {
+    let text = arguments.get(name).and_then(text_of).unwrap_or_default();
+    if text.is_empty() {
+        return Err(format!(
+            "Argument '{name}' is part of a path: it must be a text that is not empty, or a number"
+        ));
+    }
+    if text.contains(|char: char| char.is_control() || matches!(char, '/' | '\\')) {
+        return Err(format!(
+            "Argument '{name}' is part of a path: it must be without slashes and control characters"
+        ));
+    }
+    Ok(text)
+}
+
+fn pieces(segment: &str) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = segment;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or("has a '{' without its '}'")?;
+        if name.is_empty() || name.contains('{') {
+            return Err("has a placeholder without a name".into());
+        }
+        push_literal(&mut pieces, before)?;
+        pieces.push(Piece::Argument(name.to_owned()));
+        rest = after;
+    }
+    push_literal(&mut pieces, rest)?;
+    if let [Piece::Literal(only)] = &pieces[..] {
+        check_path(only)?;
+    }
+    Ok(pieces)
+}
+
+fn push_literal(pieces: &mut Vec<Piece>, text: &str) -> Result<(), String> {
+    if text.contains(['{', '}']) {
+        return Err("has a '}' without its '{'".into());
+    }
+    if !text.is_empty() {
+        // Dots beside a placeholder are looked at once it is filled.
+        if !text.bytes().all(|byte| byte == b'.') {
+            check_path(text)?;
+        }
+        pieces.push(Piece::Literal(text.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn templates_are_paths() {
+        for text in ["/", "/a", "/a/{b}/c", "/{a}-{b}.json", "/a%20b", "/{a}/"] {
+            assert!(Template::parse(text).is_ok(), "{text}");
+        }
+        let refused = [
+            "", "a", "{a}", "/{", "/a}", "/{}", "/{a{b}}", "/a?b", "/a#b", "/..", "/a/./b", "/%", "/%2e%2E/",
+            "/a b", "/\u{1b}", "/ü",
+        ];
+        for text in refused {
+            assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_argument_leaves_its_segment() {
+        let template = Template::parse("/v1/{id}/x").unwrap();
+        let cases = [
+            (json!("a"), Some("/v1/a/x")),
+            (json!(7), Some("/v1/7/x")),
+            (json!(true), Some("/v1/true/x")),
+            (json!("a b?c#d%e;f=g"), Some("/v1/a%20b%3Fc%23d%25e%3Bf%3Dg/x")),
+            (json!("%2e%2e%2f"), Some("/v1/%252e%252e%252f/x")),
+            (json!("größe"), Some("/v1/gr%C3%B6%C3%9Fe/x")),
+            (json!("..."), Some("/v1/.../x")),
+            (json!(".."), None),
+            (json!("."), None),
+            (json!(""), None),
+            (json!("../../admin"), None),
+            (json!("a\\b"), None),
+            (json!("a\r\nHost: b"), None),
+            (json!("\0"), None),
+            (json!(null), None),
+            (json!(["a"]), None),
+        ];
+        for (id, path) in cases {
+            let arguments = Map::from_iter([("id".to_owned(), id.clone())]);
+            assert_eq!(template.fill(&arguments).ok().as_deref(), path, "{id}");
+        }
+        assert!(template.fill(&Map::new()).is_err());
+        let beside = Template::parse("/.{id}").unwrap();
+        let dot = Map::from_iter([("id".to_owned(), json!("."))]);
+        assert!(beside.fill(&dot).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! Where a service is.
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+const ACCEPTED: &str = "must be http:// or https://, host, optional :port, optional path";
+
+/// `scheme://host[:port][/base path]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Empty, or `/` and segments without a `/` at the end.
+    pub(super) path: String,
+}
+
+impl BaseUrl {
+    /// # Errors
+    ///
+    /// What is wrong and what is accepted, without the text: a password may be in it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(['?', '#']) {
+            return Err(format!("has a query or fragment; {ACCEPTED}"));
+        }
+        let parts = text.parse::<Uri>().map_err(|_| format!("is not a URL; {ACCEPTED}"))?.into_parts();
+        let scheme = parts.scheme.filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
+        let scheme = scheme.ok_or_else(|| format!("has another scheme or none; {ACCEPTED}"))?;
+        let authority = parts.authority.ok_or_else(|| format!("has no host; {ACCEPTED}"))?;
+        if authority.as_str().contains('@') {
+            return Err("has a user name; credentials belong in headers".into());
+        }
+        if authority.host().is_empty() || !has_port_if_any(&authority) {
+            return Err(format!("has no host, or a port that is not from 1 to 65535; {ACCEPTED}"));
+        }
+        let path =
+            parts.path_and_query.as_ref().map_or("", |path| path.path().trim_end_matches('/')).to_owned();
+        check_path(&path)?;
+        Ok(Self { scheme, authority, path })
+    }
+}
+
+fn has_port_if_any(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    rest.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
+}
+
+/// Whether `path`, which starts with `/` or is empty, is one that no server reads as another.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn check_path(path: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
+    if !path.bytes().all(is_plain) {
+        return Err("has a character that paths cannot have: encode it as %XX".into());
+    }
+    let is_hex = |code: &str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !path.split('%').skip(1).all(|after| after.get(..2).is_some_and(is_hex)) {
+        return Err("has a % that is not followed by two hexadecimal digits".into());
+    }
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    if decoded.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
+        return Err("has a segment '.' or '..', which servers read as another path".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_scheme_host_port_and_path() {
+        let cases = [
+            ("http://data-api:8006", Ok(("http", "data-api:8006", ""))),
+            ("https://x.example/", Ok(("https", "x.example", ""))),
+            ("HTTPS://x.example:8443/api/v1/", Ok(("https", "x.example:8443", "/api/v1"))),
+            ("http://[::1]:80/a%20b", Ok(("http", "[::1]:80", "/a%20b"))),
+            ("", Err("not a URL")),
+            ("data-api:8006", Err("scheme")),
+            ("/mcp", Err("scheme")),
+            ("ftp://x", Err("scheme")),
+            ("http://", Err("not a URL")),
+            ("http://:80", Err("host")),
+            ("http://x:0", Err("port")),
+            ("http://x:", Err("port")),
+            ("http://x:65536", Err("port")),
+            ("http://user:s3cret@x", Err("user name")),
+            ("http://x?a=b", Err("query")),
+            ("http://x/#a", Err("query")),
+            ("http://x/a/../b", Err("'..'")),
+            ("http://x/a/%2E%2e", Err("'..'")),
+            ("http://x/%zz", Err("%")),
+            ("http://x/\"", Err("character")),
+            ("http://x y", Err("not a URL")),
+            ("http://x\r\nHost: y", Err("not a URL")),
+        ];
+        for (text, expected) in cases {
+            match (BaseUrl::parse(text), expected) {
+                (Ok(url), Ok(parts)) => {
+                    assert_eq!((url.scheme.as_str(), url.authority.as_str(), url.path.as_str()), parts);
+                }
+                (Err(why), Err(words)) => {
+                    assert!(why.contains(words) && !why.contains("s3cret"), "{text}: {why}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+}
