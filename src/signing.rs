@@ -28,6 +28,8 @@ mod key;
 mod layer;
 mod replay;
 mod signer;
+#[cfg(test)]
+mod vectors;
 mod verifier;
 
 pub use base::ComponentError;
@@ -55,3 +57,8 @@ fn covered(head: &http::request::Parts) -> impl Iterator<Item = &'static str> {
     let has_content_type = head.headers.contains_key(CONTENT_TYPE);
     COVERED.into_iter().filter(move |component| has_content_type || *component != CONTENT_TYPE)
 }
+
+/// The page's Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/signing.md")]
+struct Page;

@@ -94,3 +94,89 @@ fn field<'a>(head: &'a Parts, name: &str) -> Result<Cow<'a, str>, ComponentError
         _ => Ok(Cow::Owned(lines.join(", "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn head(uri: &str, hosts: &[&str]) -> Parts {
+        let mut request = Request::get(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_authority_is_lower_case_and_without_the_schemes_port() {
+        let authority = |value: &str| Ok(value.to_owned());
+        let (none, two) = (Err(ComponentError::NoAuthority), Err(ComponentError::Authorities));
+        let cases = [
+            ("http://Data-API:8006/x", &[][..], authority("data-api:8006")),
+            ("http://data-api:80/", &[], authority("data-api")),
+            ("https://data-api:443/", &[], authority("data-api")),
+            ("https://data-api:80/", &[], authority("data-api:80")),
+            ("https://user:secret@data-api/", &[], authority("data-api")),
+            ("http://[2001:DB8::1]:8006/", &[], authority("[2001:db8::1]:8006")),
+            ("/x", &["Data-API:8006"], authority("data-api:8006")),
+            ("/x", &["data-api:80"], authority("data-api:80")),
+            ("http://data-api/x", &["data-api:80"], authority("data-api")),
+            ("http://data-api/x", &["other"], two.clone()),
+            ("http://data-api:8006/x", &["data-api"], two),
+            ("/x", &[], none.clone()),
+            ("/x", &["a", "a"], none.clone()),
+            ("/x", &[""], none.clone()),
+            ("/x", &["a b"], none.clone()),
+            ("/x", &["user@a"], none.clone()),
+            ("/x", &["a,b/"], none),
+        ];
+        for (uri, hosts, expected) in cases {
+            assert_eq!(super::authority(&head(uri, hosts)), expected, "{uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn path_and_query_are_as_they_are_sent() {
+        let cases = [
+            ("http://a", "/", "?"),
+            ("http://a?b", "/", "?b"),
+            ("/a%2Fb/../c?", "/a%2Fb/../c", "?"),
+            ("/A?b=c%20d&&b=?e", "/A", "?b=c%20d&&b=?e"),
+        ];
+        for (uri, path, query) in cases {
+            let head = head(uri, &[]);
+            assert_eq!(value(&head, "@path").unwrap(), path, "{uri}");
+            assert_eq!(value(&head, "@query").unwrap(), query, "{uri}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_header_are_joined() {
+        let mut head = head("/", &[]);
+        let cases: [(&[&[u8]], _); 6] = [
+            (&[b"one"], Ok("one")),
+            (&[b" one\t", b"", b"two , 2"], Ok("one, , two , 2")),
+            (&[b""], Ok("")),
+            (&[], Err(ComponentError::NoHeader("x-a".to_owned()))),
+            (&["grün".as_bytes()], Err(ComponentError::NotText("x-a".to_owned()))),
+            (&[b"a", b"\xff"], Err(ComponentError::NotText("x-a".to_owned()))),
+        ];
+        for (lines, expected) in cases {
+            head.headers.clear();
+            for line in lines {
+                head.headers.append("x-a", http::HeaderValue::from_bytes(line).unwrap());
+            }
+            assert_eq!(value(&head, "x-a"), expected.map(Cow::Borrowed), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_here_is_named() {
+        for component in ["@status", "@target-uri", "@query-param", "@", "@signature-params"] {
+            let expected = ComponentError::Unknown(component.to_owned());
+            assert_eq!(value(&head("/", &[]), component), Err(expected), "{component}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 use sfv::visitor::{DictionaryVisitor, EntryVisitor};
-use sfv::{Dictionary, InnerList, KeyRef, ListEntry, ListSerializer, Parser, Version};
+use sfv::{Dictionary, FieldType, InnerList, KeyRef, List, ListEntry, Parser, Version};
 
 use super::verifier::VerifyError;
 use super::{SIGNATURE, SIGNATURE_INPUT};
@@ -105,12 +105,9 @@ impl Entry {
 
     /// Its own line of the signature base: the parameters in the order in which they came.
     pub(super) fn params(&self) -> String {
-        let mut line = String::with_capacity(256);
-        let mut list = ListSerializer::with_buffer(&mut line);
-        let mut inner = list.inner_list();
-        inner.items(&self.input.items);
-        let _ = inner.finish().parameters(&self.input.params).finish();
-        line
+        let list: List = vec![self.input.clone().into()];
+        // Only a list of nothing has no text.
+        list.serialize().unwrap_or_default()
     }
 
     /// What it says, if that is something that can be checked.

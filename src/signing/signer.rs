@@ -101,7 +101,7 @@ impl Signer {
     }
 
     /// What is covered and how, as a structured field's inner list. No value needs escaping: see [`Key::new`].
-    fn params(&self, head: &Parts, created: u64, nonce: &str) -> String {
+    pub(super) fn params(&self, head: &Parts, created: u64, nonce: &str) -> String {
         let components: Vec<_> = covered(head).map(|component| format!("\"{component}\"")).collect();
         let expires = created.saturating_add(self.lifetime.as_secs().max(1));
         format!(

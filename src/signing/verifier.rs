@@ -119,7 +119,7 @@ pub enum VerifyError {
     },
 }
 
-/// What is left to do when the headers are in order: compare the body, and take note of the nonces.
+/// A good signature. What is left to do: compare the body, and take note of the nonces.
 pub(super) struct Signed {
     verified: Verified,
     nonces: Vec<Once>,
@@ -164,8 +164,8 @@ impl Verifier {
         self
     }
 
-    /// How many nonces are remembered, 100,000 by default, in at most 20 MB. What comes when there are as many that
-    /// have not expired is refused: allow for the requests of one lifetime.
+    /// How many nonces are remembered, 100,000 by default, in about 10 MB. What comes when there are as many that have
+    /// not expired is refused: allow for the requests of one lifetime.
     #[must_use]
     pub fn replay_capacity(mut self, nonces: usize) -> Self {
         self.replays = Replays::new(nonces);
@@ -265,4 +265,52 @@ fn key_ids(entries: &[Entry]) -> Vec<String> {
 
 fn list(ids: &[String]) -> String {
     if ids.is_empty() { "none".to_owned() } else { format!("'{}'", ids.join("', '")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::Signer;
+
+    const SECRET: &str = "a secret of thirty-two bytes or more";
+
+    fn at(second: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(second)
+    }
+
+    /// A request signed at second 1000 for 60 s.
+    fn signed() -> Parts {
+        let mut head = http::Request::get("http://a/").body(()).unwrap().into_parts().0;
+        let signer = Signer::new(Key::new("k", SECRET).unwrap()).unwrap();
+        signer.sign_at(at(1000), "nonce", &mut head, b"", "execution").unwrap();
+        head
+    }
+
+    #[test]
+    fn time_is_exact_to_the_second() {
+        let lifetime = Duration::from_mins(1);
+        let cases = [
+            (0, lifetime, Some(VerifyError::Future { ahead_s: 1000 })),
+            (969, lifetime, Some(VerifyError::Future { ahead_s: 31 })),
+            (970, lifetime, None),
+            (1060, lifetime, None),
+            (1061, lifetime, Some(VerifyError::Expired)),
+            (1000, Duration::from_secs(59), Some(VerifyError::Lifetime { max_s: 59 })),
+        ];
+        for (now, max_age, error) in cases {
+            let verifier = Verifier::new().key(Key::new("k", SECRET).unwrap());
+            let verifier = verifier.clock_skew(Duration::from_secs(30)).max_age(max_age);
+            assert_eq!(verifier.check_head(at(now), &signed()).err(), error, "at {now}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_expires_while_the_body_comes_is_refused() {
+        let verifier = Verifier::new().key(Key::new("k", SECRET).unwrap());
+        let head = signed();
+        let checked = || verifier.check_head(at(1060), &head).unwrap();
+        assert_eq!(verifier.check_body(at(1061), &head, checked(), b""), Err(VerifyError::Expired));
+        assert!(verifier.check_body(at(1060), &head, checked(), b"").is_ok());
+        assert_eq!(verifier.check_body(at(1060), &head, checked(), b""), Err(VerifyError::Replayed));
+    }
 }
