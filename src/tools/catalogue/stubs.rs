@@ -61,9 +61,9 @@ pub(super) fn stub(tool: &Registered) -> String {
     let described = tool.signature.parameters.iter().filter(|parameter| !parameter.description.is_empty());
     sections.push(section("Args:", described.map(|p| format!("{}: {}", p.name, p.description))));
     sections.push(section("Returns:", tool.tool.output.iter().flat_map(returns)));
-    sections.push(section("Raises:", ["ToolError: the call failed.".to_owned()]));
     sections.retain(|section| !section.is_empty());
-    format!("{}:\n{}\n", signature(tool), indented(&docstring(&sections.join("\n\n"))))
+    let body = if sections.is_empty() { "...".to_owned() } else { docstring(&sections.join("\n\n")) };
+    format!("{}:\n{}\n", signature(tool), indented(&body))
 }
 
 fn section(title: &str, lines: impl IntoIterator<Item = String>) -> String {

@@ -3,13 +3,8 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
-use tower::Service;
 
-use super::client::Client;
 use super::resolver::Unresolved;
 use crate::tools::ToolError;
 
@@ -93,7 +88,7 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<Failure> {
         let is_certificate = matches!(error, rustls::Error::InvalidCertificate(_));
         return Some(if is_certificate { Failure::Certificate } else { Failure::Tls });
     }
-    if let Some(error) = error.downcast_ref::<HyperError>() {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return error.is_parse().then_some(Failure::NotHttp);
     }
     match error.downcast_ref::<io::Error>()?.kind() {
@@ -102,15 +97,4 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<Failure> {
         ErrorKind::TimedOut => Some(Failure::ConnectTimeout),
         _ => None,
     }
-}
-
-/// hyper's error: this crate does not depend on hyper itself, but it is the error of the client's replies.
-type HyperError = <<Client as Service<Request<Full<Bytes>>>>::Response as Failing>::Error;
-
-trait Failing {
-    type Error;
-}
-
-impl<B: BodyExt> Failing for Response<B> {
-    type Error = B::Error;
 }
