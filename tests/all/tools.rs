@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::{cache_dir, value_of};
+use crate::support::{cache_dir, sandbox, value_of};
 
 /// Calls of `home.slow` under way now, and the most there ever were.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
@@ -28,8 +28,10 @@ fn home() -> &'static Sandbox {
 /// The tools of these tests; sandboxes that have them share one image.
 pub(crate) fn with_tools(builder: Builder) -> Builder {
     let schema = json!({"type": "object", "properties": {"value": {}}, "required": ["value"]});
+    let many = (0..40).map(|n| Tool::new("many", format!("tool_{n}"), async |_| Ok(Value::Null)));
     let echo = Tool::new("home", "echo", async |call: ToolCall| Ok(json!(call.arguments)));
     builder
+        .tools(many)
         .tool(echo.parameters(schema))
         .tool(Tool::new("home", "slow", |_| slow()).describe("Takes a while."))
         .tool(Tool::new("home", "hang", |_| std::future::pending()))
@@ -158,6 +160,13 @@ async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
     }
     let long = run("import garden\nawait garden.water('x' * 100_000)", |_| {}).await.error.unwrap().message;
     assert!(long.chars().count() <= 500 && long.starts_with("Argument 'bed'"), "{long}");
+}
+
+#[tokio::test]
+async fn fifty_tools_cost_a_run_without_them_nothing() {
+    let run = async |sandbox: &Sandbox| sandbox.run(Execution::new("1 + 1")).await.unwrap().usage.fuel;
+    let (with, without) = (run(home()).await, run(sandbox()).await);
+    assert!(with < without + without / 100, "{with} units of fuel with fifty tools, {without} with none");
 }
 
 /// Lets nobody water the roses, and takes its time.
