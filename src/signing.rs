@@ -23,6 +23,7 @@
 
 mod base;
 mod digest;
+mod error;
 mod fields;
 mod key;
 mod layer;
@@ -33,10 +34,11 @@ mod vectors;
 mod verifier;
 
 pub use base::ComponentError;
+pub use error::VerifyError;
 pub use key::{Key, KeyError};
 pub use layer::{VerifierLayer, VerifierService};
 pub use signer::{Signer, SigningError};
-pub use verifier::{Verified, Verifier, VerifyError};
+pub use verifier::{Verified, Verifier};
 
 use http::HeaderName;
 

@@ -6,6 +6,7 @@ mod arguments;
 mod caller;
 pub mod catalogue;
 mod file;
+mod grants;
 mod http;
 mod names;
 mod policy;
@@ -31,8 +32,9 @@ pub(crate) use self::http::BaseUrl;
 pub(crate) use caller::Caller;
 pub use catalogue::{Catalogue, ToolCard};
 pub use file::{Surroundings, ToolFile};
+pub(crate) use grants::Grants;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
-pub(crate) use registry::{Grants, Registry};
+pub(crate) use registry::Registry;
 
 /// One call as the host sees it, after its arguments were found to fit the tool's schema.
 #[derive(Clone, Debug)]

@@ -54,7 +54,7 @@ pub(super) async fn execute(
         }
     };
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
-    let mut execution = request.into_execution(&service.0.settings.ceilings)?;
+    let mut execution = request.into_execution(&service.0.settings.ceilings).map_err(Refusal::unusable)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     let report = sandbox.run(execution).await?;
     Ok(Json(report.into()))
@@ -104,7 +104,7 @@ pub(super) async fn tools(
     query: Result<Query<ToolsQuery>, QueryRejection>,
 ) -> Result<Json<ToolList>, Refusal> {
     let Query(query) = query?;
-    let limit = query.limit()?;
+    let limit = query.limit().map_err(Refusal::unusable)?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     let found = sandbox.catalogue().search(&query.query);
     Ok(Json(ToolList::new(&found, query.detail, limit)))

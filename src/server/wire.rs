@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::refusal::Refusal;
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::limits::Limits;
 pub(super) use tools::{ToolList, ToolsQuery};
@@ -41,7 +40,8 @@ pub(super) struct ExecuteRequest {
 }
 
 impl ExecuteRequest {
-    pub(super) fn into_execution(self, ceilings: &Limits) -> Result<Execution, Refusal> {
+    /// `Err` names the field that cannot be used.
+    pub(super) fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
         let mut limits = *ceilings;
         if let Some(timeout) = self.timeout {
             limits.wall_time = seconds("timeout", timeout)?;
@@ -58,23 +58,21 @@ impl ExecuteRequest {
 }
 
 /// More seconds than a duration can have are as good as the longest: it is lowered anyway.
-fn seconds(field: &str, seconds: f64) -> Result<Duration, Refusal> {
+fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
     if seconds > 0.0 {
         Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     } else {
-        Err(Refusal::unusable(format!("{field}: {seconds} is not a positive number of seconds")))
+        Err(format!("{field}: {seconds} is not a positive number of seconds"))
     }
 }
 
 /// The conversion saturates, and what is too large is lowered anyway.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn memory(megabytes: f64) -> Result<u64, Refusal> {
+fn memory(megabytes: f64) -> Result<u64, String> {
     if megabytes >= MEMORY_MB_MIN {
         Ok((megabytes * f64::from(1 << 20)) as u64)
     } else {
-        Err(Refusal::unusable(format!(
-            "max_memory_mb: {megabytes} is below {MEMORY_MB_MIN}, the least possible"
-        )))
+        Err(format!("max_memory_mb: {megabytes} is below {MEMORY_MB_MIN}, the least possible"))
     }
 }
 

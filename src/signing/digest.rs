@@ -6,8 +6,8 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::CONTENT_DIGEST;
+use super::error::VerifyError;
 use super::fields::{bytes, dictionary};
-use super::verifier::VerifyError;
 
 /// The value of `content-digest` for a body.
 pub(super) fn content_digest(body: &[u8]) -> String {

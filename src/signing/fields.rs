@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 use sfv::visitor::{DictionaryVisitor, EntryVisitor};
 use sfv::{Dictionary, FieldType, InnerList, KeyRef, List, ListEntry, Parser, Version};
 
-use super::verifier::VerifyError;
+use super::error::VerifyError;
 use super::{SIGNATURE, SIGNATURE_INPUT};
 
 /// What one of the headers may have, all its lines together: room for a dozen signatures.

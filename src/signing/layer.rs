@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::{BoxError, Layer, Service};
 use tracing::{error, warn};
 
-use super::verifier::{Verified, Verifier, VerifyError};
+use super::error::VerifyError;
+use super::verifier::{Verified, Verifier};
 
 /// Lets requests through that a [`Verifier`] accepts, with their [`Verified`] among their extensions.
 ///

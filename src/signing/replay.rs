@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::verifier::VerifyError;
+use super::error::VerifyError;
 
 /// One use of a nonce, as a digest so that every one takes the same room.
 type Use = [u8; 32];

@@ -10,12 +10,10 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
 use tracing::info;
 
+use super::grants::PATH_CHARS_MAX;
 use super::{Decision, Grants, Reply, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-
-/// The guest may call what does not exist, by whatever name.
-const PATH_CHARS_MAX: usize = 100;
 
 /// What all calls of an execution share.
 pub(crate) struct Caller {

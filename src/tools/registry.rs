@@ -1,15 +1,12 @@
 //! The tools of a sandbox, by the names that programs know.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::catalogue::Catalogue;
 use super::signature::Signature;
-use super::{DISCOVERY_MODULE, Tool, ToolError, ToolPolicy, names, text};
+use super::{DISCOVERY_MODULE, Tool, names, text};
 use crate::error::Error;
 
 const DESCRIPTION_CHARS_MAX: usize = 4000;
@@ -101,6 +98,10 @@ impl Registry {
         self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
     }
 
+    pub(super) fn get(&self, path: &str) -> Option<&Registered> {
+        self.0.get(path)
+    }
+
     /// All tools with their `module.name`, in its order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Registered)> {
         self.0.iter().map(|(path, tool)| (path.as_str(), tool))
@@ -117,39 +118,5 @@ impl Registry {
             })
         };
         self.0.values().map(definition).collect()
-    }
-}
-
-/// Which tools one execution may call.
-#[derive(Clone, Default)]
-pub(crate) struct Grants {
-    pub(crate) registry: Arc<Registry>,
-    /// What it may be told of the registry.
-    pub(crate) catalogue: Arc<Catalogue>,
-    /// `module` or `module.tool`; `None` grants all.
-    pub(crate) only: Option<Vec<String>>,
-    pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
-}
-
-impl Grants {
-    /// The tool behind `path`, if this execution may call it.
-    pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
-        let tool = self.registry.0.get(path).filter(|tool| self.allows(path, &tool.module));
-        tool.ok_or_else(|| {
-            let path = text::clean(path, 100);
-            ToolError::denied(format!("Tool '{path}' is not granted to this execution"))
-        })
-    }
-
-    /// Whether this execution may call the tool `path` of `module`.
-    pub(super) fn allows(&self, path: &str, module: &str) -> bool {
-        let Some(only) = &self.only else { return true };
-        only.iter().any(|granted| granted == path || granted == module)
-    }
-}
-
-impl fmt::Debug for Grants {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grants").field("only", &self.only).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::server::refusal::Refusal;
 use crate::tools::ToolCard;
 
 const LIMIT_MAX: u32 = 200;
@@ -46,10 +45,10 @@ pub(in crate::server) enum Detail {
 }
 
 impl ToolsQuery {
-    pub(in crate::server) fn limit(&self) -> Result<usize, Refusal> {
+    pub(in crate::server) fn limit(&self) -> Result<usize, String> {
         match usize::try_from(self.limit) {
             Ok(limit) if (1..=LIMIT_MAX).contains(&self.limit) => Ok(limit),
-            _ => Err(Refusal::unusable(format!("limit: {} is not in 1..={LIMIT_MAX}", self.limit))),
+            _ => Err(format!("limit: {} is not in 1..={LIMIT_MAX}", self.limit)),
         }
     }
 }

@@ -6,14 +6,13 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 
 use super::ToolCard;
+use crate::tools::grants::PATH_CHARS_MAX;
 use crate::tools::{Grants, Reply, ToolError, text};
 
 /// Names in the message about a tool that there is not.
 const NEAR_MAX: usize = 5;
 
 const MESSAGE_CHARS_MAX: usize = 500;
-
-const PATH_CHARS_MAX: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
-use super::template::Template;
+use super::template::{Template, text_of};
 use super::url::BaseUrl;
 
 /// What servers commonly take, in bytes.
@@ -160,15 +160,6 @@ fn append(query: &mut form_urlencoded::Serializer<'_, String>, name: &str, value
         value => {
             query.append_pair(name, &text_of(value).unwrap_or_else(|| value.to_string()));
         }
-    }
-}
-
-/// Text, numbers and truth values as text.
-pub(super) fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

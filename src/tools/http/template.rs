@@ -3,7 +3,6 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::place::text_of;
 use super::url::check_path;
 
 /// What RFC 3986 calls unreserved means the same everywhere; the rest is encoded.
@@ -114,6 +113,15 @@ fn push_literal(pieces: &mut Vec<Piece>, text: &str) -> Result<(), String> {
         pieces.push(Piece::Literal(text.to_owned()));
     }
     Ok(())
+}
+
+/// Text, numbers and truth values as text.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,45 @@
+//! What one execution may do with tools.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::catalogue::Catalogue;
+use super::registry::{Registered, Registry};
+use super::{ToolError, ToolPolicy, text};
+
+/// The guest may name what does not exist, at any length.
+pub(super) const PATH_CHARS_MAX: usize = 100;
+
+/// Which tools one execution may call.
+#[derive(Clone, Default)]
+pub(crate) struct Grants {
+    pub(crate) registry: Arc<Registry>,
+    /// What it may be told of the registry.
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// `module` or `module.tool`; `None` grants all.
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
+}
+
+impl Grants {
+    /// The tool behind `path`, if this execution may call it.
+    pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
+        let tool = self.registry.get(path).filter(|tool| self.allows(path, &tool.module));
+        tool.ok_or_else(|| {
+            let path = text::clean(path, PATH_CHARS_MAX);
+            ToolError::denied(format!("Tool '{path}' is not granted to this execution"))
+        })
+    }
+
+    /// Whether this execution may call the tool `path` of `module`.
+    pub(super) fn allows(&self, path: &str, module: &str) -> bool {
+        let Some(only) = &self.only else { return true };
+        only.iter().any(|granted| granted == path || granted == module)
+    }
+}
+
+impl fmt::Debug for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grants").field("only", &self.only).finish_non_exhaustive()
+    }
+}
