@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint bench docker-check python-wasm python-wasm-check
+.PHONY: help build run test test-all lint bench docker-check python-wasm python-wasm-train python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ docker-check: ## The Dockerfile's steps and result, without Docker (Debian with 
 
 python-wasm: ## The interpreter from its sources (Debian 12, as root; minutes)
 	python-wasm/build.sh
+
+python-wasm-train: ## What the interpreter learns from, counted anew (as python-wasm)
+	python-wasm/build.sh --train
 
 python-wasm-check: ## Proof that rebuilding the interpreter gives the same bytes
 	python-wasm/build.sh --check

@@ -6,6 +6,13 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* The compiler's own interface to syntax trees: Python's makes objects of each node, which takes longer than the rest. */
+#define Py_BUILD_CORE
+#include <internal/pycore_ast.h>
+#include <internal/pycore_compile.h>
+#include <internal/pycore_parser.h>
+#include <internal/pycore_pyarena.h>
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +146,55 @@ remembered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return Py_NewRef(remembered_value != NULL ? remembered_value : Py_None);
 }
 
+/* The tree of a source text as that of an interactive statement, which hands the values of its expressions to
+ * sys.displayhook. NULL without an exception: it begins with a docstring, which would be such an expression. */
+static mod_ty
+parse_interactive(const char *text, PyObject *filename, PyCompilerFlags *flags, PyArena *arena)
+{
+    mod_ty tree = _PyParser_ASTFromString(text, filename, Py_file_input, flags, arena);
+    if (tree == NULL) {
+        return NULL;
+    }
+    asdl_stmt_seq *body = tree->v.Module.body;
+    if (_PyAST_GetDocString(body) != NULL) {
+        return NULL;
+    }
+    return _PyAST_Interactive(body, arena);
+}
+
+static PyObject *
+compile_interactive(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *text;
+    PyObject *filename;
+    if (!PyArg_ParseTuple(args, "sU", &text, &filename)) {
+        return NULL;
+    }
+    PyArena *arena = _PyArena_New();
+    if (arena == NULL) {
+        return NULL;
+    }
+    PyCompilerFlags flags = _PyCompilerFlags_INIT;
+    flags.cf_flags = PyCF_ALLOW_TOP_LEVEL_AWAIT | PyCF_IGNORE_COOKIE;
+    mod_ty tree = parse_interactive(text, filename, &flags, arena);
+    PyObject *code = NULL;
+    if (tree != NULL) {
+        code = (PyObject *)_PyAST_Compile(tree, filename, &flags, 0, arena);
+    }
+    else if (!PyErr_Occurred()) {
+        code = Py_NewRef(Py_None);
+    }
+    _PyArena_Free(arena);
+    return code;
+}
+
+static PyObject *
+immortalize(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    object->ob_refcnt = _Py_IMMORTAL_REFCNT;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef executor_functions[] = {
     {"call", call, METH_O, "call(payload: bytes) -> int\n\nStart a tool call; returns its id."},
     {"wait", wait, METH_O,
@@ -147,6 +203,11 @@ static PyMethodDef executor_functions[] = {
     {"remember", remember, METH_O,
      "remember(value) -> None\n\nKeep value as the program's latest expression value unless it is None."},
     {"remembered", remembered, METH_NOARGS, "remembered() -> object\n\nThe value kept last, or None."},
+    {"compile", compile_interactive, METH_VARARGS,
+     "compile(source: str, filename: str) -> code | None\n\n"
+     "Compile a program for interactive mode; None if it begins with a docstring."},
+    {"immortalize", immortalize, METH_O,
+     "immortalize(object) -> None\n\nNever count references to object again: reading it no longer writes to memory."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -376,7 +437,7 @@ finish_with_exception(void)
     type[length] = '\0';
     int written = snprintf(result, sizeof result,
                            "{\"value\": null, \"value_is_repr\": false, \"error\": {\"type\": \"%s\", \"message\": \"\", "
-                           "\"line\": null, \"column\": null, \"hint\": null, \"traceback\": \"\"}}",
+                           "\"line\": null, \"column\": null, \"hint\": null, \"traceback\": \"\", \"compiled\": true}}",
                            type);
     executor_finish(result, (size_t)written);
 }

@@ -3,12 +3,14 @@
 CPython's interactive mode hands the value of every expression statement at module level, nested blocks included and
 functions excluded, to `sys.displayhook`. That is exactly what the contract asks for, so the module is compiled in that
 mode and the source itself never changes. Two things are added to its tree. What the mode does not do is tell
-assignments to `_` from other ways to bind it: a marker follows each of those. And `str.format` is guarded.
+assignments to `_` from other ways to bind it: a marker follows each of those. And `str.format` is guarded. Most programs
+need neither, and are compiled in one go.
 """
 
 import ast
 import inspect
 import linecache
+import re
 import sys
 import types
 
@@ -24,6 +26,9 @@ NOTHING = object()
 
 # Until then, nothing of the program has run.
 is_compiled = False
+
+# What only a program has whose tree is changed; it may find others too. The rest is compiled in one go.
+NEEDS_TREE = re.compile(r"\b_\b|format|\0")
 
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 # The fields of a node that hold blocks of the same scope.
@@ -81,6 +86,10 @@ def show_source_lines(source):
 
 def compile_source(source, namespace):
     """Compiles the program, and sets `__doc__`. Raises `SyntaxError`."""
+    if not NEEDS_TREE.search(source) and source.isascii():
+        code = _executor.compile(source, FILENAME)
+        if code is not None:
+            return code
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_lookups.guard_formats(tree, source)

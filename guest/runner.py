@@ -17,6 +17,7 @@ import guest_discovery
 import guest_failure
 import guest_fresh
 import guest_guards
+import guest_immortal
 import guest_loop
 import guest_program
 import guest_rehearsal
@@ -83,7 +84,7 @@ def prepare(recipe):
     rehearse()
     reserve.extend(bytes(RESERVE_BYTES))
     bytearray(HEAP_BYTES)
-    gc.collect()
+    guest_immortal.immortalize()
     gc.freeze()
 
 

@@ -2,6 +2,7 @@
 # Builds python.wasm (CPython + guest.c + the standard library, for WebAssembly) on Debian 12, from pinned sources.
 #
 #   build.sh           build, then put python.wasm.zst and its SHA-256 into this directory
+#   build.sh --train   learn where programs spend their time, and put it into pgo/profile.zst
 #   build.sh --check   build from nothing in a fresh directory, and compare with the lock
 #
 # BUILD_DIR (default: target/python-wasm of the project) may be removed at any time. A step that has left its stamp
@@ -19,20 +20,20 @@ export LC_ALL=C TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 export PATH=/usr/lib/llvm-22/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset CFLAGS CPPFLAGS LDFLAGS PYTHONPATH PYTHONHOME MAKEFLAGS
 
-# CFLAGS of everything that ends up in the module. LTO: the linker sees one program.
+# CFLAGS of everything that ends up in the module. LTO: the linker sees one program. Not all of it is in the profile.
 features="-msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -mmultivalue -mno-reference-types"
 target_cc="clang-22 --target=wasm32-wasip1 --sysroot=../sysroot/usr"
-target_cflags="-O3 -flto -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
+target_cflags="-O3 -flto -fprofile-instr-use=../profile.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
 
 main() {
     case $mode in
-    "") build=${BUILD_DIR:-$project/target/python-wasm} ;;
+    "" | --train) build=${BUILD_DIR:-$project/target/python-wasm} ;;
     --check)
         build=$(mktemp -d)
         trap 'rm -rf "$build"' EXIT
         ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "$here/build.sh"
+        sed -n '2,9s/^# \{0,1\}//p' "$here/build.sh"
         exit 2
         ;;
     esac
@@ -44,7 +45,12 @@ main() {
     step unpacked unpack_sources
     export SOURCE_DATE_EPOCH
     SOURCE_DATE_EPOCH=$(stat -c %Y cpython/README.rst) # the day of CPython's release: what sys.version shows
+    if [ "$mode" = --train ]; then
+        learn_profile
+        exit
+    fi
     step native build_native_python
+    zstd -dqf "$here/pgo/profile.zst" -o profile.profdata
     step zlib build_zlib
     step configured configure_cpython
     step objects compile_cpython
@@ -56,7 +62,7 @@ main() {
 # Steps made from other inputs do not count.
 forget_stale_steps() {
     local inputs
-    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" | sha256sum)
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/pgo/profile.zst" | sha256sum)
     [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
     echo "$inputs" > inputs
 }
@@ -139,6 +145,23 @@ build_native_python() {
     quietly native make make -j"$(nproc)" python
 }
 
+# Where programs spend their time, learned from an instrumented CPython for this machine. The compiler counts at the level
+# of C's control flow, so the counts fit the other target too, if the interpreter's loop is written in the same way: without
+# computed gotos, which WebAssembly does not have. Address randomisation is off: it changes some counts a little.
+learn_profile() {
+    rm -rf profile && mkdir profile
+    quietly profile configure env CC=clang-22 OPT=-DNDEBUG CFLAGS="-O1 -fprofile-instr-generate" \
+        LDFLAGS=-fprofile-instr-generate PKG_CONFIG=false MODULE_BUILDTYPE=static ../cpython/configure --disable-test-modules --disable-ipv6 --without-ensurepip \
+        --without-computed-gotos --with-pymalloc --without-mimalloc
+    quietly profile make make -j"$(nproc)" python
+    quietly profile train setarch -R env LLVM_PROFILE_FILE=train.profraw PYTHONPATH=../cpython/Lib \
+        ./python -S -B "$here/pgo/train.py"
+    llvm-profdata merge -o profile.profdata profile/train.profraw
+    zstd -q -f --ultra -22 -T1 profile.profdata -o "$here/pgo/profile.zst"
+    chmod 644 "$here/pgo/profile.zst"
+    lock_result pgo/profile.zst
+}
+
 build_zlib() {
     rm -rf zlib-wasm && mkdir zlib-wasm
     local name
@@ -158,7 +181,7 @@ configure_cpython() {
         ZLIB_CFLAGS=-I../zlib ZLIB_LIBS=../zlib-wasm/libz.a \
         ../cpython/configure --host=wasm32-wasip1 --build=x86_64-pc-linux-gnu --with-build-python=../native/python \
         --prefix=/python --disable-test-modules --disable-ipv6 --without-ensurepip \
-        --with-pymalloc --without-mimalloc
+        --without-computed-gotos --with-pymalloc --without-mimalloc
 }
 
 compile_cpython() {
@@ -193,10 +216,8 @@ check_result() {
 keep_result() {
     zstd -q -f --ultra -22 -T1 python.wasm -o "$here/python.wasm.zst"
     chmod 644 "$here/python.wasm.zst"
-    local name
-    for name in python.wasm "$here/python.wasm.zst"; do
-        sed -i "s/^\(result  *$(basename "$name")  *-  *\).*/\1$(sha256 "$name")/" "$lock"
-    done
+    lock_result python.wasm.zst
+    sed -i "s/^\(result  *python.wasm  *-  *\).*/\1$(sha256 python.wasm)/" "$lock"
     keep_licenses
     ls -l python.wasm "$here/python.wasm.zst"
 }
@@ -225,6 +246,11 @@ quietly() {
     local directory=$1 log=$PWD/log.$1.$2
     shift 2
     (cd "$directory" && "$@") >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "see $log"; }
+}
+
+# lock_result FILE: of this directory.
+lock_result() {
+    sed -i "s|^\(result  *$1  *-  *\).*|\1$(sha256 "$here/$1")|" "$lock"
 }
 
 sha256() { sha256sum "$1" | cut -d ' ' -f 1; }

@@ -7,7 +7,7 @@ GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608
 python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
 
 guest.o: guest.c
-	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -I../cpython/Include -I. -c $< -o $@
+	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal -I. -c $< -o $@
 
 # Not for LTO: it is one array.
 frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin

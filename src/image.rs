@@ -22,7 +22,7 @@ use crate::validator::REFUSED_NAMES;
 const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python, in the order in which its modules import each other.
-const GUEST_MODULES: [(&str, &str); 15] = [
+const GUEST_MODULES: [(&str, &str); 16] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
@@ -36,6 +36,7 @@ const GUEST_MODULES: [(&str, &str); 15] = [
     ("guest_program", include_str!("../guest/program.py")),
     ("guest_hints", include_str!("../guest/hints.py")),
     ("guest_failure", include_str!("../guest/failure.py")),
+    ("guest_immortal", include_str!("../guest/immortal.py")),
     ("guest_rehearsal", include_str!("../guest/rehearsal.py")),
     ("guest_runner", include_str!("../guest/runner.py")),
 ];
