@@ -36,6 +36,9 @@ const WORK_MAX: usize = 4 << 20;
 /// Work of a host function apart from its bytes, in bytes.
 const WORK_PER_CALL: usize = 4 << 10;
 
+/// What reading and checking a call's arguments takes, beside handling as many bytes.
+const CALL_WORK_FACTOR: usize = 16;
+
 /// The host's side of one execution. Lives and dies with its Store.
 pub(crate) struct HostState {
     pub(crate) memory: MemoryLimiter,
@@ -149,7 +152,7 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostStat
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker, module)?;
     linker.func_wrap("executor", "finish", finish)?;
-    linker.func_wrap("executor", "call", call)?;
+    linker.func_wrap_async("executor", "call", |caller, (ptr, len)| Box::new(call(caller, ptr, len)))?;
     linker.func_wrap_async("executor", "wait", |caller, (timeout_ns, ptr, cap)| {
         Box::new(wait(caller, timeout_ns, ptr, cap))
     })?;
@@ -168,10 +171,12 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
     Ok(())
 }
 
-fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
+async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
     let (memory, state) = memory::of(&mut caller)?;
     let message = memory::slice(memory, ptr, len)?;
-    Ok(state.calls.start(message).map_or(-1, u32::cast_signed))
+    let id = state.calls.start(message).map_or(-1, u32::cast_signed);
+    yield_after(caller, CALL_WORK_FACTOR * len as usize).await;
+    Ok(id)
 }
 
 async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap: u32) -> Result<i32> {
@@ -179,7 +184,10 @@ async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap:
     memory::slice(memory, ptr, cap)?;
     let completions = match state.calls.wait(timeout_ns, cap as usize).await {
         Ok(completions) => completions,
-        Err(needed) => return Ok(i32::try_from(needed).map_or(i32::MIN, |needed| -needed)),
+        Err(needed) => {
+            yield_after(caller, 0).await;
+            return Ok(i32::try_from(needed).map_or(i32::MIN, |needed| -needed));
+        }
     };
     let (memory, _) = memory::of(&mut caller)?;
     memory::write(memory, ptr, &completions)?;

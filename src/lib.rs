@@ -32,6 +32,7 @@ pub mod execution;
 mod hostcall;
 mod image;
 mod instance;
+mod json;
 pub mod limits;
 mod metrics;
 mod sandbox;

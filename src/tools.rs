@@ -9,8 +9,10 @@ mod file;
 mod grants;
 mod http;
 mod names;
+mod plain;
 mod policy;
 mod registry;
+mod room;
 mod signature;
 mod text;
 
@@ -35,6 +37,7 @@ pub use file::{Surroundings, ToolFile};
 pub(crate) use grants::Grants;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
+pub(crate) use room::{Room, Share};
 
 /// One call as the host sees it, after its arguments were found to fit the tool's schema.
 #[derive(Clone, Debug)]
@@ -48,6 +51,8 @@ pub struct ToolCall {
     pub deadline: Instant,
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
+    /// What the reply takes of the execution's room.
+    pub(crate) share: Arc<Share>,
 }
 
 /// Which exception a failed call becomes in the guest.

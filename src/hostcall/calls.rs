@@ -1,8 +1,8 @@
 //! The tool calls of one execution: started by the guest, run on the host, many at once, collected in `wait`.
 //!
 //! A guest can start calls faster than it collects them, so everything that a call keeps on the host is bounded: its
-//! message and all messages together, the calls under way, and, because a call is under way until it is collected, the
-//! replies that wait.
+//! message and all messages together, the calls under way (a call is under way until it is collected), and the replies
+//! that wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::wire;
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-use crate::tools::{Caller, Grants, ToolError};
+use crate::tools::{Caller, Grants, Room, Share};
 
 /// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
 /// much memory.
@@ -25,6 +25,7 @@ pub(super) struct Calls {
     caller: Arc<Caller>,
     budget: u32,
     in_flight: Arc<Semaphore>,
+    room: Room,
     running: JoinSet<Completion>,
     /// A completion that did not fit into the guest's buffer.
     held: Option<Completion>,
@@ -37,6 +38,7 @@ struct Completion {
     id: u32,
     reply: Vec<u8>,
     message_bytes: usize,
+    _share: Arc<Share>,
     _under_way: Option<OwnedSemaphorePermit>,
 }
 
@@ -48,6 +50,7 @@ impl Calls {
             in_flight: Arc::new(Semaphore::new(
                 limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
             )),
+            room: Room::new(limits.tool_reply_bytes_max),
             running: JoinSet::new(),
             held: None,
             started: 0,
@@ -69,12 +72,16 @@ impl Calls {
         let id = self.started;
         self.started += 1;
         self.message_bytes += message_bytes;
-        let (caller, in_flight, message) = (self.caller.clone(), self.in_flight.clone(), message.to_vec());
+        let begun = match wire::decode_call(message) {
+            Ok(call) => self.caller.begin(&call.tool, call.arguments.get()),
+            Err(error) => self.caller.refuse(&error.to_string()),
+        };
+        let (caller, in_flight, share) = (self.caller.clone(), self.in_flight.clone(), self.room.share());
         self.running.spawn(async move {
             // The semaphore is never closed; were it, the call would run all the same.
             let under_way = in_flight.acquire_owned().await.ok();
-            let reply = reply(&caller, &message).await;
-            Completion { id, reply, message_bytes, _under_way: under_way }
+            let reply = wire::encode_reply(&caller.finish(begun, share.clone()).await);
+            Completion { id, reply, message_bytes, _share: share, _under_way: under_way }
         });
         Some(id)
     }
@@ -124,12 +131,4 @@ impl Calls {
         }
         next
     }
-}
-
-async fn reply(caller: &Caller, message: &[u8]) -> Vec<u8> {
-    let reply = match wire::decode_call(message) {
-        Ok(call) => caller.call(&call.tool, call.arguments.get()).await,
-        Err(error) => Err(ToolError::arguments(format!("The call cannot be read: {error}"))),
-    };
-    wire::encode_reply(&reply)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::execution::{Execution, GuestError};
+use crate::json::depth_of;
 use crate::tools::{Reply as ToolReply, ToolErrorKind};
 
 /// Nesting of a result's value; parsers of the answer recurse with it.
@@ -75,23 +76,6 @@ pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<Gues
     within.then_some(result)
 }
 
-/// How deep arrays and objects are nested in a JSON text.
-pub(crate) fn depth_of(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for &byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth -= 1,
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
 /// What the guest hands to `call`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,21 +129,6 @@ pub(super) fn encode_completion(id: u32, reply: &[u8], buffer: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn depth_counts_brackets_outside_of_strings() {
-        let cases = [
-            ("1", 0),
-            ("[]", 1),
-            (r#"{"a":[{}]}"#, 3),
-            (r#"["[[["]"#, 1),
-            (r#"["\"[",[]]"#, 2),
-            ("[[],[[]]]", 3),
-        ];
-        for (json, depth) in cases {
-            assert_eq!(depth_of(json.as_bytes()), depth, "{json}");
-        }
-    }
 
     #[test]
     fn a_forged_result_is_refused() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::hostcall::wire;
+use crate::json;
 use crate::tools::Registry;
 use crate::validator::{self, Policy};
 
@@ -28,7 +28,7 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     for (key, value) in context {
         check_key(key, registry).map_err(|why| fault(key, why))?;
-        let (depth, limit) = (wire::depth_of(value.get().as_bytes()), policy.context_depth_max);
+        let (depth, limit) = (json::depth_of(value.get().as_bytes()), policy.context_depth_max);
         if depth > limit {
             return Err(fault(key, format!("is nested {depth} levels deep; limit is {limit}")));
         }

@@ -4,17 +4,20 @@ use jsonschema::paths::LocationSegment;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::ToolError;
 use super::signature::Signature;
-use super::text;
+use super::{ToolError, plain, text};
 
 /// A message shows what was given, which may be large.
 const MESSAGE_CHARS_MAX: usize = 500;
+
+const EXPLAINED_BYTES_MAX: usize = 16 << 10;
 
 /// One tool's compiled schema.
 #[derive(Debug)]
 pub(super) struct Arguments {
     validator: Validator,
+    /// An explanation follows each alternative to each of its ends: too long a way for large arguments.
+    has_alternatives: bool,
 }
 
 impl Arguments {
@@ -29,19 +32,40 @@ impl Arguments {
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex()).offline();
         let validator =
             options.build(schema).map_err(|error| format!("the schema of its arguments: {error}"))?;
-        Ok(Self { validator })
+        let text = schema.to_string();
+        let has_alternatives = ["\"anyOf\"", "\"oneOf\""].iter().any(|word| text.contains(word));
+        Ok(Self { validator, has_alternatives })
     }
 
-    /// Adds the defaults of what is not given, and checks the result. `path` is the tool's name for messages.
-    pub(super) fn check(
+    /// The keys of defaults that do not fit: each would fail every call that relies on it.
+    pub(super) fn misfits(&self, signature: &Signature) -> Vec<String> {
+        let defaults = signature.parameters.iter().filter(|parameter| !parameter.default.is_null());
+        let given = defaults.map(|parameter| (parameter.key.clone(), parameter.default.clone())).collect();
+        let given = Value::Object(given);
+        let first = |error: ValidationError<'_>| match error.instance_path().iter().next() {
+            Some(LocationSegment::Property(key)) => Some(key.to_string()),
+            // Of the object as a whole, because of what is not given here.
+            _ => None,
+        };
+        self.validator.iter_errors(&given).filter_map(first).collect()
+    }
+
+    /// The arguments in `text`, which are JSON, with the defaults of what is not given. `path` is the tool's name for
+    /// messages.
+    ///
+    /// # Errors
+    ///
+    /// Which argument does not fit, and what was expected.
+    pub(super) fn read(
         &self,
         path: &str,
         signature: &Signature,
-        arguments: &mut Map<String, Value>,
-    ) -> Result<(), ToolError> {
+        text: &str,
+    ) -> Result<Map<String, Value>, ToolError> {
+        let mut arguments = plain::arguments(text)?;
         let unknown = arguments.keys().find(|key| signature.find(key).is_none());
         if let (Some(key), false) = (unknown, signature.takes_more) {
-            let key = text::clean(key, MESSAGE_CHARS_MAX);
+            let key = text::line(key, MESSAGE_CHARS_MAX);
             return Err(ToolError::arguments(format!("{path}() has no argument '{key}'")));
         }
         for parameter in &signature.parameters {
@@ -49,13 +73,24 @@ impl Arguments {
                 arguments.insert(parameter.key.clone(), parameter.default.clone());
             }
         }
-        let given = Value::Object(std::mem::take(arguments));
-        let checked = self.validator.validate(&given).map_err(|error| explain(path, signature, &error));
-        if let Value::Object(given) = given {
-            *arguments = given;
+        let given = Value::Object(arguments);
+        match given {
+            ref given if !self.validator.is_valid(given) => {
+                let error = (!self.has_alternatives || text.len() <= EXPLAINED_BYTES_MAX)
+                    .then(|| self.validator.validate(given).err())
+                    .flatten();
+                Err(error.map_or_else(|| unexplained(path), |error| explain(path, signature, &error)))
+            }
+            Value::Object(arguments) => Ok(arguments),
+            _ => Err(unexplained(path)),
         }
-        checked
     }
+}
+
+fn unexplained(path: &str) -> ToolError {
+    ToolError::arguments(format!(
+        "The arguments of {path}() do not fit its schema; with less than {EXPLAINED_BYTES_MAX} bytes of them, this would say why"
+    ))
 }
 
 /// Names the argument as the program does, the place in it, and what was expected.

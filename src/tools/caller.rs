@@ -1,6 +1,7 @@
 //! One call, from the guest's words to the reply: granted, understood, fitting, allowed, made in time, and on record.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -11,7 +12,9 @@ use tokio::time::timeout_at;
 use tracing::info;
 
 use super::grants::PATH_CHARS_MAX;
-use super::{Decision, Grants, Reply, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text};
+use super::{
+    Decision, Grants, Reply, Share, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
+};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
 
@@ -28,46 +31,77 @@ impl Caller {
         Self { execution, grants, time_max: limits.tool_time, reply_bytes_max: limits.tool_reply_bytes_max }
     }
 
-    /// Calls the tool `path` with `arguments`, which are JSON of an object. The guest wrote both: they are untrusted.
-    pub(crate) async fn call(&self, path: &str, arguments: &str) -> Reply {
-        let mut record = Record::new(self.execution, path, arguments);
-        // A tool that panics fails its own call, not the execution.
-        let reply = AssertUnwindSafe(self.call_unrecorded(path, arguments)).catch_unwind().await;
-        let reply = reply.unwrap_or_else(|_| {
-            record.crashed = true;
-            Err(ToolError::failed("Tool crashed"))
-        });
+    /// What can be said of a call of the tool `path` with `arguments`, JSON of an object, before it is made. The guest
+    /// wrote both: they are untrusted. What this takes is the guest's own time: it runs inside of its call.
+    pub(crate) fn begin(&self, path: &str, arguments: &str) -> Begun {
+        let record = Record::new(self.execution, path, arguments);
+        let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments)));
+        Begun { record, path: path.to_owned(), ready: ready.unwrap_or_else(|_| Err(Err(crashed()))) }
+    }
+
+    /// A call that cannot be read.
+    pub(crate) fn refuse(&self, why: &str) -> Begun {
+        let error = ToolError::arguments(format!("The call cannot be read: {why}"));
+        Begun { record: Record::new(self.execution, "?", ""), path: String::new(), ready: Err(Err(error)) }
+    }
+
+    /// The arguments, complete and fitting; or the answer, if there is one already.
+    fn check(&self, path: &str, arguments: &str) -> Result<Map<String, Value>, Reply> {
+        if let Some(answer) = catalogue::answer(&self.grants, path, arguments) {
+            return Err(answer.and_then(|answer| within(answer, self.reply_bytes_max)));
+        }
+        // Before the arguments are parsed: without a tool to call, they are not worth their memory.
+        let tool = self.grants.find(path).map_err(Err)?;
+        tool.arguments.read(path, &tool.signature, arguments).map_err(Err)
+    }
+
+    /// Makes the call; `share` holds its reply.
+    pub(crate) async fn finish(&self, begun: Begun, share: Arc<Share>) -> Reply {
+        let Begun { record, path, ready } = begun;
+        let reply = match ready {
+            // A tool that panics fails its own call, not the execution.
+            Ok(arguments) => {
+                let made = AssertUnwindSafe(self.make(&path, arguments, share.clone())).catch_unwind().await;
+                made.unwrap_or_else(|_| Err(crashed()))
+            }
+            Err(answer) => answer,
+        };
+        let reply = reply.and_then(|reply| share.hold(reply.get().len()).map(|()| reply));
         record.end(&reply);
         reply
     }
 
-    async fn call_unrecorded(&self, path: &str, arguments: &str) -> Reply {
-        if let Some(answer) = catalogue::answer(&self.grants, path, arguments) {
-            return within(answer?, self.reply_bytes_max);
-        }
-        // Before the arguments are parsed: without a tool to call, they are not worth their memory.
-        let tool = self.grants.find(path)?;
-        let mut arguments: Map<String, Value> = serde_json::from_str(arguments)
-            .map_err(|error| ToolError::arguments(format!("The arguments cannot be read: {error}")))?;
-        tool.arguments.check(path, &tool.signature, &mut arguments)?;
+    async fn make(&self, path: &str, arguments: Map<String, Value>, share: Arc<Share>) -> Reply {
+        let tool = &self.grants.find(path)?.tool;
+        let execution = self.execution;
         if let Some(policy) = &self.grants.policy {
-            let request =
-                ToolRequest { execution: self.execution, path, tool: &tool.tool, arguments: &arguments };
+            let request = ToolRequest { execution, path, tool, arguments: &arguments };
             if let Decision::Deny(reason) = policy.decide(request).await {
                 return Err(ToolError::denied(format!("Tool '{path}' was denied: {reason}")));
             }
         }
-        let time_max = tool.tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
+        let time_max = tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
         let reply_bytes_max =
-            tool.tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
+            tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
         let deadline = Instant::now() + time_max;
-        let call = ToolCall { execution: self.execution, arguments, deadline, reply_bytes_max };
-        let reply = timeout_at(deadline.into(), (tool.tool.function)(call)).await.unwrap_or_else(|_| {
+        let call = ToolCall { execution, arguments, deadline, reply_bytes_max, share };
+        let reply = timeout_at(deadline.into(), (tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();
             Err(ToolError::timeout(format!("Tool '{path}' did not answer within {seconds}s")))
         })?;
         within(reply, reply_bytes_max)
     }
+}
+
+/// A call that is granted and understood, or has its answer.
+pub(crate) struct Begun {
+    record: Record,
+    path: String,
+    ready: Result<Map<String, Value>, Reply>,
+}
+
+fn crashed() -> ToolError {
+    ToolError::failed("Tool crashed")
 }
 
 fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
@@ -86,22 +120,20 @@ struct Record {
     path: String,
     arguments_sha256: String,
     started: Instant,
-    crashed: bool,
     ended: bool,
 }
 
 impl Record {
     fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
-        let path = text::clean(path, PATH_CHARS_MAX);
+        let path = text::line(path, PATH_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
-        Self { execution, path, arguments_sha256, started: Instant::now(), crashed: false, ended: false }
+        Self { execution, path, arguments_sha256, started: Instant::now(), ended: false }
     }
 
     fn end(mut self, reply: &Reply) {
         self.ended = true;
         let status = match reply {
             Ok(_) => "ok",
-            Err(_) if self.crashed => "crashed",
             Err(error) => match error.kind {
                 ToolErrorKind::Failed => "failed",
                 ToolErrorKind::Timeout => "timeout",

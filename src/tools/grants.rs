@@ -26,7 +26,7 @@ impl Grants {
     pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
         let tool = self.registry.get(path).filter(|tool| self.allows(path, &tool.module));
         tool.ok_or_else(|| {
-            let path = text::clean(path, PATH_CHARS_MAX);
+            let path = text::line(path, PATH_CHARS_MAX);
             ToolError::denied(format!("Tool '{path}' is not granted to this execution"))
         })
     }

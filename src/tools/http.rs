@@ -126,8 +126,10 @@ impl Connected {
         match self.answer(&head, &Bytes::from(body), &call).await {
             Ok(answer) => {
                 attempt.answered();
-                reply::read(name, answer, call.reply_bytes_max).await
+                reply::read(name, answer, call.reply_bytes_max, &call.share).await
             }
+            // The service has not been asked.
+            Err(failure @ Failure::Unsigned) => Err(failure.error(name)),
             Err(failure) => {
                 if attempt.failed(Instant::now()) {
                     warn!(service = %service.name, "does not answer; its tools fail at once for a while");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::arguments::Arguments;
 use super::signature::Signature;
@@ -68,12 +69,18 @@ impl Registry {
         }
         let is_used = |name: &str| self.0.contains_key(&format!("{module}.{name}"));
         let name = names::legal(&tool.name, |name| names::is_tool_taken(name) || is_used(name));
+        let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
+        let arguments = Arguments::new(&tool.parameters)?;
+        for key in arguments.misfits(&signature) {
+            warn!(tool = %text::line(&tool.name, 100), argument = %text::line(&key, 100), "its default does not fit its schema: it has none");
+            signature.forget_default(&key);
+        }
         Ok(Registered {
             module,
             name,
             description: text::clean(&tool.description, DESCRIPTION_CHARS_MAX),
-            signature: Signature::new(&tool.parameters, tool.output.as_ref()),
-            arguments: Arguments::new(&tool.parameters)?,
+            arguments,
+            signature,
             tool,
         })
     }

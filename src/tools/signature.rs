@@ -15,6 +15,9 @@ const LITERAL_CHARS_MAX: usize = 40;
 /// A longer annotation says more than a reader takes in: it is left out.
 const ANNOTATION_CHARS_MAX: usize = 600;
 
+/// Parts of a schema that are looked at to see whether null is a value.
+const PARTS_MAX: u32 = 100;
+
 const DESCRIPTION_CHARS_MAX: usize = 500;
 
 /// How Python programs call a tool.
@@ -61,10 +64,20 @@ impl Signature {
         for (key, schema) in first.into_iter().chain(then) {
             let is_taken = |name: &str| signature.parameters.iter().any(|parameter| parameter.name == name);
             let name = names::legal(key, is_taken);
-            signature.parameters.push(Parameter::new(name, key, schema, is_required(key)));
+            let mut parts_left = PARTS_MAX;
+            let takes_null = allows_null(schema, parameters, &mut parts_left);
+            signature.parameters.push(Parameter::new(name, key, schema, is_required(key), takes_null));
         }
         signature.returns = output.map(|schema| annotation(schema, 0)).unwrap_or_default();
         signature
+    }
+
+    /// As if the schema had no default for the argument that it calls `key`.
+    pub(super) fn forget_default(&mut self, key: &str) {
+        for parameter in self.parameters.iter_mut().filter(|parameter| parameter.key == key) {
+            parameter.default = Value::Null;
+            show_null(&mut parameter.annotation);
+        }
     }
 
     /// The argument that the schema calls `key`.
@@ -73,18 +86,46 @@ impl Signature {
     }
 }
 
+/// Says in a type that it may be left out.
+fn show_null(annotation: &mut String) {
+    let shows = annotation == "None" || annotation.ends_with(" | None");
+    if !shows && !annotation.is_empty() {
+        annotation.push_str(" | None");
+    }
+}
+
 impl Parameter {
-    fn new(name: String, key: &str, schema: &Value, required: bool) -> Self {
+    fn new(name: String, key: &str, schema: &Value, required: bool, takes_null: bool) -> Self {
         let default = if required { Value::Null } else { schema["default"].clone() };
         let mut annotation = annotation(schema, 0);
-        let takes_null = annotation.split(" | ").any(|part| part == "None");
-        if !required && default.is_null() && !takes_null && !annotation.is_empty() {
-            annotation.push_str(" | None");
+        if !required && default.is_null() {
+            show_null(&mut annotation);
         }
         let description = schema["description"].as_str().unwrap_or_default();
         let description = text::line(description, DESCRIPTION_CHARS_MAX);
         Self { name, key: key.to_owned(), required, takes_null, default, annotation, description }
     }
+}
+
+/// Whether `schema`, a part of `root`, names null as a value; one that allows anything does not.
+fn allows_null(schema: &Value, root: &Value, parts_left: &mut u32) -> bool {
+    // References can lead in circles.
+    if *parts_left == 0 {
+        return false;
+    }
+    *parts_left -= 1;
+    let is_null = |kind: &Value| kind == "null";
+    let kinds = &schema["type"];
+    let has_null = |key: &str| schema[key].as_array().is_some_and(|values| values.contains(&Value::Null));
+    let mut inner = |schema: &Value| allows_null(schema, root, parts_left);
+    let alternatives = ["anyOf", "oneOf"].iter().filter_map(|key| schema[key].as_array()).flatten();
+    let referred = schema["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
+    is_null(kinds)
+        || kinds.as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+        || has_null("enum")
+        || schema.get("const").is_some_and(Value::is_null)
+        || alternatives.into_iter().any(&mut inner)
+        || referred.is_some_and(inner)
 }
 
 /// A schema that does not list its properties, but is made of others, may have any.
@@ -204,6 +245,29 @@ mod tests {
         ];
         for (schema, expected) in cases {
             assert_eq!(annotation(&schema, 0), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn null_is_a_value_only_where_the_schema_says_so() {
+        let root = json!({"$defs": {"model": {"type": "object"}, "none": {"type": "null"}, "loop": {"$ref": "#/$defs/loop"},
+            "fan": {"anyOf": vec![json!({"$ref": "#/$defs/fan"}); 50]}}});
+        let cases = [
+            (json!({"type": ["string", "null"]}), true),
+            (json!({"anyOf": [{"$ref": "#/$defs/model"}, {"type": "null"}]}), true),
+            (json!({"anyOf": [{"$ref": "#/$defs/model"}, {"$ref": "#/$defs/none"}]}), true),
+            (json!({"enum": ["a", null]}), true),
+            (json!({"enum": ["x | None | y"]}), false),
+            (json!({"const": null}), true),
+            (json!({"$ref": "#/$defs/loop"}), false),
+            (json!({"$ref": "#/$defs/fan"}), false),
+            (json!({"$ref": "https://example.com/x"}), false),
+            (json!({}), false),
+            (json!(true), false),
+        ];
+        for (schema, expected) in cases {
+            let mut parts_left = PARTS_MAX;
+            assert_eq!(allows_null(&schema, &root, &mut parts_left), expected, "{schema}");
         }
     }
 

@@ -22,10 +22,11 @@ pub(super) fn line(text: &str, chars_max: usize) -> String {
     clean(&text.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
 }
 
-/// Zero-width characters, directional overrides and isolates, tags, variation selectors beyond the first sixteen.
+/// Zero-width characters, fillers, directional overrides and isolates, tags, variation selectors.
 fn is_invisible(char: char) -> bool {
     matches!(char,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -39,6 +40,7 @@ mod tests {
             ("  One.\r\nTwo.\n", "One.\nTwo."),
             ("a\u{1b}[31mred\0\u{9b}b\tc", "a [31mred  b c"),
             ("x\u{202e}y\u{200b}z\u{e0041}\u{feff}", "xyz"),
+            ("x\u{fe00}\u{fe0f}\u{34f}\u{3164}\u{2800}y", "xy"),
             ("größe 家", "größe 家"),
             ("0123456789abcdef", "0123456789abcdef"),
             ("0123456789abcdefg", "0123456789abcde…"),

@@ -38,12 +38,19 @@ pub(crate) fn with_tools(builder: Builder) -> Builder {
         .tool(Tool::new("home", "connect", |_| connect()))
         .tool(Tool::new("home", "fail", async |_| Err(ToolError::failed("the boiler is cold"))))
         .tool(Tool::new("home", "large", async |_| Ok(json!("x".repeat(300_000)))))
+        .tool(Tool::new("home", "huge", |_| huge()))
         .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
         .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
         .tool(
             Tool::typed("garden", "water", async |hose: Hose| Ok(hose.water()))
                 .describe("Waters the garden."),
         )
+        .tool(Tool::new("garden", "sow", async |_| Ok(Value::Null)).parameters(json!({
+            "properties": {"numbers": {"anyOf": [{"items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}, {"type": "null"}]}},
+        })))
+        .tool(Tool::new("garden", "weed", async |call| Ok(json!(call.arguments))).parameters(json!({
+            "properties": {"bed": {"type": "integer", "default": "no"}, "deep": {"type": "boolean", "default": true}},
+        })))
         .tool(Tool::new("my-garden", "get.all", async |call| Ok(json!(call.arguments))))
 }
 
@@ -82,6 +89,12 @@ impl Hose {
         let litres = self.minutes * if matches!(self.bed, Bed::Roses) { 10 } else { 2 };
         Watered { litres, from: self.tap.unwrap_or_else(|| "barrel".into()) }
     }
+}
+
+/// Replies of which 32 MiB hold some only; all are ready at the same time.
+async fn huge() -> Result<Value, ToolError> {
+    sleep(Duration::from_millis(300)).await;
+    Ok(json!("x".repeat(6 << 20)))
 }
 
 async fn slow() -> Result<Value, ToolError> {
@@ -132,6 +145,38 @@ async fn typed_tools_take_and_give_rust_values() {
 }
 
 #[tokio::test]
+async fn a_default_that_does_not_fit_is_none() {
+    let code = "import garden\n[await garden.weed(), garden.weed.__annotations__['bed']]";
+    assert_eq!(value(code).await, json!([{"deep": true}, "int | None"]));
+}
+
+#[tokio::test]
+async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
+    let raw = "{'$serde_json::private::RawValue': '[[1]]'}";
+    let echoed = value(&format!("import home\nstr(await home.echo({raw}))")).await;
+    assert_eq!(echoed, format!("{{'value': {raw}}}"));
+    let refused = async |argument: &str| {
+        run(&format!("import home\nawait home.echo({argument})"), |_| {}).await.error.unwrap().to_string()
+    };
+    let large =
+        "ToolArgumentError: 18446744073709551616 does not fit into 64 bits: send it as text or as a float";
+    assert_eq!(refused("[2**64]").await, large);
+    let nested = run("import home\nx = []\nfor _ in range(70): x = [x]\nawait home.echo(x)", |_| {}).await;
+    let error = nested.error.unwrap().to_string();
+    assert_eq!(error, "ToolArgumentError: The arguments are nested more than 64 deep");
+}
+
+#[tokio::test]
+async fn replies_that_nobody_collects_are_bounded_together() {
+    let code = "import asyncio, home\n\
+        replies = await asyncio.gather(*(home.huge() for _ in range(8)), return_exceptions=True)\n\
+        [type(reply).__name__ for reply in replies].count('ToolError')";
+    let report = run(code, |_| {}).await;
+    let failed = value_of(&report).as_u64().unwrap();
+    assert!(failed > 0 && failed < 8, "{failed} of 8 calls failed");
+}
+
+#[tokio::test]
 async fn names_that_python_does_not_take_are_made_legal() {
     let code = "import my_garden\n[await my_garden.get_all(**{'x-y': 1}), my_garden.__all__]";
     assert_eq!(value(code).await, json!([{"x-y": 1}, ["get_all"]]));
@@ -158,6 +203,9 @@ async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
         let error = report.error.unwrap();
         assert_eq!((error.kind.as_str(), error.message.as_str()), ("ToolArgumentError", message));
     }
+    let pieces = "[None] * 100 + ['x'] * 20_000";
+    let error = run(&format!("import garden\nawait garden.sow({pieces})"), |_| {}).await.error.unwrap();
+    assert!(error.message.starts_with("The arguments of garden.sow() do not fit its schema"), "{error}");
     let long = run("import garden\nawait garden.water('x' * 100_000)", |_| {}).await.error.unwrap().message;
     assert!(long.chars().count() <= 500 && long.starts_with("Argument 'bed'"), "{long}");
 }

@@ -93,8 +93,11 @@ impl Attempt {
         if now >= self.deadline {
             self.fail(now);
         } else if self.is_probe {
-            // The next call probes.
-            *self.breaker.state() = State::Open { until: now };
+            let mut state = self.breaker.state();
+            if *state == State::Probing {
+                // The next call probes.
+                *state = State::Open { until: now };
+            }
         }
     }
 }
@@ -178,5 +181,19 @@ mod tests {
             opened.start(after(now, 10), now).unwrap().is_probe,
             "a cancelled probe leaves room for another"
         );
+    }
+
+    #[test]
+    fn a_probe_that_is_dropped_leaves_a_closed_breaker_alone() {
+        let now = Instant::now();
+        let breaker = Arc::new(Breaker::default());
+        let late = breaker.start(now, after(now, 60)).unwrap();
+        for _ in 0..FAILURES_MAX {
+            breaker.start(now, now).unwrap().failed(now);
+        }
+        let probe = breaker.start(after(now, 10), after(now, 60)).unwrap();
+        late.answered();
+        probe.abandon(after(now, 11));
+        assert_eq!(*breaker.state(), State::default());
     }
 }

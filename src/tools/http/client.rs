@@ -1,9 +1,13 @@
 //! Connections to services, kept and reused.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::Uri;
 use http_body_util::Full;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -11,6 +15,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
+use tower::{BoxError, Service};
 
 use super::resolver::Resolver;
 
@@ -23,8 +29,28 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 const HEADER_BYTES_MAX: u32 = 32 << 10;
 const WINDOW_BYTES: u32 = 256 << 10;
 
+/// Connects: looks the name up, opens the connection, agrees on TLS; all within [`CONNECT_TIME_MAX`]. The pool finishes
+/// connections in the background that no call waits for any more, so a call's own time does not bound them.
+#[derive(Clone)]
+pub(super) struct Connector(HttpsConnector<HttpConnector<Resolver>>);
+
+impl Service<Uri> for Connector {
+    type Response = <HttpsConnector<HttpConnector<Resolver>> as Service<Uri>>::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connected = timeout(CONNECT_TIME_MAX, self.0.call(uri));
+        Box::pin(async move { connected.await.map_err(|_| io::Error::from(ErrorKind::TimedOut))? })
+    }
+}
+
 /// Sends requests without proxies, cookies or redirects: there is no code for them in it.
-pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// A client with a pool of its own, which trusts `roots`, or else the authorities that browsers know.
 ///
@@ -41,7 +67,6 @@ pub(super) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustl
     let mut tcp = HttpConnector::new_with_resolver(Resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT_TIME_MAX));
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http();
     let connector = connector.enable_all_versions().wrap_connector(tcp);
     let client = legacy::Client::builder(TokioExecutor::new())
@@ -53,6 +78,6 @@ pub(super) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustl
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_initial_stream_window_size(WINDOW_BYTES)
         .http2_initial_connection_window_size(4 * WINDOW_BYTES)
-        .build(connector);
+        .build(Connector(connector));
     Ok(client)
 }

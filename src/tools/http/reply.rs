@@ -9,6 +9,8 @@ use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use crate::json::depth_of;
+use crate::tools::room::Share;
 use crate::tools::{Reply, ToolError, text};
 
 /// What is read of a failure's text, and for how long.
@@ -20,8 +22,8 @@ const FAILURE_CHARS_MAX: usize = 500;
 /// The guest's decoder recurses.
 const DEPTH_MAX: usize = 200;
 
-/// Reads an answer to a call of `tool`, and no more of it than `bytes_max`.
-pub(super) async fn read<B>(tool: &str, answer: Response<B>, bytes_max: usize) -> Reply
+/// Reads an answer to a call of `tool`, and no more of it than `bytes_max` and than there is room for.
+pub(super) async fn read<B>(tool: &str, answer: Response<B>, bytes_max: usize, share: &Share) -> Reply
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
@@ -40,14 +42,18 @@ where
         return Err(failed("the answer is compressed"));
     }
     let is_announced = body.size_hint().lower() > bytes_max as u64;
-    let (mut bytes, end) =
-        if is_announced { (Vec::new(), End::TooLong) } else { read_body(&mut body, bytes_max).await };
+    let (mut bytes, end) = if is_announced {
+        (Vec::new(), End::TooLong)
+    } else {
+        read_body(&mut body, bytes_max, Some(share)).await
+    };
     match end {
         End::Whole => {}
         End::Cut => {
             let message = format!("MCP tool '{tool}' connection failed: closed in the middle of the answer");
             return Err(ToolError::failed(message));
         }
+        End::NoRoom(error) => return Err(error),
         End::TooLong => {
             return Err(ToolError::failed(format!(
                 "Tool reply is larger than its limit of {bytes_max} bytes"
@@ -60,7 +66,7 @@ where
     let text = String::from_utf8(bytes).map_err(|_| failed("the answer is not UTF-8"))?;
     let json =
         RawValue::from_string(text).map_err(|error| failed(&format!("the answer is not JSON: {error}")))?;
-    if depth(json.get()) > DEPTH_MAX {
+    if depth_of(json.get().as_bytes()) > DEPTH_MAX {
         return Err(failed(&format!("the answer is nested more than {DEPTH_MAX} deep")));
     }
     Ok(json)
@@ -71,7 +77,7 @@ async fn failure<B>(status: StatusCode, is_plain: bool, body: &mut B) -> String
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
-    let read = timeout(FAILURE_TIME_MAX, read_body(body, FAILURE_BYTES_MAX)).await;
+    let read = timeout(FAILURE_TIME_MAX, read_body(body, FAILURE_BYTES_MAX, None)).await;
     let said = read.map(|(bytes, _)| bytes).ok().filter(|_| is_plain).unwrap_or_default();
     let said = text::clean(&String::from_utf8_lossy(&said), FAILURE_CHARS_MAX);
     if said.is_empty() { status.canonical_reason().unwrap_or("no reason given").to_owned() } else { said }
@@ -84,10 +90,12 @@ enum End {
     Cut,
     /// There is more than may be read.
     TooLong,
+    /// There is no room for more.
+    NoRoom(ToolError),
 }
 
-/// At most `bytes_max` bytes of the body.
-async fn read_body<B>(body: &mut B, bytes_max: usize) -> (Vec<u8>, End)
+/// At most `bytes_max` bytes of the body, counted in `share`.
+async fn read_body<B>(body: &mut B, bytes_max: usize, share: Option<&Share>) -> (Vec<u8>, End)
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
@@ -100,33 +108,17 @@ where
         if data.len() > room {
             return (bytes, End::TooLong);
         }
-    }
-    (bytes, End::Whole)
-}
-
-/// How deep the lists and objects of `json`, which is valid, are nested.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut most) = (0_usize, 0);
-    let mut in_text = false;
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_text = !in_text,
-            b'\\' if in_text => drop(bytes.next()),
-            b'[' | b'{' if !in_text => {
-                depth += 1;
-                most = most.max(depth);
-            }
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
+        if let Some(Err(error)) = share.map(|share| share.hold(bytes.len())) {
+            return (bytes, End::NoRoom(error));
         }
     }
-    most
+    (bytes, End::Whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::Room;
     use http_body_util::Full;
 
     /// A status, an encoding and a body, and what becomes of them.
@@ -135,7 +127,7 @@ mod tests {
     async fn reply(status: u16, encoding: &'static str, body: &[u8]) -> Result<String, String> {
         let answer = Response::builder().status(status).header(CONTENT_ENCODING, encoding);
         let answer = answer.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let reply = read("t", answer, 1000).await;
+        let reply = read("t", answer, 1000, &Room::new(0).share()).await;
         reply.map(|json| json.get().to_owned()).map_err(|error| error.message)
     }
 

@@ -1,6 +1,6 @@
 //! Paths with `{placeholders}`.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::url::check_path;
@@ -57,7 +57,9 @@ impl Template {
                     }
                 }
             }
-            if matches!(&path[start..], "." | "..") {
+            // A server may decode a segment once more.
+            let decoded = percent_decode_str(&path[start..]).decode_utf8_lossy();
+            if decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
                 let names: Vec<_> = self.arguments().collect();
                 return Err(format!("Argument '{}' makes another path", names.join("', '")));
             }

@@ -1,0 +1,79 @@
+//! What there is to know of a JSON text without parsing it.
+
+/// How deep arrays and objects are nested in a JSON text.
+pub(crate) fn depth_of(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for &byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// The first whole number in a JSON text that does not fit into 64 bits: parsers make it another number.
+pub(crate) fn large_integer(json: &str) -> Option<&str> {
+    let mut outside = Vec::new();
+    let (mut start, mut in_string, mut escaped) = (0, false, false);
+    for (place, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => {
+                if !in_string {
+                    outside.push(&json[start..place]);
+                }
+                (start, in_string) = (place + 1, !in_string);
+            }
+            _ => {}
+        }
+    }
+    if !in_string {
+        outside.push(&json[start..]);
+    }
+    let is_of_number = |char: char| char.is_ascii_digit() || "+-.eE".contains(char);
+    let mut numbers = outside.into_iter().flat_map(|text| text.split(move |char| !is_of_number(char)));
+    numbers.find(|number| {
+        let is_whole = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        is_whole && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings() {
+        let cases = [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}]}"#, 3),
+            (r#"["[[["]"#, 1),
+            (r#"["\"[",[]]"#, 2),
+            ("[[],[[]]]", 3),
+        ];
+        for (json, depth) in cases {
+            assert_eq!(depth_of(json.as_bytes()), depth, "{json}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_of_more_than_64_bits_are_found() {
+        let cases = [
+            ("[1, -2, 1.5, 1e300, 18446744073709551615, -9223372036854775808]", None),
+            (r#"{"99999999999999999999": "99999999999999999999\\" }"#, None),
+            ("[0, 18446744073709551616]", Some("18446744073709551616")),
+            (r#"{"a\"": -9223372036854775809}"#, Some("-9223372036854775809")),
+        ];
+        for (json, found) in cases {
+            assert_eq!(large_integer(json), found, "{json}");
+        }
+    }
+}

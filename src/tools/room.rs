@@ -1,0 +1,79 @@
+//! Memory for replies that an execution has not collected yet.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::ToolError;
+
+/// For all of an execution's calls together; a single reply may be larger if the limits say so.
+const BYTES_MAX: usize = 32 << 20;
+
+/// What is left of an execution's room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bytes_max: usize,
+    left: Arc<AtomicUsize>,
+}
+
+/// One call's part of the room, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    bytes_max: usize,
+    left: Arc<AtomicUsize>,
+    held: AtomicUsize,
+}
+
+impl Room {
+    pub(crate) fn new(reply_bytes_max: usize) -> Self {
+        let bytes_max = BYTES_MAX.max(reply_bytes_max);
+        Self { bytes_max, left: Arc::new(AtomicUsize::new(bytes_max)) }
+    }
+
+    pub(crate) fn share(&self) -> Arc<Share> {
+        Arc::new(Share { bytes_max: self.bytes_max, left: self.left.clone(), held: AtomicUsize::new(0) })
+    }
+}
+
+impl Share {
+    /// Takes what is missing to hold `bytes` in all.
+    ///
+    /// # Errors
+    ///
+    /// There is no room. Waiting for it could be waiting for ever: those who have it may wait too.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), ToolError> {
+        let more = bytes.saturating_sub(self.held.load(Ordering::Relaxed));
+        let take = |left: usize| left.checked_sub(more);
+        if self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            return Err(ToolError::failed(format!(
+                "Replies that this execution has not collected yet take more than {} bytes: gather fewer calls at a time",
+                self.bytes_max
+            )));
+        }
+        self.held.fetch_add(more, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.held.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_comes_back() {
+        let room = Room::new(0);
+        let (first, second) = (room.share(), room.share());
+        first.hold(BYTES_MAX / 2).unwrap();
+        first.hold(BYTES_MAX / 2).unwrap();
+        second.hold(BYTES_MAX / 2).unwrap();
+        assert!(second.hold(BYTES_MAX / 2 + 1).unwrap_err().message.contains("gather fewer calls"));
+        drop(first);
+        second.hold(BYTES_MAX).unwrap();
+        assert!(Room::new(BYTES_MAX + 1).share().hold(BYTES_MAX + 1).is_ok());
+    }
+}
