@@ -43,7 +43,7 @@ modules = {}
 # Names of the modules and tools that this execution may use; `None`: all.
 granted = None
 encode_json = json.JSONEncoder().encode
-decode_json = json.JSONDecoder().decode
+decode_json = json.JSONDecoder().raw_decode
 
 
 class Annotation(str):
@@ -170,7 +170,7 @@ def begin(full_name, arguments, start):
 
 def decode_reply(reply):
     """The answer in a reply's bytes; raises the `ToolError` in it."""
-    reply = decode_json(str(reply, "utf-8"))
+    reply, _ = decode_json(str(reply, "utf-8"))
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])
     return reply["ok"]
@@ -186,6 +186,9 @@ def encode_call(full_name, arguments):
 
 def encode_argument(full_name, name, value):
     """One argument's JSON, by the rules for values, but nothing may become a repr."""
+    # Most are short plain text.
+    if type(value) is str and value.isascii() and len(value) < 1000:
+        return encode_json(value).encode()
     what = f"Argument '{name}' of {full_name}()"
     try:
         encoded, used_repr = guest_values.encode(value, ARGUMENT_BYTES_MAX, what)
