@@ -99,7 +99,7 @@ impl From<Error> for Refusal {
                 Self { findings, ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
             }
             Error::Context { .. } => Self::new(StatusCode::BAD_REQUEST, "context", detail),
-            Error::UnknownTool { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_tool", detail),
+            Error::UnknownTool { .. } => Self::new(StatusCode::BAD_REQUEST, "unknown_tool", detail),
             Error::MemoryBelowImage { .. } => Self::unusable(detail),
             Error::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail),
             Error::ShuttingDown => Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail),

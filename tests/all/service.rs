@@ -38,6 +38,8 @@ fn answers_have_the_contracts_shape() {
         (&answer["error_detail"]["type"], &answer["error_detail"]["line"]),
         (&json!("ZeroDivisionError"), &json!(3))
     );
+    let (status, refused) = service.execute(&json!({"code": "1", "tools": ["data", "nothing.there"]}));
+    assert_eq!((status, &refused["code"]), (400, &json!("unknown_tool")), "{refused}");
     let health = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true});
     assert_eq!(service.get("/health"), (200, health));
 }
