@@ -95,6 +95,14 @@ class HostLoop(base_events.BaseEventLoop):
             return _executor.wait(math.ceil(timeout * 1e9))
         return ()
 
+    def call_soon(self, callback, *args, context=None):
+        """As in the base class, without its debug mode: this is called several times for each call of a tool."""
+        if self._closed:
+            self._check_closed()
+        handle = events.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def _process_events(self, event_list):
         completed(event_list)
 
