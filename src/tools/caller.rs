@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
 use tracing::info;
 
-use super::grants::PATH_CHARS_MAX;
+use super::text::NAME_CHARS_MAX;
 use super::{
     Decision, Grants, Reply, Share, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
 };
@@ -125,7 +125,7 @@ struct Record {
 
 impl Record {
     fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
-        let path = text::line(path, PATH_CHARS_MAX);
+        let path = text::line(path, NAME_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
         Self { execution, path, arguments_sha256, started: Instant::now(), ended: false }
     }

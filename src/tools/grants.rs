@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use super::catalogue::Catalogue;
 use super::registry::{Registered, Registry};
+use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
-
-/// The guest may name what does not exist, at any length.
-pub(super) const PATH_CHARS_MAX: usize = 100;
 
 /// Which tools one execution may call.
 #[derive(Clone, Default)]
@@ -26,7 +24,7 @@ impl Grants {
     pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
         let tool = self.registry.get(path).filter(|tool| self.allows(path, &tool.module));
         tool.ok_or_else(|| {
-            let path = text::line(path, PATH_CHARS_MAX);
+            let path = text::line(path, NAME_CHARS_MAX);
             ToolError::denied(format!("Tool '{path}' is not granted to this execution"))
         })
     }

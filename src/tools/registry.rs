@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::arguments::Arguments;
 use super::signature::Signature;
+use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
 use crate::error::Error;
 
@@ -72,7 +73,7 @@ impl Registry {
         let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
         let arguments = Arguments::new(&tool.parameters)?;
         for key in arguments.misfits(&signature) {
-            warn!(tool = %text::line(&tool.name, 100), argument = %text::line(&key, 100), "its default does not fit its schema: it has none");
+            warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "its default does not fit its schema: it has none");
             signature.forget_default(&key);
         }
         Ok(Registered {
@@ -91,12 +92,16 @@ impl Registry {
 
     /// Whether programs import tools by this name.
     pub(crate) fn is_module(&self, name: &str) -> bool {
-        self.modules().contains(name)
+        self.has_tools_in(name) || (name == DISCOVERY_MODULE && !self.is_empty())
+    }
+
+    fn has_tools_in(&self, module: &str) -> bool {
+        self.0.values().any(|tool| tool.module == module)
     }
 
     /// Whether `name` is a module or `module.tool`.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name) || self.0.values().any(|tool| tool.module == name)
+        self.0.contains_key(name) || self.has_tools_in(name)
     }
 
     /// The names of the modules that programs can import.

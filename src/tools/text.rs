@@ -1,5 +1,8 @@
 //! Texts that come with tools: data of whoever supplied them, on their way to a model.
 
+/// How much is shown of a name, which may be one that does not exist, at any length.
+pub(super) const NAME_CHARS_MAX: usize = 100;
+
 /// `text` with at most `chars_max` characters, and without those that could hide something or move the cursor: control
 /// characters but line feeds, and Unicode's invisible formatting.
 pub(super) fn clean(text: &str, chars_max: usize) -> String {

@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 
 use super::ToolCard;
-use crate::tools::grants::PATH_CHARS_MAX;
+use crate::tools::text::NAME_CHARS_MAX;
 use crate::tools::{Grants, Reply, ToolError, text};
 
 /// Names in the message about a tool that there is not.
@@ -50,7 +50,7 @@ fn describe(grants: &Grants, arguments: &str) -> Reply {
             [] => "tools.search() lists all".to_owned(),
             near => format!("near it: {}", near.join(", ")),
         };
-        let name = text::line(&name, PATH_CHARS_MAX);
+        let name = text::line(&name, NAME_CHARS_MAX);
         return Err(ToolError::failed(format!("There is no tool '{name}'; {near}")));
     };
     to_raw_value(&tool.stub).map_err(|error| ToolError::failed(error.to_string()))
