@@ -24,6 +24,10 @@ pub(crate) use check::{Format, check};
 pub(crate) use health::health;
 pub(crate) use tools::{ToolsFormat, tools};
 
+/// Programs begin in these threads, and the validator needs a stack for the largest of them. Address space, for the most
+/// part.
+const THREAD_STACK_BYTES: usize = 32 << 20;
+
 /// The executor failed, not the program.
 pub(crate) const HOST_FAILURE: u8 = 70;
 
@@ -225,5 +229,6 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
 }
 
 fn runtime() -> Result<Runtime, String> {
-    Runtime::new().map_err(|error| format!("cannot start threads: {error}"))
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.thread_stack_size(THREAD_STACK_BYTES).enable_all().build().map_err(|error| format!("cannot start threads: {error}"))
 }

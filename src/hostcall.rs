@@ -13,7 +13,9 @@ pub(crate) mod wire;
 
 use std::time::Instant;
 
-use wasmtime::{AsContextMut, Caller, Engine, Linker, Module, ResourceLimiter, Result, bail};
+use wasmtime::{
+    AsContextMut, Caller, Engine, Instance, Linker, Memory, Module, ResourceLimiter, Result, bail, format_err,
+};
 
 use crate::execution::{ExecutionId, Output};
 use crate::limits::Limits;
@@ -145,6 +147,11 @@ impl ResourceLimiter for MemoryLimiter {
     fn memories(&self) -> usize {
         1
     }
+}
+
+/// The memory of a guest that has been instantiated.
+pub(crate) fn memory_of(instance: &Instance, store: impl AsContextMut) -> Result<Memory> {
+    instance.get_memory(store, "memory").ok_or_else(|| format_err!("the guest exports no memory"))
 }
 
 /// The functions that `module` may import.

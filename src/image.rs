@@ -2,10 +2,18 @@
 //! defined the tool modules. Made once, kept compiled in a cache, mapped copy-on-write into every execution.
 
 mod artifact;
+mod code;
 mod engine;
-mod snapshot;
+mod interpreter;
+mod memory;
+mod pagemap;
+mod pristine;
+mod slot;
+mod stack;
+mod start;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,6 +24,12 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
+use artifact::Kind;
+use code::Code;
+use interpreter::Interpreter;
+use memory::Memories;
+pub(crate) use memory::drop_without_fault;
+use pristine::Pristine;
 use crate::validator::REFUSED_NAMES;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
@@ -41,8 +55,6 @@ const GUEST_MODULES: [(&str, &str); 16] = [
     ("guest_runner", include_str!("../guest/runner.py")),
 ];
 
-const WASM_PAGE_BYTES: u64 = 64 << 10;
-
 /// What goes into an image beside the interpreter.
 pub(crate) struct ImageSpec<'a> {
     /// Names that programs may import, such as `json` or `urllib.parse`.
@@ -66,43 +78,134 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Maps the cached image of `spec`, or makes it and caches it in `cache_dir`. Making takes seconds and both cores;
-    /// mapping takes milliseconds. Blocks.
+    /// Maps the cached image of `spec`, or makes it and caches it in `cache_dir`. Making takes seconds and both cores, for
+    /// another `spec` than before a fraction of one; mapping takes milliseconds. Blocks.
     ///
     /// # Errors
     ///
     /// [`Error::Image`] when it cannot be made. A cache that cannot be used is never an error, only a warning.
     pub(crate) fn open(spec: &ImageSpec<'_>, slots: u32, cache_dir: Option<&Path>) -> Result<Self, Error> {
         let started = Instant::now();
-        let engine = engine::engine(slots)?;
+        engine::RESERVATION.probe(slots as usize).map_err(|error| {
+            Error::Image(format!("reserving address space for {slots} concurrent executions: {error}"))
+        })?;
         let recipe = recipe(spec);
-        let key = key(&engine, &recipe);
-        let cached = cache_dir.and_then(|dir| match artifact::load(&engine, dir, &key) {
-            Ok(module) => module,
-            Err(why) => {
-                warn!(%why, "cached image refused, building it again");
-                None
-            }
+        let starter = engine::starter()?;
+        let cache = Cache { dir: cache_dir, keys: Keys::new(&starter, &recipe) };
+        // Each is read whole: its SHA-256 is checked.
+        let (code, memory) = std::thread::scope(|scope| {
+            let memory = scope.spawn(|| cache.load(Kind::Memory));
+            (cache.load(Kind::Code), memory.join().unwrap_or_default())
         });
-        if let Some(module) = cached {
-            info!(elapsed_ms = millis(started), "interpreter image mapped from the cache");
-            return Self::new(engine, module, false);
-        }
-        let artifact = build(&engine, &recipe)?;
-        let module = cache_dir
-            .and_then(|dir| store(&engine, dir, &key, &artifact))
-            .map_or_else(|| artifact::from_memory(&engine, &artifact), Ok)?;
-        info!(elapsed_ms = millis(started), "interpreter image ready");
-        Self::new(engine, module, true)
+        let built = code.is_none() || memory.is_none();
+        let (code, pristine) = match (code, memory) {
+            (Some(code), Some(memory)) => (Code::File(code), Pristine::map(memory).map_err(unmapped)?),
+            (code, memory) => make(&cache, &starter, &recipe, code, memory)?,
+        };
+        let memory_bytes_min = pristine.memory_bytes() as u64;
+        let engine = engine::runner(Memories::new(pristine))?;
+        let module = code.module(&engine)?;
+        let end = if built { "ready" } else { "mapped from the cache" };
+        info!(elapsed_ms = millis(started), "interpreter image {end}");
+        Ok(Self { engine, module, memory_bytes_min, built })
+    }
+}
+
+/// Makes what the cache does not have.
+fn make(
+    cache: &Cache<'_>,
+    starter: &Engine,
+    recipe: &[u8],
+    code: Option<File>,
+    memory: Option<File>,
+) -> Result<(Code, Pristine), Error> {
+    info!(target: PROGRESS, "making the interpreter image: once, for some seconds");
+    let interpreter = Interpreter::unpack(PYTHON_WASM_ZST)?;
+    let code = match code {
+        Some(file) => Code::File(file),
+        None => compile(cache, starter, &interpreter)?,
+    };
+    let pristine = match memory {
+        Some(file) => Pristine::map(file).map_err(unmapped)?,
+        None => start(cache, starter, &code, &interpreter, recipe)?,
+    };
+    Ok((code, pristine))
+}
+
+fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Result<Code, Error> {
+    let started = Instant::now();
+    let code = engine
+        .precompile_module(&interpreter.code)
+        .map_err(|error| Error::Image(format!("compiling the interpreter: {error:#}")))?;
+    info!(target: PROGRESS, elapsed_ms = millis(started), bytes = code.len(), "interpreter compiled");
+    Ok(cache.store(Kind::Code, &code).map_or(Code::Bytes(code), Code::File))
+}
+
+fn start(
+    cache: &Cache<'_>,
+    engine: &Engine,
+    code: &Code,
+    interpreter: &Interpreter,
+    recipe: &[u8],
+) -> Result<Pristine, Error> {
+    let started = Instant::now();
+    let memory = start::memory_of(engine, &code.module(engine)?, &interpreter.data, recipe)?;
+    let memory = pristine::file_of(&memory);
+    info!(target: PROGRESS, elapsed_ms = millis(started), bytes = memory.len(), "interpreter started");
+    let pristine = match cache.store(Kind::Memory, &memory) {
+        Some(file) => Pristine::map(file),
+        None => Pristine::map_bytes(&memory),
+    };
+    pristine.map_err(unmapped)
+}
+
+fn unmapped(error: std::io::Error) -> Error {
+    Error::Image(format!("mapping the memory image: {error}"))
+}
+
+/// The artifacts of one image.
+struct Cache<'a> {
+    dir: Option<&'a Path>,
+    keys: Keys,
+}
+
+impl Cache<'_> {
+    fn load(&self, kind: Kind) -> Option<File> {
+        let loaded = artifact::load(self.dir?, self.keys.of(kind), kind);
+        loaded.inspect_err(|why| warn!(%why, "cached image refused, building it again")).ok().flatten()
     }
 
-    fn new(engine: Engine, module: Module, built: bool) -> Result<Self, Error> {
-        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
-        // The first execution would pay for this otherwise.
-        module
-            .initialize_copy_on_write_image()
-            .map_err(|error| Error::Image(format!("mapping the memory image: {error:#}")))?;
-        Ok(Self { engine, module, memory_bytes_min: pages * WASM_PAGE_BYTES, built })
+    /// Stores an artifact and returns its file, so that the process shares its pages with the file.
+    fn store(&self, kind: Kind, bytes: &[u8]) -> Option<File> {
+        let (dir, key) = (self.dir?, self.keys.of(kind));
+        let stored = artifact::store(dir, key, kind, bytes).and_then(|()| artifact::load(dir, key, kind));
+        stored.inspect_err(|why| warn!(dir = %dir.display(), %why, "image not cached")).ok().flatten()
+    }
+}
+
+/// Names of the artifacts of one image, made of everything that goes into them.
+struct Keys {
+    code: String,
+    memory: String,
+}
+
+impl Keys {
+    fn new(engine: &Engine, recipe: &[u8]) -> Self {
+        let mut code = KeyHasher(Sha256::new());
+        code.part(PYTHON_WASM_ZST);
+        code.part(env!("CARGO_PKG_VERSION").as_bytes());
+        let mut memory = KeyHasher(code.0.clone());
+        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);
+        memory.part(recipe);
+        let [code, memory] = [code, memory].map(|hash| base16ct::lower::encode_string(&hash.0.finalize()));
+        Self { code, memory }
+    }
+
+    fn of(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Code => &self.code,
+            Kind::Memory => &self.memory,
+        }
     }
 }
 
@@ -117,16 +220,6 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "tools": spec.tools,
     });
     recipe.to_string().into_bytes()
-}
-
-/// Names an image by everything that goes into it.
-fn key(engine: &Engine, recipe: &[u8]) -> String {
-    let mut hash = KeyHasher(Sha256::new());
-    hash.part(PYTHON_WASM_ZST);
-    hash.part(recipe);
-    hash.part(env!("CARGO_PKG_VERSION").as_bytes());
-    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hash);
-    base16ct::lower::encode_string(&hash.0.finalize())
 }
 
 /// Lets wasmtime's compatibility hash, a `Hash`, go into a digest.
@@ -148,25 +241,6 @@ impl std::hash::Hasher for KeyHasher {
     fn finish(&self) -> u64 {
         0
     }
-}
-
-fn build(engine: &Engine, recipe: &[u8]) -> Result<Vec<u8>, Error> {
-    info!(target: PROGRESS, "making the interpreter image: once, for some seconds");
-    let started = Instant::now();
-    let snapshot = snapshot::take(PYTHON_WASM_ZST, recipe)?;
-    info!(target: PROGRESS, elapsed_ms = millis(started), bytes = snapshot.len(), "interpreter started, compiling it");
-    let started = Instant::now();
-    let artifact = engine
-        .precompile_module(&snapshot)
-        .map_err(|error| Error::Image(format!("compiling the snapshot: {error:#}")))?;
-    info!(target: PROGRESS, elapsed_ms = millis(started), bytes = artifact.len(), "interpreter compiled");
-    Ok(artifact)
-}
-
-/// Caches the artifact and maps it from there, so that the process shares its pages with the file.
-fn store(engine: &Engine, dir: &Path, key: &str, artifact: &[u8]) -> Option<Module> {
-    let stored = artifact::store(dir, key, artifact).and_then(|()| artifact::load(engine, dir, key));
-    stored.inspect_err(|why| warn!(dir = %dir.display(), %why, "image not cached")).ok().flatten()
 }
 
 fn millis(since: Instant) -> u64 {

@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Store, Trap};
@@ -11,7 +12,7 @@ use wasmtime::{InstancePre, Store, Trap};
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, wire};
-use crate::image::Image;
+use crate::image::{self, Image};
 use crate::limits::Limits;
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
@@ -34,6 +35,7 @@ pub(crate) struct Run<'a> {
 /// An image with its imports resolved: what every execution starts from.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
+    memory_bytes_min: u64,
 }
 
 impl Template {
@@ -41,7 +43,7 @@ impl Template {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
             .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
-        Ok(Self { instance })
+        Ok(Self { instance, memory_bytes_min: image.memory_bytes_min })
     }
 
     /// Runs a program in an instance of its own and drops it.
@@ -57,19 +59,23 @@ impl Template {
         let limits = &execution.limits;
         let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
         let mut store = self.store(HostState::new(id, request, limits, grants), limits)?;
-        let (end, cpu_time) = drive(self.call(&mut store), limits, cancel).await;
+        let (end, Spent { cpu_time, faults }) = drive(self.call(&mut store), limits, cancel).await;
         let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let ended = Instant::now();
         let usage = Usage {
             fuel: limits.fuel() - store.get_fuel().unwrap_or_default(),
             cpu_time,
             wall_time: ended - started,
-            memory_bytes_peak: store.data().memory.bytes_peak as u64,
+            memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
             tool_calls: store.data().tool_calls(),
         };
         let mut report = report(id, end, store.data_mut(), limits, usage);
         let instantiated = store.data().instantiated.unwrap_or(ended);
-        drop(store);
+        if faults == 0 {
+            image::drop_without_fault(store);
+        } else {
+            drop(store);
+        }
         report.stages = Stages {
             queue: Duration::ZERO,
             instantiate: instantiated - started,
@@ -110,16 +116,23 @@ enum End {
     Crashed(String),
 }
 
-/// Drives the guest until it ends or a limit ends it; also returns the CPU time it took.
+/// What the threads that polled a guest have spent on it.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    cpu_time: Duration,
+    faults: u64,
+}
+
+/// Drives the guest until it ends or a limit ends it.
 async fn drive(
     guest: impl Future<Output = wasmtime::Result<End>>,
     limits: &Limits,
     cancel: &CancellationToken,
-) -> (wasmtime::Result<End>, Duration) {
+) -> (wasmtime::Result<End>, Spent) {
     let deadline = Instant::now() + limits.wall_time.min(WALL_TIME_MAX);
     let mut guest = pin!(Metered {
         guest: pin!(guest),
-        cpu_time: Duration::ZERO,
+        spent: Spent::default(),
         cpu_time_max: limits.cpu_time,
         deadline,
     });
@@ -130,14 +143,14 @@ async fn drive(
         () = tokio::time::sleep_until(deadline.into()) => Ok(End::WallTime),
         () = cancel.cancelled() => Ok(End::Cancelled),
     };
-    (end, guest.cpu_time)
+    (end, guest.spent)
 }
 
 /// A guest whose thread-CPU time is counted around each poll: it yields every millisecond or so, whatever it does. A
 /// guest that reaches both limits at once has reached its deadline.
 struct Metered<'a, F> {
     guest: Pin<&'a mut F>,
-    cpu_time: Duration,
+    spent: Spent,
     cpu_time_max: Duration,
     deadline: Instant,
 }
@@ -146,12 +159,13 @@ impl<F: Future<Output = wasmtime::Result<End>>> Future for Metered<'_, F> {
     type Output = wasmtime::Result<End>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let before = thread_cpu_time();
+        let (cpu_time, faults) = (thread_cpu_time(), thread_faults());
         let polled = self.guest.as_mut().poll(cx);
-        self.cpu_time += thread_cpu_time().saturating_sub(before);
+        self.spent.cpu_time += thread_cpu_time().saturating_sub(cpu_time);
+        self.spent.faults += thread_faults() - faults;
         match polled {
             Poll::Pending if Instant::now() >= self.deadline => Poll::Ready(Ok(End::WallTime)),
-            Poll::Pending if self.cpu_time > self.cpu_time_max => Poll::Ready(Ok(End::CpuTime)),
+            Poll::Pending if self.spent.cpu_time > self.cpu_time_max => Poll::Ready(Ok(End::CpuTime)),
             polled => polled,
         }
     }
@@ -163,6 +177,14 @@ fn thread_cpu_time() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
     )
+}
+
+/// Page faults of this thread so far.
+fn thread_faults() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else {
+        unreachable!("Linux knows what a thread has used");
+    };
+    (usage.minor_page_faults() + usage.major_page_faults()).cast_unsigned()
 }
 
 fn end_of(error: &wasmtime::Error) -> End {

@@ -4,10 +4,14 @@ mod admission;
 mod context;
 mod record;
 
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -29,7 +33,8 @@ const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
-/// Guests run on threads that belong to the sandbox. Dropping the sandbox ends all executions.
+/// A program begins where [`Sandbox::run`] is polled; when it is not done after a millisecond or so, it goes on in threads
+/// that belong to the sandbox. Dropping the sandbox ends all executions.
 pub struct Sandbox {
     shared: Arc<Shared>,
     tasks: TaskTracker,
@@ -82,6 +87,9 @@ impl Sandbox {
         self.on_guest_threads(async move { shared.self_test().await }).await
     }
 
+    /// Polls `run` once where the caller is: most programs are done before they yield, and waking another thread takes as
+    /// long as they do. What is not done then moves to the guests' threads, so a caller's thread is kept for a millisecond
+    /// or so. Dropping the future drops `run`.
     async fn on_guest_threads<T: Send + 'static>(
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -89,12 +97,20 @@ impl Sandbox {
         let Some(runtime) = &self.runtime else {
             return Err(Error::ShuttingDown);
         };
-        let task = self.tasks.spawn_on(run, runtime.handle());
-        match AbortOnDropHandle::new(task).await {
-            Ok(ended) => ended,
-            Err(error) if error.is_panic() => Err(Error::Internal("the execution's task panicked".into())),
-            Err(_) => Err(Error::ShuttingDown),
-        }
+        let mut run = Box::pin(self.tasks.track_future(AssertUnwindSafe(run).catch_unwind()));
+        let first = poll_fn(|context| {
+            // Its timers and tool calls belong to the guests' threads from the beginning.
+            let _entered = runtime.enter();
+            Poll::Ready(run.as_mut().poll(context))
+        });
+        let ended = match first.await {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => match AbortOnDropHandle::new(runtime.spawn(run)).await {
+                Ok(ended) => ended,
+                Err(_) => return Err(Error::ShuttingDown),
+            },
+        };
+        ended.unwrap_or_else(|_| Err(Error::Internal("the execution's task panicked".into())))
     }
 
     /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them.

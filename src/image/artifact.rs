@@ -1,7 +1,6 @@
-//! The compiled image on disk. Native code that this process will run, so it is loaded only when it is provably the
-//! file that was written: its name carries its SHA-256, it belongs to this user, and nobody else can write it.
-
-#![allow(unsafe_code)]
+//! The image on disk: compiled code, and the memory that executions start from. This process will run what they say, so a
+//! file is used only when it is provably the one that was written: its name carries its SHA-256, it belongs to this user,
+//! and nobody else can write it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -11,11 +10,24 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use wasmtime::{Engine, Module};
 
-use crate::error::Error;
+/// What an artifact is, and how its file's name ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Machine code of the interpreter.
+    Code,
+    /// Linear memory of an interpreter that has started.
+    Memory,
+}
 
-const EXTENSION: &str = "cwasm";
+impl Kind {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Code => "cwasm",
+            Self::Memory => "memory",
+        }
+    }
+}
 
 /// Of artifacts that are being written.
 const UNFINISHED: &str = "tmp";
@@ -23,7 +35,7 @@ const UNFINISHED: &str = "tmp";
 /// Writing takes seconds at most: what is older was left behind.
 const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(1);
 
-/// Artifacts of other versions and tool lists that stay beside a new one; each is some tens of megabytes.
+/// Artifacts of one kind that stay beside a new one, of other versions and tool lists; each is some 15 megabytes.
 const ARTIFACTS_KEPT: usize = 8;
 
 /// Why an artifact was not loaded or not stored.
@@ -37,13 +49,13 @@ pub(super) enum ArtifactError {
     Writable(PathBuf, u32),
     #[error("{0} is not what was written: its SHA-256 differs")]
     Corrupt(PathBuf),
-    #[error("{0} does not fit this build: {1}")]
-    Incompatible(PathBuf, String),
 }
 
-/// The module cached under `key`, or `None` where there is none.
-pub(super) fn load(engine: &Engine, dir: &Path, key: &str) -> Result<Option<Module>, ArtifactError> {
-    let Some((path, digest)) = find(dir, key)? else {
+/// The file of this kind that is cached under `key`, or `None` where there is none. Its bytes are those that [`store`]
+/// wrote, by the digest in its name; its owner is this user and nobody else may write it or its directory, so they stay
+/// so; and it is this handle that was checked, not a path.
+pub(super) fn load(dir: &Path, key: &str, kind: Kind) -> Result<Option<File>, ArtifactError> {
+    let Some((path, digest)) = find(dir, key, kind)? else {
         return Ok(None);
     };
     check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
@@ -51,19 +63,16 @@ pub(super) fn load(engine: &Engine, dir: &Path, key: &str) -> Result<Option<Modu
     if digest_of(&file, &path)? != digest {
         return Err(ArtifactError::Corrupt(path));
     }
-    // SAFETY: the file's bytes are those that `store` wrote, by the digest in its name; its owner is this user and
-    // nobody else may write it or its directory, so they stay so; and it is this handle that was checked, not a path.
-    let module = unsafe { Module::deserialize_open_file(engine, file) };
-    module.map(Some).map_err(|error| ArtifactError::Incompatible(path, format!("{error:#}")))
+    Ok(Some(file))
 }
 
 /// Writes `artifact` under `key` so that it is there whole or not at all, and removes what it replaces.
-pub(super) fn store(dir: &Path, key: &str, artifact: &[u8]) -> Result<(), ArtifactError> {
+pub(super) fn store(dir: &Path, key: &str, kind: Kind, artifact: &[u8]) -> Result<(), ArtifactError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir).map_err(io_at(dir))?;
     check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
     let digest = base16ct::lower::encode_string(&Sha256::digest(artifact));
-    let path = dir.join(format!("{key}-{digest}.{EXTENSION}"));
+    let path = dir.join(format!("{key}-{digest}.{}", kind.extension()));
     // Nobody else has this name: others may be making the same image.
     let temporary = dir.join(format!("{}.{UNFINISHED}", Uuid::new_v4()));
     let written = write(&temporary, artifact).and_then(|()| fs::rename(&temporary, &path));
@@ -72,20 +81,13 @@ pub(super) fn store(dir: &Path, key: &str, artifact: &[u8]) -> Result<(), Artifa
         let _ = fs::remove_file(&temporary);
         return Err(ArtifactError::Io(path, error));
     }
-    prune(dir, key, &path);
+    prune(dir, key, kind, &path);
     Ok(())
 }
 
-/// A module that lives in this process only, for when there is no cache.
-pub(super) fn from_memory(engine: &Engine, artifact: &[u8]) -> Result<Module, Error> {
-    // SAFETY: these bytes come from this engine's `precompile_module`, a moment ago, in this process.
-    unsafe { Module::deserialize(engine, artifact) }
-        .map_err(|error| Error::Image(format!("mapping the compiled image: {error:#}")))
-}
-
 /// The artifact of `key` and the digest in its name.
-fn find(dir: &Path, key: &str) -> Result<Option<(PathBuf, String)>, ArtifactError> {
-    let found = list(dir, EXTENSION)?.into_iter().find_map(|(_, path)| {
+fn find(dir: &Path, key: &str, kind: Kind) -> Result<Option<(PathBuf, String)>, ArtifactError> {
+    let found = list(dir, kind.extension())?.into_iter().find_map(|(_, path)| {
         let digest = path.file_stem()?.to_str()?.strip_prefix(key)?.strip_prefix('-')?.to_owned();
         Some((path, digest))
     });
@@ -153,8 +155,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Removes what `kept` replaces, the oldest of many, and what killed processes left behind. Best effort: the new artifact
 /// is in its place already.
-fn prune(dir: &Path, key: &str, kept: &Path) {
-    let artifacts = list(dir, EXTENSION).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
+fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
+    let artifacts = list(dir, kind.extension()).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
     for (age, (_, path)) in artifacts.enumerate() {
         let same_key = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(key));
         if same_key || age + 1 >= ARTIFACTS_KEPT {

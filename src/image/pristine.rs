@@ -1,0 +1,100 @@
+//! The image's memory as a file: what each linear memory starts from, mapped once to compare with and copy from.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::ptr;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+/// Pages are of this size on the machines that this runs on; see [`Pristine::map`].
+pub(super) const PAGE_BYTES: usize = 4096;
+
+/// What no page that was written to is counted as.
+static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+
+/// A file with one page that says where in linear memory the rest of it belongs. Before that, memory is zero.
+pub(super) struct Pristine {
+    file: File,
+    address: *mut u8,
+    file_bytes: usize,
+    /// Where in linear memory the file's second page belongs.
+    start: usize,
+}
+
+// SAFETY: the mapping is read only, and lives as long as this does.
+unsafe impl Send for Pristine {}
+// SAFETY: as above.
+unsafe impl Sync for Pristine {}
+
+/// The file's bytes for a memory: what [`Pristine::map`] takes.
+pub(super) fn file_of(memory: &[u8]) -> Vec<u8> {
+    let zero_pages = memory.chunks_exact(PAGE_BYTES).take_while(|page| **page == ZEROS).count();
+    let start = zero_pages * PAGE_BYTES;
+    let mut file = vec![0; PAGE_BYTES];
+    file[..8].copy_from_slice(&(start as u64).to_le_bytes());
+    file.extend_from_slice(&memory[start..]);
+    file
+}
+
+impl Pristine {
+    /// Maps a file that [`file_of`] has made.
+    ///
+    /// # Errors
+    ///
+    /// For a machine with larger pages among others.
+    pub(super) fn map(file: File) -> io::Result<Self> {
+        if rustix::param::page_size() != PAGE_BYTES {
+            return Err(io::Error::other("pages of memory are not of 4 KiB on this machine"));
+        }
+        let file_bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let mut start = [0; 8];
+        file.read_exact_at(&mut start, 0)?;
+        let start = usize::try_from(u64::from_le_bytes(start)).map_err(io::Error::other)?;
+        // SAFETY: a new mapping, which replaces none.
+        let address = unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
+        Ok(Self { file, address: address.cast(), file_bytes, start })
+    }
+
+    /// Maps it from a file that exists in this process only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pristine::map`].
+    pub(super) fn map_bytes(bytes: &[u8]) -> io::Result<Self> {
+        let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
+        file.write_all_at(bytes, 0)?;
+        Self::map(file)
+    }
+
+    /// Linear memory of an instance that has just begun.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.start + self.file_bytes - PAGE_BYTES
+    }
+
+    /// The part of linear memory that is not zero, and the file that has it from its second page on.
+    pub(super) fn mapped(&self) -> (Range<usize>, &File) {
+        (self.start..self.memory_bytes(), &self.file)
+    }
+
+    /// What linear memory holds at the beginning, in the page that begins at `offset`.
+    pub(super) fn page(&self, offset: usize) -> &[u8; PAGE_BYTES] {
+        if offset < self.start {
+            return &ZEROS;
+        }
+        assert!(offset.is_multiple_of(PAGE_BYTES) && offset < self.memory_bytes());
+        // SAFETY: inside of the mapping, by the assertion.
+        unsafe { &*self.address.add(offset - self.start + PAGE_BYTES).cast() }
+    }
+}
+
+impl Drop for Pristine {
+    fn drop(&mut self) {
+        // SAFETY: this mapping is nobody else's. Nothing can be done about an error.
+        let _ = unsafe { munmap(self.address.cast(), self.file_bytes) };
+    }
+}

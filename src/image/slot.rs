@@ -1,0 +1,223 @@
+//! A place in the address space for one linear memory, used by one execution after the other.
+//!
+//! Between two of them it becomes the image again. Pages that programs write to stay in memory and are copied back, because
+//! that takes a fraction of the time of giving a page to the kernel and faulting it in again. From time to time, those that
+//! an execution did not change are given back, so that one large program does not slow down those after it.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::ops::Range;
+use std::ptr;
+use std::sync::Arc;
+
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+
+use super::pagemap::PageMap;
+use super::pristine::{PAGE_BYTES, Pristine};
+
+/// Executions between two looks at which pages are still in use.
+const SWEEP_INTERVAL: u32 = 16;
+
+/// Pages that stay in memory between executions, at most: copying more takes longer than it saves.
+const PAGES_KEPT_MAX: usize = 2048;
+
+/// What a memory needs: the addresses that compiled code may reach without looking, and those that trap behind them.
+#[derive(Clone, Copy)]
+pub(super) struct Reservation {
+    pub(super) memory_bytes_max: usize,
+    pub(super) guard_bytes: usize,
+}
+
+impl Reservation {
+    /// Guards on both sides.
+    fn bytes(self) -> usize {
+        self.guard_bytes + self.memory_bytes_max + self.guard_bytes
+    }
+
+    /// Whether there is room for `slots` at once.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub(super) fn probe(self, slots: usize) -> io::Result<()> {
+        let bytes = self.bytes().saturating_mul(slots);
+        let reserved = reserve(bytes)?;
+        // SAFETY: just reserved, and nobody knows of it.
+        unsafe { munmap(reserved.cast(), bytes) }?;
+        Ok(())
+    }
+}
+
+/// Linear memory: the image at first, later what a guest makes of it.
+pub(super) struct Slot {
+    pristine: Arc<Pristine>,
+    reservation: Reservation,
+    reserved: *mut u8,
+    /// What the guest can reach now.
+    bytes: usize,
+    /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
+    own: Vec<Range<usize>>,
+    executions: u32,
+}
+
+// SAFETY: the mapping belongs to this value alone; nothing of it depends on the thread.
+unsafe impl Send for Slot {}
+// SAFETY: shared references give out the address and the size only.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// # Errors
+    ///
+    /// The kernel's: no address space, or too many mappings.
+    pub(super) fn new(pristine: Arc<Pristine>, reservation: Reservation) -> io::Result<Self> {
+        let bytes = pristine.memory_bytes();
+        assert!(bytes <= reservation.memory_bytes_max, "the image is larger than a memory can be");
+        let reserved = reserve(reservation.bytes())?;
+        let slot = Self { pristine, reservation, reserved, bytes, own: Vec::new(), executions: 0 };
+        let (image, file) = slot.pristine.mapped();
+        slot.protect(0..image.start, MprotectFlags::READ | MprotectFlags::WRITE)?;
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
+        // SAFETY: replaces a part of this slot's own reservation, into which nobody points yet.
+        unsafe {
+            mmap(slot.at(image.start).cast(), image.len(), protection, flags, file, PAGE_BYTES as u64)?;
+            // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
+            madvise(slot.at(image.start).cast(), image.len(), Advice::Random)?;
+            // A huge page would make pages its own that nobody has written to, without a fault.
+            madvise(slot.at(0).cast(), bytes, Advice::LinuxNoHugepage)?;
+        }
+        Ok(slot)
+    }
+
+    /// Where linear memory begins.
+    pub(super) fn address(&self) -> *mut u8 {
+        self.at(0)
+    }
+
+    /// The size of linear memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What it can grow to.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.reservation.memory_bytes_max
+    }
+
+    /// Lets the guest reach `bytes` from the beginning; new memory is zero.
+    ///
+    /// # Errors
+    ///
+    /// For more than [`Slot::bytes_max`], and the kernel's.
+    pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
+        if bytes > self.bytes_max() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if bytes > self.bytes {
+            self.protect(self.bytes..bytes.next_multiple_of(PAGE_BYTES), MprotectFlags::READ | MprotectFlags::WRITE)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// Makes it the image again. No guest runs in it any more. Without a page fault since the last time (`faulted`), the
+    /// pages that are its own are those that were.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: then it must not be used again.
+    pub(super) fn reset(&mut self, faulted: bool, page_map: Option<&PageMap>) -> io::Result<()> {
+        let image_bytes = self.pristine.memory_bytes();
+        if self.bytes > image_bytes {
+            let grown = image_bytes..self.bytes.next_multiple_of(PAGE_BYTES);
+            self.forget(grown.clone())?;
+            self.protect(grown, MprotectFlags::empty())?;
+            self.bytes = image_bytes;
+        }
+        let Some(page_map) = page_map else {
+            return self.forget(0..image_bytes);
+        };
+        if faulted {
+            self.find_own(page_map)?;
+        }
+        if self.own.iter().map(ExactSizeIterator::len).sum::<usize>() > PAGES_KEPT_MAX * PAGE_BYTES {
+            self.own.clear();
+            return self.forget(0..image_bytes);
+        }
+        self.executions += 1;
+        if self.executions.is_multiple_of(SWEEP_INTERVAL) {
+            self.sweep()?;
+        }
+        for offset in self.own.iter().flat_map(|range| range.clone().step_by(PAGE_BYTES)) {
+            // SAFETY: `own` has pages of the image's part of this memory, which can be written to; no guest runs in it.
+            unsafe { ptr::copy_nonoverlapping(self.pristine.page(offset), self.at(offset).cast(), 1) };
+        }
+        Ok(())
+    }
+
+    fn find_own(&mut self, page_map: &PageMap) -> io::Result<()> {
+        let base = self.address().addr();
+        self.own.clear();
+        page_map.private_pages(base..base + self.pristine.memory_bytes(), |range| {
+            self.own.push(range.start - base..range.end - base);
+        })
+    }
+
+    /// Gives back the pages that are as in the image.
+    fn sweep(&mut self) -> io::Result<()> {
+        let mut kept: Vec<Range<usize>> = Vec::new();
+        for offset in std::mem::take(&mut self.own).into_iter().flat_map(|range| range.step_by(PAGE_BYTES)) {
+            // SAFETY: as in `reset`.
+            let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
+            if page == self.pristine.page(offset) {
+                self.forget(offset..offset + PAGE_BYTES)?;
+            } else if let Some(last) = kept.last_mut().filter(|last| last.end == offset) {
+                last.end += PAGE_BYTES;
+            } else {
+                kept.push(offset..offset + PAGE_BYTES);
+            }
+        }
+        self.own = kept;
+        Ok(())
+    }
+
+    /// Gives pages back to the kernel: they are the file's again, or zero.
+    fn forget(&self, range: Range<usize>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: these pages belong to this slot, and no guest runs in it.
+        unsafe { madvise(self.at(range.start).cast(), range.len(), Advice::LinuxDontNeed) }?;
+        Ok(())
+    }
+
+    fn protect(&self, range: Range<usize>, flags: MprotectFlags) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        assert!(range.end <= self.bytes_max());
+        // SAFETY: these pages belong to this slot.
+        unsafe { mprotect(self.at(range.start).cast(), range.len(), flags) }?;
+        Ok(())
+    }
+
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.reserved.wrapping_add(self.reservation.guard_bytes + offset)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // SAFETY: the reservation is this slot's own. Nothing can be done about an error.
+        let _ = unsafe { munmap(self.reserved.cast(), self.reservation.bytes()) };
+    }
+}
+
+/// Addresses that trap, with no memory behind them.
+fn reserve(bytes: usize) -> io::Result<*mut u8> {
+    // SAFETY: a new mapping, which replaces none.
+    let reserved = unsafe {
+        mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
+    };
+    Ok(reserved?.cast())
+}

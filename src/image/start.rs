@@ -1,0 +1,38 @@
+//! Starts the interpreter once and lets it prepare itself: the memory that it then has is the image.
+
+use futures::executor::block_on;
+use wasmtime::{Engine, Linker, Module, Result, Store};
+
+use super::interpreter::Segment;
+use crate::error::Error;
+use crate::hostcall::{self, HostState};
+
+/// Linear memory of an interpreter that is ready to run a program. The same interpreter and recipe give the same bytes.
+pub(super) fn memory_of(
+    engine: &Engine,
+    module: &Module,
+    data: &[Segment],
+    recipe: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let mut store = Store::new(engine, HostState::for_image(recipe.to_vec()));
+    block_on(start(&mut store, module, data)).map_err(|error| {
+        let (_, said) = store.data_mut().take_outputs();
+        Error::Image(format!("initialising the interpreter: {error:#}\n{}", said.text))
+    })
+}
+
+async fn start(store: &mut Store<HostState>, module: &Module, data: &[Segment]) -> Result<Vec<u8>> {
+    // There is no one to stop it.
+    store.set_fuel(u64::MAX)?;
+    let linker: Linker<HostState> = hostcall::linker(store.engine(), module)?;
+    let instance = linker.instantiate_async(&mut *store, module).await?;
+    let memory = hostcall::memory_of(&instance, &mut *store)?;
+    for segment in data {
+        memory.write(&mut *store, segment.offset, &segment.bytes)?;
+    }
+    for initialiser in ["_initialize", "initialize"] {
+        let initialise = instance.get_typed_func::<(), ()>(&mut *store, initialiser)?;
+        initialise.call_async(&mut *store, ()).await?;
+    }
+    Ok(memory.data(&*store).to_vec())
+}
