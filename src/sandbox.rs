@@ -5,7 +5,7 @@ mod context;
 mod record;
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
@@ -73,8 +73,37 @@ impl Sandbox {
     /// [`Error::Rejected`] for what cannot be run, [`Error::Busy`] and [`Error::ShuttingDown`] for what cannot be run
     /// now, [`Error::Internal`] for the host's own failures. Whatever the program does is in the report.
     pub async fn run(&self, execution: Execution) -> Result<Report, Error> {
+        let shared = &self.shared;
+        let id = ExecutionId::random();
+        let mut record = Record::new(&shared.metrics, id, &execution, shared.log_code);
+        let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
+        let end = run.await.unwrap_or_else(|_| Err(Error::Internal("the execution panicked".into())));
+        record.end(&end);
+        end
+    }
+
+    /// Waits for its turn where the caller is.
+    async fn run_recorded(
+        &self,
+        id: ExecutionId,
+        mut execution: Execution,
+        record: &mut Record,
+    ) -> Result<Report, Error> {
         let shared = self.shared.clone();
-        self.on_guest_threads(async move { shared.run(execution).await }).await
+        let source = shared.accept(&mut execution)?;
+        let queued = Instant::now();
+        let permit = shared.admission.admit(&shared.metrics).await?;
+        let queue = queued.elapsed();
+        record.start();
+        let run = async move {
+            let _permit = permit;
+            // Dropped before the permit: no more executions are active than there are slots.
+            let _active = shared.metrics.active();
+            shared.execute(id, &source, &execution).await
+        };
+        let mut report = self.on_guest_threads(run).await?;
+        report.stages.queue = queue;
+        Ok(report)
     }
 
     /// Runs a small program that no metric counts and no log shows, and looks at its value.
@@ -97,20 +126,20 @@ impl Sandbox {
         let Some(runtime) = &self.runtime else {
             return Err(Error::ShuttingDown);
         };
-        let mut run = Box::pin(self.tasks.track_future(AssertUnwindSafe(run).catch_unwind()));
+        let mut run = Box::pin(self.tasks.track_future(run));
         let first = poll_fn(|context| {
             // Its timers and tool calls belong to the guests' threads from the beginning.
             let _entered = runtime.enter();
             Poll::Ready(run.as_mut().poll(context))
         });
-        let ended = match first.await {
+        match first.await {
             Poll::Ready(ended) => ended,
             Poll::Pending => match AbortOnDropHandle::new(runtime.spawn(run)).await {
                 Ok(ended) => ended,
-                Err(_) => return Err(Error::ShuttingDown),
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(_) => Err(Error::ShuttingDown),
             },
-        };
-        ended.unwrap_or_else(|_| Err(Error::Internal("the execution's task panicked".into())))
+        }
     }
 
     /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them.
@@ -158,43 +187,30 @@ impl Drop for Sandbox {
 }
 
 impl Shared {
-    async fn run(&self, execution: Execution) -> Result<Report, Error> {
-        let id = ExecutionId::random();
-        let mut record = Record::new(&self.metrics, id, &execution, self.log_code);
-        let end = self.run_recorded(id, execution, &mut record).await;
-        record.end(&end);
-        end
+    /// Lowers the limits to the ceilings and takes the program out, if it can be run.
+    fn accept(&self, execution: &mut Execution) -> Result<ValidatedSource, Error> {
+        execution.limits = execution.limits.clamped_to(&self.ceilings);
+        self.check(execution)?;
+        let code = std::mem::take(&mut execution.code);
+        match self.layers {
+            Layers::All => validator::validate(code, &self.policy).map_err(Error::Rejected),
+            Layers::NoValidator | Layers::WallOnly => Ok(ValidatedSource::unchecked(code)),
+        }
     }
 
-    async fn run_recorded(
+    async fn execute(
         &self,
         id: ExecutionId,
-        execution: Execution,
-        record: &mut Record,
+        source: &ValidatedSource,
+        execution: &Execution,
     ) -> Result<Report, Error> {
-        let mut execution = execution;
-        execution.limits = execution.limits.clamped_to(&self.ceilings);
-        self.check(&execution)?;
-        let code = std::mem::take(&mut execution.code);
-        let source = match self.layers {
-            Layers::All => validator::validate(code, &self.policy).map_err(Error::Rejected)?,
-            Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
-        };
-        let queued = Instant::now();
-        let _permit = self.admission.admit(&self.metrics).await?;
-        let queue = queued.elapsed();
-        // Dropped before the permit: no more executions are active than there are slots.
-        let _active = self.metrics.active();
-        record.start();
         let grants = Grants {
             registry: self.registry.clone(),
             catalogue: self.catalogue.clone(),
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
         };
-        let run = Run { id, source: &source, execution: &execution, grants };
-        let mut report = self.template.run(run, &self.cancel).await?;
-        report.stages.queue = queue;
+        let report = self.template.run(Run { id, source, execution, grants }, &self.cancel).await?;
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
             Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),

@@ -17,7 +17,7 @@ use super::pagemap::PageMap;
 use super::pristine::{PAGE_BYTES, Pristine};
 
 /// Executions between two looks at which pages are still in use.
-const SWEEP_INTERVAL: u32 = 16;
+const SWEEP_INTERVAL: u32 = 64;
 
 /// Pages that stay in memory between executions, at most: copying more takes longer than it saves.
 const PAGES_KEPT_MAX: usize = 2048;
@@ -220,4 +220,96 @@ fn reserve(bytes: usize) -> io::Result<*mut u8> {
         mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
     };
     Ok(reserved?.cast())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use super::super::pristine;
+    use super::*;
+
+    const IMAGE_PAGES: usize = 3000;
+
+    fn slot() -> Slot {
+        let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];
+        for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
+            bytes.fill(page as u8 | 1);
+        }
+        let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
+        assert_eq!(pristine.memory_bytes(), memory.len());
+        let reservation = Reservation { memory_bytes_max: 64 << 20, guard_bytes: 1 << 20 };
+        Slot::new(Arc::new(pristine), reservation).unwrap()
+    }
+
+    /// What a guest sees of it.
+    fn memory(slot: &mut Slot) -> &mut [u8] {
+        // SAFETY: so much can be read and written.
+        unsafe { slice::from_raw_parts_mut(slot.address(), slot.bytes()) }
+    }
+
+    fn assert_is_the_image(slot: &mut Slot) {
+        assert_eq!(slot.bytes(), IMAGE_PAGES * PAGE_BYTES);
+        let pristine = slot.pristine.clone();
+        for (page, bytes) in memory(slot).chunks_exact(PAGE_BYTES).enumerate() {
+            assert!(bytes == pristine.page(page * PAGE_BYTES), "page {page}");
+        }
+    }
+
+    /// Writes to pages, some of zeros and some of the image, in each execution to others.
+    fn scribble(slot: &mut Slot, execution: usize, pages: usize) {
+        for n in 0..pages {
+            let page = (execution * 37 + n * 61) % IMAGE_PAGES;
+            memory(slot)[page * PAGE_BYTES + n % PAGE_BYTES] ^= 0xff;
+        }
+    }
+
+    #[test]
+    fn an_execution_leaves_nothing_behind() {
+        for page_map in [PageMap::open(), None] {
+            let mut slot = slot();
+            for execution in 0..3 * SWEEP_INTERVAL as usize {
+                let pages = if execution % 7 == 0 { PAGES_KEPT_MAX + 500 } else { 40 };
+                scribble(&mut slot, execution, pages);
+                slot.reset(true, page_map.as_ref()).unwrap();
+                assert_is_the_image(&mut slot);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_fault_the_known_pages_are_restored() {
+        let Some(page_map) = PageMap::open() else {
+            println!("skipped: this kernel has no PAGEMAP_SCAN");
+            return;
+        };
+        let mut slot = slot();
+        scribble(&mut slot, 0, 40);
+        slot.reset(true, Some(&page_map)).unwrap();
+        for _ in 0..3 * SWEEP_INTERVAL {
+            scribble(&mut slot, 0, 40);
+            slot.reset(false, Some(&page_map)).unwrap();
+            assert_is_the_image(&mut slot);
+        }
+        // A sweep gives back what was not changed, so that it faults again.
+        for _ in 0..SWEEP_INTERVAL {
+            slot.reset(false, Some(&page_map)).unwrap();
+        }
+        assert!(slot.own.is_empty(), "{:?}", slot.own);
+    }
+
+    #[test]
+    fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
+        let page_map = PageMap::open();
+        let mut slot = slot();
+        let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
+        for _ in 0..3 {
+            slot.grow(grown).unwrap();
+            assert!(memory(&mut slot)[image..].iter().all(|byte| *byte == 0));
+            memory(&mut slot)[image..].fill(1);
+            slot.reset(true, page_map.as_ref()).unwrap();
+            assert_is_the_image(&mut slot);
+        }
+        assert!(slot.grow(slot.bytes_max() + 1).is_err());
+    }
 }
