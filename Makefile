@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint bench docker-check python-wasm python-wasm-train python-wasm-check
+.PHONY: help build run test test-all lint bench fuel docker-check python-wasm python-wasm-train python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ lint: ## Format and lints
 
 bench: ## What a fresh interpreter costs; the report is target/criterion
 	cargo bench --locked
+
+fuel: ## What fixed programs may burn, anew: benches/fuel.json
+	WRITE_FUEL=1 cargo test --locked --test all fuel::
 
 docker-check: ## The Dockerfile's steps and result, without Docker (Debian with debootstrap, as root; minutes)
 	deploy/docker-check.py
