@@ -195,7 +195,7 @@ CPU time from the program's text to its value, in the sandbox with fuel metered,
 
 ## One tool call
 
-Beyond what the tool itself takes.
+By tools that answer at once. The last line is what HTTP takes in any case.
 
 {tools(figures)}
 {others}"""
