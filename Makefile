@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint bench docker-check python-wasm python-wasm-train python-wasm-check
+.PHONY: help build run test test-all lint bench bench-report bench-check bench-baseline fuel docker-check python-wasm python-wasm-train python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,20 @@ lint: ## Format and lints
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
-bench: ## What a fresh interpreter costs; the report is target/criterion
+bench: ## All benches; criterion's own report is target/criterion
 	cargo bench --locked
+
+bench-report: ## Figures of this machine: benches/REPORT.md (ten minutes)
+	python3 benches/report.py
+
+bench-check: ## Is anything slower, against native Python, than benches/baseline.json?
+	python3 benches/check.py
+
+bench-baseline: ## benches/baseline.json anew
+	python3 benches/check.py --write
+
+fuel: ## What fixed programs may burn, anew: benches/fuel.json
+	WRITE_FUEL=1 cargo test --locked --test all fuel::
 
 docker-check: ## The Dockerfile's steps and result, without Docker (Debian with debootstrap, as root; minutes)
 	deploy/docker-check.py

@@ -1,0 +1,37 @@
+"""Times a program in the Python that runs this, from its text to its value, as the sandbox does.
+
+Prints JSON: the median in seconds of CPU time, and the value.
+"""
+
+import ast
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+SECONDS = 1.0
+ROUNDS_MIN = 5
+
+
+def run(code):
+    tree = ast.parse(code)
+    last = ast.Expression(tree.body.pop().value)
+    names = {"__name__": "__main__"}
+    exec(compile(tree, "main.py", "exec"), names)
+    return eval(compile(last, "main.py", "eval"), names)
+
+
+def main(file):
+    code = Path(file).read_text()
+    # The image has all modules imported, so the first round, which imports them, is not counted.
+    value, times, end = run(code), [], time.perf_counter() + SECONDS
+    while len(times) < ROUNDS_MIN or time.perf_counter() < end:
+        started = time.process_time()
+        run(code)
+        times.append(time.process_time() - started)
+    print(json.dumps({"seconds": statistics.median(times), "value": value}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,114 @@
+//! The service as its operator meets it, a process of its own: how soon it is ready, what memory it takes, how many
+//! requests it answers. Not criterion's kind of figures: prints them as JSON, for `report.py`.
+
+#![allow(clippy::expect_used, missing_docs)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "service/process.rs"]
+mod process;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use client::Client;
+use process::Process;
+use serde_json::{Value, json};
+
+const CLIENTS: [usize; 6] = [1, 2, 4, 8, 16, 64];
+const LOAD_TIME: Duration = Duration::from_secs(3);
+const WAITING: usize = 200;
+
+/// `WAITING` and a few more: each waits in a slot of its own.
+const SLOTS: &str = "256";
+
+fn main() {
+    // `cargo bench -- NAME` is about other benches, unless the name is this one's.
+    if std::env::args().skip(1).any(|argument| !argument.starts_with('-') && argument != "service") {
+        return;
+    }
+    let images = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
+    let first_start = median((0..3).map(|_| first_start()));
+    drop(Process::start(&images, &[]));
+    let start = median((0..20).map(|_| Process::start(&images, &[]).start));
+    let service = Process::start(&images, &[]);
+    let idle = service.memory();
+    let load: Vec<Value> = CLIENTS.iter().map(|&clients| load(service.address, clients)).collect();
+    let figures = json!({
+        "first_start_s": first_start.as_secs_f64(),
+        "start_s": start.as_secs_f64(),
+        "idle_bytes": idle.resident,
+        "idle_file_bytes": idle.resident_file,
+        "after_load_bytes": service.memory().resident,
+        "load": load,
+        "waiting": WAITING,
+        "waiting_bytes_each": waiting(&images),
+    });
+    println!("{figures:#}");
+}
+
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut times: Vec<Duration> = times.collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Without an image: it is made.
+fn first_start() -> Duration {
+    let empty = tempfile::tempdir().expect("a temporary directory");
+    Process::start(empty.path(), &[]).start
+}
+
+/// So many clients, each on a connection that it keeps, ask for `1 + 1` as fast as they are answered.
+fn load(address: SocketAddr, clients: usize) -> Value {
+    ask(address, clients, LOAD_TIME / 10);
+    let started = Instant::now();
+    let mut latencies = ask(address, clients, LOAD_TIME);
+    let elapsed = started.elapsed();
+    let answered = u32::try_from(latencies.len()).expect("seconds are few");
+    latencies.sort();
+    let micros = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
+    json!({
+        "clients": clients,
+        "per_second": f64::from(answered) / elapsed.as_secs_f64(),
+        "p50_us": micros(50),
+        "p99_us": micros(99),
+    })
+}
+
+/// How long each request took.
+fn ask(address: SocketAddr, clients: usize, time: Duration) -> Vec<Duration> {
+    let one = || {
+        let mut client = Client::new(address, "1 + 1", &json!({}));
+        let (started, mut latencies) = (Instant::now(), Vec::new());
+        while started.elapsed() < time {
+            let asked = Instant::now();
+            client.execute();
+            latencies.push(asked.elapsed());
+        }
+        latencies
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
+    })
+}
+
+/// Memory of one execution that waits, beyond what all share. Page tables belong to it: each execution has its own
+/// stretch of address space.
+fn waiting(images: &Path) -> u64 {
+    let service = Process::start(images, &[("MAX_CONCURRENT_EXECUTIONS", SLOTS)]);
+    Client::new(service.address, "1 + 1", &json!({})).execute();
+    let before = service.memory();
+    let code = "import asyncio\nawait asyncio.sleep(25)";
+    let mut clients: Vec<Client> =
+        (0..WAITING).map(|_| Client::new(service.address, code, &json!({}))).collect();
+    clients.iter_mut().for_each(Client::send);
+    while !service.get("/metrics").contains(&format!("code_executions_active {WAITING}\n")) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The last ones are active, and may not wait yet.
+    std::thread::sleep(Duration::from_secs(1));
+    service.memory().own.saturating_sub(before.own) / WAITING as u64
+}

@@ -1,0 +1,57 @@
+//! A client as small as can be, so that what is measured is the service: blocking, one connection, one request that is
+//! sent again and again.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::json;
+
+pub(crate) const TOKEN: &str = "a-token-for-benches";
+
+/// A connection that is kept.
+pub(crate) struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Client {
+    /// Connected, and about to ask for `code` with `context`.
+    pub(crate) fn new(address: SocketAddr, code: &str, context: &serde_json::Value) -> Self {
+        let body = json!({"code": code, "context": context}).to_string();
+        let head = format!(
+            "POST /execute HTTP/1.1\r\nHost: {address}\r\nX-Executor-Token: {TOKEN}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let stream = TcpStream::connect(address).expect("the service listens");
+        stream.set_nodelay(true).expect("it is a TCP socket");
+        Self { stream, request: (head + &body).into_bytes(), answer: Vec::new() }
+    }
+
+    /// Only sends the request.
+    pub(crate) fn send(&mut self) {
+        self.stream.write_all(&self.request).expect("the service reads");
+    }
+
+    /// One execution, from the first byte of the request to the last of the answer; it must have succeeded.
+    pub(crate) fn execute(&mut self) {
+        self.send();
+        self.answer.clear();
+        let mut buffer = [0; 8192];
+        while !is_whole(&self.answer) {
+            let bytes = self.stream.read(&mut buffer).expect("the service answers");
+            assert!(bytes > 0, "the service hung up: {}", String::from_utf8_lossy(&self.answer));
+            self.answer.extend_from_slice(&buffer[..bytes]);
+        }
+        let text = String::from_utf8_lossy(&self.answer);
+        assert!(text.contains(r#""success":true"#), "{text}");
+    }
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    length.is_some_and(|length: usize| body.len() >= length)
+}
