@@ -47,6 +47,9 @@ REPLIES = [
     ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
 ]
 
+# Older ones cannot say of an ordinary function that it makes a coroutine.
+MARKS_COROUTINES = sys.version_info >= (3, 12)
+
 PRELUDE = "import data, my_tools, datetime, asyncio\nx = []\nx.append(x)\n"
 
 
@@ -155,7 +158,7 @@ await outer
 
     def test_functions_look_written_by_hand(self):
         data = sys.modules["data"]
-        self.assertTrue(inspect.iscoroutinefunction(data.search_events))
+        self.assertEqual(inspect.iscoroutinefunction(data.search_events), MARKS_COROUTINES)
         self.assertEqual(data.__all__, ["get_devices", "search_events"])
         self.assertEqual(data.search_events.__name__, "search_events")
         self.assertEqual(data.search_events.__module__, "data")
@@ -169,7 +172,7 @@ await outer
         self.assertEqual(data.search_events.__annotations__["limit"], "int")
         self.assertEqual(data.get_devices.__annotations__, {"return": "list[dict]"})
         page = pydoc.plain(pydoc.render_doc(data))
-        self.assertIn("async get_devices() -> list[dict]\n        All devices.", page)
+        self.assertIn("async " * MARKS_COROUTINES + "get_devices() -> list[dict]\n        All devices.", page)
 
     def test_star_import(self):
         self.assertEqual(run("from data import *\nawait get_devices()")["value"], [{"id": 1}])

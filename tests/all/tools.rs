@@ -243,6 +243,28 @@ async fn a_policy_decides_about_each_call() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_not_awaited_fails_the_program() {
+    let cases = [
+        ("x = home.slow()\n'done'", "home.slow() in line 2 was never awaited, so the tool was not called"),
+        (
+            "print(home.slow())\nasyncio.gather(home.slow(), home.slow())",
+            "home.slow() in line 2 was never awaited, so the tool was not called, and 2 more",
+        ),
+        ("[home.slow]", "Return value contains the tool home.slow itself: it was not called"),
+    ];
+    for (code, message) in cases {
+        let report = run(&format!("import asyncio, home\n{code}"), |_| {}).await;
+        let error = report.error.unwrap();
+        assert_eq!((report.outcome, error.kind.as_str()), (Outcome::Failure, "UnawaitedCoroutineError"));
+        assert_eq!((error.message.as_str(), report.usage.tool_calls), (message, 0), "{}", report.stderr.text);
+        assert!(error.hint.unwrap().contains("await"), "{code}");
+    }
+    assert_eq!(value("import asyncio, home\nasyncio.iscoroutinefunction(home.slow)").await, json!(true));
+    let warned = run("async def main(): pass\n\ndef f(): main()\nf()", |_| {}).await.stderr.text;
+    assert!(warned.starts_with("main.py:3: RuntimeWarning: coroutine 'main' was never awaited"), "{warned}");
+}
+
+#[tokio::test]
 async fn gathered_calls_run_at_the_same_time() {
     let code = "import asyncio, home\nawait asyncio.gather(*[home.slow() for _ in range(50)])";
     let report = run(code, |_| {}).await;
