@@ -54,7 +54,12 @@ pub(super) fn compile_errors(body: &[Stmt], source: &str) -> Vec<Found> {
 }
 
 pub(super) fn found(at: TextSize, why: &str) -> Found {
-    Found { rule: Rule::Syntax, at, message: format!("Code failed to parse: {why}"), hint: hints::for_syntax(why) }
+    Found {
+        rule: Rule::Syntax,
+        at,
+        message: format!("Code failed to parse: {why}"),
+        hint: hints::for_syntax(why),
+    }
 }
 
 struct Walk<'a> {
