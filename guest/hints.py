@@ -121,7 +121,8 @@ def for_runtime(_error, message):
 
 def importable():
     """What may be imported instead."""
-    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports | guest_tools.modules.keys()))
+    granted = filter(guest_tools.is_granted, guest_tools.modules)
+    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports.union(granted)))
 
 
 RULES = {

@@ -14,10 +14,12 @@ import sys
 import types
 import warnings
 
+import _executor
 import guest_loop
 import guest_values
 
 ARGUMENT_BYTES_MAX = 1 << 20
+REFUSED_CHARS_MAX = 1000
 # What programs are called in tracebacks.
 FILENAME = "main.py"
 
@@ -90,7 +92,12 @@ def make_function(tool):
 
     async def begin_call(key, args, kwargs):
         del not_begun[key]
-        return await call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
+        try:
+            payload = encode_call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
+        except ToolArgumentError as error:
+            # The host has it on record, and answers with it.
+            payload = encode_refused(full_name, error)
+        return await call(full_name, payload)
 
     def function(*args, **kwargs):
         key = object()
@@ -214,30 +221,44 @@ def json_arguments(parameters, given):
     return arguments
 
 
-async def call(full_name, arguments):
-    """Calls a tool on the host; returns its answer or raises `ToolError`."""
-    if not is_callable(full_name):
-        raise ToolDenied(f"Tool '{full_name}' is not granted to this execution")
-    return decode_reply(await begin(full_name, arguments, guest_loop.start_call))
-
-
-def begin(full_name, arguments, start):
-    """Hands a call to the host by way of `start`, and returns what that returns. Raises `ToolError`."""
-    payload = encode_call(full_name, arguments)
+async def call(full_name, payload):
+    """Calls a tool on the host; returns its answer or raises `ToolError`. A call that is given up ends on the host too."""
+    call_id = begin(full_name, payload)
+    reply = guest_loop.reply_of(call_id)
     try:
-        return start(payload)
+        reply = await reply
+    except BaseException:
+        guest_loop.give_up(call_id)
+        raise
+    return decode_reply(full_name, reply)
+
+
+def begin(full_name, payload):
+    """Hands a call to the host, and returns its id. Raises `ToolDenied`."""
+    try:
+        return _executor.call(payload)
     except RuntimeError:
-        raise ToolDenied(
-            f"'{full_name}' was not called: the budget of calls, or of arguments under way, is exhausted"
-        ) from None
+        raise ToolDenied(f"'{full_name}' was not called: this execution has gone on calling beyond its budget") from None
 
 
-def decode_reply(reply):
+def decode_reply(full_name, reply):
     """The answer in a reply's bytes; raises the `ToolError` in it."""
-    reply, _ = decode_json(str(reply, "utf-8"))
+    try:
+        reply, _ = decode_json(str(reply, "utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"The answer of '{full_name}' cannot be read: {unreadable(error)}") from None
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])
     return reply["ok"]
+
+
+def unreadable(error):
+    """What is wrong with JSON that the host has found to be JSON."""
+    if type(error) is RecursionError:
+        return "it is nested too deep"
+    if type(error) is ValueError:
+        return f"it has an integer of more than {sys.get_int_max_str_digits()} digits"
+    return str(error)
 
 
 def encode_call(full_name, arguments):
@@ -246,6 +267,12 @@ def encode_call(full_name, arguments):
         f"{encode_json(name)}:".encode() + encode_argument(full_name, name, value) for name, value in arguments.items()
     ]
     return b'{"tool":%b,"arguments":{%b}}' % (encode_json(full_name).encode(), b",".join(fields))
+
+
+def encode_refused(full_name, error):
+    """What the host is told of a call whose arguments do not fit the function's signature, or JSON."""
+    fields = {"tool": full_name, "refused": str(error)[:REFUSED_CHARS_MAX]}
+    return encode_json(fields).encode()
 
 
 def encode_argument(full_name, name, value):

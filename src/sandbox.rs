@@ -4,8 +4,10 @@ mod admission;
 mod context;
 mod record;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -161,7 +163,9 @@ impl Shared {
         self.check(&execution)?;
         let code = std::mem::take(&mut execution.code);
         let source = match self.layers {
-            Layers::All => validator::validate(code, &self.policy).map_err(Error::Rejected)?,
+            Layers::All => {
+                validator::validate(code, &self.policy_for(&execution)).map_err(Error::Rejected)?
+            }
             Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
         };
         let queued = Instant::now();
@@ -169,12 +173,14 @@ impl Shared {
         let queue = queued.elapsed();
         // Dropped before the permit: no more executions are active than there are slots.
         let _active = self.metrics.active();
-        record.start();
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
         let grants = Grants {
             registry: self.registry.clone(),
             catalogue: self.catalogue.clone(),
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
+            started,
         };
         let run = Run { id, source: &source, execution: &execution, grants };
         let mut report = self.template.run(run, &self.cancel).await?;
@@ -195,6 +201,17 @@ impl Shared {
             Some("42") => Ok(()),
             _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),
         }
+    }
+
+    /// A module of tools that are not granted is as one that is switched off: the guest refuses it, and no hint names it.
+    fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
+        let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
+        let mut policy = self.policy.clone();
+        for module in self.registry.modules_without(granted) {
+            policy.allowed_imports.remove(module);
+            policy.disabled_imports.insert(module.to_owned());
+        }
+        Cow::Owned(policy)
     }
 
     fn check(&self, execution: &Execution) -> Result<(), Error> {

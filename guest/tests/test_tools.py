@@ -45,6 +45,8 @@ REPLIES = [
     ({"error": {"kind": "ToolDenied", "message": "no"}}, "ToolDenied", "no"),
     ({"error": {"kind": "ToolArgumentError", "message": "bad"}}, "ToolArgumentError", "bad"),
     ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
+    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The answer of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
+    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The answer of 'data.get_devices' cannot be read: it is nested too deep"),
 ]
 
 # Older ones cannot say of an ordinary function that it makes a coroutine.
@@ -73,7 +75,8 @@ class TestTools(unittest.TestCase):
             with self.subTest(code), hidden_stderr():
                 error = run(f"{PRELUDE}await {code}")["error"]
                 self.assertEqual((error["type"], error["message"], error["line"]), ("ToolArgumentError", message, 4))
-                self.assertEqual(executor.calls, [], "must not reach the host")
+                self.assertEqual(executor.calls, [], "no arguments that do not fit reach the host")
+                self.assertEqual(executor.refused.pop(), message.partition("(")[0].split()[-1])
 
     def test_failures(self):
         for reply, kind, message in REPLIES:
@@ -112,7 +115,7 @@ try:
     async with asyncio.timeout(0.5):
         await data.get_devices()
 except TimeoutError:
-    await asyncio.sleep(3)  # the late reply comes to nobody
+    await asyncio.sleep(3)
     await data.search_events('a')
 """
         self.assertEqual(run(code)["value"], {"n": 1})
@@ -147,7 +150,6 @@ await outer
             (None, "data.get_devices()", None),
             (["data"], "data.get_devices()", None),
             (["data.get_devices"], "data.get_devices()", None),
-            (["data.get_devices"], "data.search_events('a')", "ToolDenied"),
             (["my_tools"], "data.get_devices()", "ImportError"),
             ([], "data.get_devices()", "ImportError"),
         ):
@@ -155,6 +157,38 @@ await outer
                 error = run(f"import data\nawait {code}", tools=grants)["error"]
                 self.assertEqual(error and error["type"], kind)
         self.assertEqual(len(executor.calls), 3)
+
+    def test_the_host_decides_about_a_tool_that_is_not_granted(self):
+        denied = {"error": {"kind": "ToolDenied", "message": "no"}}
+        executor.tools["data.search_events"] = lambda arguments: (0, denied)
+        error = run("import data\nawait data.search_events('a')", tools=["data.get_devices"])["error"]
+        self.assertEqual((error["type"], error["message"]), ("ToolDenied", "no"))
+
+    def test_the_hint_of_an_import_names_what_is_granted(self):
+        hint = run("import os", tools=["my_tools"])["error"]["hint"]
+        self.assertIn(" my_tools,", hint)
+        self.assertNotIn(" data,", hint)
+
+    def test_a_call_that_is_given_up_ends_on_the_host(self):
+        code = """
+import asyncio, data
+try:
+    async with asyncio.timeout(0.5):
+        await asyncio.gather(*(data.search_events(str(n)) for n in range(3)))
+except TimeoutError:
+    pass
+task = asyncio.create_task(data.get_devices())
+await asyncio.sleep(0)
+task.cancel()
+await asyncio.sleep(0)
+left = asyncio.create_task(data.get_devices())
+done = await data.get_devices()
+await left
+task = asyncio.create_task(data.get_devices())
+await asyncio.sleep(0)
+"""
+        self.assertIsNone(run(code)["error"])
+        self.assertEqual(executor.cancelled, [1, 2, 3, 4, 7])
 
     def test_functions_look_written_by_hand(self):
         data = sys.modules["data"]
