@@ -7,7 +7,6 @@ function: a program that looks around has nothing else to do.
 import sys
 import types
 
-import _executor
 import guest_loop
 import guest_tools
 
@@ -22,7 +21,7 @@ def search(query: str = "") -> list[dict]:
 
 
 def describe(name: str) -> str:
-    """How to call a tool, as Python with a docstring: describe("data.get_devices").
+    """How to call a tool, as Python with a docstring: describe("data.get_devices"); all tools of a module: describe("data").
 
     Raises ToolError, which names near matches, if there is no such tool."""
     return ask("tools.describe", name=name)
@@ -30,8 +29,8 @@ def describe(name: str) -> str:
 
 def ask(question, **arguments):
     """The host's answer; raises `ToolError`."""
-    call_id = guest_tools.begin(question, arguments, _executor.call)
-    return guest_tools.decode_reply(guest_loop.wait_for(call_id))
+    call_id = guest_tools.begin(question, guest_tools.encode_call(question, arguments))
+    return guest_tools.decode_reply(question, guest_loop.wait_for(call_id))
 
 
 def install():

@@ -12,7 +12,8 @@ from itertools import islice
 
 import guest_hints
 import guest_program
-from guest_program import FILENAME
+from guest_tools import FILENAME
+from guest_values import UnawaitedCoroutineError
 
 MESSAGE_CHARS_MAX = 10_000
 TRACEBACK_BYTES_MAX = 64 * 1024
@@ -86,13 +87,15 @@ def cut(text, chars_max):
 
 
 def place_of(error):
-    """Line and column, from 1, of the innermost frame of the program; of the error itself for a `SyntaxError`."""
+    """Line and column, from 1, of the innermost frame of the program; else those that the error itself names."""
     frames = frames_of(error, 1)
     if frames:
         frame = frames[-1]
         return frame.lineno, column_of(frame.lineno, frame.colno)
     if type(error) in SYNTAX_ERRORS and error.filename == FILENAME:
         return number_of(error.lineno), number_of(error.offset)
+    if type(error) is UnawaitedCoroutineError:
+        return number_of(error.line), None
     return None, None
 
 

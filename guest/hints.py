@@ -42,7 +42,10 @@ REFUSED_ATTRIBUTES |= dict.fromkeys(
 REFLECTION = "The interpreter's own objects cannot be reached from here: work with the data itself."
 DESCRIBE = " For a tool: print(tools.describe('module.tool')), after `import tools`."
 REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
-ADD_AWAIT = "The call of an async function needs `await`: add `await` before it."
+ADD_AWAIT = "The call of an async function needs `await`: add `await` before it; to use its result: `(await f(x))['key']`."
+ADD_CALL = "A function is called with parentheses, an async one with `await` before it: `await f(x)`."
+NEEDLESS_AWAIT = "Only calls of async functions are awaited: leave out this `await`."
+A_FUNCTION = re.compile(r"'(function|method|builtin_function_or_method)' object|object (function|method) can't be used")
 
 
 def hint(error, message, suggestion):
@@ -82,8 +85,12 @@ def tools_of(error):
 
 
 def for_type(_error, message):
-    """A coroutine used where its result was meant."""
-    return ADD_AWAIT if "coroutine" in message else None
+    """A coroutine, a task or a function used where its result was meant; something else awaited."""
+    if "coroutine" in message or "Future' object" in message or "Task' object" in message:
+        return ADD_AWAIT
+    if A_FUNCTION.search(message):
+        return ADD_CALL
+    return NEEDLESS_AWAIT if "can't be used in 'await' expression" in message else None
 
 
 def for_attribute(error, message):
@@ -100,14 +107,22 @@ def is_out_of_reach(name):
     return type(name) is str and name in sys.stdlib_module_names and not guest_guards.is_allowed(name)
 
 
+def for_unawaited(_error, message):
+    """A call that was not awaited, or not even made."""
+    return ADD_CALL if "itself" in message else ADD_AWAIT
+
+
 def for_runtime(_error, message):
-    """A running loop asked to run."""
+    """A running loop asked to run, or none where there has to be one."""
+    if "no running event loop" in message or "no current event loop" in message:
+        return "A loop runs only in a program that awaits: `await` the call itself, or many with `await asyncio.gather(...)`."
     return "Use `await` here instead." if "loop is already running" in message else None
 
 
 def importable():
     """What may be imported instead."""
-    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports | guest_tools.modules.keys()))
+    granted = filter(guest_tools.is_granted, guest_tools.modules)
+    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports.union(granted)))
 
 
 RULES = {
@@ -115,7 +130,7 @@ RULES = {
     ImportError: for_import,
     TypeError: for_type,
     AttributeError: for_attribute,
-    UnawaitedCoroutineError: for_type,
+    UnawaitedCoroutineError: for_unawaited,
     RuntimeError: for_runtime,
     MemoryError: lambda *_: "Process the data in smaller pieces, or keep less of it at a time.",
     RecursionError: lambda *_: "Use a loop in place of the recursion, or check that it ends.",

@@ -20,11 +20,16 @@ DEADLOCK = "deadlock: all tasks are waiting and nothing can wake them"
 in_flight = {}
 
 
-def start_call(payload):
-    """Starts a tool call on the host; returns a future of the reply's bytes. Raises `RuntimeError` if refused."""
-    future = events.get_running_loop().create_future()
-    in_flight[_executor.call(payload)] = future
+def reply_of(call_id):
+    """A future of the reply's bytes to a call that the host has taken."""
+    future = in_flight[call_id] = events.get_running_loop().create_future()
     return future
+
+
+def give_up(call_id):
+    """Ends a call on the host, unless its reply is here already: nobody waits for it any more."""
+    if in_flight.pop(call_id, None) is not None:
+        _executor.call(b'{"cancel":%d}' % call_id)
 
 
 def wait_for(call_id):
@@ -54,7 +59,7 @@ def outside_running_loop(function):
 
 
 def completed(call_ids_and_replies):
-    """Wakes the tasks whose tool calls have ended. A call whose task gave up waiting is dropped."""
+    """Wakes the tasks whose tool calls have ended."""
     for call_id, reply in call_ids_and_replies:
         future = in_flight.pop(call_id, None)
         if future is not None and not future.done():

@@ -18,8 +18,9 @@ import _executor
 import guest_guards
 import guest_lookups
 import guest_loop
+import guest_tools
+from guest_tools import FILENAME
 
-FILENAME = "main.py"
 # Names that no source text can spell.
 ASSIGNED = "@assigned"
 NOTHING = object()
@@ -67,6 +68,8 @@ def run(source, variables):
     except SystemExit as error:
         if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
             raise
+    if guest_tools.not_begun:
+        guest_tools.refuse_forgotten_calls()
     return value_of(namespace)
 
 
@@ -106,7 +109,13 @@ def execute(code, namespace):
     """Runs the code; in the event loop if it awaits anything."""
     result = eval(code, namespace)
     if code.co_flags & inspect.CO_COROUTINE:
-        guest_loop.run(result)
+        guest_loop.run(to_its_end(result))
+
+
+async def to_its_end(program):
+    """The program, and a look at what it forgot: the loop would begin tasks that are ready, and then cancel them."""
+    await program
+    guest_tools.refuse_forgotten_calls()
 
 
 def mark_assignments(body):

@@ -3,17 +3,25 @@
 A tool's definition comes from an operator or from an upstream server, so its texts are data: nothing here builds
 source code from them. The host has made legal Python names of its names, and a signature of its schema. Calling a tool
 sends its arguments to the host and waits, through the event loop, for the reply.
+
+A call that nobody awaits is not made, and a program must not take it for one that was: each is remembered until it
+begins.
 """
 
 import inspect
 import json
 import sys
 import types
+import warnings
 
+import _executor
 import guest_loop
 import guest_values
 
 ARGUMENT_BYTES_MAX = 1 << 20
+REFUSED_CHARS_MAX = 1000
+# What programs are called in tracebacks.
+FILENAME = "main.py"
 
 
 class ToolError(Exception):
@@ -42,6 +50,10 @@ EMPTY = inspect.Parameter.empty
 modules = {}
 # Names of the modules and tools that this execution may use; `None`: all.
 granted = None
+# The functions in those modules, with their full names.
+functions = {}
+# Calls that have not begun: their coroutine, their tool, and their line in the program.
+not_begun = {}
 encode_json = json.JSONEncoder().encode
 decode_json = json.JSONDecoder().raw_decode
 
@@ -56,6 +68,8 @@ def install(tools):
     """Makes a module for each module of `tools`, with their functions."""
     for module_name in dict.fromkeys(tool["module"] for tool in tools):
         define_module(module_name, [tool for tool in tools if tool["module"] == module_name])
+    guest_values.RULES[types.FunctionType] = refuse_tool
+    warnings._warn_unawaited_coroutine = warn_unawaited
 
 
 def define_module(module_name, tools):
@@ -76,10 +90,25 @@ def make_function(tool):
     parameters = {parameter["name"]: Parameter(parameter) for parameter in signature["parameters"]}
     takes_more = signature["takes_more"]
 
-    async def function(*args, **kwargs):
-        return await call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
+    async def begin_call(key, args, kwargs):
+        del not_begun[key]
+        try:
+            payload = encode_call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
+        except ToolArgumentError as error:
+            # The host has it on record, and answers with it.
+            payload = encode_refused(full_name, error)
+        return await call(full_name, payload)
 
-    function.__name__ = function.__qualname__ = tool["name"]
+    def function(*args, **kwargs):
+        key = object()
+        coroutine = begin_call(key, args, kwargs)
+        not_begun[key] = (coroutine, full_name, line_of_program(sys._getframe(1)))
+        return coroutine
+
+    functions[function] = full_name
+    mark_as_async(function)
+    for made in (function, begin_call):
+        made.__name__ = made.__qualname__ = tool["name"]
     function.__module__ = tool["module"]
     function.__doc__ = tool["description"]
     function.__signature__ = shown = signature_of(parameters, takes_more, signature["returns"])
@@ -87,6 +116,48 @@ def make_function(tool):
     if shown.return_annotation is not EMPTY:
         function.__annotations__["return"] = shown.return_annotation
     return function
+
+
+def mark_as_async(function):
+    """Lets `inspect` and `help` say what the function is to its callers."""
+    if hasattr(inspect, "markcoroutinefunction"):  # from CPython 3.12 on
+        inspect.markcoroutinefunction(function)
+
+
+def line_of_program(frame):
+    """The line of the innermost frame of the program, from `frame` outwards; `None` if there is none."""
+    while frame is not None and frame.f_code.co_filename != FILENAME:
+        frame = frame.f_back
+    return frame and frame.f_lineno
+
+
+def refuse_forgotten_calls():
+    """Raises `UnawaitedCoroutineError` for calls that the program has never awaited. One that it has closed, or whose
+    task it has cancelled, is not forgotten."""
+    calls = [(name, line) for coroutine, name, line in not_begun.values() if coroutine.cr_frame is not None]
+    if not calls:
+        return
+    name, line = calls[0]
+    place = f" in line {line}" if line else ""
+    more = f", and {len(calls) - 1} more" if len(calls) > 1 else ""
+    message = f"{name}(){place} was never awaited, so the tool was not called{more}"
+    raise guest_values.UnawaitedCoroutineError(message, line)
+
+
+def warn_unawaited(coroutine):
+    """Takes the place of CPython's own warning about a coroutine of the program that is thrown away, which would name
+    a line of the runner where the program has ended."""
+    line = line_of_program(sys._getframe(1)) or coroutine.cr_code.co_firstlineno
+    text = f"coroutine '{coroutine.__qualname__}' was never awaited"
+    warnings.warn_explicit(text, RuntimeWarning, coroutine.cr_code.co_filename, line)
+
+
+def refuse_tool(converter, function):
+    """A tool where its reply was meant; any other function has its repr."""
+    if function in functions:
+        name = functions[function]
+        raise guest_values.UnawaitedCoroutineError(f"{converter.what} contains the tool {name} itself: it was not called")
+    return converter.repr(function)
 
 
 class Parameter:
@@ -150,30 +221,44 @@ def json_arguments(parameters, given):
     return arguments
 
 
-async def call(full_name, arguments):
-    """Calls a tool on the host; returns its answer or raises `ToolError`."""
-    if not is_callable(full_name):
-        raise ToolDenied(f"Tool '{full_name}' is not granted to this execution")
-    return decode_reply(await begin(full_name, arguments, guest_loop.start_call))
-
-
-def begin(full_name, arguments, start):
-    """Hands a call to the host by way of `start`, and returns what that returns. Raises `ToolError`."""
-    payload = encode_call(full_name, arguments)
+async def call(full_name, payload):
+    """Calls a tool on the host; returns its answer or raises `ToolError`. A call that is given up ends on the host too."""
+    call_id = begin(full_name, payload)
+    reply = guest_loop.reply_of(call_id)
     try:
-        return start(payload)
+        reply = await reply
+    except BaseException:
+        guest_loop.give_up(call_id)
+        raise
+    return decode_reply(full_name, reply)
+
+
+def begin(full_name, payload):
+    """Hands a call to the host, and returns its id. Raises `ToolDenied`."""
+    try:
+        return _executor.call(payload)
     except RuntimeError:
-        raise ToolDenied(
-            f"'{full_name}' was not called: the budget of calls, or of arguments under way, is exhausted"
-        ) from None
+        raise ToolDenied(f"'{full_name}' was not called: this execution has gone on calling beyond its budget") from None
 
 
-def decode_reply(reply):
+def decode_reply(full_name, reply):
     """The answer in a reply's bytes; raises the `ToolError` in it."""
-    reply, _ = decode_json(str(reply, "utf-8"))
+    try:
+        reply, _ = decode_json(str(reply, "utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"The answer of '{full_name}' cannot be read: {unreadable(error)}") from None
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])
     return reply["ok"]
+
+
+def unreadable(error):
+    """What is wrong with JSON that the host has found to be JSON."""
+    if type(error) is RecursionError:
+        return "it is nested too deep"
+    if type(error) is ValueError:
+        return f"it has an integer of more than {sys.get_int_max_str_digits()} digits"
+    return str(error)
 
 
 def encode_call(full_name, arguments):
@@ -182,6 +267,12 @@ def encode_call(full_name, arguments):
         f"{encode_json(name)}:".encode() + encode_argument(full_name, name, value) for name, value in arguments.items()
     ]
     return b'{"tool":%b,"arguments":{%b}}' % (encode_json(full_name).encode(), b",".join(fields))
+
+
+def encode_refused(full_name, error):
+    """What the host is told of a call whose arguments do not fit the function's signature, or JSON."""
+    fields = {"tool": full_name, "refused": str(error)[:REFUSED_CHARS_MAX]}
+    return encode_json(fields).encode()
 
 
 def encode_argument(full_name, name, value):

@@ -6,6 +6,7 @@ containers are read through the methods of their base class: what a program over
 only fail it.
 """
 
+import asyncio
 import collections
 import collections.abc
 import dataclasses
@@ -29,9 +30,13 @@ bases_of = type.__dict__["__mro__"].__get__
 
 
 class UnawaitedCoroutineError(TypeError):
-    """The value is, or contains, a coroutine that nobody awaited."""
+    """A result is missing because nobody awaited it."""
 
     __module__ = "builtins"  # shown without a module, as CPython's own are
+
+    def __init__(self, message, line=None):
+        super().__init__(message)
+        self.line = line
 
 
 def encode(value, bytes_max, what="Return value"):
@@ -201,6 +206,11 @@ def refuse_coroutine(converter, value):
     raise UnawaitedCoroutineError(f"{converter.what} contains a coroutine that was never awaited: {value.__name__}()")
 
 
+def refuse_future(converter, value):
+    """The same slip with what `gather` and `create_task` give. At the end of the program, none is under way any more."""
+    raise UnawaitedCoroutineError(f"{converter.what} contains a {type(value).__name__.strip('_')} and not its result")
+
+
 def array_of(iterate):
     """The rule for containers whose items `iterate` gives."""
     return lambda converter, value: converter.array(value, iterate(value))
@@ -237,6 +247,7 @@ RULES = {
     bytearray: lambda _, value: bytearray.decode(value, "utf-8", "backslashreplace"),
     memoryview: lambda _, value: value.tobytes().decode("utf-8", "backslashreplace"),
     types.CoroutineType: refuse_coroutine,
+    asyncio.Future: refuse_future,
 }
 
 # Exact types that hold nothing that would have to be converted, so that the encoder can call their rules.

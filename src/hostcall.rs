@@ -181,7 +181,7 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
 async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
     let (memory, state) = memory::of(&mut caller)?;
     let message = memory::slice(memory, ptr, len)?;
-    let id = state.calls.start(message).map_or(-1, u32::cast_signed);
+    let id = state.calls.take(message).map_or(-1, u32::cast_signed);
     yield_after(caller, CALL_WORK_FACTOR * len as usize).await;
     Ok(id)
 }

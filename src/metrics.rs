@@ -158,8 +158,10 @@ impl Metrics {
         }
     }
 
-    /// Counts an execution whose caller went away, after it had run for `wall_time`; `None`: while it waited.
-    pub fn cancelled(&self, wall_time: Option<Duration>) {
+    /// Counts an execution whose caller went away, after it had run for `wall_time` and started so many calls of tools;
+    /// `None`: while it waited.
+    pub fn cancelled(&self, wall_time: Option<Duration>, tool_calls: u32) {
+        self.0.tool_calls.inc_by(tool_calls.into());
         self.ended(status_of(Outcome::Cancelled), Outcome::Cancelled.name());
         if let Some(wall_time) = wall_time {
             self.0.duration.observe(wall_time.as_secs_f64());

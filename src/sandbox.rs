@@ -4,10 +4,12 @@ mod admission;
 mod context;
 mod record;
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -94,12 +96,14 @@ impl Sandbox {
         let queued = Instant::now();
         let permit = shared.admission.admit(&shared.metrics).await?;
         let queue = queued.elapsed();
-        record.start();
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
         let run = async move {
             let _permit = permit;
             // Dropped before the permit: no more executions are active than there are slots.
             let _active = shared.metrics.active();
-            shared.execute(id, &source, &execution).await
+            let grants = shared.grants(&execution, started);
+            shared.execute(id, &source, &execution, grants).await
         };
         let mut report = self.on_guest_threads(run).await?;
         report.stages.queue = queue;
@@ -193,8 +197,19 @@ impl Shared {
         self.check(execution)?;
         let code = std::mem::take(&mut execution.code);
         match self.layers {
-            Layers::All => validator::validate(code, &self.policy).map_err(Error::Rejected),
+            Layers::All => validator::validate(code, &self.policy_for(execution)).map_err(Error::Rejected),
             Layers::NoValidator | Layers::WallOnly => Ok(ValidatedSource::unchecked(code)),
+        }
+    }
+
+    /// What a program may call; `started` counts its calls.
+    fn grants(&self, execution: &Execution, started: Arc<AtomicU32>) -> Grants {
+        Grants {
+            registry: self.registry.clone(),
+            catalogue: self.catalogue.clone(),
+            only: execution.tools.clone(),
+            policy: self.tool_policy.clone(),
+            started,
         }
     }
 
@@ -203,13 +218,8 @@ impl Shared {
         id: ExecutionId,
         source: &ValidatedSource,
         execution: &Execution,
+        grants: Grants,
     ) -> Result<Report, Error> {
-        let grants = Grants {
-            registry: self.registry.clone(),
-            catalogue: self.catalogue.clone(),
-            only: execution.tools.clone(),
-            policy: self.tool_policy.clone(),
-        };
         let report = self.template.run(Run { id, source, execution, grants }, &self.cancel).await?;
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
@@ -227,6 +237,17 @@ impl Shared {
             Some("42") => Ok(()),
             _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),
         }
+    }
+
+    /// A module of tools that are not granted is as one that is switched off: the guest refuses it, and no hint names it.
+    fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
+        let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
+        let mut policy = self.policy.clone();
+        for module in self.registry.modules_without(granted) {
+            policy.allowed_imports.remove(module);
+            policy.disabled_imports.insert(module.to_owned());
+        }
+        Cow::Owned(policy)
     }
 
     fn check(&self, execution: &Execution) -> Result<(), Error> {

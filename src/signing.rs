@@ -44,8 +44,8 @@ use http::HeaderName;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
-const SIGNATURE: HeaderName = HeaderName::from_static("signature");
-const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+pub(crate) const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 
 const CONTENT_TYPE: &str = "content-type";
 

@@ -31,7 +31,7 @@ use serde_json::{Map, Value, json};
 use crate::execution::ExecutionId;
 
 pub(crate) use self::http::BaseUrl;
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Begun, Caller, UNREADABLE};
 pub use catalogue::{Catalogue, ToolCard};
 pub use file::{Surroundings, ToolFile};
 pub(crate) use grants::Grants;

@@ -117,6 +117,15 @@ def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
         return sys.modules["guest_runner"].run(json.dumps(request).encode())
     finally:
         sys.modules["__main__"] = test_runner
+        forget_calls()
+
+
+def forget_calls():
+    """What programs forgot to await; a sandbox ends with its program."""
+    not_begun = sys.modules["guest_tools"].not_begun
+    for coroutine, *_ in not_begun.values():
+        coroutine.close()
+    not_begun.clear()
 
 
 @contextlib.contextmanager

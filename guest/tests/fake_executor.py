@@ -19,8 +19,11 @@ class FakeExecutor(types.ModuleType):
         self.now = 1000.0
         self.tools = {}  # full name: function of the arguments that returns (seconds, reply)
         self.calls = []
+        self.refused = []  # tools whose arguments did not bind
+        self.cancelled = []  # ids
         self.most_in_flight = 0
         self.refuses_calls = False
+        self._begun = 0
         self._due = {}
         self._value = None
 
@@ -28,12 +31,23 @@ class FakeExecutor(types.ModuleType):
         if self.refuses_calls:
             raise RuntimeError("the host refuses")
         request = json.loads(payload)
+        if "cancel" in request:
+            self.cancelled.append(request["cancel"])
+            self._due.pop(request["cancel"], None)
+            return 0
+        if "refused" in request:
+            self.refused.append(request["tool"])
+            return self._begin(0, {"error": {"kind": "ToolArgumentError", "message": request["refused"]}})
         self.calls.append((request["tool"], request["arguments"]))
         seconds, reply = self.tools[request["tool"]](request["arguments"])
-        call_id = len(self.calls)
-        self._due[call_id] = (self.now + seconds, json.dumps(reply).encode())
+        return self._begin(seconds, reply)
+
+    def _begin(self, seconds, reply):
+        self._begun += 1
+        reply = reply if type(reply) is bytes else json.dumps(reply).encode()
+        self._due[self._begun] = (self.now + seconds, reply)
         self.most_in_flight = max(self.most_in_flight, len(self._due))
-        return call_id
+        return self._begun
 
     def wait(self, timeout_ns):
         ends = self.now + timeout_ns / 1e9 if timeout_ns >= 0 else float("inf")

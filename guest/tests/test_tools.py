@@ -45,7 +45,12 @@ REPLIES = [
     ({"error": {"kind": "ToolDenied", "message": "no"}}, "ToolDenied", "no"),
     ({"error": {"kind": "ToolArgumentError", "message": "bad"}}, "ToolArgumentError", "bad"),
     ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
+    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The answer of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
+    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The answer of 'data.get_devices' cannot be read: it is nested too deep"),
 ]
+
+# Older ones cannot say of an ordinary function that it makes a coroutine.
+MARKS_COROUTINES = sys.version_info >= (3, 12)
 
 PRELUDE = "import data, my_tools, datetime, asyncio\nx = []\nx.append(x)\n"
 
@@ -70,7 +75,8 @@ class TestTools(unittest.TestCase):
             with self.subTest(code), hidden_stderr():
                 error = run(f"{PRELUDE}await {code}")["error"]
                 self.assertEqual((error["type"], error["message"], error["line"]), ("ToolArgumentError", message, 4))
-                self.assertEqual(executor.calls, [], "must not reach the host")
+                self.assertEqual(executor.calls, [], "no arguments that do not fit reach the host")
+                self.assertEqual(executor.refused.pop(), message.partition("(")[0].split()[-1])
 
     def test_failures(self):
         for reply, kind, message in REPLIES:
@@ -109,7 +115,7 @@ try:
     async with asyncio.timeout(0.5):
         await data.get_devices()
 except TimeoutError:
-    await asyncio.sleep(3)  # the late reply comes to nobody
+    await asyncio.sleep(3)
     await data.search_events('a')
 """
         self.assertEqual(run(code)["value"], {"n": 1})
@@ -144,7 +150,6 @@ await outer
             (None, "data.get_devices()", None),
             (["data"], "data.get_devices()", None),
             (["data.get_devices"], "data.get_devices()", None),
-            (["data.get_devices"], "data.search_events('a')", "ToolDenied"),
             (["my_tools"], "data.get_devices()", "ImportError"),
             ([], "data.get_devices()", "ImportError"),
         ):
@@ -153,9 +158,41 @@ await outer
                 self.assertEqual(error and error["type"], kind)
         self.assertEqual(len(executor.calls), 3)
 
+    def test_the_host_decides_about_a_tool_that_is_not_granted(self):
+        denied = {"error": {"kind": "ToolDenied", "message": "no"}}
+        executor.tools["data.search_events"] = lambda arguments: (0, denied)
+        error = run("import data\nawait data.search_events('a')", tools=["data.get_devices"])["error"]
+        self.assertEqual((error["type"], error["message"]), ("ToolDenied", "no"))
+
+    def test_the_hint_of_an_import_names_what_is_granted(self):
+        hint = run("import os", tools=["my_tools"])["error"]["hint"]
+        self.assertIn(" my_tools,", hint)
+        self.assertNotIn(" data,", hint)
+
+    def test_a_call_that_is_given_up_ends_on_the_host(self):
+        code = """
+import asyncio, data
+try:
+    async with asyncio.timeout(0.5):
+        await asyncio.gather(*(data.search_events(str(n)) for n in range(3)))
+except TimeoutError:
+    pass
+task = asyncio.create_task(data.get_devices())
+await asyncio.sleep(0)
+task.cancel()
+await asyncio.sleep(0)
+left = asyncio.create_task(data.get_devices())
+done = await data.get_devices()
+await left
+task = asyncio.create_task(data.get_devices())
+await asyncio.sleep(0)
+"""
+        self.assertIsNone(run(code)["error"])
+        self.assertEqual(executor.cancelled, [1, 2, 3, 4, 7])
+
     def test_functions_look_written_by_hand(self):
         data = sys.modules["data"]
-        self.assertTrue(inspect.iscoroutinefunction(data.search_events))
+        self.assertEqual(inspect.iscoroutinefunction(data.search_events), MARKS_COROUTINES)
         self.assertEqual(data.__all__, ["get_devices", "search_events"])
         self.assertEqual(data.search_events.__name__, "search_events")
         self.assertEqual(data.search_events.__module__, "data")
@@ -169,7 +206,7 @@ await outer
         self.assertEqual(data.search_events.__annotations__["limit"], "int")
         self.assertEqual(data.get_devices.__annotations__, {"return": "list[dict]"})
         page = pydoc.plain(pydoc.render_doc(data))
-        self.assertIn("async get_devices() -> list[dict]\n        All devices.", page)
+        self.assertIn("async " * MARKS_COROUTINES + "get_devices() -> list[dict]\n        All devices.", page)
 
     def test_star_import(self):
         self.assertEqual(run("from data import *\nawait get_devices()")["value"], [{"id": 1}])

@@ -1,14 +1,14 @@
-//! `check`: the validator alone, for editors, hooks and CI.
+//! `check`: the validator alone, for editors, hooks and CI. What a sandbox with these settings would import, it knows.
 
 use std::process::ExitCode;
 
-use ai_code_executor::Finding;
 use ai_code_executor::config::Config;
 use ai_code_executor::validator;
+use ai_code_executor::{Catalogue, Finding};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Done, REJECTED, USAGE, print, read_program};
+use super::{Done, REJECTED, USAGE, print, read_program, tools_of};
 
 /// How to print findings.
 #[derive(ValueEnum, Clone, Copy, Debug, Default)]
@@ -29,8 +29,10 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
     let programs: Vec<_> =
         files.iter().filter_map(|file| Some((file.as_str(), read_program(file)?))).collect();
     let all_read = programs.len() == files.len();
-    let validate =
-        |(file, program)| (file, validator::validate(program, &config.policy).err().unwrap_or_default());
+    let mut policy = config.policy.clone();
+    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.to_string())?;
+    policy.allowed_imports.extend(catalogue.modules().into_iter().map(str::to_owned));
+    let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
     let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();
     let shown = match format {
         Format::Text => lines(&checked, text),

@@ -4,32 +4,46 @@
 //! message and all messages together, the calls under way (a call is under way until it is collected), and the replies
 //! that wait.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::wire;
+use super::wire::{self, Message};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-use crate::tools::{Caller, Grants, Room, Share};
+use crate::tools::{Begun, Caller, Grants, Room, Share, UNREADABLE};
 
 /// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
 /// much memory.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
+/// Calls beyond a budget that are told which one it is, before the guest collects the first of them.
+const DENIED_MAX: usize = 64;
+
 /// Dropping it aborts the calls still under way.
 pub(super) struct Calls {
     caller: Arc<Caller>,
     budget: u32,
+    started: Arc<AtomicU32>,
     in_flight: Arc<Semaphore>,
     room: Room,
     running: JoinSet<Completion>,
-    /// A completion that did not fit into the guest's buffer.
-    held: Option<Completion>,
-    started: u32,
+    /// Those of `running` that the guest waits for, by their id.
+    awaited: HashMap<u32, Awaited>,
+    /// Completions that nothing has to be waited for: one that did not fit into the guest's buffer, calls beyond a budget.
+    ready: VecDeque<Completion>,
+    next_id: u32,
+    message_bytes: usize,
+    has_denied: bool,
+}
+
+struct Awaited {
+    task: AbortHandle,
     message_bytes: usize,
 }
 
@@ -37,14 +51,14 @@ pub(super) struct Calls {
 struct Completion {
     id: u32,
     reply: Vec<u8>,
-    message_bytes: usize,
-    _share: Arc<Share>,
+    _share: Option<Arc<Share>>,
     _under_way: Option<OwnedSemaphorePermit>,
 }
 
 impl Calls {
     pub(super) fn new(execution: ExecutionId, limits: &Limits, grants: Grants) -> Self {
         Self {
+            started: grants.started.clone(),
             caller: Arc::new(Caller::new(execution, limits, grants)),
             budget: limits.tool_calls_max,
             in_flight: Arc::new(Semaphore::new(
@@ -52,37 +66,95 @@ impl Calls {
             )),
             room: Room::new(limits.tool_reply_bytes_max),
             running: JoinSet::new(),
-            held: None,
-            started: 0,
+            awaited: HashMap::new(),
+            ready: VecDeque::new(),
+            next_id: 0,
             message_bytes: 0,
+            has_denied: false,
         }
     }
 
     pub(super) fn started(&self) -> u32 {
-        self.started
+        self.started.load(Ordering::Relaxed)
     }
 
-    /// Starts the call in `message` and returns its id; `None` when the budget does not allow it. Whatever else is
-    /// wrong with a call is said in its reply.
-    pub(super) fn start(&mut self, message: &[u8]) -> Option<u32> {
-        let message_bytes = message.len();
-        if self.started == self.budget || self.message_bytes + message_bytes > MESSAGE_BYTES_MAX {
-            return None;
+    /// Does what `message` says and returns the call's id. `None` is for a guest that goes on calling beyond its budget
+    /// and does not collect the answers; whatever else is wrong with a call is said in its reply.
+    pub(super) fn take(&mut self, message: &[u8]) -> Option<u32> {
+        // A larger one is beyond the budget whatever it says: it is not worth its reading.
+        let read = (message.len() <= MESSAGE_BYTES_MAX).then(|| wire::decode_message(message));
+        if let Some(Ok(Message::Cancel { id })) = read {
+            self.cancel(id);
+            return Some(id & i32::MAX.cast_unsigned());
         }
-        let id = self.started;
-        self.started += 1;
-        self.message_bytes += message_bytes;
-        let begun = match wire::decode_call(message) {
-            Ok(call) => self.caller.begin(&call.tool, call.arguments.get()),
-            Err(error) => self.caller.refuse(&error.to_string()),
+        if let Some(why) = self.exhausted(message.len()) {
+            return match &read {
+                Some(Ok(Message::Call { tool, .. } | Message::Refused { tool, .. })) => self.deny(tool, &why),
+                _ => self.deny(UNREADABLE, &why),
+            };
+        }
+        let begun = match read? {
+            Ok(Message::Call { tool, arguments }) => self.caller.begin(&tool, arguments.get()),
+            Ok(Message::Refused { tool, why }) => self.caller.refuse(&tool, &why),
+            Ok(Message::Cancel { .. }) => return None,
+            Err(why) => self.caller.unreadable(&why),
         };
+        let id = self.new_id()?;
+        self.start(id, begun, message.len());
+        Some(id)
+    }
+
+    fn start(&mut self, id: u32, begun: Begun, message_bytes: usize) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.message_bytes += message_bytes;
         let (caller, in_flight, share) = (self.caller.clone(), self.in_flight.clone(), self.room.share());
-        self.running.spawn(async move {
+        let task = self.running.spawn(async move {
             // The semaphore is never closed; were it, the call would run all the same.
             let under_way = in_flight.acquire_owned().await.ok();
             let reply = wire::encode_reply(&caller.finish(begun, share.clone()).await);
-            Completion { id, reply, message_bytes, _share: share, _under_way: under_way }
+            Completion { id, reply, _share: Some(share), _under_way: under_way }
         });
+        self.awaited.insert(id, Awaited { task, message_bytes });
+    }
+
+    /// Ends a call, which gives its place to another. Any number is harmless: what is not under way cannot end.
+    fn cancel(&mut self, id: u32) {
+        if let Some(awaited) = self.awaited.remove(&id) {
+            awaited.task.abort();
+            self.message_bytes -= awaited.message_bytes;
+        }
+    }
+
+    /// Which budget has no room for one more call.
+    fn exhausted(&self, message_bytes: usize) -> Option<String> {
+        if self.started() >= self.budget {
+            return Some(format!("the budget of {} tool calls is exhausted", self.budget));
+        }
+        (self.message_bytes + message_bytes > MESSAGE_BYTES_MAX).then(|| {
+            format!(
+                "the budget of {MESSAGE_BYTES_MAX} bytes for the arguments of calls under way is exhausted: \
+                 pass less, or gather fewer calls at a time"
+            )
+        })
+    }
+
+    /// Answers a call that is not made. One in an execution is on record: there is no bound on how many there could be.
+    fn deny(&mut self, tool: &str, why: &str) -> Option<u32> {
+        let error = self.caller.deny(tool, why, !self.has_denied);
+        self.has_denied = true;
+        if self.ready.len() >= DENIED_MAX {
+            return None;
+        }
+        let id = self.new_id()?;
+        let reply = wire::encode_reply(&Err(error));
+        self.ready.push_back(Completion { id, reply, _share: None, _under_way: None });
+        Some(id)
+    }
+
+    /// Ids are not negative where the guest sees them.
+    fn new_id(&mut self) -> Option<u32> {
+        let id = self.next_id;
+        self.next_id = id.checked_add(1).filter(|next| i32::try_from(*next).is_ok())?;
         Some(id)
     }
 
@@ -90,37 +162,28 @@ impl Calls {
     /// as fit into `cap` bytes. `Err` is the size that the next one alone needs.
     pub(super) async fn wait(&mut self, timeout_ns: i64, cap: usize) -> Result<Vec<u8>, usize> {
         let mut buffer = Vec::new();
-        let mut next = match self.held.take() {
-            Some(held) => Some(held),
+        let mut next = match self.ready.pop_front() {
+            Some(completion) => Some(completion),
             None => self.next(timeout_ns).await,
         };
         while let Some(completion) = next {
             let bytes = wire::completion_len(&completion.reply);
             if buffer.len() + bytes > cap {
-                self.held = Some(completion);
+                self.ready.push_front(completion);
                 return if buffer.is_empty() { Err(bytes) } else { Ok(buffer) };
             }
             wire::encode_completion(completion.id, &completion.reply, &mut buffer);
-            self.message_bytes -= completion.message_bytes;
-            next = self.running.try_join_next().and_then(Result::ok);
+            next = self.ready.pop_front().or_else(|| self.try_join());
         }
         Ok(buffer)
     }
 
     async fn next(&mut self, timeout_ns: i64) -> Option<Completion> {
-        let joined = async {
-            match self.running.join_next().await {
-                Some(Ok(completion)) => completion,
-                // Nothing is in flight: only the timeout can end this wait. (A call's task does not panic, nor is it
-                // aborted while this exists.)
-                None | Some(Err(_)) => std::future::pending().await,
-            }
-        };
         let next = match u64::try_from(timeout_ns) {
-            Err(_) => Some(joined.await),
+            Err(_) => Some(self.join().await),
             Ok(timeout_ns) => tokio::select! {
                 biased;
-                completion = joined => Some(completion),
+                completion = self.join() => Some(completion),
                 () = sleep(Duration::from_nanos(timeout_ns)) => None,
             },
         };
@@ -130,5 +193,98 @@ impl Calls {
             tokio::task::yield_now().await;
         }
         next
+    }
+
+    async fn join(&mut self) -> Completion {
+        loop {
+            match self.running.join_next().await {
+                Some(Ok(completion)) if self.is_awaited(&completion) => return completion,
+                // Cancelled, by the skin of its teeth or in time. (A call's task does not panic.)
+                Some(_) => {}
+                // Nothing is in flight: only the timeout can end this wait.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn try_join(&mut self) -> Option<Completion> {
+        loop {
+            match self.running.try_join_next()? {
+                Ok(completion) if self.is_awaited(&completion) => return Some(completion),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the guest waits for a call that has ended. From now on, it is no longer under way.
+    fn is_awaited(&mut self, completion: &Completion) -> bool {
+        let awaited = self.awaited.remove(&completion.id);
+        self.message_bytes -= awaited.as_ref().map_or(0, |awaited| awaited.message_bytes);
+        awaited.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(tool_calls_max: u32) -> Calls {
+        let limits = Limits { tool_calls_max, ..Limits::default() };
+        Calls::new(ExecutionId::random(), &limits, Grants::default())
+    }
+
+    #[tokio::test]
+    async fn messages_about_calls_that_there_are_not_do_no_harm() {
+        let mut calls = calls(2);
+        let question = br#"{"tool": "tools.search", "arguments": {"query": ""}}"#;
+        assert_eq!((calls.take(question), calls.take(question)), (Some(0), Some(1)));
+        for id in ["7", "4294967295", "2147483648", "0", "0"] {
+            assert!(
+                calls.take(format!("{{\"cancel\": {id}}}").as_bytes()).unwrap() <= i32::MAX.cast_unsigned()
+            );
+        }
+        // One of the two is left, and what is cancelled now has come to its end already.
+        let completions = calls.wait(-1, 1000).await.unwrap();
+        assert_eq!((completions[0], completions.len()), (1, 8 + br#"{"ok":[]}"#.len()));
+        calls.take(br#"{"cancel": 1}"#);
+        assert_eq!(calls.wait(1000, 1000).await, Ok(Vec::new()));
+        assert_eq!((calls.started(), calls.message_bytes, calls.awaited.len()), (2, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn messages_that_cannot_be_read_are_answered() {
+        let mut calls = calls(100);
+        let cases: [&[u8]; 10] = [
+            b"",
+            b"\xff",
+            b"[]",
+            b"{}",
+            br#"{"cancel": -1}"#,
+            br#"{"cancel": 4294967296}"#,
+            br#"{"cancel": "1"}"#,
+            br#"{"cancel": 1, "tool": "x"}"#,
+            br#"{"tool": "x"}"#,
+            br#"{"tool": "x", "arguments": {}, "refused": "y"}"#,
+        ];
+        for message in cases {
+            assert!(calls.take(message).is_some());
+            let reply = calls.wait(-1, 1000).await.unwrap();
+            let reply = String::from_utf8_lossy(&reply[8..]).into_owned();
+            assert!(reply.contains("ToolArgumentError") && reply.contains("cannot be read"), "{reply}");
+        }
+        calls.take(br#"{"tool": "x", "refused": "because"}"#);
+        let reply = calls.wait(-1, 1000).await.unwrap();
+        assert!(String::from_utf8_lossy(&reply).contains("Tool 'x' is not granted to this execution"));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_calls_beyond_its_budget_keeps_nothing_on_the_host() {
+        let mut calls = calls(0);
+        let large = vec![b' '; MESSAGE_BYTES_MAX + 1];
+        assert_eq!((0..1000).filter(|_| calls.take(&large).is_some()).count(), DENIED_MAX);
+        let replies = calls.wait(-1, 1 << 20).await.unwrap();
+        let words = "'?' was not called: the budget of 0 tool calls is exhausted";
+        assert_eq!(String::from_utf8_lossy(&replies).matches(words).count(), DENIED_MAX);
+        assert_eq!((calls.started(), calls.take(&large)), (0, Some(u32::try_from(DENIED_MAX).unwrap())));
     }
 }

@@ -77,16 +77,46 @@ pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<Gues
 }
 
 /// What the guest hands to `call`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Call<'a> {
-    pub(super) tool: String,
-    #[serde(borrow)]
-    pub(super) arguments: &'a RawValue,
+pub(super) enum Message<'a> {
+    Call {
+        tool: String,
+        arguments: &'a RawValue,
+    },
+    /// A call whose arguments the guest could not bind to the tool's, and why.
+    Refused {
+        tool: String,
+        why: String,
+    },
+    /// Nobody waits for this call any more.
+    Cancel {
+        id: u32,
+    },
 }
 
-pub(super) fn decode_call(bytes: &[u8]) -> serde_json::Result<Call<'_>> {
-    serde_json::from_slice(bytes)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageFields<'a> {
+    tool: Option<String>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    refused: Option<String>,
+    cancel: Option<u32>,
+}
+
+pub(super) fn decode_message(bytes: &[u8]) -> Result<Message<'_>, String> {
+    let fields: MessageFields<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    match fields {
+        MessageFields { tool: Some(tool), arguments: Some(arguments), refused: None, cancel: None } => {
+            Ok(Message::Call { tool, arguments })
+        }
+        MessageFields { tool: Some(tool), arguments: None, refused: Some(why), cancel: None } => {
+            Ok(Message::Refused { tool, why })
+        }
+        MessageFields { tool: None, arguments: None, refused: None, cancel: Some(id) } => {
+            Ok(Message::Cancel { id })
+        }
+        _ => Err("it has other fields than a message has".into()),
+    }
 }
 
 #[derive(Serialize)]

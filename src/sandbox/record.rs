@@ -1,6 +1,8 @@
 //! The trace that an execution leaves: one event in the log and its share of the metrics, however it ends.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -21,6 +23,8 @@ pub(super) struct Record {
     /// Only if the operator wants programs in the log.
     code: Option<String>,
     started: Option<Instant>,
+    /// Tool calls that it has started.
+    tool_calls: Arc<AtomicU32>,
     ended: bool,
 }
 
@@ -34,13 +38,15 @@ impl Record {
             code_bytes: execution.code.len(),
             code: log_code.then(|| execution.code.clone()),
             started: None,
+            tool_calls: Arc::default(),
             ended: false,
         }
     }
 
-    /// It has its slot.
-    pub(super) fn start(&mut self) {
+    /// It has its slot, and counts its calls of tools here.
+    pub(super) fn start(&mut self, tool_calls: &Arc<AtomicU32>) {
         self.started = Some(Instant::now());
+        self.tool_calls = tool_calls.clone();
     }
 
     /// It came to an end, or was refused.
@@ -106,7 +112,8 @@ impl Drop for Record {
         if std::thread::panicking() {
             return self.fail();
         }
-        self.metrics.cancelled(self.started.map(|started| started.elapsed()));
+        let tool_calls = self.tool_calls.load(Ordering::Relaxed);
+        self.metrics.cancelled(self.started.map(|started| started.elapsed()), tool_calls);
         self.log(Outcome::Cancelled.name(), "", None);
     }
 }

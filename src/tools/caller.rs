@@ -18,6 +18,9 @@ use super::{
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
 
+/// What a call is on record as whose message does not say which tool it wants.
+pub(crate) const UNREADABLE: &str = "?";
+
 /// What all calls of an execution share.
 pub(crate) struct Caller {
     execution: ExecutionId,
@@ -39,10 +42,28 @@ impl Caller {
         Begun { record, path: path.to_owned(), ready: ready.unwrap_or_else(|_| Err(Err(crashed()))) }
     }
 
+    /// A call of the tool `path` whose arguments did not even become JSON of the tool's, and why.
+    pub(crate) fn refuse(&self, path: &str, why: &str) -> Begun {
+        self.answered(path, self.grants.find(path).err().unwrap_or_else(|| ToolError::arguments(why)))
+    }
+
     /// A call that cannot be read.
-    pub(crate) fn refuse(&self, why: &str) -> Begun {
-        let error = ToolError::arguments(format!("The call cannot be read: {why}"));
-        Begun { record: Record::new(self.execution, "?", ""), path: String::new(), ready: Err(Err(error)) }
+    pub(crate) fn unreadable(&self, why: &str) -> Begun {
+        self.answered(UNREADABLE, ToolError::arguments(format!("The call cannot be read: {why}")))
+    }
+
+    fn answered(&self, path: &str, error: ToolError) -> Begun {
+        Begun { record: Record::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
+    }
+
+    /// What is said of a call for which there is no budget; `on_record`: in the log too.
+    pub(crate) fn deny(&self, path: &str, why: &str, on_record: bool) -> ToolError {
+        let error =
+            ToolError::denied(format!("'{}' was not called: {why}", text::line(path, NAME_CHARS_MAX)));
+        if on_record {
+            Record::new(self.execution, path, "").end(&Err(error.clone()));
+        }
+        error
     }
 
     /// The arguments, complete and fitting; or the answer, if there is one already.

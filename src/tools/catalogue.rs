@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::registry::{Registered, Registry};
-use super::{Tool, text};
+use super::{DISCOVERY_MODULE, Tool, text};
 use crate::error::Error;
 pub(super) use discovery::answer;
 use search::Index;
@@ -85,6 +85,13 @@ impl Catalogue {
     #[must_use]
     pub fn tools(&self) -> &[ToolCard] {
         &self.tools
+    }
+
+    /// The names of the modules that programs can import because of them.
+    #[must_use]
+    pub fn modules(&self) -> BTreeSet<&str> {
+        let discovery = (!self.tools.is_empty()).then_some(DISCOVERY_MODULE);
+        self.tools.iter().map(|tool| tool.module.as_str()).chain(discovery).collect()
     }
 
     /// The tool that programs call as `path`.

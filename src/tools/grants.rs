@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use super::catalogue::Catalogue;
 use super::registry::{Registered, Registry};
 use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
 
-/// Which tools one execution may call.
+/// Which tools one execution may call, and how often it did.
 #[derive(Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) registry: Arc<Registry>,
@@ -17,6 +18,8 @@ pub(crate) struct Grants {
     /// `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
+    /// Calls that it has started: whoever asks knows also when it is cancelled.
+    pub(crate) started: Arc<AtomicU32>,
 }
 
 impl Grants {

@@ -10,6 +10,7 @@ mod failure;
 mod place;
 mod reply;
 mod resolver;
+mod secrets;
 mod template;
 mod url;
 
@@ -30,6 +31,7 @@ use crate::signing::Signer;
 use breaker::Breaker;
 use client::Client;
 use failure::Failure;
+use secrets::Secrets;
 
 pub(crate) use definition::{HttpTool, Service};
 pub(crate) use place::{Places, Query, header_name, takes_body};
@@ -55,6 +57,8 @@ struct Upstream {
     service: Arc<Service>,
     /// What all its requests say.
     headers: HeaderMap,
+    /// What of them no program may read.
+    secrets: Secrets,
     signer: Option<Signer>,
     client: Client,
     breaker: Arc<Breaker>,
@@ -108,7 +112,8 @@ impl Upstream {
             client.map_err(|error| Error::Config(format!("TLS of service '{}': {error}", service.name)))?;
         let mut headers = HeaderMap::from_iter(HEADERS);
         headers.extend(service.headers.clone());
-        Ok(Self { service: service.clone(), headers, signer, client, breaker: Arc::default() })
+        let secrets = Secrets::of_service(&service.url, &service.headers);
+        Ok(Self { service: service.clone(), headers, secrets, signer, client, breaker: Arc::default() })
     }
 }
 
@@ -124,9 +129,9 @@ impl Connected {
             ))
         })?;
         match self.answer(&head, &Bytes::from(body), &call).await {
-            Ok(answer) => {
+            Ok((answer, secrets)) => {
                 attempt.answered();
-                reply::read(name, answer, call.reply_bytes_max, &call.share).await
+                reply::read(name, answer, &secrets, &call).await
             }
             // The service has not been asked.
             Err(failure @ Failure::Unsigned) => Err(failure.error(name)),
@@ -139,8 +144,13 @@ impl Connected {
         }
     }
 
-    /// The service's answer; asked again if that cannot do harm.
-    async fn answer(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<Answer, Failure> {
+    /// The service's answer, and what it may not tell of the request; asked again if that cannot do harm.
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        call: &ToolCall,
+    ) -> Result<(Answer, Secrets), Failure> {
         let pauses = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(RETRY_PAUSE)
@@ -149,8 +159,8 @@ impl Connected {
         (|| self.send(head, body, call)).retry(pauses).when(is_retried).await
     }
 
-    async fn send(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<Answer, Failure> {
-        let Upstream { service, headers, signer, client, .. } = &*self.upstream;
+    async fn send(&self, head: &Parts, body: &Bytes, call: &ToolCall) -> Result<(Answer, Secrets), Failure> {
+        let Upstream { service, headers, secrets, signer, client, .. } = &*self.upstream;
         let mut head = head.clone();
         let arguments = std::mem::replace(&mut head.headers, headers.clone());
         head.headers.extend(arguments);
@@ -160,11 +170,15 @@ impl Connected {
                 Failure::Unsigned
             })?;
         }
+        let sent = head.headers.clone();
         let request = Request::from_parts(head, Full::new(body.clone()));
-        client.request(request).await.map_err(|error| {
+        let answer = client.request(request).await.map_err(|error| {
             let failure = Failure::from(&error);
             debug!(service = %service.name, execution_id = %call.execution, ?failure, ?error, "no answer");
             failure
-        })
+        })?;
+        let secrets =
+            if answer.status().is_success() { Secrets::default() } else { secrets.with_signature(&sent) };
+        Ok((answer, secrets))
     }
 }

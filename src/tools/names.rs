@@ -1,5 +1,7 @@
 //! Names of tools, modules and arguments as Python takes them.
 
+use std::collections::BTreeSet;
+
 use ruff_python_stdlib::keyword::is_keyword;
 use ruff_python_stdlib::sys::is_known_standard_library;
 
@@ -36,6 +38,23 @@ pub(super) fn legal(text: &str, is_taken: impl Fn(&str) -> bool) -> String {
         number += 1;
     }
     format!("{name}_{number}")
+}
+
+/// A name of its own for each of `texts`, in their order. A text that is a legal name keeps it, wherever it stands: what
+/// is made legal takes another.
+pub(super) fn all_legal(texts: &[&str], is_taken: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_legal = |text: &str| legal(text, &is_taken) == text;
+    let mut given: BTreeSet<String> =
+        texts.iter().filter(|text| is_legal(text)).map(|&text| text.into()).collect();
+    let mut name = |&text: &&str| {
+        if given.contains(text) {
+            return text.to_owned();
+        }
+        let name = legal(text, |name| is_taken(name) || given.contains(name));
+        given.insert(name.clone());
+        name
+    };
+    texts.iter().map(&mut name).collect()
 }
 
 /// Whether a module of tools cannot have this name, because the interpreter or this crate has a module of it.
@@ -77,5 +96,17 @@ mod tests {
         assert_eq!(legal("json", is_module_taken), "json_2");
         assert_eq!(legal("tools", is_module_taken), "tools_2");
         assert_eq!(legal("ToolError", is_tool_taken), "ToolError_2");
+    }
+
+    #[test]
+    fn a_name_that_is_legal_goes_to_whoever_has_it() {
+        for (texts, names) in [
+            (["a.b", "a_b", "a-b"], ["a_b_2", "a_b", "a_b_3"]),
+            (["a_b", "a.b", "a-b"], ["a_b", "a_b_2", "a_b_3"]),
+            (["a.b", "a_b_2", "a_b"], ["a_b_3", "a_b_2", "a_b"]),
+            (["json", "json_2", "class"], ["json_3", "json_2", "class_"]),
+        ] {
+            assert_eq!(all_legal(&texts, is_module_taken), names, "{texts:?}");
+        }
     }
 }

@@ -30,6 +30,23 @@ pub(crate) struct Registered {
     pub(super) arguments: Arguments,
 }
 
+impl Registered {
+    fn new(module: String, name: String, tool: Tool) -> Result<Self, String> {
+        let schemas = [Some(&tool.parameters), tool.output.as_ref()];
+        if schemas.into_iter().flatten().any(|schema| schema.to_string().len() > SCHEMA_BYTES_MAX) {
+            return Err(format!("a schema of more than {SCHEMA_BYTES_MAX} bytes"));
+        }
+        let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
+        let arguments = Arguments::new(&tool.parameters)?;
+        for key in arguments.misfits(&signature) {
+            warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "its default does not fit its schema: it has none");
+            signature.forget_default(&key);
+        }
+        let description = text::clean(&tool.description, DESCRIPTION_CHARS_MAX);
+        Ok(Self { module, name, description, signature, tool, arguments })
+    }
+}
+
 /// By `module.name`.
 #[derive(Debug, Default)]
 pub(crate) struct Registry(BTreeMap<String, Registered>);
@@ -39,51 +56,32 @@ impl Registry {
     ///
     /// [`Error::Config`] when two tools share a module and name, one has no name, or a schema that cannot be used.
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
-        let mut modules: BTreeMap<String, String> = BTreeMap::new();
-        let mut given = BTreeSet::new();
-        let mut registry = Self::default();
+        let mut given: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
         for tool in tools {
-            let called = format!("{}.{}", tool.module, tool.name);
-            let fault = |why: &str| Error::Config(format!("tool '{called}' {why}"));
+            let fault = |why: &str| Error::Config(format!("tool '{}.{}' {why}", tool.module, tool.name));
             if tool.module.is_empty() || tool.name.is_empty() {
                 return Err(fault("has no name that Python could import"));
             }
-            if !given.insert(called.clone()) {
+            let module = given.entry(tool.module.clone()).or_default();
+            if module.iter().any(|other| other.name == tool.name) {
                 return Err(fault("is defined twice"));
             }
-            let module = modules.get(&tool.module).cloned().unwrap_or_else(|| {
-                let is_used = |name: &str| modules.values().any(|used| used == name);
-                names::legal(&tool.module, |name| names::is_module_taken(name) || is_used(name))
-            });
-            modules.insert(tool.module.clone(), module.clone());
-            let registered =
-                registry.register(module, tool).map_err(|why| fault(&format!("is unusable: {why}")))?;
-            registry.0.insert(format!("{}.{}", registered.module, registered.name), registered);
+            module.push(tool);
+        }
+        let modules: Vec<&str> = given.keys().map(String::as_str).collect();
+        let modules = names::all_legal(&modules, names::is_module_taken);
+        let mut registry = Self::default();
+        for (module, tools) in modules.into_iter().zip(given.into_values()) {
+            let functions: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+            let functions = names::all_legal(&functions, names::is_tool_taken);
+            for (name, tool) in functions.into_iter().zip(tools) {
+                let called = format!("{}.{}", tool.module, tool.name);
+                let registered = Registered::new(module.clone(), name, tool)
+                    .map_err(|why| Error::Config(format!("tool '{called}' is unusable: {why}")))?;
+                registry.0.insert(format!("{module}.{}", registered.name), registered);
+            }
         }
         Ok(registry)
-    }
-
-    fn register(&self, module: String, tool: Tool) -> Result<Registered, String> {
-        let schemas = [Some(&tool.parameters), tool.output.as_ref()];
-        if schemas.into_iter().flatten().any(|schema| schema.to_string().len() > SCHEMA_BYTES_MAX) {
-            return Err(format!("a schema of more than {SCHEMA_BYTES_MAX} bytes"));
-        }
-        let is_used = |name: &str| self.0.contains_key(&format!("{module}.{name}"));
-        let name = names::legal(&tool.name, |name| names::is_tool_taken(name) || is_used(name));
-        let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
-        let arguments = Arguments::new(&tool.parameters)?;
-        for key in arguments.misfits(&signature) {
-            warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "its default does not fit its schema: it has none");
-            signature.forget_default(&key);
-        }
-        Ok(Registered {
-            module,
-            name,
-            description: text::clean(&tool.description, DESCRIPTION_CHARS_MAX),
-            arguments,
-            signature,
-            tool,
-        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -110,6 +108,22 @@ impl Registry {
         self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
     }
 
+    /// The modules of which none of `granted` (modules, or `module.tool`) is a part.
+    pub(crate) fn modules_without(&self, granted: &[String]) -> BTreeSet<&str> {
+        let is_granted = |tool: &Registered| {
+            let path = format!("{}.{}", tool.module, tool.name);
+            granted.iter().any(|granted| *granted == tool.module || *granted == path)
+        };
+        let with: BTreeSet<&str> =
+            self.0.values().filter(|tool| is_granted(tool)).map(|tool| tool.module.as_str()).collect();
+        // Whoever may call any tool may find out about it.
+        let discovery = (!with.is_empty()).then_some(DISCOVERY_MODULE);
+        self.modules()
+            .into_iter()
+            .filter(|&module| !with.contains(module) && discovery != Some(module))
+            .collect()
+    }
+
     pub(super) fn get(&self, path: &str) -> Option<&Registered> {
         self.0.get(path)
     }
@@ -130,5 +144,32 @@ impl Registry {
             })
         };
         self.0.values().map(definition).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legal_name_is_its_tools_in_any_order() {
+        let tool = |(module, name): (&str, &str)| Tool::new(module, name, async |_| Ok(Value::Null));
+        let mut tools = [("d", "a.b"), ("d", "a_b"), ("d.x", "y"), ("d_x", "y")];
+        for _ in 0..2 {
+            let registry = Registry::new(tools.into_iter().map(tool).collect()).unwrap();
+            let given = |path: &str| {
+                let tool = &registry.get(path).unwrap().tool;
+                (tool.module.clone(), tool.name.clone())
+            };
+            for (path, module, name) in [
+                ("d.a_b", "d", "a_b"),
+                ("d.a_b_2", "d", "a.b"),
+                ("d_x.y", "d_x", "y"),
+                ("d_x_2.y", "d.x", "y"),
+            ] {
+                assert_eq!(given(path), (module.into(), name.into()), "{path}");
+            }
+            tools.reverse();
+        }
     }
 }

@@ -61,9 +61,9 @@ impl Signature {
         let mut signature =
             Self { parameters: Vec::new(), takes_more: takes_more(parameters), returns: String::new() };
         let (first, then): (Vec<_>, Vec<_>) = properties.iter().partition(|(key, _)| is_required(key));
-        for (key, schema) in first.into_iter().chain(then) {
-            let is_taken = |name: &str| signature.parameters.iter().any(|parameter| parameter.name == name);
-            let name = names::legal(key, is_taken);
+        let ordered: Vec<(&String, &Value)> = first.into_iter().chain(then).collect();
+        let keys: Vec<&str> = ordered.iter().map(|(key, _)| key.as_str()).collect();
+        for ((key, schema), name) in ordered.into_iter().zip(names::all_legal(&keys, |_| false)) {
             let mut parts_left = PARTS_MAX;
             let takes_null = allows_null(schema, parameters, &mut parts_left);
             signature.parameters.push(Parameter::new(name, key, schema, is_required(key), takes_null));
@@ -282,10 +282,10 @@ mod tests {
             .map(|p| format!("{}: {} = {} {}", p.name, p.annotation, p.default, p.takes_null))
             .collect();
         let expected = [
-            "b_c: str = null false",
+            "b_c_2: str = null false",
             "limit: int = 5 false",
             "a: str | None = null true",
-            "b_c_2:  = null false",
+            "b_c:  = null false",
         ];
         assert_eq!(shown, expected);
         assert!(!signature.takes_more);

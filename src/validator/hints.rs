@@ -37,6 +37,12 @@ const REASONS: [(&[&str], &str); 6] = [
     (&["pickle"], "Use json. "),
 ];
 
+/// For what the parser says.
+pub(super) fn for_syntax(why: &str) -> Option<String> {
+    let is_async = ["async function", "asynchronous function"].iter().any(|words| why.contains(words));
+    is_async.then(|| "Write `async def` in place of `def`, and await the calls of that function too.".into())
+}
+
 /// For a name.
 pub(super) fn for_name(name: &str, policy: &Policy) -> Option<String> {
     let hint = match name {

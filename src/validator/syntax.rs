@@ -12,7 +12,7 @@ use ruff_text_size::{Ranged, TextSize};
 use super::names::bound_by;
 use super::rules::{self, Broken};
 use super::scopes::{Kind, Scope, Scopes};
-use super::{Found, indent};
+use super::{Found, hints, indent};
 use crate::execution::Rule;
 
 /// CPython's limit, `CO_MAXBLOCKS`.
@@ -54,7 +54,12 @@ pub(super) fn compile_errors(body: &[Stmt], source: &str) -> Vec<Found> {
 }
 
 pub(super) fn found(at: TextSize, why: &str) -> Found {
-    Found { rule: Rule::Syntax, at, message: format!("Code failed to parse: {why}"), hint: None }
+    Found {
+        rule: Rule::Syntax,
+        at,
+        message: format!("Code failed to parse: {why}"),
+        hint: hints::for_syntax(why),
+    }
 }
 
 struct Walk<'a> {

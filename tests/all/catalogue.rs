@@ -211,7 +211,20 @@ fn the_prompts_example_can_be_run() {
         tool(path, "", &json!({})).parameters(schema)
     };
     let plain = |path: &str| tool(path, "", &json!({}));
-    let cases: [(Vec<Tool>, &BTreeSet<String>, &str); 6] = [
+    let rows = |fields: Value| json!({"properties": {"n": {}, "rows": {"items": {"properties": fields}}}});
+    let readings = rows(json!({"id": {"type": "string"}, "value": {"type": "number"}}));
+    let named = rows(json!({"id": {"type": "string"}, "kind": {"type": "string", "examples": ["a\"b"]}}));
+    let cases: [(Vec<Tool>, &BTreeSet<String>, &str); 8] = [
+        (
+            vec![plain("a.x").output(readings)],
+            &imports,
+            "[row[\"id\"] for row in reply[\"rows\"] if row[\"value\"] > 0.5][:10]",
+        ),
+        (
+            vec![plain("a.x").output(named)],
+            &imports,
+            r#"len(reply["rows"]), "found": [row["id"] for row in reply["rows"] if row["kind"] == "a\"b"]"#,
+        ),
         (vec![plain("a.x").read_only(), required("b.y").read_only()], &imports, "b.y(start=\"-7d\", n=1)"),
         (vec![plain("a.x").read_only(), plain("b.y").read_only()], &no_asyncio, "reply = await a.x()"),
         (vec![plain("a.x"), required("b.y").read_only()], &imports, "reply = await b.y(start="),

@@ -1,10 +1,11 @@
 //! The commands and their exit statuses.
 
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::homeiq::SEED;
 use crate::support::{Service, executor};
 
 /// `run` with `code` as standard input.
@@ -15,6 +16,10 @@ fn run(code: &str, arguments: &[&str]) -> Output {
 fn with_input(code: &str, arguments: &[&str]) -> Output {
     let mut command = executor();
     command.args(arguments);
+    fed(command, code)
+}
+
+fn fed(mut command: Command, code: &str) -> Output {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(code.as_bytes()).unwrap();
@@ -81,6 +86,22 @@ fn check_reports_each_finding_in_each_format() {
     assert_eq!(with_input("print(1)", &["check", "-"]).stdout, b"");
     assert_eq!(with_input("", &["check", "-", "--format", "json"]).status.code(), Some(3));
     assert_eq!(with_input("1", &["check", "-", "--format", "json"]).stdout, b"[]\n");
+}
+
+#[test]
+fn check_knows_the_modules_of_tools() {
+    let indented = SEED.trim().replace('\n', "\n    ");
+    let tried = format!("try:\n    {indented}\nexcept Exception as e:\n    {{\"error\": str(e)}}\n");
+    for program in [SEED, tried.as_str(), "import tools\ntools.search()"] {
+        // Of those that are switched off, the guest says that they are.
+        for enabled in ["true", "false"] {
+            let mut command = executor();
+            command.args(["check", "-"]).env("ENABLE_MCP_NETWORK_TOOLS", enabled);
+            command.env("TOOL_SIGNING_KEY", "k".repeat(32));
+            let output = fed(command, program);
+            assert_eq!(output.status.code(), Some(0), "{enabled} {program}: {output:?}");
+        }
+    }
 }
 
 #[test]

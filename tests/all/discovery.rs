@@ -106,6 +106,20 @@ async fn wrong_questions_are_answered_with_a_way_out() {
 }
 
 #[tokio::test]
+async fn a_module_is_described_by_its_tools() {
+    let text = value_of(&run("tools.describe('data')", None).await);
+    let text = text.as_str().unwrap();
+    for name in ["get_devices", "query_device_history", "slow"] {
+        assert!(text.contains(&format!("async def {name}(")), "{text}");
+    }
+    assert!(text.starts_with("# import data\n") && !text.contains("water"), "{text}");
+    let granted = run("tools.describe('data')", Some(&["data.slow"])).await;
+    assert!(value_of(&granted).as_str().unwrap().starts_with("async def slow("));
+    let error = run("tools.describe('data')", Some(&["garden"])).await.error.unwrap().to_string();
+    assert!(error.starts_with("ToolError: There is no tool 'data'"), "{error}");
+}
+
+#[tokio::test]
 async fn questions_count_as_calls() {
     let report = run("[tools.search(), tools.search()] and None", None).await;
     assert_eq!(report.usage.tool_calls, 2);

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
 use serde_json::{Value, json};
 
@@ -114,7 +115,7 @@ fn each_tool_call_is_one_event_without_arguments_or_reply() {
     let answer = send(&local, "log-tools", &json!({"code": code}));
     let id = answer.json()["execution_id"].as_str().unwrap().to_owned();
     let events = events(&id);
-    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events.len(), 4, "{events:?}");
     let fields: Vec<&Value> = events.iter().map(|event| &event["fields"]).collect();
     let echoed = format!(r#"{{"value":"{SECRET}"}}"#);
     assert_eq!((&fields[0]["message"], &fields[0]["tool"]), (&json!("tool call"), &json!("home.echo")));
@@ -122,6 +123,24 @@ fn each_tool_call_is_one_event_without_arguments_or_reply() {
     assert_eq!(fields[0]["arguments_sha256"], base16ct::lower::encode_string(&Sha256::digest(&echoed)));
     assert!(fields[0]["ms"].as_f64().unwrap() >= 0.0);
     assert_eq!((&fields[1]["tool"], &fields[1]["status"]), (&json!("home.fail"), &json!("failed")));
-    assert_eq!(fields[2]["message"], "execution");
+    assert_eq!((&fields[2]["tool"], &fields[2]["status"]), (&json!("home.echo"), &json!("arguments")));
+    assert_eq!(fields[3]["message"], "execution");
     assert!(events.iter().all(|event| !event.to_string().contains(SECRET)), "{events:?}");
+}
+
+#[test]
+fn calls_that_are_refused_are_events_too() {
+    collect();
+    let settings =
+        Settings { ceilings: Limits { tool_calls_max: 3, ..Limits::default() }, ..Settings::default() };
+    let local = Local::start(settings, with_tools);
+    let code = "import home\nfor call in [home.fail] + [home.echo] * 9:\n    try: await call(1)\n    except ToolError: pass";
+    let answer = send(&local, "log-refused", &json!({"code": code, "tools": ["home.echo"]}));
+    let id = answer.json()["execution_id"].as_str().unwrap().to_owned();
+    let statuses: Vec<_> = events(&id)
+        .iter()
+        .map(|event| format!("{} {}", event["fields"]["tool"], event["fields"]["status"]).replace('"', ""))
+        .collect();
+    let expected = ["home.fail denied", "home.echo ok", "home.echo ok", "home.echo denied", "null null"];
+    assert_eq!(statuses, expected, "a budget that is exhausted is one event, however many calls it refuses");
 }

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ai_code_executor::server::Settings;
+use ai_code_executor::{Decision, ToolPolicy, ToolRequest};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::local::Local;
@@ -90,6 +95,30 @@ fn every_outcome_is_counted_once() {
     assert!((0.2..60.0).contains(&local.metric("code_execution_cpu_seconds_total")));
     assert!(local.metric("code_execution_fuel_total") > 1e6);
     assert!(local.metric("code_execution_memory_mb_sum") > 6.0 * 20.0);
+}
+
+/// Says that a call has come as far as its policy.
+struct Seen(Arc<AtomicBool>);
+
+impl ToolPolicy for Seen {
+    fn decide<'a>(&'a self, _: ToolRequest<'a>) -> BoxFuture<'a, Decision> {
+        self.0.store(true, Ordering::SeqCst);
+        Box::pin(async { Decision::Allow })
+    }
+}
+
+#[test]
+fn calls_of_executions_whose_client_left_are_counted() {
+    let seen = Arc::new(AtomicBool::new(false));
+    let policy = Seen(seen.clone());
+    let local = Local::start(Settings::default(), |builder| with_tools(builder).tool_policy(policy));
+    let left = local.begin(&json!({"code": "import home\nawait home.hang()"}));
+    while !seen.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(left);
+    local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
+    local.assert_metric("code_execution_tool_calls_total", 1.0);
 }
 
 /// What a dashboard or an alert asks for and the service does not have is a panel without data.

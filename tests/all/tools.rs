@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ai_code_executor::{
-    Builder, Decision, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError, ToolPolicy,
-    ToolRequest,
+    Builder, Decision, Error, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError,
+    ToolPolicy, ToolRequest,
 };
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -243,6 +243,28 @@ async fn a_policy_decides_about_each_call() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_not_awaited_fails_the_program() {
+    let cases = [
+        ("x = home.slow()\n'done'", "home.slow() in line 2 was never awaited, so the tool was not called"),
+        (
+            "print(home.slow())\nasyncio.gather(home.slow(), home.slow())",
+            "home.slow() in line 2 was never awaited, so the tool was not called, and 2 more",
+        ),
+        ("[home.slow]", "Return value contains the tool home.slow itself: it was not called"),
+    ];
+    for (code, message) in cases {
+        let report = run(&format!("import asyncio, home\n{code}"), |_| {}).await;
+        let error = report.error.unwrap();
+        assert_eq!((report.outcome, error.kind.as_str()), (Outcome::Failure, "UnawaitedCoroutineError"));
+        assert_eq!((error.message.as_str(), report.usage.tool_calls), (message, 0), "{}", report.stderr.text);
+        assert!(error.hint.unwrap().contains("await"), "{code}");
+    }
+    assert_eq!(value("import asyncio, home\nasyncio.iscoroutinefunction(home.slow)").await, json!(true));
+    let warned = run("async def main(): pass\n\ndef f(): main()\nf()", |_| {}).await.stderr.text;
+    assert!(warned.starts_with("main.py:3: RuntimeWarning: coroutine 'main' was never awaited"), "{warned}");
+}
+
+#[tokio::test]
 async fn gathered_calls_run_at_the_same_time() {
     let code = "import asyncio, home\nawait asyncio.gather(*[home.slow() for _ in range(50)])";
     let report = run(code, |_| {}).await;
@@ -276,12 +298,54 @@ async fn budgets_hold() {
     assert_eq!(report.error.unwrap().kind, "ToolTimeout");
     let report = run(hang, |execution| execution.limits.tool_calls_max = 0).await;
     let error = report.error.unwrap().to_string();
-    assert!(error.starts_with("ToolDenied: 'home.hang' was not called: the budget"), "{error}");
+    assert_eq!(error, "ToolDenied: 'home.hang' was not called: the budget of 0 tool calls is exhausted");
+    let many = "import asyncio, home\n\
+        replies = await asyncio.gather(*(home.echo(n) for n in range(200)), return_exceptions=True)\n\
+        [sum(type(reply) is dict for reply in replies), str(replies[5]), str(replies[-1])]";
+    let report = run(many, |execution| execution.limits.tool_calls_max = 5).await;
+    let told = "'home.echo' was not called: the budget of 5 tool calls is exhausted";
+    let beyond = "'home.echo' was not called: this execution has gone on calling beyond its budget";
+    assert_eq!((value_of(&report), report.usage.tool_calls), (json!([5, told, beyond]), 5));
+    let large = "import asyncio, home\nx = 'x' * 600_000\nawait asyncio.gather(home.echo(x), home.echo(x))";
+    let error = run(large, |_| {}).await.error.unwrap().to_string();
+    assert!(
+        error.starts_with("ToolDenied: 'home.echo' was not called: the budget of 1048576 bytes"),
+        "{error}"
+    );
     let report =
         run("import home\nawait home.large()", |execution| execution.limits.tool_reply_bytes_max = 1000)
             .await;
     let error = report.error.unwrap();
     assert!(error.message.contains("limit is 1000 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_make_room() {
+    let code = "import asyncio, home\n\
+        try:\n    async with asyncio.timeout(0.05):\n        await asyncio.gather(*(home.hang() for _ in range(3)))\n\
+        except TimeoutError: pass\n\
+        task = asyncio.create_task(home.hang())\nawait asyncio.sleep(0)\ntask.cancel()\n\
+        await home.echo('in time')";
+    let report = run(code, |execution| {
+        execution.limits.tool_calls_in_flight_max = 1;
+        execution.limits.tool_time = Duration::from_mins(1);
+        execution.limits.wall_time = Duration::from_secs(20);
+    })
+    .await;
+    assert_eq!((value_of(&report), report.usage.tool_calls), (json!({"value": "in time"}), 5), "{report:?}");
+}
+
+#[tokio::test]
+async fn hints_do_not_name_what_is_not_granted() {
+    let execution = Execution { tools: Some(vec!["garden.count".into()]), ..Execution::new("import os") };
+    let Err(Error::Rejected(findings)) = home().run(execution).await else { panic!("it ran") };
+    let hint = findings[0].hint.clone().unwrap();
+    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
+    let report = run("import home", |execution| execution.tools = Some(vec!["garden.count".into()])).await;
+    let error = report.error.unwrap();
+    assert_eq!(error.to_string(), "ImportError: Import of 'home' is not permitted");
+    let hint = error.hint.unwrap();
+    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
 }
 
 #[tokio::test]

@@ -208,6 +208,9 @@ fn messages_are_the_contracts_and_hints_say_what_to_do() {
         ("open('x')", "Use of 'open' is not allowed in sandbox", "There are no files"),
         ("x.__class__", "Attribute '__class__' is not allowed in sandbox", "type(x)"),
         ("x = (", "Code failed to parse: ", ""),
+        ("def f():\n    await g()", "Code failed to parse: ", "Write `async def`"),
+        ("def f():\n    async with g(): pass", "Code failed to parse: ", "Write `async def`"),
+        ("def f():\n    return [x async for x in g()]", "Code failed to parse: ", "Write `async def`"),
     ];
     for (program, message, hint) in cases {
         let first = findings(program).remove(0);

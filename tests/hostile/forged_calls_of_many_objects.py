@@ -12,4 +12,5 @@ for _ in range(500):
         refused += 1
 refused
 #> outcome: ["completed"]
-#> value: 499
+# The first 64 that are refused are told why.
+#> value: 435

@@ -5,12 +5,15 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use super::ToolCard;
+use super::{ToolCard, stubs};
 use crate::tools::text::NAME_CHARS_MAX;
 use crate::tools::{Grants, Reply, ToolError, text};
 
 /// Names in the message about a tool that there is not.
 const NEAR_MAX: usize = 5;
+
+/// Of a module with more tools, their summaries.
+const MODULE_STUBS_MAX: usize = 20;
 
 const MESSAGE_CHARS_MAX: usize = 500;
 
@@ -43,17 +46,29 @@ fn search(grants: &Grants, arguments: &str) -> Reply {
 
 fn describe(grants: &Grants, arguments: &str) -> Reply {
     let Describe { name } = read("tools.describe", arguments)?;
-    let tool = grants.catalogue.find(&name).filter(|tool| grants.allows(&tool.path, &tool.module));
-    let Some(tool) = tool else {
-        let near: Vec<&str> = granted(grants, &name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
-        let near = match near.as_slice() {
-            [] => "tools.search() lists all".to_owned(),
-            near => format!("near it: {}", near.join(", ")),
-        };
-        let name = text::line(&name, NAME_CHARS_MAX);
-        return Err(ToolError::failed(format!("There is no tool '{name}'; {near}")));
+    let granted_tools =
+        grants.catalogue.tools().iter().filter(|tool| grants.allows(&tool.path, &tool.module));
+    let found: Vec<&ToolCard> =
+        granted_tools.filter(|tool| tool.path == name || tool.module == name).collect();
+    let text = match found.as_slice() {
+        [] => return Err(unknown(grants, &name)),
+        [tool] => tool.stub.clone(),
+        tools if tools.len() <= MODULE_STUBS_MAX => stubs::all(tools),
+        tools => {
+            let lines: Vec<_> = tools.iter().map(|tool| format!("{}: {}", tool.path, tool.summary)).collect();
+            lines.join("\n")
+        }
     };
-    to_raw_value(&tool.stub).map_err(|error| ToolError::failed(error.to_string()))
+    to_raw_value(&text).map_err(|error| ToolError::failed(error.to_string()))
+}
+
+fn unknown(grants: &Grants, name: &str) -> ToolError {
+    let near: Vec<&str> = granted(grants, name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
+    let near = match near.as_slice() {
+        [] => "tools.search() lists all".to_owned(),
+        near => format!("near it: {}", near.join(", ")),
+    };
+    ToolError::failed(format!("There is no tool '{}'; {near}", text::line(name, NAME_CHARS_MAX)))
 }
 
 fn granted<'a>(grants: &'a Grants, query: &str) -> impl Iterator<Item = &'a ToolCard> {

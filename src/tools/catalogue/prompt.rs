@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::{ToolCard, stubs};
 
 /// More tools than this are shown by name and summary: a program can ask for the rest.
@@ -108,7 +110,7 @@ fn gathered(first: &ToolCard, second: &ToolCard) -> String {
     let imports: Vec<String> = modules.iter().map(|module| format!("import {module}")).collect();
     format!(
         "{}\n\ntry:\n    one, two = await asyncio.gather(\n        {},\n        {},\n    )\nexcept ToolError as \
-         error:\n    _ = {{\"failed\": str(error)}}\nelse:\n    _ = {{\"one\": {}, \"two\": {}}}\n",
+         error:\n    _ = {{\"failed\": str(error)}}\nelse:\n    _ = {{\n        \"one\": {},\n        \"two\": {},\n    }}\n",
         imports.join("\n"),
         call(first),
         call(second),
@@ -131,12 +133,49 @@ fn call(tool: &ToolCard) -> String {
     format!("{}({})", tool.path, tool.example_arguments)
 }
 
-/// An expression that says something of a reply, and is small whatever the reply is.
+/// An expression that says something of a reply, and is small whatever the reply is: of rows, how many there are, and
+/// one column of those that are wanted.
 fn little_of(variable: &str, tool: &ToolCard) -> String {
+    if let Some((rows, columns)) = tool.output.as_ref().and_then(|schema| rows(variable, schema)) {
+        let wanted = columns.iter().find_map(|column| Some((column.0, wanted(column)?)));
+        let mut texts = columns.iter().filter(|(_, schema)| schema["type"] == "string").map(|(key, _)| *key);
+        let other = texts.clone().find(|key| wanted.as_ref().is_none_or(|(used, _)| used != key));
+        if let Some(shown) = other.or_else(|| texts.next()) {
+            let condition = wanted.map(|(_, condition)| format!(" if {condition}")).unwrap_or_default();
+            let found = format!("[row[{}] for row in {rows}{condition}][:10]", stubs::quoted(shown));
+            return format!("{{\"all\": len({rows}), \"found\": {found}}}");
+        }
+    }
     match tool.returns.split('[').next() {
         Some("list") => format!("len({variable})"),
         Some("dict") => format!("list({variable})[:10]"),
         _ => format!("str({variable})[:200]"),
+    }
+}
+
+type Columns<'a> = Vec<(&'a String, &'a Value)>;
+
+/// The list of objects that a reply is or has, as an expression, and what is in each.
+fn rows<'a>(variable: &str, schema: &'a Value) -> Option<(String, Columns<'a>)> {
+    let columns = |schema: &'a Value| -> Option<Columns<'a>> {
+        Some(schema["items"]["properties"].as_object()?.iter().collect())
+    };
+    if let Some(columns) = columns(schema) {
+        return Some((variable.to_owned(), columns));
+    }
+    let fields = schema["properties"].as_object()?;
+    fields
+        .iter()
+        .find_map(|(key, schema)| Some((format!("{variable}[{}]", stubs::quoted(key)), columns(schema)?)))
+}
+
+/// A condition on a column: a number that is large, or a value that the schema gives as an example.
+fn wanted((key, schema): &(&String, &Value)) -> Option<String> {
+    let cell = format!("row[{}]", stubs::quoted(key));
+    match (schema["type"].as_str(), schema["examples"][0].as_str()) {
+        (Some("number"), _) => Some(format!("{cell} > 0.5")),
+        (Some("string"), Some(example)) => Some(format!("{cell} == {}", stubs::quoted(example))),
+        _ => None,
     }
 }
 

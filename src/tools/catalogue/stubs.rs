@@ -150,7 +150,7 @@ fn literal(value: &Value) -> String {
 }
 
 /// JSON's escapes are Python's too.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     Value::String(text::clean(text, super::SCHEMA_TEXT_CHARS_MAX)).to_string()
 }
 

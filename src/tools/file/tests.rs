@@ -118,7 +118,7 @@ fn the_tools_of_homeiq_are_those_of_the_contract() {
 
 /// A line's beginning, what stands there instead, and what is said of it.
 #[rustfmt::skip]
-const CHANGES: [(&str, &str, &str); 46] = [
+const CHANGES: [(&str, &str, &str); 48] = [
     ("[services.weather]", "[services.wether]", "tools.weather.get-forecast.service: there is no 'weather'; add"),
     ("url =", "ulr =", "services.weather.ulr: unknown; did you mean 'url'? the keys are url, headers"),
     ("url =", "url = 7 #", "services.weather.url: must be a string, not a whole number"),
@@ -158,6 +158,8 @@ const CHANGES: [(&str, &str, &str); 46] = [
     ("properties.city =", "properties.city = { type = 'txt' } #", "tools.weather.get-forecast.parameters: tool 'weather"),
     ("properties.city =", "properties.city = { const = inf } #", "tools.weather.get-forecast.parameters: has a date or"),
     ("properties.days =", "additionalProperties = true\nproperties.days = {} #", "tools.weather.get-forecast.query: further"),
+    ("properties.days =", "properties.days = { type = 'integer', default = 'x' } #", "tools.weather.get-forecast.parameters.properties.days.default: does not fit"),
+    ("properties.unit.enum =", "properties.unit.default = 'K'\nproperties.unit.enum =", "tools.weather.get-forecast.parameters.properties.unit.default: does not fit"),
     ("type = \"object\"", "type = 'thing'", "tools.weather.get-forecast.output: is not a JSON Schema"),
     ("[tools.weather.get-forecast]", "[tools.weather.'']\npath='/'\n[tools.weather.get-forecast]", "tools.weather.\"\": tool 'weather.' has no name"),
     ("[services.weather]", "homeiq = true\n[tools.data.get_devices]\npath = '/'\n[services.data]\nurl = 'http://x'\n[services.weather]", "tools.data.get_devices: is one of the tools that homeiq"),

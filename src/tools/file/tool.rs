@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::table::Table;
+use crate::tools::arguments::Arguments;
 use crate::tools::http::{HttpTool, Places, Query, Service, Template, header_name, takes_body};
 use crate::tools::signature::Signature;
 use crate::tools::{Registry, Tool};
@@ -206,6 +207,19 @@ fn check_parameters(table: &Table<'_>, tool: Tool) {
     match Registry::new(vec![tool]) {
         Err(error) if table.has("parameters") => table.problem("parameters", error),
         Err(error) => table.problem_here(error),
-        Ok(_) => {}
+        Ok(registry) => registry.iter().for_each(|(_, tool)| check_defaults(table, &tool.tool.parameters)),
+    }
+}
+
+/// A default that its own schema refuses would fail each call that relies on it.
+fn check_defaults(table: &Table<'_>, parameters: &Value) {
+    let Ok(arguments) = Arguments::new(parameters) else { return };
+    let properties = table.table("parameters").and_then(|table| table.table("properties"));
+    for key in arguments.misfits(&Signature::new(parameters, None)) {
+        let parameter = properties.as_ref().and_then(|properties| properties.table(&key));
+        match parameter {
+            Some(parameter) => parameter.problem("default", "does not fit the schema that it stands in"),
+            None => table.problem("parameters", format!("the default of '{key}' does not fit its schema")),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Answers → JSON for the guest, or what it is told of a failure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
@@ -9,9 +9,10 @@ use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use super::secrets::Secrets;
 use crate::json::depth_of;
 use crate::tools::room::Share;
-use crate::tools::{Reply, ToolError, text};
+use crate::tools::{Reply, ToolCall, ToolError, text};
 
 /// What is read of a failure's text, and for how long.
 const FAILURE_BYTES_MAX: usize = 2 << 10;
@@ -22,30 +23,39 @@ const FAILURE_CHARS_MAX: usize = 500;
 /// The guest's decoder recurses.
 const DEPTH_MAX: usize = 200;
 
-/// Reads an answer to a call of `tool`, and no more of it than `bytes_max` and than there is room for.
-pub(super) async fn read<B>(tool: &str, answer: Response<B>, bytes_max: usize, share: &Share) -> Reply
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Reads an answer to a call of `tool`, and no more of it than the call's limit and than there is room for. What it says
+/// of a failure is told without `secrets`.
+pub(super) async fn read<B>(tool: &str, answer: Response<B>, secrets: &Secrets, call: &ToolCall) -> Reply
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
-    let status = answer.status();
+    let (status, bytes_max) = (answer.status(), call.reply_bytes_max);
     let failed =
         |what: &str| ToolError::failed(format!("MCP tool '{tool}' failed: {} - {what}", status.as_u16()));
-    if status.is_redirection() {
+    // It is one of them by number alone.
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Err(failed("redirects are not followed"));
     }
     let is_plain = answer.headers().get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
     let mut body = answer.into_body();
     if !status.is_success() {
-        return Err(failed(&failure(status, is_plain, &mut body).await));
+        let said = failure(&mut body, call.deadline).await;
+        let said = secrets.hidden_in(&String::from_utf8_lossy(if is_plain { &said } else { &[] }));
+        let said = text::clean(&said, FAILURE_CHARS_MAX);
+        let reason = status.canonical_reason().unwrap_or("no reason given");
+        return Err(failed(if said.is_empty() { reason } else { &said }));
     }
     if !is_plain {
         return Err(failed("the answer is compressed"));
     }
     let is_announced = body.size_hint().lower() > bytes_max as u64;
-    let (mut bytes, end) = if is_announced {
-        (Vec::new(), End::TooLong)
+    let mut bytes = Vec::new();
+    let end = if is_announced {
+        End::TooLong
     } else {
-        read_body(&mut body, bytes_max, Some(share)).await
+        read_body(&mut body, &mut bytes, bytes_max, Some(&call.share)).await
     };
     match end {
         End::Whole => {}
@@ -63,7 +73,11 @@ where
     if bytes.is_empty() {
         bytes.extend_from_slice(b"null");
     }
-    let text = String::from_utf8(bytes).map_err(|_| failed("the answer is not UTF-8"))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| failed("the answer is not UTF-8"))?;
+    // JSON has none, and some services write one.
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
     let json =
         RawValue::from_string(text).map_err(|error| failed(&format!("the answer is not JSON: {error}")))?;
     if depth_of(json.get().as_bytes()) > DEPTH_MAX {
@@ -72,15 +86,18 @@ where
     Ok(json)
 }
 
-/// What a service says about its failure; its status in words if that is nothing.
-async fn failure<B>(status: StatusCode, is_plain: bool, body: &mut B) -> String
+/// What a service says about its failure, as far as it comes: its status is worth more than a body that does not end
+/// before the call does.
+async fn failure<B>(body: &mut B, deadline: Instant) -> Vec<u8>
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
-    let read = timeout(FAILURE_TIME_MAX, read_body(body, FAILURE_BYTES_MAX, None)).await;
-    let said = read.map(|(bytes, _)| bytes).ok().filter(|_| is_plain).unwrap_or_default();
-    let said = text::clean(&String::from_utf8_lossy(&said), FAILURE_CHARS_MAX);
-    if said.is_empty() { status.canonical_reason().unwrap_or("no reason given").to_owned() } else { said }
+    let mut said = Vec::new();
+    let left = deadline.saturating_duration_since(Instant::now());
+    let time_max = FAILURE_TIME_MAX.min(left / 2);
+    // What came until then counts.
+    let _ = timeout(time_max, read_body(body, &mut said, FAILURE_BYTES_MAX, None)).await;
+    said
 }
 
 /// How reading a body ended.
@@ -94,30 +111,30 @@ enum End {
     NoRoom(ToolError),
 }
 
-/// At most `bytes_max` bytes of the body, counted in `share`.
-async fn read_body<B>(body: &mut B, bytes_max: usize, share: Option<&Share>) -> (Vec<u8>, End)
+/// At most `bytes_max` bytes of the body into `bytes`, counted in `share`.
+async fn read_body<B>(body: &mut B, bytes: &mut Vec<u8>, bytes_max: usize, share: Option<&Share>) -> End
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
-    let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return (bytes, End::Cut) };
+        let Ok(frame) = frame else { return End::Cut };
         let Ok(data) = frame.into_data() else { continue };
         let room = bytes_max - bytes.len();
         bytes.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
-            return (bytes, End::TooLong);
+            return End::TooLong;
         }
         if let Some(Err(error)) = share.map(|share| share.hold(bytes.len())) {
-            return (bytes, End::NoRoom(error));
+            return End::NoRoom(error);
         }
     }
-    (bytes, End::Whole)
+    End::Whole
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execution::ExecutionId;
     use crate::tools::Room;
     use http_body_util::Full;
 
@@ -127,7 +144,14 @@ mod tests {
     async fn reply(status: u16, encoding: &'static str, body: &[u8]) -> Result<String, String> {
         let answer = Response::builder().status(status).header(CONTENT_ENCODING, encoding);
         let answer = answer.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let reply = read("t", answer, 1000, &Room::new(0).share()).await;
+        let call = ToolCall {
+            execution: ExecutionId::random(),
+            arguments: serde_json::Map::new(),
+            deadline: Instant::now() + Duration::from_secs(9),
+            reply_bytes_max: 1000,
+            share: Room::new(0).share(),
+        };
+        let reply = read("t", answer, &Secrets::default(), &call).await;
         reply.map(|json| json.get().to_owned()).map_err(|error| error.message)
     }
 
@@ -137,9 +161,10 @@ mod tests {
         let (allowed, deep, deeper) = (nested(200), nested(201), nested(500));
         let too_deep = "MCP tool 't' failed: 200 - the answer is nested more than 200 deep";
         let escapes = b"\x1b[31mno\x07 way\xe2\x80\xae";
-        let cases: [Case<'_>; 21] = [
+        let cases: [Case<'_>; 22] = [
             (200, "identity", br#"{"a": 1.50}"#, Ok(r#"{"a": 1.50}"#)),
             (201, "identity", b" [1]\n", Ok("[1]")),
+            (200, "identity", b"\xef\xbb\xbf[1]", Ok("[1]")),
             (204, "identity", b"", Ok("null")),
             (200, "identity", b"", Ok("null")),
             (200, "identity", br#""[[\"[[""#, Ok(r#""[[\"[[""#)),
@@ -169,7 +194,7 @@ mod tests {
             ),
             (200, "gzip", b"{}", Err("MCP tool 't' failed: 200 - the answer is compressed")),
             (302, "identity", b"/elsewhere", Err("MCP tool 't' failed: 302 - redirects are not followed")),
-            (304, "identity", b"", Err("MCP tool 't' failed: 304 - redirects are not followed")),
+            (304, "identity", b"", Err("MCP tool 't' failed: 304 - Not Modified")),
             (
                 404,
                 "identity",

@@ -10,11 +10,12 @@ use tokio::net::lookup_host;
 use tower::Service;
 
 /// Where clouds answer any program on the machine with its credentials, beside the link-local addresses.
-const METADATA: [IpAddr; 4] = [
+const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
 ];
 
 /// Asks the system once for each connection, which is then made to an address of this answer.
@@ -66,21 +67,33 @@ fn is_allowed(address: IpAddr) -> bool {
             let is_this_network = address.octets()[0] == 0;
             address.is_link_local() || is_this_network || address.is_multicast() || address.is_broadcast()
         }
-        IpAddr::V6(address) => match embedded(address) {
-            Some(address) => !is_allowed(IpAddr::V4(address)),
-            None => address.is_unicast_link_local() || address.is_unspecified() || address.is_multicast(),
-        },
+        IpAddr::V6(address) => {
+            let is_unusual = address.is_unspecified() || address.is_multicast() || is_local_nat64(address);
+            let inner = embedded(address).map(IpAddr::V4);
+            inner.map_or(is_unusual || address.is_unicast_link_local(), |inner| !is_allowed(inner))
+        }
     };
     !unusable && !METADATA.contains(&address)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, compatible, or behind NAT64.
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, or behind NAT64 or 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [.., a, b, c, d] = address.octets();
+    let octets = address.octets();
     let prefix: [u16; 6] = std::array::from_fn(|index| address.segments()[index]);
-    let is_prefix = matches!(prefix, [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]);
     let is_plain = address.is_loopback() || address.is_unspecified();
-    (is_prefix && !is_plain).then_some(Ipv4Addr::new(a, b, c, d))
+    let [a, b, c, d] = match prefix {
+        [0x2002, ..] => [octets[2], octets[3], octets[4], octets[5]],
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] if !is_plain => {
+            [octets[12], octets[13], octets[14], octets[15]]
+        }
+        _ => return None,
+    };
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// `64:ff9b:1::/48`: where in it the IPv4 address stands is up to the network's operator (RFC 8215).
+fn is_local_nat64(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [0x64, 0xff9b, 1, ..])
 }
 
 #[cfg(test)]
@@ -109,6 +122,12 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "::ffff:0.0.0.0",
             "::ffff:100.100.100.200",
+            "2002:a9fe:a9fe::1",
+            "2002:a9fe:a9fe:ffff::",
+            "64:ff9b:1::1",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "192.0.0.192",
+            "::ffff:192.0.0.192",
         ];
         for address in refused {
             assert!(!is_allowed(address.parse().unwrap()), "{address}");
@@ -124,6 +143,9 @@ mod tests {
             "2606:2800::1",
             "::ffff:127.0.0.1",
             "64:ff9b::5db8:d822",
+            "2002:5db8:d822::1",
+            "64:ff9b:2::1",
+            "192.0.0.1",
             "fec0::1",
         ];
         for address in taken {
