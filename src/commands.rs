@@ -230,5 +230,9 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
 
 fn runtime() -> Result<Runtime, String> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.thread_stack_size(THREAD_STACK_BYTES).enable_all().build().map_err(|error| format!("cannot start threads: {error}"))
+    builder
+        .thread_stack_size(THREAD_STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))
 }

@@ -4,6 +4,7 @@
 mod artifact;
 mod code;
 mod engine;
+mod idle;
 mod interpreter;
 mod memory;
 mod pagemap;
@@ -24,13 +25,13 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
+use crate::validator::REFUSED_NAMES;
 use artifact::Kind;
 use code::Code;
 use interpreter::Interpreter;
 use memory::Memories;
 pub(crate) use memory::drop_without_fault;
 use pristine::Pristine;
-use crate::validator::REFUSED_NAMES;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
 const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
@@ -90,8 +91,8 @@ impl Image {
             Error::Image(format!("reserving address space for {slots} concurrent executions: {error}"))
         })?;
         let recipe = recipe(spec);
-        let starter = engine::starter()?;
-        let cache = Cache { dir: cache_dir, keys: Keys::new(&starter, &recipe) };
+        let blank = engine::blank()?;
+        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, &recipe) };
         // Each is read whole: its SHA-256 is checked.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
@@ -99,8 +100,8 @@ impl Image {
         });
         let built = code.is_none() || memory.is_none();
         let (code, pristine) = match (code, memory) {
-            (Some(code), Some(memory)) => (Code::File(code), Pristine::map(memory).map_err(unmapped)?),
-            (code, memory) => make(&cache, &starter, &recipe, code, memory)?,
+            (Some(code), Some(memory)) => (Code::File(code), mapped(Pristine::map(memory))?),
+            (code, memory) => make(&cache, &blank, &recipe, code, memory)?,
         };
         let memory_bytes_min = pristine.memory_bytes() as u64;
         let engine = engine::runner(Memories::new(pristine))?;
@@ -114,7 +115,7 @@ impl Image {
 /// Makes what the cache does not have.
 fn make(
     cache: &Cache<'_>,
-    starter: &Engine,
+    blank: &Engine,
     recipe: &[u8],
     code: Option<File>,
     memory: Option<File>,
@@ -123,11 +124,11 @@ fn make(
     let interpreter = Interpreter::unpack(PYTHON_WASM_ZST)?;
     let code = match code {
         Some(file) => Code::File(file),
-        None => compile(cache, starter, &interpreter)?,
+        None => compile(cache, blank, &interpreter)?,
     };
     let pristine = match memory {
-        Some(file) => Pristine::map(file).map_err(unmapped)?,
-        None => start(cache, starter, &code, &interpreter, recipe)?,
+        Some(file) => mapped(Pristine::map(file))?,
+        None => start(cache, blank, &code, &interpreter, recipe)?,
     };
     Ok((code, pristine))
 }
@@ -156,11 +157,11 @@ fn start(
         Some(file) => Pristine::map(file),
         None => Pristine::map_bytes(&memory),
     };
-    pristine.map_err(unmapped)
+    mapped(pristine)
 }
 
-fn unmapped(error: std::io::Error) -> Error {
-    Error::Image(format!("mapping the memory image: {error}"))
+fn mapped(pristine: std::io::Result<Pristine>) -> Result<Pristine, Error> {
+    pristine.map_err(|error| Error::Image(format!("mapping the memory image: {error}")))
 }
 
 /// The artifacts of one image.

@@ -156,7 +156,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Removes what `kept` replaces, the oldest of many, and what killed processes left behind. Best effort: the new artifact
 /// is in its place already.
 fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
-    let artifacts = list(dir, kind.extension()).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
+    let artifacts =
+        list(dir, kind.extension()).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
     for (age, (_, path)) in artifacts.enumerate() {
         let same_key = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(key));
         if same_key || age + 1 >= ARTIFACTS_KEPT {

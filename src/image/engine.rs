@@ -19,7 +19,7 @@ const WASM_STACK_BYTES_MAX: usize = 8 << 20;
 const HOST_STACK_BYTES: usize = 2 << 20;
 
 /// The engine that starts the interpreter once, in memory that is zero at first.
-pub(super) fn starter() -> Result<Engine, Error> {
+pub(super) fn blank() -> Result<Engine, Error> {
     engine(&config())
 }
 

@@ -3,16 +3,14 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
+use super::idle::Idle;
 use super::pagemap::PageMap;
 use super::pristine::Pristine;
 use super::slot::{Reservation, Slot};
-
-/// Slots that stay ready when nothing runs in them; each keeps a fraction of a megabyte, 8 MiB at most.
-const IDLE_MAX: usize = 64;
 
 thread_local! {
     static FAULTED: Cell<bool> = const { Cell::new(true) };
@@ -39,13 +37,12 @@ pub(super) struct Memories(Arc<Shared>);
 struct Shared {
     pristine: Arc<Pristine>,
     page_map: Option<PageMap>,
-    /// The one used last is used next: its pages are in the processor's caches.
-    idle: Mutex<Vec<Slot>>,
+    idle: Idle<Slot>,
 }
 
 impl Memories {
     pub(super) fn new(pristine: Pristine) -> Self {
-        let (page_map, idle) = (PageMap::open(), Mutex::default());
+        let (page_map, idle) = (PageMap::open(), Idle::default());
         Self(Arc::new(Shared { pristine: Arc::new(pristine), page_map, idle }))
     }
 }
@@ -63,8 +60,7 @@ unsafe impl MemoryCreator for Memories {
         guard_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let memory_bytes_max = reserved_bytes.ok_or("memories that move are not made here")?;
-        let idle = self.0.idle().pop();
-        let slot = match idle {
+        let slot = match self.0.idle.take() {
             Some(slot) => slot,
             None => Slot::new(self.0.pristine.clone(), Reservation { memory_bytes_max, guard_bytes })
                 .map_err(|error| format!("no address space for another execution: {error}"))?,
@@ -73,13 +69,6 @@ unsafe impl MemoryCreator for Memories {
             return Err("the image does not fit the module".into());
         }
         Ok(Box::new(Memory { slot: Some(slot), home: self.0.clone() }))
-    }
-}
-
-impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
-        // A slot is in the list or not: a panic in between leaves nothing half done.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,10 +111,7 @@ impl Drop for Memory {
         if let Some(mut slot) = self.slot.take()
             && slot.reset(FAULTED.get(), self.home.page_map.as_ref()).is_ok()
         {
-            let mut idle = self.home.idle();
-            if idle.len() < IDLE_MAX {
-                idle.push(slot);
-            }
+            self.home.idle.put(slot);
         }
     }
 }

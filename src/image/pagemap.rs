@@ -65,7 +65,11 @@ impl PageMap {
     /// # Errors
     ///
     /// Some ranges may have been told already.
-    pub(super) fn private_pages(&self, range: Range<usize>, mut found: impl FnMut(Range<usize>)) -> io::Result<()> {
+    pub(super) fn private_pages(
+        &self,
+        range: Range<usize>,
+        mut found: impl FnMut(Range<usize>),
+    ) -> io::Result<()> {
         let mut ranges = [Found::default(); RANGES_PER_CALL];
         let mut scan = Scan {
             size: size_of::<Scan>() as u64,

@@ -56,7 +56,8 @@ impl Pristine {
         file.read_exact_at(&mut start, 0)?;
         let start = usize::try_from(u64::from_le_bytes(start)).map_err(io::Error::other)?;
         // SAFETY: a new mapping, which replaces none.
-        let address = unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
+        let address =
+            unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
         Ok(Self { file, address: address.cast(), file_bytes, start })
     }
 

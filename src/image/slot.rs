@@ -11,7 +11,9 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
 
 use super::pagemap::PageMap;
 use super::pristine::{PAGE_BYTES, Pristine};
@@ -114,7 +116,10 @@ impl Slot {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.bytes {
-            self.protect(self.bytes..bytes.next_multiple_of(PAGE_BYTES), MprotectFlags::READ | MprotectFlags::WRITE)?;
+            self.protect(
+                self.bytes..bytes.next_multiple_of(PAGE_BYTES),
+                MprotectFlags::READ | MprotectFlags::WRITE,
+            )?;
             self.bytes = bytes;
         }
         Ok(())
@@ -234,7 +239,7 @@ mod tests {
     fn slot() -> Slot {
         let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];
         for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
-            bytes.fill(page as u8 | 1);
+            bytes.fill(u8::try_from(page % 251).unwrap() | 1);
         }
         let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
         assert_eq!(pristine.memory_bytes(), memory.len());

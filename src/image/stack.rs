@@ -6,10 +6,12 @@ use std::io;
 use std::ops::Range;
 use std::ptr;
 use std::slice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 use wasmtime::{Result, StackCreator, StackMemory};
+
+use super::idle::Idle;
 
 /// Inaccessible memory below a stack: more than any function's frame takes.
 const GUARD_BYTES: usize = 64 << 10;
@@ -17,18 +19,14 @@ const GUARD_BYTES: usize = 64 << 10;
 /// The end of a stack that most executions need; it stays in memory.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// Stacks that stay ready when nothing runs on them.
-const IDLE_MAX: usize = 64;
-
 /// Hands out stacks.
 #[derive(Default)]
-pub(super) struct Stacks(Arc<Mutex<Vec<Mapping>>>);
+pub(super) struct Stacks(Arc<Idle<Mapping>>);
 
 // SAFETY: a stack is page-aligned, has the size that is asked for, a guard below it, and is zero when it is handed out.
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, bytes: usize, _: bool) -> Result<Box<dyn StackMemory>> {
-        let idle = lock(&self.0).pop();
-        let mapping = match idle {
+        let mapping = match self.0.take() {
             Some(mapping) if mapping.bytes == bytes => mapping,
             _ => Mapping::new(bytes)?,
         };
@@ -36,16 +34,11 @@ unsafe impl StackCreator for Stacks {
     }
 }
 
-fn lock(idle: &Mutex<Vec<Mapping>>) -> std::sync::MutexGuard<'_, Vec<Mapping>> {
-    // A stack is in the list or not: a panic in between leaves nothing half done.
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The stack of one execution.
 struct Stack {
     /// `Some` until it is dropped.
     mapping: Option<Mapping>,
-    home: Arc<Mutex<Vec<Mapping>>>,
+    home: Arc<Idle<Mapping>>,
 }
 
 impl Stack {
@@ -75,10 +68,7 @@ impl Drop for Stack {
         if let Some(mapping) = self.mapping.take()
             && mapping.clear().is_ok()
         {
-            let mut idle = lock(&self.home);
-            if idle.len() < IDLE_MAX {
-                idle.push(mapping);
-            }
+            self.home.put(mapping);
         }
     }
 }
@@ -98,7 +88,8 @@ impl Mapping {
     fn new(bytes: usize) -> io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping, which replaces none.
-        let address = unsafe { mmap_anonymous(ptr::null_mut(), GUARD_BYTES + bytes, ProtFlags::empty(), flags) }?;
+        let address =
+            unsafe { mmap_anonymous(ptr::null_mut(), GUARD_BYTES + bytes, ProtFlags::empty(), flags) }?;
         let mapping = Self { address: address.cast(), bytes };
         // SAFETY: a part of the new mapping.
         unsafe { mprotect(mapping.at(0).cast(), bytes, MprotectFlags::READ | MprotectFlags::WRITE) }?;
