@@ -88,7 +88,9 @@ impl Image {
     pub(crate) fn open(spec: &ImageSpec<'_>, slots: u32, cache_dir: Option<&Path>) -> Result<Self, Error> {
         let started = Instant::now();
         engine::RESERVATION.probe(slots as usize).map_err(|error| {
-            Error::Image(format!("reserving address space for {slots} concurrent executions: {error}"))
+            let gib = (engine::RESERVATION.bytes() * slots as usize).div_ceil(1 << 30);
+            let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
+            Error::Image(format!("{what}: {error}; allow more (ulimit -v) or run fewer at once"))
         })?;
         let recipe = recipe(spec);
         let blank = engine::blank()?;

@@ -25,6 +25,9 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Calls beyond a budget that are told which one it is, before the guest collects the first of them.
 const DENIED_MAX: usize = 64;
 
+/// Of calls beyond a budget, after the first: longer ones are answered without the tool's name.
+const DENIED_BYTES_READ_MAX: usize = 4 << 10;
+
 /// Dropping it aborts the calls still under way.
 pub(super) struct Calls {
     caller: Arc<Caller>,
@@ -81,13 +84,19 @@ impl Calls {
     /// Does what `message` says and returns the call's id. `None` is for a guest that goes on calling beyond its budget
     /// and does not collect the answers; whatever else is wrong with a call is said in its reply.
     pub(super) fn take(&mut self, message: &[u8]) -> Option<u32> {
-        // A larger one is beyond the budget whatever it says: it is not worth its reading.
-        let read = (message.len() <= MESSAGE_BYTES_MAX).then(|| wire::decode_message(message));
+        let exhausted = self.exhausted(message.len());
+        // Beyond a budget, reading is work for nothing, unless it is little: a call may be cancelled all the same.
+        let is_read = match exhausted {
+            None => true,
+            Some(_) if self.has_denied => message.len() <= DENIED_BYTES_READ_MAX,
+            Some(_) => message.len() <= MESSAGE_BYTES_MAX,
+        };
+        let read = is_read.then(|| wire::decode_message(message));
         if let Some(Ok(Message::Cancel { id })) = read {
             self.cancel(id);
             return Some(id & i32::MAX.cast_unsigned());
         }
-        if let Some(why) = self.exhausted(message.len()) {
+        if let Some(why) = exhausted {
             return match &read {
                 Some(Ok(Message::Call { tool, .. } | Message::Refused { tool, .. })) => self.deny(tool, &why),
                 _ => self.deny(UNREADABLE, &why),

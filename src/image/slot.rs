@@ -32,8 +32,8 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Guards on both sides.
-    fn bytes(self) -> usize {
+    /// All of it: there are guards on both sides.
+    pub(super) fn bytes(self) -> usize {
         self.guard_bytes + self.memory_bytes_max + self.guard_bytes
     }
 

@@ -27,6 +27,17 @@ fn fed(mut command: Command, code: &str) -> Output {
 }
 
 #[test]
+fn too_little_address_space_is_said_at_the_start() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 6000000; exec \"$0\" run -"]).arg(executor().get_program());
+    let output = fed(limited, "1");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("9 GiB of addresses for 2 concurrent executions"), "{said}");
+    assert!(said.contains("ulimit -v"), "{said}");
+}
+
+#[test]
 fn the_exit_status_tells_how_it_ended() {
     let cases: [(&str, &[&str], i32, &str); 7] = [
         ("print('out')", &[], 0, ""),

@@ -64,6 +64,8 @@ fn every_outcome_is_counted_once() {
     local.await_metric("code_executions_active", 1.0);
     drop(left);
     local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
+    // It is counted when its client goes, and ends at its next yield.
+    local.await_metric("code_executions_active", 0.0);
     let samples = [
         ("code_executions_total{status=\"success\"}", 2.0),
         ("code_executions_total{status=\"failure\"}", 6.0),
