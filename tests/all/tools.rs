@@ -168,8 +168,12 @@ async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
 
 #[tokio::test]
 async fn replies_that_nobody_collects_are_bounded_together() {
-    let code = "import asyncio, home\n\
-        replies = await asyncio.gather(*(home.huge() for _ in range(8)), return_exceptions=True)\n\
+    // The program starts its calls, and does nothing about their replies for a while.
+    let code = "import asyncio, home, time\n\
+        calls = asyncio.gather(*(home.huge() for _ in range(8)), return_exceptions=True)\n\
+        await asyncio.sleep(0)\n\
+        time.sleep(2)\n\
+        replies = await calls\n\
         [type(reply).__name__ for reply in replies].count('ToolError')";
     let report = run(code, |_| {}).await;
     let failed = value_of(&report).as_u64().unwrap();
