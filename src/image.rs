@@ -1,6 +1,7 @@
 //! The image: an interpreter that has already started, imported its standard library and the guest's own code, and
 //! defined the tool modules. Made once, kept compiled in a cache, mapped copy-on-write into every execution.
 
+mod addresses;
 mod artifact;
 mod code;
 mod engine;

@@ -1,13 +1,13 @@
 //! The façade: a [`Sandbox`] runs executions, at most so many at once, each in an interpreter of its own.
 
 mod admission;
+mod builder;
 mod context;
 mod record;
 
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::task::Poll;
@@ -20,18 +20,14 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
-use crate::image::{Image, ImageSpec};
 use crate::instance::{Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::tools::{Catalogue, Grants, Registry, Tool, ToolPolicy};
-use crate::validator::{self, CODE_BYTES_CEILING, Policy, ValidatedSource};
+use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
+use crate::validator::{self, Policy, ValidatedSource};
 use admission::Admission;
+pub use builder::Builder;
 use record::Record;
-
-/// Guests run on fibre stacks of their own; on these threads the validator need not make one for itself. Address
-/// space, for the most part.
-const GUEST_THREAD_STACK_BYTES: usize = 128 << 20;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
@@ -284,177 +280,4 @@ pub enum Layers {
     NoValidator,
     /// Neither: for tests of the wall.
     WallOnly,
-}
-
-/// Collects what a [`Sandbox`] is made of.
-pub struct Builder {
-    ceilings: Limits,
-    policy: Policy,
-    layers: Layers,
-    slots: u32,
-    waiting_max: usize,
-    tools: Vec<Tool>,
-    tool_policy: Option<Arc<dyn ToolPolicy>>,
-    cache_dir: Option<PathBuf>,
-    metrics: Metrics,
-    log_code: bool,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            ceilings: Limits::default(),
-            policy: Policy::default(),
-            layers: Layers::All,
-            slots: 2,
-            waiting_max: 64,
-            tools: Vec::new(),
-            tool_policy: None,
-            cache_dir: None,
-            metrics: Metrics::default(),
-            log_code: false,
-        }
-    }
-}
-
-impl Builder {
-    /// Bounds that no execution may exceed.
-    #[must_use]
-    pub fn ceilings(mut self, ceilings: Limits) -> Self {
-        self.ceilings = ceilings;
-        self
-    }
-
-    /// What a program and its context must be like, what they may import among it.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Executions at the same time; each reserves some GiB of address space, and keeps
-    /// up to 32 MiB of memory once it has been used. Default: 2.
-    #[must_use]
-    pub fn concurrency(mut self, slots: u32) -> Self {
-        self.slots = slots;
-        self
-    }
-
-    /// Executions that may wait for a slot; one more gets [`Error::Busy`]. Default: 64.
-    #[must_use]
-    pub fn queue(mut self, waiting_max: usize) -> Self {
-        self.waiting_max = waiting_max;
-        self
-    }
-
-    /// The layers in front of the wall: all, unless a test wants to reach what is behind one.
-    #[must_use]
-    pub fn layers(mut self, layers: Layers) -> Self {
-        self.layers = layers;
-        self
-    }
-
-    /// Adds a tool that programs can import.
-    #[must_use]
-    pub fn tool(mut self, tool: Tool) -> Self {
-        self.tools.push(tool);
-        self
-    }
-
-    /// Adds tools that programs can import.
-    #[must_use]
-    pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
-        self.tools.extend(tools);
-        self
-    }
-
-    /// What decides about each tool call; without one, what is granted is allowed.
-    #[must_use]
-    pub fn tool_policy(mut self, policy: impl ToolPolicy + 'static) -> Self {
-        self.tool_policy = Some(Arc::new(policy));
-        self
-    }
-
-    /// Where compiled images are kept between processes. Without one, each start makes its own image.
-    #[must_use]
-    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cache_dir = Some(dir.into());
-        self
-    }
-
-    /// What executions are counted in, where that is known before the sandbox is; else it has metrics of its own.
-    #[must_use]
-    pub fn metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = metrics;
-        self
-    }
-
-    /// Whether the log's events of executions show their programs; never their context or values. Default: no.
-    #[must_use]
-    pub fn log_code(mut self, log_code: bool) -> Self {
-        self.log_code = log_code;
-        self
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if self.slots == 0 {
-            return Err(Error::Config("a sandbox needs at least one slot".into()));
-        }
-        if self.policy.code_bytes_max > CODE_BYTES_CEILING {
-            return Err(Error::Config(format!("programs may have {CODE_BYTES_CEILING} bytes at most")));
-        }
-        Ok(())
-    }
-
-    /// Maps or makes the image and starts the threads. **Blocks**: milliseconds with a cached image, seconds without.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] and [`Error::MemoryBelowImage`] for settings that cannot work, [`Error::Image`] when the
-    /// image cannot be made.
-    pub fn build(self) -> Result<Sandbox, Error> {
-        self.check()?;
-        let registry = Registry::new(self.tools)?;
-        let spec = ImageSpec {
-            allowed_imports: &self.policy.allowed_imports,
-            disabled_imports: &self.policy.disabled_imports,
-            tools: registry.definitions(),
-            guards: self.layers != Layers::WallOnly,
-        };
-        let opening = Instant::now();
-        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
-        self.metrics.image(image.built, opening.elapsed());
-        if self.ceilings.memory_bytes_max < image.memory_bytes_min {
-            return Err(Error::MemoryBelowImage {
-                asked_bytes: self.ceilings.memory_bytes_max,
-                image_bytes: image.memory_bytes_min,
-            });
-        }
-        let mut policy = self.policy;
-        policy.allowed_imports.extend(registry.modules().into_iter().map(str::to_owned));
-        let shared = Shared {
-            template: Template::new(&image)?,
-            catalogue: Arc::new(Catalogue::of(&registry)),
-            registry: Arc::new(registry),
-            tool_policy: self.tool_policy,
-            ceilings: self.ceilings,
-            policy,
-            layers: self.layers,
-            memory_bytes_min: image.memory_bytes_min,
-            admission: Admission::new(self.slots, self.waiting_max),
-            metrics: self.metrics,
-            log_code: self.log_code,
-            cancel: CancellationToken::new(),
-        };
-        Ok(Sandbox { shared: Arc::new(shared), tasks: TaskTracker::new(), runtime: Some(runtime()?) })
-    }
-}
-
-fn runtime() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .thread_name("guest")
-        .thread_stack_size(GUEST_THREAD_STACK_BYTES)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Config(format!("starting the sandbox's threads: {error}")))
 }

@@ -1,9 +1,20 @@
-//! What executions leave for others to use.
+//! What executions use one after the other.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More than these are not kept: a stack takes 64 KiB, a slot a fraction of a megabyte, 8 MiB at most.
 const IDLE_MAX: usize = 64;
+
+pub(super) trait Reusable {
+    /// Makes it as it was when it was new.
+    ///
+    /// # Errors
+    ///
+    /// Then it is not used again.
+    fn renew(&mut self) -> io::Result<()>;
+}
 
 /// Things that are ready for use. The one used last is used next: it is in the processor's caches.
 pub(super) struct Idle<T>(Mutex<Vec<T>>);
@@ -14,21 +25,59 @@ impl<T> Default for Idle<T> {
     }
 }
 
+impl<T: Reusable> Idle<T> {
+    /// One that is ready, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub(super) fn lend(self: &Arc<Self>, make: impl FnOnce() -> io::Result<T>) -> io::Result<Lent<T>> {
+        let ready = self.lock().pop();
+        let thing = match ready {
+            Some(thing) => thing,
+            None => make()?,
+        };
+        Ok(Lent { thing: Some(thing), home: self.clone() })
+    }
+}
+
 impl<T> Idle<T> {
-    /// `None`: make a new one.
-    pub(super) fn take(&self) -> Option<T> {
-        self.lock().pop()
-    }
-
-    pub(super) fn put(&self, thing: T) {
-        let mut things = self.lock();
-        if things.len() < IDLE_MAX {
-            things.push(thing);
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         // A thing is in the list or not: a panic in between leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In use, until this is dropped.
+pub(super) struct Lent<T: Reusable> {
+    /// `Some` until then.
+    thing: Option<T>,
+    home: Arc<Idle<T>>,
+}
+
+impl<T: Reusable> Deref for Lent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.thing.as_ref().unwrap_or_else(|| unreachable!("it is lent"))
+    }
+}
+
+impl<T: Reusable> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.thing.as_mut().unwrap_or_else(|| unreachable!("it is lent"))
+    }
+}
+
+impl<T: Reusable> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if let Some(mut thing) = self.thing.take()
+            && thing.renew().is_ok()
+        {
+            let mut things = self.home.lock();
+            if things.len() < IDLE_MAX {
+                things.push(thing);
+            }
+        }
     }
 }

@@ -3,11 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
-use super::idle::Idle;
+use super::idle::{Idle, Lent, Reusable};
 use super::pagemap::PageMap;
 use super::pristine::Pristine;
 use super::slot::{Reservation, Slot};
@@ -31,19 +32,16 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 }
 
 /// Hands out memories.
-#[derive(Clone)]
-pub(super) struct Memories(Arc<Shared>);
-
-struct Shared {
+pub(super) struct Memories {
     pristine: Arc<Pristine>,
-    page_map: Option<PageMap>,
-    idle: Idle<Slot>,
+    page_map: Option<Arc<PageMap>>,
+    idle: Arc<Idle<Slot>>,
 }
 
 impl Memories {
     pub(super) fn new(pristine: Pristine) -> Self {
-        let (page_map, idle) = (PageMap::open(), Idle::default());
-        Self(Arc::new(Shared { pristine: Arc::new(pristine), page_map, idle }))
+        let page_map = PageMap::open().map(Arc::new);
+        Self { pristine: Arc::new(pristine), page_map, idle: Arc::default() }
     }
 }
 
@@ -60,58 +58,39 @@ unsafe impl MemoryCreator for Memories {
         guard_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let memory_bytes_max = reserved_bytes.ok_or("memories that move are not made here")?;
-        let slot = match self.0.idle.take() {
-            Some(slot) => slot,
-            None => Slot::new(self.0.pristine.clone(), Reservation { memory_bytes_max, guard_bytes })
-                .map_err(|error| format!("no address space for another execution: {error}"))?,
-        };
+        let reservation = Reservation { memory_bytes_max, guard_bytes };
+        let slot = self
+            .idle
+            .lend(|| Slot::new(self.pristine.clone(), self.page_map.clone(), reservation))
+            .map_err(|error| format!("no address space for another execution: {error}"))?;
         if slot.bytes() < bytes_min || slot.bytes_max() != memory_bytes_max {
             return Err("the image does not fit the module".into());
         }
-        Ok(Box::new(Memory { slot: Some(slot), home: self.0.clone() }))
+        Ok(Box::new(slot))
     }
 }
 
-/// The memory of one execution.
-struct Memory {
-    /// `Some` until it is dropped.
-    slot: Option<Slot>,
-    home: Arc<Shared>,
-}
-
-impl Memory {
-    fn slot(&self) -> &Slot {
-        self.slot.as_ref().unwrap_or_else(|| unreachable!("a memory in use has a slot"))
+impl Reusable for Slot {
+    fn renew(&mut self) -> io::Result<()> {
+        self.reset(FAULTED.get())
     }
 }
 
 // SAFETY: size and address are those of a slot that belongs to this value alone.
-unsafe impl LinearMemory for Memory {
+unsafe impl LinearMemory for Lent<Slot> {
     fn byte_size(&self) -> usize {
-        self.slot().bytes()
+        self.bytes()
     }
 
     fn byte_capacity(&self) -> usize {
-        self.slot().bytes_max()
+        self.bytes_max()
     }
 
     fn grow_to(&mut self, bytes: usize) -> Result<()> {
-        let grown = self.slot.as_mut().map_or(Ok(()), |slot| slot.grow(bytes));
-        Ok(grown?)
+        Ok(self.grow(bytes)?)
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.slot().address()
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // A slot that cannot be reset is unmapped.
-        if let Some(mut slot) = self.slot.take()
-            && slot.reset(FAULTED.get(), self.home.page_map.as_ref()).is_ok()
-        {
-            self.home.idle.put(slot);
-        }
+        self.address()
     }
 }

@@ -11,10 +11,9 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
-use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
-};
+use rustix::mm::Advice;
 
+use super::addresses::Addresses;
 use super::pagemap::PageMap;
 use super::pristine::{PAGE_BYTES, Pristine};
 
@@ -43,19 +42,16 @@ impl Reservation {
     ///
     /// The kernel's.
     pub(super) fn probe(self, slots: usize) -> io::Result<()> {
-        let bytes = self.bytes().saturating_mul(slots);
-        let reserved = reserve(bytes)?;
-        // SAFETY: just reserved, and nobody knows of it.
-        unsafe { munmap(reserved.cast(), bytes) }?;
-        Ok(())
+        Addresses::reserve(self.bytes().saturating_mul(slots)).map(drop)
     }
 }
 
 /// Linear memory: the image at first, later what a guest makes of it.
 pub(super) struct Slot {
     pristine: Arc<Pristine>,
+    page_map: Option<Arc<PageMap>>,
     reservation: Reservation,
-    reserved: *mut u8,
+    addresses: Addresses,
     /// What the guest can reach now.
     bytes: usize,
     /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
@@ -63,31 +59,27 @@ pub(super) struct Slot {
     executions: u32,
 }
 
-// SAFETY: the mapping belongs to this value alone; nothing of it depends on the thread.
-unsafe impl Send for Slot {}
-// SAFETY: shared references give out the address and the size only.
-unsafe impl Sync for Slot {}
-
 impl Slot {
     /// # Errors
     ///
     /// The kernel's: no address space, or too many mappings.
-    pub(super) fn new(pristine: Arc<Pristine>, reservation: Reservation) -> io::Result<Self> {
+    pub(super) fn new(
+        pristine: Arc<Pristine>,
+        page_map: Option<Arc<PageMap>>,
+        reservation: Reservation,
+    ) -> io::Result<Self> {
         let bytes = pristine.memory_bytes();
         assert!(bytes <= reservation.memory_bytes_max, "the image is larger than a memory can be");
-        let reserved = reserve(reservation.bytes())?;
-        let slot = Self { pristine, reservation, reserved, bytes, own: Vec::new(), executions: 0 };
+        let addresses = Addresses::reserve(reservation.bytes())?;
+        let own = Vec::new();
+        let slot = Self { pristine, page_map, reservation, addresses, bytes, own, executions: 0 };
         let (image, file) = slot.pristine.mapped();
-        slot.protect(0..image.start, MprotectFlags::READ | MprotectFlags::WRITE)?;
-        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
-        // SAFETY: replaces a part of this slot's own reservation, into which nobody points yet.
-        unsafe {
-            mmap(slot.at(image.start).cast(), image.len(), protection, flags, file, PAGE_BYTES as u64)?;
-            // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
-            madvise(slot.at(image.start).cast(), image.len(), Advice::Random)?;
-            // A huge page would make pages its own that nobody has written to, without a fault.
-            madvise(slot.at(0).cast(), bytes, Advice::LinuxNoHugepage)?;
-        }
+        slot.addresses.allow(slot.range(0..image.start))?;
+        slot.addresses.put(&slot.range(image.clone()), file, PAGE_BYTES as u64)?;
+        // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
+        slot.addresses.advise(slot.range(image), Advice::Random)?;
+        // A huge page would make pages its own that nobody has written to, without a fault.
+        slot.addresses.advise(slot.range(0..bytes), Advice::LinuxNoHugepage)?;
         Ok(slot)
     }
 
@@ -116,10 +108,7 @@ impl Slot {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.bytes {
-            self.protect(
-                self.bytes..bytes.next_multiple_of(PAGE_BYTES),
-                MprotectFlags::READ | MprotectFlags::WRITE,
-            )?;
+            self.addresses.allow(self.range(self.bytes..bytes.next_multiple_of(PAGE_BYTES)))?;
             self.bytes = bytes;
         }
         Ok(())
@@ -131,23 +120,27 @@ impl Slot {
     /// # Errors
     ///
     /// The kernel's: then it must not be used again.
-    pub(super) fn reset(&mut self, faulted: bool, page_map: Option<&PageMap>) -> io::Result<()> {
+    pub(super) fn reset(&mut self, faulted: bool) -> io::Result<()> {
         let image_bytes = self.pristine.memory_bytes();
         if self.bytes > image_bytes {
-            let grown = image_bytes..self.bytes.next_multiple_of(PAGE_BYTES);
-            self.forget(grown.clone())?;
-            self.protect(grown, MprotectFlags::empty())?;
+            let grown = self.range(image_bytes..self.bytes.next_multiple_of(PAGE_BYTES));
+            self.addresses.forget(grown.clone())?;
+            self.addresses.deny(grown)?;
             self.bytes = image_bytes;
         }
-        let Some(page_map) = page_map else {
-            return self.forget(0..image_bytes);
+        let Some(page_map) = &self.page_map else {
+            return self.addresses.forget(self.range(0..image_bytes));
         };
         if faulted {
-            self.find_own(page_map)?;
+            let base = self.address().addr();
+            self.own.clear();
+            page_map.private_pages(base..base + image_bytes, |found| {
+                self.own.push(found.start - base..found.end - base);
+            })?;
         }
         if self.own.iter().map(ExactSizeIterator::len).sum::<usize>() > PAGES_KEPT_MAX * PAGE_BYTES {
             self.own.clear();
-            return self.forget(0..image_bytes);
+            return self.addresses.forget(self.range(0..image_bytes));
         }
         self.executions += 1;
         if self.executions.is_multiple_of(SWEEP_INTERVAL) {
@@ -160,14 +153,6 @@ impl Slot {
         Ok(())
     }
 
-    fn find_own(&mut self, page_map: &PageMap) -> io::Result<()> {
-        let base = self.address().addr();
-        self.own.clear();
-        page_map.private_pages(base..base + self.pristine.memory_bytes(), |range| {
-            self.own.push(range.start - base..range.end - base);
-        })
-    }
-
     /// Gives back the pages that are as in the image.
     fn sweep(&mut self) -> io::Result<()> {
         let mut kept: Vec<Range<usize>> = Vec::new();
@@ -175,7 +160,7 @@ impl Slot {
             // SAFETY: as in `reset`.
             let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
             if page == self.pristine.page(offset) {
-                self.forget(offset..offset + PAGE_BYTES)?;
+                self.addresses.forget(self.range(offset..offset + PAGE_BYTES))?;
             } else if let Some(last) = kept.last_mut().filter(|last| last.end == offset) {
                 last.end += PAGE_BYTES;
             } else {
@@ -186,45 +171,15 @@ impl Slot {
         Ok(())
     }
 
-    /// Gives pages back to the kernel: they are the file's again, or zero.
-    fn forget(&self, range: Range<usize>) -> io::Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: these pages belong to this slot, and no guest runs in it.
-        unsafe { madvise(self.at(range.start).cast(), range.len(), Advice::LinuxDontNeed) }?;
-        Ok(())
-    }
-
-    fn protect(&self, range: Range<usize>, flags: MprotectFlags) -> io::Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        assert!(range.end <= self.bytes_max());
-        // SAFETY: these pages belong to this slot.
-        unsafe { mprotect(self.at(range.start).cast(), range.len(), flags) }?;
-        Ok(())
-    }
-
     fn at(&self, offset: usize) -> *mut u8 {
-        self.reserved.wrapping_add(self.reservation.guard_bytes + offset)
+        self.addresses.at(self.reservation.guard_bytes + offset)
     }
-}
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // SAFETY: the reservation is this slot's own. Nothing can be done about an error.
-        let _ = unsafe { munmap(self.reserved.cast(), self.reservation.bytes()) };
+    /// Where a range of linear memory is in the reservation.
+    fn range(&self, range: Range<usize>) -> Range<usize> {
+        let guard = self.reservation.guard_bytes;
+        guard + range.start..guard + range.end
     }
-}
-
-/// Addresses that trap, with no memory behind them.
-fn reserve(bytes: usize) -> io::Result<*mut u8> {
-    // SAFETY: a new mapping, which replaces none.
-    let reserved = unsafe {
-        mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
-    };
-    Ok(reserved?.cast())
 }
 
 #[cfg(test)]
@@ -236,7 +191,7 @@ mod tests {
 
     const IMAGE_PAGES: usize = 3000;
 
-    fn slot() -> Slot {
+    fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
         let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];
         for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
             bytes.fill(u8::try_from(page % 251).unwrap() | 1);
@@ -244,7 +199,7 @@ mod tests {
         let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
         assert_eq!(pristine.memory_bytes(), memory.len());
         let reservation = Reservation { memory_bytes_max: 64 << 20, guard_bytes: 1 << 20 };
-        Slot::new(Arc::new(pristine), reservation).unwrap()
+        Slot::new(Arc::new(pristine), page_map, reservation).unwrap()
     }
 
     /// What a guest sees of it.
@@ -271,12 +226,12 @@ mod tests {
 
     #[test]
     fn an_execution_leaves_nothing_behind() {
-        for page_map in [PageMap::open(), None] {
-            let mut slot = slot();
+        for page_map in [PageMap::open().map(Arc::new), None] {
+            let mut slot = slot(page_map);
             for execution in 0..3 * SWEEP_INTERVAL as usize {
                 let pages = if execution % 7 == 0 { PAGES_KEPT_MAX + 500 } else { 40 };
                 scribble(&mut slot, execution, pages);
-                slot.reset(true, page_map.as_ref()).unwrap();
+                slot.reset(true).unwrap();
                 assert_is_the_image(&mut slot);
             }
         }
@@ -288,31 +243,30 @@ mod tests {
             println!("skipped: this kernel has no PAGEMAP_SCAN");
             return;
         };
-        let mut slot = slot();
+        let mut slot = slot(Some(Arc::new(page_map)));
         scribble(&mut slot, 0, 40);
-        slot.reset(true, Some(&page_map)).unwrap();
+        slot.reset(true).unwrap();
         for _ in 0..3 * SWEEP_INTERVAL {
             scribble(&mut slot, 0, 40);
-            slot.reset(false, Some(&page_map)).unwrap();
+            slot.reset(false).unwrap();
             assert_is_the_image(&mut slot);
         }
         // A sweep gives back what was not changed, so that it faults again.
         for _ in 0..SWEEP_INTERVAL {
-            slot.reset(false, Some(&page_map)).unwrap();
+            slot.reset(false).unwrap();
         }
         assert!(slot.own.is_empty(), "{:?}", slot.own);
     }
 
     #[test]
     fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
-        let page_map = PageMap::open();
-        let mut slot = slot();
+        let mut slot = slot(PageMap::open().map(Arc::new));
         let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
         for _ in 0..3 {
             slot.grow(grown).unwrap();
             assert!(memory(&mut slot)[image..].iter().all(|byte| *byte == 0));
             memory(&mut slot)[image..].fill(1);
-            slot.reset(true, page_map.as_ref()).unwrap();
+            slot.reset(true).unwrap();
             assert_is_the_image(&mut slot);
         }
         assert!(slot.grow(slot.bytes_max() + 1).is_err());

@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::registry::{Registered, Registry};
-use super::{DISCOVERY_MODULE, Tool, text};
+use super::{Tool, text};
 use crate::error::Error;
 pub(super) use discovery::answer;
 use search::Index;
@@ -33,6 +33,7 @@ const SCHEMA_DEPTH_MAX: usize = 24;
 #[derive(Debug, Default)]
 pub struct Catalogue {
     tools: Vec<ToolCard>,
+    modules: BTreeSet<String>,
     index: Index,
 }
 
@@ -78,7 +79,8 @@ impl Catalogue {
 
     pub(crate) fn of(registry: &Registry) -> Self {
         let index = Index::new(registry.iter().map(|(_, tool)| search::fields(tool)));
-        Self { tools: registry.iter().map(|(path, tool)| ToolCard::new(path, tool)).collect(), index }
+        let tools = registry.iter().map(|(path, tool)| ToolCard::new(path, tool)).collect();
+        Self { tools, modules: registry.modules().into_iter().map(str::to_owned).collect(), index }
     }
 
     /// All tools, in the order of their paths.
@@ -89,9 +91,8 @@ impl Catalogue {
 
     /// The names of the modules that programs can import because of them.
     #[must_use]
-    pub fn modules(&self) -> BTreeSet<&str> {
-        let discovery = (!self.tools.is_empty()).then_some(DISCOVERY_MODULE);
-        self.tools.iter().map(|tool| tool.module.as_str()).chain(discovery).collect()
+    pub fn modules(&self) -> &BTreeSet<String> {
+        &self.modules
     }
 
     /// The tool that programs call as `path`.

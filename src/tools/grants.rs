@@ -34,9 +34,13 @@ impl Grants {
 
     /// Whether this execution may call the tool `path` of `module`.
     pub(super) fn allows(&self, path: &str, module: &str) -> bool {
-        let Some(only) = &self.only else { return true };
-        only.iter().any(|granted| granted == path || granted == module)
+        self.only.as_ref().is_none_or(|only| is_granted(only, path, module))
     }
+}
+
+/// Whether `only`, names of modules and of tools, has the tool `path` of `module`.
+pub(super) fn is_granted(only: &[String], path: &str, module: &str) -> bool {
+    only.iter().any(|granted| granted == path || granted == module)
 }
 
 impl fmt::Debug for Grants {

@@ -170,15 +170,18 @@ impl Connected {
                 Failure::Unsigned
             })?;
         }
-        let sent = head.headers.clone();
+        let signature = secrets::signature_of(&head.headers);
         let request = Request::from_parts(head, Full::new(body.clone()));
         let answer = client.request(request).await.map_err(|error| {
             let failure = Failure::from(&error);
             debug!(service = %service.name, execution_id = %call.execution, ?failure, ?error, "no answer");
             failure
         })?;
-        let secrets =
-            if answer.status().is_success() { Secrets::default() } else { secrets.with_signature(&sent) };
+        let secrets = if answer.status().is_success() {
+            Secrets::default()
+        } else {
+            secrets.with_signature(&signature)
+        };
         Ok((answer, secrets))
     }
 }

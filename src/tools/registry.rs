@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::arguments::Arguments;
+use super::grants::is_granted;
 use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
@@ -110,12 +111,8 @@ impl Registry {
 
     /// The modules of which none of `granted` (modules, or `module.tool`) is a part.
     pub(crate) fn modules_without(&self, granted: &[String]) -> BTreeSet<&str> {
-        let is_granted = |tool: &Registered| {
-            let path = format!("{}.{}", tool.module, tool.name);
-            granted.iter().any(|granted| *granted == tool.module || *granted == path)
-        };
-        let with: BTreeSet<&str> =
-            self.0.values().filter(|tool| is_granted(tool)).map(|tool| tool.module.as_str()).collect();
+        let tools = self.0.iter().filter(|(path, tool)| is_granted(granted, path, &tool.module));
+        let with: BTreeSet<&str> = tools.map(|(_, tool)| tool.module.as_str()).collect();
         // Whoever may call any tool may find out about it.
         let discovery = (!with.is_empty()).then_some(DISCOVERY_MODULE);
         self.modules()

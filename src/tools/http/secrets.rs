@@ -4,8 +4,6 @@
 //! A service that means to tell them can always do so. This is for those that mean no harm: they show a value as it is,
 //! or as text in JSON, HTML, a URL or Python, perhaps twice over.
 
-use std::collections::HashMap;
-
 use http::header::{HeaderMap, HeaderValue};
 use http::uri::Authority;
 
@@ -21,6 +19,13 @@ const HIDDEN: &str = "[hidden]";
 /// Values as [`folded`] text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Secrets(Vec<Vec<char>>);
+
+/// The headers of a signed request that no program may read.
+pub(super) type Signature = [Option<HeaderValue>; 2];
+
+pub(super) fn signature_of(headers: &HeaderMap) -> Signature {
+    [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get(name).cloned())
+}
 
 /// A character of a text, and the bytes that stand for it there.
 #[derive(Clone, Copy)]
@@ -45,14 +50,15 @@ impl Secrets {
     }
 
     /// The same with those of one request: what its signature is made of.
-    pub(super) fn with_signature(&self, headers: &HeaderMap) -> Self {
+    pub(super) fn with_signature(&self, signature: &Signature) -> Self {
         let mut secrets = self.clone();
-        let value =
-            |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
-        secrets.add(value(SIGNATURE_INPUT));
-        secrets.add(value(SIGNATURE));
+        let [input, signature] = signature
+            .each_ref()
+            .map(|value| value.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default());
+        secrets.add(input);
+        secrets.add(signature);
         // Those who parse it show what is between the colons.
-        value(SIGNATURE).split([':', '=']).filter(|part| part.len() > 15).for_each(|part| secrets.add(part));
+        signature.split([':', '=']).filter(|part| part.len() > 15).for_each(|part| secrets.add(part));
         secrets
     }
 
@@ -147,7 +153,9 @@ fn escape(letters: &[Letter]) -> Option<(Option<char>, usize)> {
                 Some(digits) => hex(Some(digits)),
                 None => number.parse().ok().and_then(char::from_u32),
             });
-            let char = number.unwrap_or_else(|| HashMap::from(ENTITIES).get(name.as_str()).copied())?;
+            let char = number.unwrap_or_else(|| {
+                ENTITIES.iter().find(|(entity, _)| *entity == name).map(|(_, char)| *char)
+            })?;
             Some((Some(char), name.len() + 2))
         }
         _ => None,
@@ -168,7 +176,7 @@ mod tests {
         let signature = "sig1=:LJwL9CMEXxsfcBf1JL7VZGITZ9Eaz5k3/imqAVSj4+Y=:";
         headers.insert(SIGNATURE, HeaderValue::from_static(signature));
         Secrets::of_service(&BaseUrl::parse("http://data-api:8006/x").unwrap(), &headers)
-            .with_signature(&headers)
+            .with_signature(&signature_of(&headers))
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! A part of the address space: reserved as a whole, reachable where it is made so, given back as a whole.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::ptr;
+
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
+
+/// Addresses that trap, with no memory behind them, until something is put there. Ranges are in bytes from the first.
+pub(super) struct Addresses {
+    first: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone; nothing of it depends on the thread.
+unsafe impl Send for Addresses {}
+// SAFETY: shared references give out addresses; what is done with those is up to the `unsafe` that does it.
+unsafe impl Sync for Addresses {}
+
+impl Addresses {
+    /// # Errors
+    ///
+    /// The kernel's, here and below.
+    pub(super) fn reserve(bytes: usize) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping, which replaces none.
+        let first = unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), flags) }?;
+        Ok(Self { first: first.cast(), bytes })
+    }
+
+    pub(super) fn at(&self, offset: usize) -> *mut u8 {
+        self.first.wrapping_add(offset)
+    }
+
+    /// Lets a range be read and written: zeros where nothing was put.
+    pub(super) fn allow(&self, range: Range<usize>) -> io::Result<()> {
+        self.protect(range, MprotectFlags::READ | MprotectFlags::WRITE)
+    }
+
+    /// Lets a range trap again.
+    pub(super) fn deny(&self, range: Range<usize>) -> io::Result<()> {
+        self.protect(range, MprotectFlags::empty())
+    }
+
+    /// Puts a file's bytes from `offset` on where the range is, to be read, and written to without changing the file.
+    pub(super) fn put(&self, range: &Range<usize>, file: &File, offset: u64) -> io::Result<()> {
+        self.check(range);
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
+        // SAFETY: replaces a part of this mapping.
+        unsafe { mmap(self.at(range.start).cast(), range.len(), protection, flags, file, offset) }?;
+        Ok(())
+    }
+
+    /// Gives what was written to a range back to the kernel: it is as it was put there, or zero.
+    pub(super) fn forget(&self, range: Range<usize>) -> io::Result<()> {
+        self.advise(range, Advice::LinuxDontNeed)
+    }
+
+    pub(super) fn advise(&self, range: Range<usize>, advice: Advice) -> io::Result<()> {
+        self.check(&range);
+        if !range.is_empty() {
+            // SAFETY: a part of this mapping.
+            unsafe { madvise(self.at(range.start).cast(), range.len(), advice) }?;
+        }
+        Ok(())
+    }
+
+    fn protect(&self, range: Range<usize>, flags: MprotectFlags) -> io::Result<()> {
+        self.check(&range);
+        if !range.is_empty() {
+            // SAFETY: a part of this mapping.
+            unsafe { mprotect(self.at(range.start).cast(), range.len(), flags) }?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, range: &Range<usize>) {
+        assert!(range.start <= range.end && range.end <= self.bytes, "{range:?} is not in {}", self.bytes);
+    }
+}
+
+impl Drop for Addresses {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own. Nothing can be done about an error.
+        let _ = unsafe { munmap(self.first.cast(), self.bytes) };
+    }
+}
