@@ -107,6 +107,15 @@ def tools(figures):
     return table(["tool", "one after the other", "200 gathered"], rows)
 
 
+def slow_tools(figures):
+    times = figures["tools"]
+    rows = [
+        ("a program that gathers 20 calls of 300 ms", times["slow/20_gathered_of_300_ms"]),
+        ("client gone in the middle of a call, until the service sees it", times["slow/until_a_dropped_call_is_gone"]),
+    ]
+    return table(["slow services", ""], [(what, duration(seconds)) for what, seconds in rows])
+
+
 def memory(figures):
     service = figures["service"]
     files, waiting = mebibytes(service["idle_file_bytes"]), service["waiting"]
@@ -198,6 +207,8 @@ CPU time from the program's text to its value, in the sandbox with fuel metered,
 By tools that answer at once. The last line is what HTTP takes in any case.
 
 {tools(figures)}
+
+{slow_tools(figures)}
 {others}"""
 
 

@@ -1,9 +1,10 @@
 //! What a tool call costs beyond the tool's own time: one after the other, and many gathered; functions of this process
-//! and an HTTP service on the loopback interface. All figures are for one call.
+//! and an HTTP service on the loopback interface. All figures are for one call, but those of slow services.
 
 #![allow(clippy::expect_used, missing_docs)]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::signing::{Key, Signer};
@@ -21,6 +22,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 /// Calls in one execution: enough to make what the execution itself costs small, which is subtracted all the same.
 const CALLS: u32 = 200;
@@ -70,18 +72,17 @@ fn functions(criterion: &mut Criterion) {
     calls(criterion, "function", &sandbox);
 }
 
-/// A service that answers at once, in threads of its own; returns its URL.
-fn service() -> String {
+/// A service in threads of its own; returns its URL.
+fn service(router: Router) -> String {
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = Router::new().route("/call", post(async || Json(json!({"ok": true}))));
     std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
     url
 }
 
-fn requests(criterion: &mut Criterion) {
-    let url = service();
+/// With the tool `bench.call`, a signed request to the service at `url`.
+fn sandbox_of(url: &str) -> Sandbox {
     let text = format!(
         r#"
         services.bench.url = "{url}"
@@ -94,9 +95,63 @@ fn requests(criterion: &mut Criterion) {
     let file = ToolFile::parse("bench.toml", &text, surroundings).expect("it is valid");
     let key = Key::new("bench", "a key that has at least thirty-two bytes").expect("it is long enough");
     let tools = file.connect(Some(&Signer::new(key).expect("it can sign"))).expect("they can be connected");
-    let sandbox = builder().tools(tools).build().expect("the image can be made");
-    calls(criterion, "http", &sandbox);
+    builder().tools(tools).build().expect("the image can be made")
+}
+
+fn requests(criterion: &mut Criterion) {
+    let url = service(Router::new().route("/call", post(async || Json(json!({"ok": true})))));
+    calls(criterion, "http", &sandbox_of(&url));
     alone(criterion, &url);
+}
+
+struct Leaves(Arc<Notify>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// An execution that gathers twenty calls of 300 ms; and, of one that is dropped in the middle of a call, the time until
+/// the service sees its caller gone.
+fn slow(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let (came, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (comes, leaves) = (came.clone(), left.clone());
+    let slow = async || {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Json(json!({"ok": true}))
+    };
+    let hung = async move || {
+        // axum drops the handler of a request whose caller has gone.
+        let _leaves = Leaves(leaves.clone());
+        comes.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let mut group = criterion.benchmark_group("slow");
+    let sandbox = sandbox_of(&service(Router::new().route("/call", post(slow))));
+    group.bench_function("20_gathered_of_300_ms", |bencher| {
+        bencher.to_async(&runtime).iter(|| time(&sandbox, GATHERED, 20));
+    });
+    let sandbox = sandbox_of(&service(Router::new().route("/call", post(hung))));
+    group.bench_function("until_a_dropped_call_is_gone", |bencher| {
+        bencher.iter_custom(|iterations| {
+            runtime.block_on(async {
+                let mut total = Duration::ZERO;
+                for _ in 0..iterations {
+                    tokio::select! {
+                        _ = sandbox.run(Execution::new("import bench\nawait bench.call(1)")) => {}
+                        () = came.notified() => {}
+                    }
+                    let dropped = Instant::now();
+                    left.notified().await;
+                    total += dropped.elapsed();
+                }
+                total
+            })
+        });
+    });
+    group.finish();
 }
 
 /// The same requests without the executor, one after the other on one connection, and as many at once as an execution
@@ -127,5 +182,5 @@ fn alone(criterion: &mut Criterion, url: &str) {
     group.finish();
 }
 
-criterion_group!(benches, functions, requests);
+criterion_group!(benches, functions, requests, slow);
 criterion_main!(benches);

@@ -13,24 +13,34 @@ import guest_tools
 MODULE = "tools"
 
 
+def question(name, parameter):
+    """A question to the host that has one text as its argument."""
+    parameter = {"name": parameter, "key": parameter, "required": True, "takes_null": False, "annotation": "str"}
+    return guest_tools.Signature(f"{MODULE}.{name}", {"parameters": [parameter], "takes_more": False, "returns": ""})
+
+
+SEARCH = question("search", "query")
+DESCRIBE = question("describe", "name")
+
+
 def search(query: str = "") -> list[dict]:
     """Finds tools by words that say what they do: [{"name": "data.get_devices", "summary": "..."}], the best match first.
 
     Without words, lists all tools."""
-    return ask("tools.search", query=query)
+    return ask(SEARCH, query)
 
 
 def describe(name: str) -> str:
     """How to call a tool, as Python with a docstring: describe("data.get_devices"); all tools of a module: describe("data").
 
     Raises ToolError, which names near matches, if there is no such tool."""
-    return ask("tools.describe", name=name)
+    return ask(DESCRIBE, name)
 
 
-def ask(question, **arguments):
+def ask(question, *arguments):
     """The host's answer; raises `ToolError`."""
-    call_id = guest_tools.begin(question, guest_tools.encode_call(question, arguments))
-    return guest_tools.decode_reply(question, guest_loop.wait_for(call_id))
+    call_id = guest_tools.begin(question.full_name, guest_tools.encode_call(question, arguments, {}))
+    return guest_tools.decode_reply(question.full_name, guest_loop.wait_for(call_id))
 
 
 def install():

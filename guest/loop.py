@@ -32,15 +32,27 @@ def give_up(call_id):
         _executor.call(b'{"cancel":%d}' % call_id)
 
 
+def is_idle():
+    """Whether the running loop has nothing to do until the next tool call ends: no other task, timer or call. What then
+    awaits a call may as well block."""
+    loop = events.get_running_loop()
+    if type(loop) is not HostLoop or in_flight or loop._ready or loop._scheduled:
+        return False
+    # A loop that stops does so before the reply comes, and an eager task lets the one that made it go on.
+    return not loop._stopping and loop._task_factory is None
+
+
 def wait_for(call_id):
-    """Blocks until one tool call has ended, in a program that does not await it; returns the reply's bytes. No task runs
-    meanwhile: those whose calls end wake when the loop goes on."""
-    while True:
-        replies = dict(_executor.wait(-1))
-        reply = replies.pop(call_id, None)
-        completed(replies.items())
-        if reply is not None:
-            return reply
+    """Blocks until one tool call has ended; returns the reply's bytes. No task runs meanwhile: those whose calls end wake
+    when the loop goes on."""
+    reply = None
+    while reply is None:
+        for ended, its_reply in _executor.wait(-1):
+            if ended == call_id:
+                reply = its_reply
+            else:
+                completed(ended, its_reply)
+    return reply
 
 
 def outside_running_loop(function):
@@ -58,12 +70,11 @@ def outside_running_loop(function):
     return call
 
 
-def completed(call_ids_and_replies):
-    """Wakes the tasks whose tool calls have ended."""
-    for call_id, reply in call_ids_and_replies:
-        future = in_flight.pop(call_id, None)
-        if future is not None and not future.done():
-            future.set_result(reply)
+def completed(call_id, reply):
+    """Wakes the task whose tool call has ended."""
+    future = in_flight.pop(call_id, None)
+    if future is not None and not future.done():
+        future.set_result(reply)
 
 
 def run(coroutine):
@@ -109,7 +120,8 @@ class HostLoop(base_events.BaseEventLoop):
         return handle
 
     def _process_events(self, event_list):
-        completed(event_list)
+        for call_id, reply in event_list:
+            completed(call_id, reply)
 
     def _break_deadlock(self):
         """Fails what the main task waits for, so that the caller gets an answer now and the user's line shows."""

@@ -20,6 +20,7 @@ import guest_values
 
 ARGUMENT_BYTES_MAX = 1 << 20
 REFUSED_CHARS_MAX = 1000
+SMALL = 10**15
 # What programs are called in tracebacks.
 FILENAME = "main.py"
 
@@ -55,6 +56,7 @@ functions = {}
 # Calls that have not begun: their coroutine, their tool, and their line in the program.
 not_begun = {}
 encode_json = json.JSONEncoder().encode
+encode_text = json.encoder.encode_basestring_ascii
 decode_json = json.JSONDecoder().raw_decode
 
 
@@ -86,18 +88,29 @@ def define_module(module_name, tools):
 def make_function(tool):
     """An async function that calls `tool`, and looks as if it had been written by hand."""
     full_name = f"{tool['module']}.{tool['name']}"
-    signature = tool["signature"]
-    parameters = {parameter["name"]: Parameter(parameter) for parameter in signature["parameters"]}
-    takes_more = signature["takes_more"]
+    signature = Signature(full_name, tool["signature"])
 
     async def begin_call(key, args, kwargs):
+        """Calls the tool on the host; returns its answer or raises `ToolError`. A call that is given up ends on the host
+        too."""
         del not_begun[key]
         try:
-            payload = encode_call(full_name, bind(full_name, parameters, takes_more, args, kwargs))
+            payload = encode_call(signature, args, kwargs)
         except ToolArgumentError as error:
             # The host has it on record, and answers with it.
             payload = encode_refused(full_name, error)
-        return await call(full_name, payload)
+        is_alone = guest_loop.is_idle()
+        call_id = begin(full_name, payload)
+        if is_alone:
+            reply = guest_loop.wait_for(call_id)
+        else:
+            reply = guest_loop.reply_of(call_id)
+            try:
+                reply = await reply
+            except BaseException:
+                guest_loop.give_up(call_id)
+                raise
+        return decode_reply(full_name, reply)
 
     def function(*args, **kwargs):
         key = object()
@@ -111,8 +124,8 @@ def make_function(tool):
         made.__name__ = made.__qualname__ = tool["name"]
     function.__module__ = tool["module"]
     function.__doc__ = tool["description"]
-    function.__signature__ = shown = signature_of(parameters, takes_more, signature["returns"])
-    function.__annotations__ = {name: p.annotation for name, p in parameters.items() if p.annotation is not EMPTY}
+    function.__signature__ = shown = signature.shown()
+    function.__annotations__ = {p.name: p.annotation for p in shown.parameters.values() if p.annotation is not EMPTY}
     if shown.return_annotation is not EMPTY:
         function.__annotations__["return"] = shown.return_annotation
     return function
@@ -165,6 +178,7 @@ class Parameter:
 
     def __init__(self, parameter):
         self.key = parameter["key"]
+        self.encoded_key = encode_key(self.key)
         self.required = parameter["required"]
         self.takes_null = parameter["takes_null"]
         self.default = EMPTY if self.required else parameter["default"]
@@ -176,61 +190,48 @@ def annotation_of(text):
     return Annotation(text) if text else EMPTY
 
 
-def signature_of(parameters, takes_more, returns):
-    """What `inspect.signature` says of the function."""
-    kinds = inspect.Parameter
-    signature = [
-        kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=p.default, annotation=p.annotation)
-        for name, p in parameters.items()
-    ]
-    if takes_more:
-        more = "more"
-        while more in parameters:
-            more += "_"
-        signature.append(kinds(more, kinds.VAR_KEYWORD))
-    return inspect.Signature(signature, return_annotation=annotation_of(returns))
+class Signature:
+    """What a tool takes."""
 
+    def __init__(self, full_name, signature):
+        self.full_name = full_name
+        self.parameters = {parameter["name"]: Parameter(parameter) for parameter in signature["parameters"]}
+        self.required = [name for name, parameter in self.parameters.items() if parameter.required]
+        self.takes_more = signature["takes_more"]
+        self.returns = annotation_of(signature["returns"])
+        self.head_of_call = b'{"tool":%b,"arguments":{' % encode_json(full_name).encode()
 
-def bind(full_name, parameters, takes_more, args, kwargs):
-    """The JSON arguments of one call; those that are not set are left out. Raises `ToolArgumentError`."""
-    if len(args) > len(parameters):
-        raise ToolArgumentError(f"{full_name}() takes {len(parameters)} arguments, but {len(args)} were given")
-    given = dict(zip(parameters, args))
-    for name in kwargs:
-        if name in given:
-            raise ToolArgumentError(f"{full_name}() got two values for argument '{name}'")
-        if name not in parameters and not takes_more:
-            known = ", ".join(parameters) or "none"
-            raise ToolArgumentError(f"{full_name}() has no argument '{name}' (it has: {known})")
-    given |= kwargs
-    for name, parameter in parameters.items():
-        if parameter.required and name not in given:
-            raise ToolArgumentError(f"{full_name}() needs argument '{name}'")
-    return json_arguments(parameters, given)
+    def shown(self):
+        """What `inspect.signature` says of the function."""
+        kinds = inspect.Parameter
+        parameters = [
+            kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=p.default, annotation=p.annotation)
+            for name, p in self.parameters.items()
+        ]
+        if self.takes_more:
+            more = "more"
+            while more in self.parameters:
+                more += "_"
+            parameters.append(kinds(more, kinds.VAR_KEYWORD))
+        return inspect.Signature(parameters, return_annotation=self.returns)
 
-
-def json_arguments(parameters, given):
-    """Gives arguments the names that the host knows. `None` for an optional one means that it is not set, unless null is a value."""
-    arguments = {}
-    for name, value in given.items():
-        parameter = parameters.get(name)
-        if parameter is None:
-            arguments[name] = value
-        elif value is not None or parameter.required or parameter.takes_null:
-            arguments[parameter.key] = value
-    return arguments
-
-
-async def call(full_name, payload):
-    """Calls a tool on the host; returns its answer or raises `ToolError`. A call that is given up ends on the host too."""
-    call_id = begin(full_name, payload)
-    reply = guest_loop.reply_of(call_id)
-    try:
-        reply = await reply
-    except BaseException:
-        guest_loop.give_up(call_id)
-        raise
-    return decode_reply(full_name, reply)
+    def bind(self, args, kwargs):
+        """The arguments of one call by their names. Raises `ToolArgumentError`."""
+        full_name, parameters = self.full_name, self.parameters
+        if len(args) > len(parameters):
+            raise ToolArgumentError(f"{full_name}() takes {len(parameters)} arguments, but {len(args)} were given")
+        given = dict(zip(parameters, args))
+        for name in kwargs:
+            if name in given:
+                raise ToolArgumentError(f"{full_name}() got two values for argument '{name}'")
+            if name not in parameters and not self.takes_more:
+                known = ", ".join(parameters) or "none"
+                raise ToolArgumentError(f"{full_name}() has no argument '{name}' (it has: {known})")
+        given.update(kwargs)
+        for name in self.required:
+            if name not in given:
+                raise ToolArgumentError(f"{full_name}() needs argument '{name}'")
+        return given
 
 
 def begin(full_name, payload):
@@ -261,12 +262,22 @@ def unreadable(error):
     return str(error)
 
 
-def encode_call(full_name, arguments):
-    """The call as the host wants it. Raises `ToolArgumentError` for what JSON cannot carry."""
-    fields = [
-        f"{encode_json(name)}:".encode() + encode_argument(full_name, name, value) for name, value in arguments.items()
-    ]
-    return b'{"tool":%b,"arguments":{%b}}' % (encode_json(full_name).encode(), b",".join(fields))
+def encode_call(signature, args, kwargs):
+    """The call as the host wants it, with the names of arguments that it knows. `None` for an optional one means that it is
+    not set, unless null is a value. Raises `ToolArgumentError` for what does not fit the signature, or JSON."""
+    fields = []
+    for name, value in signature.bind(args, kwargs).items():
+        parameter = signature.parameters.get(name)
+        if parameter is None:
+            fields.append(encode_key(name) + encode_argument(signature.full_name, name, value))
+        elif value is not None or parameter.required or parameter.takes_null:
+            fields.append(parameter.encoded_key + encode_argument(signature.full_name, parameter.key, value))
+    return b"%b%b}}" % (signature.head_of_call, b",".join(fields))
+
+
+def encode_key(name):
+    """An argument's name before its value."""
+    return f"{encode_json(name)}:".encode()
 
 
 def encode_refused(full_name, error):
@@ -277,9 +288,11 @@ def encode_refused(full_name, error):
 
 def encode_argument(full_name, name, value):
     """One argument's JSON, by the rules for values, but nothing may become a repr."""
-    # Most are short plain text.
+    # Most are short plain text or small numbers.
     if type(value) is str and value.isascii() and len(value) < 1000:
-        return encode_json(value).encode()
+        return encode_text(value).encode()
+    if type(value) is int and abs(value) < SMALL:
+        return b"%d" % value
     what = f"Argument '{name}' of {full_name}()"
     try:
         encoded, used_repr = guest_values.encode(value, ARGUMENT_BYTES_MAX, what)

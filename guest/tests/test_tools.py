@@ -1,5 +1,6 @@
 """Tools as user code sees and calls them."""
 
+import asyncio
 import inspect
 import pydoc
 import sys
@@ -101,6 +102,31 @@ class TestTools(unittest.TestCase):
         self.assertEqual(run(code)["value"], [{"n": 1}] * 50)
         self.assertEqual(executor.most_in_flight, 50)
         self.assertEqual(executor.now - begin, 2)
+
+    @unittest.skipUnless(hasattr(asyncio, "eager_task_factory"), "from CPython 3.12 on")
+    def test_eager_tasks_call_at_the_same_time(self):
+        eager = "asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)"
+        code = f"import asyncio, data\n{eager}\nawait asyncio.gather(*(data.get_devices() for n in range(50)))"
+        self.assertEqual(len(run(code)["value"]), 50)
+        self.assertEqual(executor.most_in_flight, 50)
+
+    def test_a_loop_that_stops_does_not_wait_for_a_reply(self):
+        code = """
+import asyncio, data
+loop = asyncio.new_event_loop()
+async def ask():
+    loop.stop()
+    return await data.get_devices()
+task = loop.create_task(ask())
+loop.run_forever()
+[task.done(), loop.run_until_complete(task)]
+"""
+        self.assertEqual(run(code)["value"], [False, [{"id": 1}]])
+
+    def test_a_call_outside_a_loop_is_not_made(self):
+        error = run("import data\ndata.get_devices().send(None)")["error"]
+        self.assertEqual((error["type"], error["message"]), ("RuntimeError", "no running event loop"))
+        self.assertEqual(executor.calls, [])
 
     def test_replies_find_their_callers(self):
         executor.tools["data.search_events"] = lambda arguments: (10 - arguments["limit"], {"ok": arguments["limit"]})

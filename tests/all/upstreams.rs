@@ -1,6 +1,7 @@
 //! HTTP tools against services that behave badly, over real sockets on the loopback interface.
 
 mod hostile;
+mod http2;
 mod tls;
 mod upstream;
 

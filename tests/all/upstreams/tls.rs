@@ -19,17 +19,23 @@ use tokio_rustls::TlsAcceptor;
 use super::upstream::{OK, Upstream};
 use super::{call, sandbox};
 
-/// A service that answers with the HTTP version it was asked in, has a certificate for `name`, and speaks `protocol`;
-/// its port, and the certificate as PEM.
-async fn serve(name: &str, protocol: &[u8]) -> (u16, NamedTempFile) {
+/// Of a service that has a certificate for `name` and speaks `protocol`; with the certificate as PEM.
+pub(super) fn acceptor(name: &str, protocol: &[u8]) -> (TlsAcceptor, NamedTempFile) {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let mut config = config.with_single_cert(vec![cert.der().clone()], key).unwrap();
     config.alpn_protocols = vec![protocol.to_owned()];
-    let (acceptor, listener) =
-        (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let pem = NamedTempFile::new().unwrap();
+    std::fs::write(&pem, cert.pem()).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), pem)
+}
+
+/// A service that answers with the HTTP version it was asked in; its port, and its certificate as PEM.
+async fn serve(name: &str, protocol: &[u8]) -> (u16, NamedTempFile) {
+    let (acceptor, pem) = acceptor(name, protocol);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -44,8 +50,6 @@ async fn serve(name: &str, protocol: &[u8]) -> (u16, NamedTempFile) {
             });
         }
     });
-    let pem = NamedTempFile::new().unwrap();
-    std::fs::write(&pem, cert.pem()).unwrap();
     (port, pem)
 }
 
