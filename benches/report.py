@@ -73,6 +73,13 @@ def load(figures):
     return table(["connections", "requests in a second", "p50", "p99"], rows)
 
 
+def attacked(figures):
+    alone, *attacks = figures["service"]["attacked"]
+    times = lambda each: [duration(each[f"{name}_us"] / 1e6) for name in ("p50", "p99")]
+    rows = [(each["attack"], *times(each), f"{each['p99_us'] / alone['p99_us']:.1f}") for each in attacks]
+    return table(["what the program in the other slot does", "p50", "p99", "p99, times"], [("nothing", *times(alone), "1"), *rows])
+
+
 def waiting(figures):
     times = figures["concurrency"]
     rows = [(count, duration(times[f"waiting/{count}"])) for count in (0, 10, 100, 1000)]
@@ -189,6 +196,10 @@ machine's cores.
 {load(figures)}
 
 {throughput(figures)}
+
+`1 + 1` for one client while a program in the other slot attacks:
+
+{attacked(figures)}
 
 Executions that wait keep a slot, a stack and the memory that they wrote; here each has a slot.
 

@@ -10,6 +10,7 @@ mod process;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use client::Client;
@@ -22,6 +23,25 @@ const WAITING: usize = 200;
 
 /// `WAITING` and a few more: each waits in a slot of its own.
 const SLOTS: &str = "256";
+
+/// Programs that want what there is, each for as long as it may.
+const ATTACKS: [(&str, &str); 9] = [
+    ("spins", "while True: pass"),
+    (
+        "fills memory, again and again",
+        "while True:\n    try: kept = [bytearray(1 << 20) for _ in range(1000)]\n    except MemoryError: kept = []",
+    ),
+    ("floods its output", "while True: print('x' * 100_000)"),
+    ("multiplies large integers", "n = 3 ** 100_000\nwhile True: n * n"),
+    ("backtracks", "import re\nwhile True: re.match(r'(a+)+$', 'a' * 26 + 'b')"),
+    (
+        "recurses to the end of its stack",
+        "def f(): f()\nwhile True:\n    try: f()\n    except RecursionError: pass",
+    ),
+    ("yields all the time", "import asyncio\nwhile True: await asyncio.sleep(0)"),
+    ("asks for random bytes", "import secrets\nwhile True: secrets.token_bytes(60_000)"),
+    ("returns as much as it may", "'x' * 1_000_000"),
+];
 
 fn main() {
     // `cargo bench -- NAME` is about other benches, unless the name is this one's.
@@ -44,6 +64,7 @@ fn main() {
         "load": load,
         "waiting": WAITING,
         "waiting_bytes_each": waiting(&images),
+        "attacked": attacked(&images),
     });
     println!("{figures:#}");
 }
@@ -64,17 +85,19 @@ fn first_start() -> Duration {
 fn load(address: SocketAddr, clients: usize) -> Value {
     ask(address, clients, LOAD_TIME / 10);
     let started = Instant::now();
-    let mut latencies = ask(address, clients, LOAD_TIME);
+    let latencies = ask(address, clients, LOAD_TIME);
     let elapsed = started.elapsed();
     let answered = u32::try_from(latencies.len()).expect("seconds are few");
+    let (p50, p99) = percentiles(latencies);
+    let per_second = f64::from(answered) / elapsed.as_secs_f64();
+    json!({"clients": clients, "per_second": per_second, "p50_us": p50, "p99_us": p99})
+}
+
+/// The median and the 99th percentile, in microseconds.
+fn percentiles(mut latencies: Vec<Duration>) -> (f64, f64) {
     latencies.sort();
     let micros = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
-    json!({
-        "clients": clients,
-        "per_second": f64::from(answered) / elapsed.as_secs_f64(),
-        "p50_us": micros(50),
-        "p99_us": micros(99),
-    })
+    (micros(50), micros(99))
 }
 
 /// How long each request took.
@@ -111,4 +134,31 @@ fn waiting(images: &Path) -> u64 {
     // The last ones are active, and may not wait yet.
     std::thread::sleep(Duration::from_secs(1));
     service.memory().own.saturating_sub(before.own) / WAITING as u64
+}
+
+/// What `1 + 1` takes one client while the other slot is busy with programs of another kind, one after the other.
+fn attacked(images: &Path) -> Vec<Value> {
+    // Short enough for an attack to be over soon after it was measured, long enough to be most of what it does.
+    let service = Process::start(images, &[("EXECUTION_TIMEOUT", "2")]);
+    let measure = |what: &str| {
+        let (p50, p99) = percentiles(ask(service.address, 1, LOAD_TIME));
+        json!({"attack": what, "p50_us": p50, "p99_us": p99})
+    };
+    ask(service.address, 1, LOAD_TIME / 10);
+    let mut measured = vec![measure("does nothing")];
+    for (what, code) in ATTACKS {
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut attacker = Client::new(service.address, &code, &json!({}));
+                while !is_over.load(Ordering::Relaxed) {
+                    attacker.ask();
+                }
+            });
+            std::thread::sleep(LOAD_TIME / 10);
+            measured.push(measure(what));
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+    measured
 }

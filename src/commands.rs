@@ -4,10 +4,12 @@ mod check;
 mod health;
 mod tools;
 
+use std::future::poll_fn;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ai_code_executor::config::{Config, Effective, NetworkTools};
@@ -148,9 +150,8 @@ async fn serve_until_signal(config: &Config) -> Done {
         ended = &mut server => return Err(format!("the server ended by itself: {ended:?}")),
     }
     info!("stopping: no new executions, running ones may finish");
-    drop(stop);
     tokio::select! {
-        () = drain(config, &service, server) => info!("stopped"),
+        () = drain(config, &service, stop, server) => info!("stopped"),
         () = termination()? => info!("stopped at once, by a second signal"),
     }
     Ok(ExitCode::SUCCESS)
@@ -184,26 +185,42 @@ fn write_stubs(catalogue: &Catalogue, dir: &Path) {
     }
 }
 
-/// Running executions get the grace, slow clients a second more to take their answers.
-async fn drain(config: &Config, service: &Service, server: tokio::task::JoinHandle<()>) {
+/// Running executions get the grace, slow clients a second more to take their answers. Whoever asks in the meantime is told
+/// that the service stops.
+async fn drain(
+    config: &Config,
+    service: &Service,
+    stop: oneshot::Sender<()>,
+    server: tokio::task::JoinHandle<()>,
+) {
     if let Some(sandbox) = service.sandbox() {
         sandbox.shutdown(config.shutdown_grace).await;
     }
+    drop(stop);
     if tokio::time::timeout(Duration::from_secs(1), server).await.is_err() {
         info!("connections left open by their clients are closed now");
     }
 }
 
-/// Completes at the first SIGTERM or SIGINT.
+/// Completes at the first signal that asks to end.
 fn termination() -> Result<impl Future<Output = ()>, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
+    let hangup = (!ignores_hangup()).then(SignalKind::hangup);
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
+    let signals: Result<Vec<_>, _> = kinds.map(signal).collect();
+    let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
+    Ok(poll_fn(move |context| {
+        let came = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    }))
+}
+
+/// Whether it was started to outlive its terminal, as by `nohup`.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored =
+        ignored.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok()).unwrap_or_default();
+    ignored >> (SignalKind::hangup().as_raw_value() - 1) & 1 == 1
 }
 
 /// The tools that programs can import with these settings.

@@ -88,11 +88,7 @@ impl Image {
     /// [`Error::Image`] when it cannot be made. A cache that cannot be used is never an error, only a warning.
     pub(crate) fn open(spec: &ImageSpec<'_>, slots: u32, cache_dir: Option<&Path>) -> Result<Self, Error> {
         let started = Instant::now();
-        engine::RESERVATION.probe(slots as usize).map_err(|error| {
-            let gib = (engine::RESERVATION.bytes() * slots as usize).div_ceil(1 << 30);
-            let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
-            Error::Image(format!("{what}: {error}; allow more (ulimit -v) or run fewer at once"))
-        })?;
+        probe(slots)?;
         let recipe = recipe(spec);
         let blank = engine::blank()?;
         let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, &recipe) };
@@ -113,6 +109,17 @@ impl Image {
         info!(elapsed_ms = millis(started), "interpreter image {end}");
         Ok(Self { engine, module, memory_bytes_min, built })
     }
+}
+
+/// Are there addresses for so many executions at once?
+fn probe(slots: u32) -> Result<(), Error> {
+    let reservation = engine::RESERVATION;
+    let Err(error) = reservation.probe(slots as usize) else { return Ok(()) };
+    let gib = (reservation.bytes() * slots as usize).div_ceil(1 << 30);
+    let fitting = (1..slots).rev().find(|fewer| reservation.probe(*fewer as usize).is_ok());
+    let fewer = fitting.map_or(String::new(), |most| format!(", or run at most {most} at once"));
+    let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
+    Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
 }
 
 /// Makes what the cache does not have.

@@ -267,3 +267,45 @@ fn crashed(why: &str) -> GuestError {
 fn error(kind: &str, message: &str) -> GuestError {
     GuestError { kind: kind.into(), message: message.into(), ..GuestError::default() }
 }
+
+/// An instance that tests look into.
+#[cfg(test)]
+pub(crate) struct Opened {
+    store: Store<HostState>,
+    instance: wasmtime::Instance,
+    memory: wasmtime::Memory,
+}
+
+#[cfg(test)]
+impl Template {
+    /// What an execution starts from.
+    pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
+        let Run { id, source, execution, grants } = run;
+        let limits = &execution.limits;
+        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
+        let state = HostState::new(id, request, limits, grants);
+        let mut store = self.store(state, limits).map_err(wasmtime::Error::new)?;
+        let instance = self.instance.instantiate_async(&mut store).await?;
+        let memory = hostcall::memory_of(&instance, &mut store)?;
+        Ok(Opened { store, instance, memory })
+    }
+}
+
+#[cfg(test)]
+impl Opened {
+    pub(crate) async fn run(&mut self) -> wasmtime::Result<()> {
+        let run = self.instance.get_typed_func::<(), ()>(&mut self.store, "run")?;
+        run.call_async(&mut self.store, ()).await
+    }
+
+    /// Everything that the guest can read.
+    pub(crate) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Lets it read more.
+    pub(crate) fn grow(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        let pages = bytes.saturating_sub(self.memory().len()).div_ceil(64 << 10);
+        self.memory.grow(&mut self.store, pages as u64).map(drop)
+    }
+}

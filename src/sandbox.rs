@@ -4,6 +4,8 @@ mod admission;
 mod builder;
 mod context;
 mod record;
+#[cfg(test)]
+mod remains;
 
 use std::borrow::Cow;
 use std::future::poll_fn;

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod connections;
 mod openapi;
+mod places;
 mod refusal;
 mod request_id;
 mod routes;
@@ -24,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
 pub use auth::Token;
 use connections::Bounds;
+use places::Places;
 
 /// How the service deals with its clients.
 #[derive(Clone)]
@@ -34,9 +36,10 @@ pub struct Settings {
     pub ceilings: Limits,
     /// Larger request bodies are refused, and read no further. Default: 2 MiB.
     pub body_bytes_max: usize,
-    /// From the request's head to the end of its body. Default: 30 s.
+    /// From the request's head to the end of its body; a second if `connections_max` are there. Default: 30 s.
     pub body_time: Duration,
-    /// A connection without a request in progress is closed after this time. Default: 30 s.
+    /// A connection without a request in progress is closed after this time, or after a second if `connections_max` are
+    /// there. Default: 30 s.
     pub idle_time: Duration,
     /// Connections at once; further ones wait in the kernel's backlog. Default: 512.
     pub connections_max: usize,
@@ -67,6 +70,7 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
+    places: Places,
     sandbox: OnceLock<Arc<Sandbox>>,
 }
 
@@ -74,7 +78,8 @@ impl Service {
     /// A service that is not ready yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(Inner { settings, sandbox: OnceLock::new() }))
+        let places = Places::new(settings.connections_max);
+        Self(Arc::new(Inner { settings, places, sandbox: OnceLock::new() }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
@@ -92,8 +97,8 @@ impl Service {
     /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests
     /// in progress are answered. Dropping the future closes all connections.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let Settings { connections_max, idle_time, .. } = self.0.settings;
-        connections::serve(listener, self.router(), Bounds { connections_max, idle_time }, stop).await;
+        let bounds = Bounds { places: self.0.places.clone(), idle_time: self.0.settings.idle_time };
+        connections::serve(listener, self.router(), bounds, stop).await;
     }
 
     fn router(&self) -> Router {

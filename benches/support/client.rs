@@ -1,6 +1,7 @@
 //! A client as small as can be, so that what is measured is the service: blocking, one connection, one request that is
 //! sent again and again.
 
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -36,6 +37,12 @@ impl Client {
 
     /// One execution, from the first byte of the request to the last of the answer; it must have succeeded.
     pub(crate) fn execute(&mut self) {
+        let answer = self.ask();
+        assert!(answer.contains(r#""success":true"#), "{answer}");
+    }
+
+    /// One execution, however it ends.
+    pub(crate) fn ask(&mut self) -> Cow<'_, str> {
         self.send();
         self.answer.clear();
         let mut buffer = [0; 8192];
@@ -44,8 +51,7 @@ impl Client {
             assert!(bytes > 0, "the service hung up: {}", String::from_utf8_lossy(&self.answer));
             self.answer.extend_from_slice(&buffer[..bytes]);
         }
-        let text = String::from_utf8_lossy(&self.answer);
-        assert!(text.contains(r#""success":true"#), "{text}");
+        String::from_utf8_lossy(&self.answer)
     }
 }
 

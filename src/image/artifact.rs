@@ -6,7 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -29,11 +29,8 @@ impl Kind {
     }
 }
 
-/// Of artifacts that are being written.
+/// Of artifacts that are being written, each locked by its writer: the kernel unlocks what a killed one leaves behind.
 const UNFINISHED: &str = "tmp";
-
-/// Writing takes seconds at most: what is older was left behind.
-const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(1);
 
 /// Artifacts of one kind that stay beside a new one, of other versions and tool lists; each is some 15 megabytes.
 const ARTIFACTS_KEPT: usize = 8;
@@ -75,7 +72,7 @@ pub(super) fn store(dir: &Path, key: &str, kind: Kind, artifact: &[u8]) -> Resul
     let path = dir.join(format!("{key}-{digest}.{}", kind.extension()));
     // Nobody else has this name: others may be making the same image.
     let temporary = dir.join(format!("{}.{UNFINISHED}", Uuid::new_v4()));
-    let written = write(&temporary, artifact).and_then(|()| fs::rename(&temporary, &path));
+    let written = write(&temporary, artifact).and_then(|_locked| fs::rename(&temporary, &path));
     if let Err(error) = written {
         // Best effort: the error that matters is the one above.
         let _ = fs::remove_file(&temporary);
@@ -146,11 +143,15 @@ fn digest_of(mut file: &File, path: &Path) -> Result<String, ArtifactError> {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The file is locked until it is closed.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // A file system without locks has none that can be taken: what is left behind then stays.
+    let _ = file.try_lock();
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// Removes what `kept` replaces, the oldest of many, and what killed processes left behind. Best effort: the new artifact
@@ -164,8 +165,8 @@ fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
             let _ = fs::remove_file(&path);
         }
     }
-    for (modified, path) in list(dir, UNFINISHED).unwrap_or_default() {
-        if modified.elapsed().is_ok_and(|age| age > UNFINISHED_AGE_MAX) {
+    for (_, path) in list(dir, UNFINISHED).unwrap_or_default() {
+        if open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = fs::remove_file(&path);
         }
     }

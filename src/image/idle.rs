@@ -42,6 +42,12 @@ impl<T: Reusable> Idle<T> {
 }
 
 impl<T> Idle<T> {
+    /// How many are ready.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         // A thing is in the list or not: a panic in between leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

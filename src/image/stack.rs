@@ -76,3 +76,23 @@ impl Reusable for Stack {
         self.addresses.forget(GUARD_BYTES..GUARD_BYTES + given_back)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_was_used_is_zero() {
+        let (stacks, bytes) = (Stacks::default(), 4 << 20);
+        for _ in 0..3 {
+            let stack = stacks.new_stack(bytes, true).unwrap();
+            let first = stack.top().wrapping_sub(bytes);
+            assert_eq!(first.addr(), stack.range().start);
+            // SAFETY: so much can be read and written, and nothing runs on it.
+            let contents = unsafe { slice::from_raw_parts_mut(first, bytes) };
+            assert!(contents.iter().all(|byte| *byte == 0));
+            contents.fill(0xa5);
+        }
+        assert_eq!(stacks.0.count(), 1, "it was the same stack");
+    }
+}

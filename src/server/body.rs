@@ -6,6 +6,7 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use super::places::Places;
 use super::refusal::Refusal;
 
 /// What a client that does not listen may go on sending after its answer, in time.
@@ -22,14 +23,22 @@ impl Incoming {
         Self { declared_bytes: body.size_hint().lower(), stream: body.into_data_stream() }
     }
 
-    /// Reads it all, as long as it has no more than `bytes_max` and takes no longer than `time`. What is declared to
-    /// be larger is not read at all.
-    pub(super) async fn read(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
+    /// Reads it all, as long as it has no more than `bytes_max` and takes no longer than `time`, or than `places` have
+    /// patience with it. What is declared to be larger is not read at all.
+    pub(super) async fn read(
+        &mut self,
+        bytes_max: usize,
+        time: Duration,
+        places: &Places,
+    ) -> Result<Vec<u8>, Refusal> {
         if self.declared_bytes > bytes_max as u64 {
             return Err(Refusal::too_large(bytes_max));
         }
-        let read = timeout(time, self.read_to_end(bytes_max)).await;
-        read.unwrap_or_else(|_| Err(Refusal::too_slow(time)))
+        tokio::select! {
+            biased;
+            read = self.read_to_end(bytes_max) => read,
+            waited = places.patience(time) => Err(Refusal::too_slow(waited)),
+        }
     }
 
     async fn read_to_end(&mut self, bytes_max: usize) -> Result<Vec<u8>, Refusal> {

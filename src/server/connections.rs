@@ -1,13 +1,13 @@
 //! Connections: accepted, bounded in number, served with HTTP/1.1 or HTTP/2, and closed in time.
 //!
 //! One rule bounds how long a peer can hold a connection: without a request in progress, it is closed after the idle
-//! time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for
-//! both versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's.
+//! time, or sooner when places run out. That covers a request head that does not come to its end, an answer that is not
+//! taken, and keep-alive, for both versions of HTTP alike. A request in progress has bounds of its own: its body's time,
+//! then the execution's.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
@@ -18,12 +18,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
+
+use super::places::Places;
 
 /// Requests that one HTTP/2 connection may have in progress.
 const STREAMS_MAX: u32 = 100;
@@ -32,9 +34,9 @@ const STREAMS_MAX: u32 = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Bounds of connections.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Bounds {
-    pub(super) connections_max: usize,
+    pub(super) places: Places,
     pub(super) idle_time: Duration,
 }
 
@@ -46,7 +48,6 @@ pub(super) async fn serve(
     bounds: Bounds,
     stop: impl Future<Output = ()>,
 ) {
-    let slots = Arc::new(Semaphore::new(bounds.connections_max.min(Semaphore::MAX_PERMITS)));
     let stopping = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -55,9 +56,9 @@ pub(super) async fn serve(
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &bounds.places) => accepted,
         };
-        let connection = serve_connection(stream, router.clone(), bounds.idle_time, stopping.clone());
+        let connection = serve_connection(stream, router.clone(), bounds.clone(), stopping.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -69,9 +70,8 @@ pub(super) async fn serve(
 }
 
 /// The next connection for which there is room. Dropping the future loses no connection.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let permit = slots.clone().acquire_owned().await.ok();
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    let permit = places.take().await;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
@@ -92,7 +92,7 @@ fn is_of_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, idle_time: Duration, stop: CancellationToken) {
+async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
@@ -111,7 +111,7 @@ async fn serve_connection(stream: TcpStream, router: Router, idle_time: Duration
     };
     tokio::select! {
         ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
-        () = idle(watched, idle_time) => debug!("idle connection closed"),
+        () = idle(watched, &bounds) => debug!("idle connection closed"),
     }
 }
 
@@ -149,12 +149,14 @@ impl Drop for InProgress {
     }
 }
 
-/// Completes when there has been no request for `idle_time`.
-async fn idle(mut in_progress: watch::Receiver<usize>, idle_time: Duration) {
+/// Completes when there has been no request for the idle time, or for less while places are scarce.
+async fn idle(mut in_progress: watch::Receiver<usize>, bounds: &Bounds) {
     loop {
-        let busy = *in_progress.borrow_and_update() > 0;
-        let changed = in_progress.changed();
-        let ended = if busy { changed.await.is_err() } else { timeout(idle_time, changed).await.is_err() };
+        let idle = *in_progress.borrow_and_update() == 0;
+        let ended = tokio::select! {
+            changed = in_progress.changed() => changed.is_err(),
+            _ = bounds.places.patience(bounds.idle_time), if idle => true,
+        };
         if ended {
             return;
         }

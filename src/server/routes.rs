@@ -71,7 +71,7 @@ async fn accept(
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
-    let bytes = body.read(settings.body_bytes_max, settings.body_time).await?;
+    let bytes = body.read(settings.body_bytes_max, settings.body_time, &service.0.places).await?;
     let Json(request) = Json::from_bytes(&bytes)?;
     Ok(request)
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::homeiq::SEED;
-use crate::support::{Service, executor};
+use crate::support::{Service, cache_dir, executor};
 
 /// `run` with `code` as standard input.
 fn run(code: &str, arguments: &[&str]) -> Output {
@@ -27,14 +27,33 @@ fn fed(mut command: Command, code: &str) -> Output {
 }
 
 #[test]
-fn too_little_address_space_is_said_at_the_start() {
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -v 6000000; exec \"$0\" run -"]).arg(executor().get_program());
-    let output = fed(limited, "1");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(70), "{said}");
-    assert!(said.contains("9 GiB of addresses for 2 concurrent executions"), "{said}");
-    assert!(said.contains("ulimit -v"), "{said}");
+fn too_little_address_space_is_said_at_the_start_with_what_fits() {
+    let run = |kilobytes: u64, slots: &str| {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -v {kilobytes}; exec \"$0\" run -")]);
+        limited
+            .arg(executor().get_program())
+            .env("MAX_CONCURRENT_EXECUTIONS", slots)
+            .env("CACHE_DIR", cache_dir());
+        let output = fed(limited, "1");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let cases = [
+        (
+            6_000_000,
+            "2",
+            "9 GiB of addresses for 2 concurrent executions",
+            "(ulimit -v), or run at most 1 at once\n",
+        ),
+        (6_000_000, "1000", "1000 concurrent executions", "(ulimit -v), or run at most 1 at once\n"),
+        (3_000_000, "2", "9 GiB of addresses for 2 concurrent executions", "allow more (ulimit -v)\n"),
+    ];
+    for (kilobytes, slots, what, way_out) in cases {
+        let (status, said) = run(kilobytes, slots);
+        assert_eq!(status, Some(70), "{said}");
+        assert!(said.contains(what) && said.ends_with(way_out), "{said}");
+    }
+    assert_eq!(run(6_000_000, "1").0, Some(0), "what is offered works");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ai_code_executor::{Error, Execution, Limits, Outcome, Sandbox};
+use ai_code_executor::{Error, Execution, Layers, Limits, Outcome, Sandbox};
 use tokio::time::timeout;
 
 use crate::support::{cache_dir, run, value_of};
@@ -34,6 +34,40 @@ async fn the_clock_is_not_that_of_the_image() {
     let value = value_of(&report);
     assert!((value[0].as_f64().unwrap() - now).abs() < 5.0);
     assert!(value[1].as_i64().unwrap() >= 2026);
+}
+
+/// Every function of `time` that takes nothing and returns a number, every clock by its number, and those beside `time`.
+const CLOCKS: &str = "
+import time, datetime, asyncio, os
+await asyncio.sleep(0)
+reads = {f'time.{name}': getattr(time, name) for name in dir(time)}
+reads |= {f'clock {n}': (lambda n=n: time.clock_gettime(n)) for n in range(16)}
+reads['datetime'] = lambda: datetime.datetime.now().timestamp()
+reads['loop'] = asyncio.get_running_loop().time
+reads['times'] = lambda: os.times().elapsed
+reads['user'] = lambda: os.times().user
+found = {}
+for name, read in reads.items():
+    try: values = {read() for _ in range(2000)}
+    except Exception: continue
+    if not all(type(value) in (int, float) for value in values): continue
+    scale = 1 if name.endswith('_ns') else 1e9
+    found[name] = sorted({round(value * scale / 1000) % 10 for value in values})
+found
+";
+
+#[tokio::test]
+async fn no_clock_is_finer_than_ten_microseconds() {
+    let sandbox = Sandbox::builder().layers(Layers::WallOnly).cache_dir(cache_dir()).build().unwrap();
+    let report = sandbox.run(Execution::new(CLOCKS)).await.unwrap();
+    let found = value_of(&report);
+    let found = found.as_object().unwrap_or_else(|| panic!("{report:?}"));
+    for name in ["time.time_ns", "time.perf_counter_ns", "time.monotonic", "clock 0", "datetime", "loop"] {
+        assert!(found.contains_key(name), "{name}: {found:?}");
+    }
+    for (name, digits) in found {
+        assert_eq!(digits, &serde_json::json!([0]), "the last digit of {name}'s microseconds");
+    }
 }
 
 fn one_slot() -> Sandbox {

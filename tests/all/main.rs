@@ -11,6 +11,7 @@ mod config;
 mod differential;
 mod discovery;
 mod expectations;
+mod faults;
 mod fuel;
 mod guards;
 mod homeiq;

@@ -1,12 +1,11 @@
 //! The service over real sockets, in a process of its own.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Service, executor};
+use crate::support::{Service, executor, signal};
 
 #[test]
 fn answers_have_the_contracts_shape() {
@@ -62,22 +61,6 @@ fn health_is_answered_while_every_slot_spins() {
             assert_eq!(service.get("/health").0, 200);
         }
     });
-}
-
-#[test]
-fn a_service_that_ran_out_of_file_descriptors_recovers() {
-    let service = Service::start(&[]);
-    let open = std::fs::read_dir(format!("/proc/{}/fd", service.child.id())).unwrap().count() as u64;
-    let few = Rlimit { current: Some(open + 3), maximum: Some(open + 3) };
-    prlimit(Some(Pid::from_child(&service.child)), Resource::Nofile, few).unwrap();
-    let crowd: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&service.address).unwrap()).collect();
-    std::thread::sleep(Duration::from_millis(500));
-    drop(crowd);
-    assert_eq!(service.get("/health").0, 200);
-}
-
-fn signal(service: &Service, signal: Signal) {
-    kill_process(Pid::from_child(&service.child), signal).unwrap();
 }
 
 #[test]

@@ -1,57 +1,118 @@
-//! Many executions in a row, some failing each way: every answer right, and the process does not grow.
+//! Many executions in a row, every hundredth with a fault: every answer right, no slot lost, and the process does not grow.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ai_code_executor::{Execution, Limits, Outcome};
+use serde_json::json;
+use tokio::time::timeout;
 
 use crate::support::{sandbox, value_of};
-
-const EXECUTIONS: u64 = 10_000;
 
 /// What the allocator may keep beyond what it had after the first tenth.
 const GROWTH_BYTES_MAX: u64 = 48 << 20;
 
+/// The service's default: so many executions go on at once.
+const SLOTS: usize = 2;
+
+/// 10,000; `SOAK_EXECUTIONS` makes it more.
+fn executions() -> u64 {
+    std::env::var("SOAK_EXECUTIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000)
+}
+
 /// In a process of its own: what other tests keep of this one's memory is not the sandbox's growth.
 #[test]
-fn ten_thousand_executions_leave_nothing_behind() {
+fn many_executions_leave_nothing_behind() {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let run = command.args(["--exact", "soak::run", "--ignored"]).output().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    let run = command.args(["--exact", "soak::run", "--ignored", "--nocapture"]).output().unwrap();
+    println!("{}", String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[tokio::test]
 #[ignore = "the other half of a test"]
 async fn run() {
-    let mut resident = 0;
-    for n in 0..EXECUTIONS {
-        one(n).await;
-        if n == EXECUTIONS / 10 {
+    let (tenth, mut resident) = (executions() / 10, 0);
+    for part in 0..10 {
+        let mut times = Vec::new();
+        for n in part * tenth..(part + 1) * tenth {
+            let started = Instant::now();
+            if !fault(n).await {
+                honest(n).await;
+                times.push(started.elapsed());
+            }
+        }
+        times.sort();
+        let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+        println!(
+            "{:>9}: {} KiB resident, p50 {p50:?}, p99 {p99:?}",
+            (part + 1) * tenth,
+            resident_bytes() >> 10
+        );
+        if part == 0 {
             resident = resident_bytes();
         }
     }
     let grown = resident_bytes().saturating_sub(resident);
     assert!(grown < GROWTH_BYTES_MAX, "grew by {grown} bytes");
+    every_slot_is_there().await;
 }
 
-async fn one(n: u64) {
-    let short = Limits { wall_time: Duration::from_millis(20), ..Limits::default() };
-    let busy = Limits { cpu_time: Duration::from_millis(20), ..Limits::default() };
-    let (code, limits, outcome) = match n % 1000 {
-        1 | 501 => ("'x' * (1 << 30)".into(), Limits::default(), Outcome::MemoryLimit),
-        2 | 502 => ("import asyncio\nawait asyncio.sleep(9)".into(), short, Outcome::Timeout),
-        3 | 503 => ("while True: pass".into(), busy, Outcome::CpuLimit),
-        4 | 504 => ("def f(): f()\nf()".into(), Limits::default(), Outcome::Failure),
-        5 | 505 => {
-            ("print('x' * 2_000_000)\nraise SystemExit(3)".into(), Limits::default(), Outcome::Failure)
+/// An ordinary program, and its answer.
+async fn honest(n: u64) {
+    let (code, value) = match n % 4 {
+        0 => ("print(n)\n[n, n * 2]", json!([n, n * 2])),
+        1 => ("print(n)\nimport json\njson.loads(json.dumps({'n': n}))", json!({"n": n})),
+        2 => (
+            "print(n)\nimport asyncio\nawait asyncio.sleep(0)\nawait asyncio.gather(asyncio.sleep(0, n))",
+            json!([n]),
+        ),
+        _ => ("print(n)\nclass Twice:\n    def of(self, x): return x * 2\nTwice().of(n)", json!(n * 2)),
+    };
+    let report = sandbox().run(Execution::new(code).variable("n", &json!(n))).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed, "{n}: {:?}", report.error);
+    assert_eq!((report.stdout.text.as_str(), value_of(&report)), (format!("{n}\n").as_str(), value), "{n}");
+}
+
+/// Every hundredth is one that fails, each in its own way.
+async fn fault(n: u64) -> bool {
+    if n % 100 != 1 {
+        return false;
+    }
+    let all = Limits::default();
+    let short = Limits { wall_time: Duration::from_millis(20), ..all };
+    let busy = Limits { cpu_time: Duration::from_millis(20), ..all };
+    let (code, limits, outcome) = match n / 100 % 7 {
+        0 => ("'x' * (1 << 30)", all, Outcome::MemoryLimit),
+        1 => ("import asyncio\nawait asyncio.sleep(9)", short, Outcome::Timeout),
+        2 => ("while True: pass", busy, Outcome::CpuLimit),
+        3 => ("def f(): f()\nf()", all, Outcome::Failure),
+        4 => ("print('x' * 2_000_000)\nraise SystemExit(3)", all, Outcome::Failure),
+        kind => {
+            let code = if kind == 5 { "while True: pass" } else { "import time\ntime.sleep(9)" };
+            let given_up = timeout(Duration::from_millis(5), sandbox().run(Execution::new(code))).await;
+            assert!(given_up.is_err(), "{n}");
+            return true;
         }
-        _ => (format!("print({n})\n[{n}, {n} * 2]"), Limits::default(), Outcome::Completed),
     };
     let report = sandbox().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
     assert_eq!(report.outcome, outcome, "{n}: {:?}", report.error);
-    if outcome == Outcome::Completed {
-        assert_eq!(report.stdout.text, format!("{n}\n"));
-        assert_eq!(value_of(&report), serde_json::json!([n, n * 2]));
+    true
+}
+
+/// As many executions as there are slots go on at the same time.
+async fn every_slot_is_there() {
+    let sleep = || sandbox().run(Execution::new("import time\ntime.sleep(20)"));
+    let asleep: Vec<_> = (0..SLOTS).map(|_| Box::pin(sleep())).collect();
+    let all = timeout(Duration::from_secs(5), futures::future::select_all(asleep));
+    let active = async {
+        while !sandbox().metrics().encode().contains(&format!("code_executions_active {SLOTS}\n")) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        ended = all => panic!("a slot is lost: {:?}", ended.map(|(report, ..)| report.map(|report| report.outcome))),
+        () = active => {}
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ai_code_executor::{Execution, Report, Sandbox};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Images are made once and stay for the next run of the tests.
@@ -31,6 +32,14 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().cache_dir(cache_dir()).build().unwrap())
+}
+
+/// The machine code that images of this build share.
+pub(crate) fn code_artifact() -> PathBuf {
+    sandbox();
+    let is_code = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "cwasm");
+    let codes = files_below(&cache_dir()).into_iter().filter(is_code);
+    codes.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap()
 }
 
 pub(crate) async fn run(code: &str) -> Report {
@@ -107,6 +116,17 @@ impl Service {
         answer(request.send(body))
     }
 
+    /// Waits until `/metrics` has this line.
+    pub(crate) fn await_metric(&self, line: &str) {
+        for _ in 0..6000 {
+            if self.get("/metrics").1.as_str().is_some_and(|text| text.contains(line)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("never {line}");
+    }
+
     /// Still there, and right?
     pub(crate) fn is_honest(&mut self) -> bool {
         let alive = matches!(self.child.try_wait(), Ok(None));
@@ -120,6 +140,10 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+pub(crate) fn signal(service: &Service, signal: Signal) {
+    kill_process(Pid::from_child(&service.child), signal).unwrap();
 }
 
 fn agent() -> ureq::Agent {

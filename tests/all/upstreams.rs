@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ai_code_executor::signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
-use ai_code_executor::{Execution, Outcome, Sandbox};
+use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
@@ -275,6 +275,30 @@ async fn a_call_that_its_program_gives_up_leaves_the_service() {
         report = run => panic!("{:?}", report.map(|report| report.outcome)),
         left = timeout(Duration::from_secs(15), left.recv()) => assert_eq!(left, Ok(Some(()))),
     }
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_takes_the_calls_along() {
+    let (gone, mut left) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut connection, _| {
+        let gone = gone.clone();
+        async move {
+            connection.request().await;
+            connection.linger().await;
+            gone.send(()).unwrap();
+        }
+    })
+    .await;
+    let sandbox = sandbox_of(&registry(&upstream.url(), "").replace("timeout = 0.5", "timeout = 30"));
+    let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
+    let code = "import asyncio, up\nawait asyncio.gather(up.tell(), up.tell())";
+    let report = sandbox.run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Timeout, "{:?}", report.error);
+    assert!(report.usage.wall_time < Duration::from_secs(5), "{:?}", report.usage.wall_time);
+    for _ in 0..upstream.connections() {
+        assert_eq!(timeout(Duration::from_secs(15), left.recv()).await, Ok(Some(())));
+    }
+    assert_eq!(upstream.connections(), 2);
 }
 
 #[tokio::test]

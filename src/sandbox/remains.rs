@@ -1,0 +1,183 @@
+//! What one execution leaves for the next, seen from the host: nothing, to the byte, whatever it did and however it ended.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use tokio::sync::Barrier;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::*;
+use crate::instance::Opened;
+use crate::tools::{Tool, ToolCall};
+
+const SLOTS: u32 = 3;
+
+/// Memory that an execution may have, in these tests.
+const BYTES_MAX: u64 = 96 << 20;
+
+/// Puts the secret, which is in the context, wherever CPython keeps things: in strings of each width, interned, as keys and
+/// names, in bytes, large and small objects, caches, closures, frames of a deep stack, an exception's traceback, modules,
+/// both streams, a tool's arguments and its reply.
+const EVERYWHERE: &str = r#"
+import json, re, sys, random, decimal, functools, collections, array, zlib, struct
+kept = [secret * n for n in (1, 2, 300, 70_000)]
+kept += [secret + '\u0416', secret + '\U0001f600', (secret + '\u0416') * 5000, (secret + '\U0001f600') * 5000]
+kept += [secret.encode(), bytearray(secret.encode() * 9000), array.array('u', secret * 50)]
+kept += [{secret + str(n): n for n in range(3000)}, collections.Counter(secret * 3)]
+kept += [type(secret, (), {secret: secret}), types.SimpleNamespace(**{secret: secret}) if 'types' in dir() else None]
+setattr(json, 'left_behind', secret)
+json.dumps({secret: [secret]}), json.loads(json.dumps([secret] * 1000))
+re.compile(secret), re.sub(secret, 'x', secret * 10)
+functools.lru_cache(lambda text: text * 2)(secret)
+random.seed(secret)
+zlib.compress(secret.encode() * 1000)
+def descend(n, carried):
+    own = carried + str(n)
+    return own if n == 0 else descend(n - 1, carried)
+descend(400, secret)
+print(secret * 20_000)
+print(secret, file=sys.stderr) if hasattr(sys, 'stderr') else None
+"#;
+
+/// How programs end that have the secret all over their memory.
+const ENDS: [&str; 11] = [
+    "secret",
+    "raise ValueError(secret)",
+    "def f(own): return f(own + secret)\nf(secret)",
+    "import spy\nawait spy.echo(secret * 1000)",
+    "import spy, asyncio\nawait asyncio.gather(*[spy.echo(secret + str(n)) for n in range(20)], spy.never(secret))",
+    "while True: secret + secret",
+    "kept.append(secret.encode() * (1 << 30))",
+    "while True: kept.append(bytearray(secret.encode() * 50_000))",
+    "raise SystemExit(secret)",
+    "class Loud:\n    def __repr__(self): return self.__repr__() + secret\nrepr(Loud())",
+    "import json\njson.loads('[' * 200_000)",
+];
+
+fn cache_dir() -> PathBuf {
+    // target/<profile>/deps/<this test>
+    let executable = std::env::current_exe().unwrap();
+    executable.ancestors().nth(3).unwrap().join("tmp/images")
+}
+
+fn sandbox(meeting: &Arc<Barrier>) -> Sandbox {
+    let meeting = meeting.clone();
+    let meet = Tool::new("spy", "meet", move |_| {
+        let meeting = meeting.clone();
+        async move {
+            meeting.wait().await;
+            Ok(json!(null))
+        }
+    });
+    let one = json!({"properties": {"value": {}}});
+    let echo =
+        Tool::new("spy", "echo", async |call: ToolCall| Ok(json!(call.arguments))).parameters(one.clone());
+    let never = Tool::new("spy", "never", |_| std::future::pending()).parameters(one);
+    let ceilings = Limits {
+        memory_bytes_max: BYTES_MAX,
+        wall_time: Duration::from_secs(20),
+        cpu_time: Duration::from_secs(1),
+        tool_time: Duration::from_millis(700),
+        ..Limits::default()
+    };
+    let builder = Sandbox::builder().concurrency(SLOTS).queue(64).ceilings(ceilings).layers(Layers::WallOnly);
+    builder.tools([meet, echo, never]).cache_dir(cache_dir()).build().unwrap()
+}
+
+fn execution(code: &str, secret: &str, limits: Limits) -> Execution {
+    Execution { limits, ..Execution::new(code) }.variable("secret", &json!(secret))
+}
+
+/// An execution about to begin.
+async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
+    let source = ValidatedSource::unchecked(execution.code.clone());
+    let grants = Grants::default();
+    let run = Run { id: ExecutionId::random(), source: &source, execution, grants };
+    sandbox.shared.template.open(run).await.unwrap()
+}
+
+/// The image, and zeros up to what an execution may have, in every slot that there is.
+async fn assert_nothing_is_left(sandbox: &Sandbox, image: &[u8], after: &str) {
+    let execution = Execution { limits: sandbox.shared.ceilings, ..Execution::new("1") };
+    let mut next = join_all((0..=SLOTS).map(|_| open(sandbox, &execution))).await;
+    let zeros = vec![0; usize::try_from(BYTES_MAX).unwrap() - image.len()];
+    for opened in &mut next {
+        assert!(opened.memory() == image, "after {after}");
+        opened.grow(image.len() + zeros.len()).unwrap();
+        assert!(opened.memory()[image.len()..] == zeros, "in memory that grew, after {after}");
+    }
+}
+
+fn holds(memory: &[u8], image: &[u8], what: &[u8]) -> bool {
+    let pages = memory
+        .chunks(4096)
+        .enumerate()
+        .filter(|(n, page)| image.get(n * 4096..n * 4096 + page.len()) != Some(page));
+    pages.into_iter().any(|(_, page)| page.windows(what.len()).any(|window| window == what))
+}
+
+fn wide(text: &str, bytes: usize) -> Vec<u8> {
+    text.bytes().flat_map(|byte| [byte, 0, 0, 0].into_iter().take(bytes)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_execution_finds_the_image_and_nothing_else() {
+    let meeting = Arc::new(Barrier::new(SLOTS as usize));
+    let sandbox = sandbox(&meeting);
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
+
+    // What this looks for is there while a program runs, in every form.
+    let mut opened = open(&sandbox, &execution(EVERYWHERE, &secret, limits)).await;
+    assert!(opened.memory() == image, "the context is not in memory before the program runs");
+    opened.run().await.unwrap();
+    for width in [1, 2, 4] {
+        assert!(holds(opened.memory(), &image, &wide(&secret, width)), "in {width} bytes for each character");
+    }
+    drop(opened);
+    assert_nothing_is_left(&sandbox, &image, "a look into one").await;
+
+    for end in ENDS {
+        // All slots are in use at once, and each is left with the secret.
+        let code = format!("import spy\nawait spy.meet()\n{EVERYWHERE}\n{end}");
+        let runs = join_all((0..SLOTS).map(|_| sandbox.run(execution(&code, &secret, limits)))).await;
+        for report in runs {
+            let report = report.unwrap();
+            assert!(report.stdout.text.contains(&secret), "{end}: {:?}", report.error);
+        }
+        assert_nothing_is_left(&sandbox, &image, end).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_is_given_up_leaves_nothing_either() {
+    let sandbox = sandbox(&Arc::new(Barrier::new(1)));
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
+    for end in [
+        "import spy\nawait spy.never(secret * 1000)",
+        "while True: secret + secret",
+        "import time\ntime.sleep(60)",
+    ] {
+        for patience in [1, 20, 200, 500] {
+            let code = format!("{EVERYWHERE}\n{end}");
+            let patience = Duration::from_millis(patience);
+            let given_up = join_all(
+                (0..SLOTS).map(|_| timeout(patience, sandbox.run(execution(&code, &secret, limits)))),
+            )
+            .await;
+            assert!(given_up.iter().all(Result::is_err), "{end}");
+            // A guest that is given up stops at its next yield.
+            while !sandbox.metrics().encode().contains("code_executions_active 0\n") {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_nothing_is_left(&sandbox, &image, end).await;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Names that cannot be looked up, because the resolver does not answer.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::executor;
+
+const REGISTRY: &str = r#"
+[services.up]
+url = "http://somewhere.example:8000"
+[tools.up.ask]
+path = "/ask"
+timeout = 1
+"#;
+
+const PROGRAM: &str = "
+import asyncio, up
+[f'{type(e).__name__}: {e}' for e in await asyncio.gather(up.ask(), up.ask(), return_exceptions=True)]
+";
+
+/// A name server that takes questions; only root may be one.
+fn silent_name_server() -> Option<UdpSocket> {
+    UdpSocket::bind("127.0.0.77:53").inspect_err(|why| println!("skipped: {why}")).ok()
+}
+
+#[test]
+fn a_resolver_that_hangs_costs_the_call_alone() {
+    let Some(_server) = silent_name_server() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let resolver = file("resolv.conf", "nameserver 127.0.0.77\noptions timeout:30 attempts:5\n");
+    let (registry, program) = (file("tools.toml", REGISTRY), file("program.py", PROGRAM));
+    let script = "mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" run --json \"$2\"";
+    let run = executor();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(run.get_program()).arg(resolver).arg(program);
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("TOOLS_CONFIG", registry).env("ENABLE_MCP_NETWORK_TOOLS", "true");
+    command.env("TOOL_SIGNING_KEY", "k".repeat(32));
+    let started = Instant::now();
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let late = "ToolTimeout: Tool 'up.ask' did not answer within 1s";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("[\"{late}\",\"{late}\"]\n"), "{said}");
+    // The system goes on asking for minutes; nobody waits for it.
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
+}

@@ -1,0 +1,75 @@
+//! Stopping: those who run finish, those who come are told, and a second signal means now.
+
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Service, TOKEN, executor, signal};
+
+const SLEEPER: &str = "import time\ntime.sleep(3)\n'finished'";
+
+#[test]
+fn under_load_those_who_run_finish_and_those_who_come_are_told() {
+    let mut service = Service::start(&[]);
+    let (finished, told) = std::thread::scope(|scope| {
+        let run = || scope.spawn(|| service.execute(&json!({"code": SLEEPER})));
+        let running: Vec<_> = (0..2).map(|_| run()).collect();
+        service.await_metric("code_executions_active 2\n");
+        let waiting: Vec<_> = (0..5).map(|_| run()).collect();
+        service.await_metric("code_executions_queued 5\n");
+        signal(&service, Signal::TERM);
+        service.await_metric("code_executions_queued 0\n");
+        let late = service.execute(&json!({"code": "1"}));
+        assert_eq!((service.get("/health").0, service.get("/ready").0), (200, 503));
+        let told: Vec<_> = waiting.into_iter().map(|run| run.join().unwrap()).chain([late]).collect();
+        (running.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>(), told)
+    });
+    assert!(finished.iter().all(|(_, answer)| answer["return_value"] == "finished"), "{finished:?}");
+    let is_told = |(status, answer): &(u16, Value)| *status == 503 && answer["code"] == "shutting_down";
+    assert!(told.iter().all(is_told), "{told:?}");
+    assert!(service.child.wait().unwrap().success());
+    assert!(TcpStream::connect(&service.address).is_err());
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    for second in [Signal::TERM, Signal::INT] {
+        let mut service = Service::start(&[("EXECUTION_TIMEOUT", "300"), ("SHUTDOWN_GRACE", "300")]);
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| service.execute(&json!({"code": "import time\ntime.sleep(200)"})));
+            service.await_metric("code_executions_active 1\n");
+            signal(&service, Signal::TERM);
+            let started = Instant::now();
+            while service.get("/ready").0 != 503 {
+                assert!(started.elapsed() < Duration::from_secs(30), "it does not say that it stops");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            signal(&service, second);
+            assert_eq!(running.join().unwrap().0, 0, "it was cut off");
+        });
+        assert!(service.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
+    let mut service = Service::start(&[]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| service.execute(&json!({"code": SLEEPER})));
+        service.await_metric("code_executions_active 1\n");
+        signal(&service, Signal::HUP);
+        assert_eq!(running.join().unwrap().1["return_value"], "finished");
+    });
+    assert!(service.child.wait().unwrap().success());
+
+    let run = executor();
+    let mut command = Command::new("nohup");
+    command.arg(run.get_program()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());
+    let mut service = Service::spawn(command).until_ready();
+    signal(&service, Signal::HUP);
+    assert!(service.is_honest());
+}
