@@ -136,29 +136,32 @@ fn waiting(images: &Path) -> u64 {
     service.memory().own.saturating_sub(before.own) / WAITING as u64
 }
 
-/// What `1 + 1` takes one client while the other slot is busy with programs of another kind, one after the other.
+/// What `1 + 1` takes one client alone, and then while the other slot is busy with programs of another kind, one after the
+/// other.
 fn attacked(images: &Path) -> Vec<Value> {
     // Short enough for an attack to be over soon after it was measured, long enough to be most of what it does.
     let service = Process::start(images, &[("EXECUTION_TIMEOUT", "2")]);
-    let measure = |what: &str| {
-        let (p50, p99) = percentiles(ask(service.address, 1, LOAD_TIME));
-        json!({"attack": what, "p50_us": p50, "p99_us": p99})
+    let measure = || {
+        ask(service.address, 1, LOAD_TIME / 10);
+        percentiles(ask(service.address, 1, LOAD_TIME))
     };
-    ask(service.address, 1, LOAD_TIME / 10);
-    let mut measured = vec![measure("does nothing")];
-    for (what, code) in ATTACKS {
+    let attacked = |code| {
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut attacker = Client::new(service.address, &code, &json!({}));
+                let mut attacker = Client::new(service.address, code, &json!({}));
                 while !is_over.load(Ordering::Relaxed) {
                     attacker.ask();
                 }
             });
-            std::thread::sleep(LOAD_TIME / 10);
-            measured.push(measure(what));
+            let measured = measure();
             is_over.store(true, Ordering::Relaxed);
-        });
-    }
-    measured
+            measured
+        })
+    };
+    let pairs = ATTACKS.map(|(what, code)| (what, measure(), attacked(code)));
+    let figures = pairs.map(|(what, (_, alone), (p50, p99))| {
+        json!({"attack": what, "alone_p99_us": alone, "p50_us": p50, "p99_us": p99})
+    });
+    figures.into()
 }

@@ -56,8 +56,8 @@ impl Client {
 }
 
 fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let Some(head_bytes) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..head_bytes]);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    length.is_some_and(|length: usize| body.len() >= length)
+    length.is_some_and(|length: usize| answer.len() >= head_bytes + 4 + length)
 }

@@ -25,12 +25,12 @@ const BYTES_MAX: u64 = 96 << 20;
 /// names, in bytes, large and small objects, caches, closures, frames of a deep stack, an exception's traceback, modules,
 /// both streams, a tool's arguments and its reply.
 const EVERYWHERE: &str = r#"
-import json, re, sys, random, decimal, functools, collections, array, zlib, struct
+import array, collections, functools, json, random, re, sys, types, zlib
 kept = [secret * n for n in (1, 2, 300, 70_000)]
 kept += [secret + '\u0416', secret + '\U0001f600', (secret + '\u0416') * 5000, (secret + '\U0001f600') * 5000]
 kept += [secret.encode(), bytearray(secret.encode() * 9000), array.array('u', secret * 50)]
 kept += [{secret + str(n): n for n in range(3000)}, collections.Counter(secret * 3)]
-kept += [type(secret, (), {secret: secret}), types.SimpleNamespace(**{secret: secret}) if 'types' in dir() else None]
+kept += [type(secret, (), {secret: secret}), types.SimpleNamespace(**{secret: secret}), sys.intern(secret * 2)]
 setattr(json, 'left_behind', secret)
 json.dumps({secret: [secret]}), json.loads(json.dumps([secret] * 1000))
 re.compile(secret), re.sub(secret, 'x', secret * 10)
@@ -42,22 +42,28 @@ def descend(n, carried):
     return own if n == 0 else descend(n - 1, carried)
 descend(400, secret)
 print(secret * 20_000)
-print(secret, file=sys.stderr) if hasattr(sys, 'stderr') else None
+print(secret, file=sys.stderr)
 "#;
 
-/// How programs end that have the secret all over their memory.
-const ENDS: [&str; 11] = [
-    "secret",
-    "raise ValueError(secret)",
-    "def f(own): return f(own + secret)\nf(secret)",
-    "import spy\nawait spy.echo(secret * 1000)",
-    "import spy, asyncio\nawait asyncio.gather(*[spy.echo(secret + str(n)) for n in range(20)], spy.never(secret))",
-    "while True: secret + secret",
-    "kept.append(secret.encode() * (1 << 30))",
-    "while True: kept.append(bytearray(secret.encode() * 50_000))",
-    "raise SystemExit(secret)",
-    "class Loud:\n    def __repr__(self): return self.__repr__() + secret\nrepr(Loud())",
-    "import json\njson.loads('[' * 200_000)",
+/// How programs end that have the secret all over their memory, and what is said of it.
+const ENDS: [(&str, &str); 14] = [
+    ("secret", ""),
+    ("raise ValueError(secret)", "ValueError: secret"),
+    ("def f(own): return f(own + secret)\nf(secret)", "RecursionError: "),
+    ("import spy\nawait spy.echo(secret * 1000)", ""),
+    ("import spy, asyncio\nawait asyncio.gather(spy.echo(secret), spy.never(secret))", "ToolTimeout: "),
+    ("import time\ntime.sleep(60)", "Execution exceeded 4s timeout"),
+    ("while True: secret + secret", "CPU budget of 1s exhausted"),
+    ("kept.append(secret.encode() * (1 << 24))", "Memory limit of 96 MB exceeded"),
+    ("while True: kept.append(bytearray(secret.encode() * 50_000))", "Memory limit of 96 MB exceeded"),
+    ("raise SystemExit(secret)", "SystemExit: secret"),
+    (
+        "class Loud:\n    def __repr__(self): return self.__repr__() + secret\nrepr(Loud())",
+        "RecursionError: ",
+    ),
+    ("import json\njson.loads('[' * 200_000)", "RecursionError: "),
+    ("import os\nos.abort()", "SystemError: The interpreter crashed: "),
+    ("import os\nos._exit(3)", "SystemError: The interpreter crashed: exit status 3"),
 ];
 
 fn cache_dir() -> PathBuf {
@@ -81,7 +87,7 @@ fn sandbox(meeting: &Arc<Barrier>) -> Sandbox {
     let never = Tool::new("spy", "never", |_| std::future::pending()).parameters(one);
     let ceilings = Limits {
         memory_bytes_max: BYTES_MAX,
-        wall_time: Duration::from_secs(20),
+        wall_time: Duration::from_secs(4),
         cpu_time: Duration::from_secs(1),
         tool_time: Duration::from_millis(700),
         ..Limits::default()
@@ -143,13 +149,15 @@ async fn the_next_execution_finds_the_image_and_nothing_else() {
     drop(opened);
     assert_nothing_is_left(&sandbox, &image, "a look into one").await;
 
-    for end in ENDS {
+    for (end, said) in ENDS {
         // All slots are in use at once, and each is left with the secret.
         let code = format!("import spy\nawait spy.meet()\n{EVERYWHERE}\n{end}");
         let runs = join_all((0..SLOTS).map(|_| sandbox.run(execution(&code, &secret, limits)))).await;
         for report in runs {
             let report = report.unwrap();
             assert!(report.stdout.text.contains(&secret), "{end}: {:?}", report.error);
+            let error = report.error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(said) && error.is_empty() == said.is_empty(), "{end}: {error}");
         }
         assert_nothing_is_left(&sandbox, &image, end).await;
     }
