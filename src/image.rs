@@ -32,6 +32,7 @@ use code::Code;
 use interpreter::Interpreter;
 use memory::Memories;
 pub(crate) use memory::drop_without_fault;
+use pagemap::PageMap;
 use pristine::Pristine;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
@@ -113,6 +114,11 @@ impl Image {
         info!(elapsed_ms = millis(started), "interpreter image {end}");
         Ok(Self { engine, module, memory_bytes_min, built })
     }
+}
+
+/// Opens what a process needs to find the pages that guests have written to, before it is hardened.
+pub(crate) fn open_page_map() {
+    PageMap::of_process();
 }
 
 /// Makes what the cache does not have.

@@ -26,9 +26,13 @@
 //! - a Store is never used twice: `instance` makes one per execution and drops it there;
 //! - the guest's own Python and a program are never one text: the program is a field of the request.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("ai-code-executor runs on Linux only: on other systems, run it in a Linux container or virtual machine");
+
 pub mod config;
 pub mod error;
 pub mod execution;
+pub mod hardening;
 mod hostcall;
 mod image;
 mod instance;

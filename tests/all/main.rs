@@ -13,6 +13,7 @@ mod discovery;
 mod expectations;
 mod fuel;
 mod guards;
+mod hardening;
 mod homeiq;
 mod hostile;
 #[path = "../../examples/homeiq/house.rs"]
