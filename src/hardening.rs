@@ -1,8 +1,8 @@
 //! What the process gives up before it serves, so that whoever gets out of WebAssembly finds little to do.
 //!
 //! Nothing of it can be taken back, and all of it holds in every thread that is started later: so it comes before the first
-//! one. The order within: `landlock` (which files, which ports), then `seccomp` (which system calls), because the filter
-//! leaves no call to Landlock over.
+//! one. The order within: `landlock` (which files, which ports), then `seccomp` (which system calls), among which those of
+//! Landlock are not.
 
 mod landlock;
 mod seccomp;
@@ -33,6 +33,8 @@ pub struct Needs {
 }
 
 /// What is in force, in all threads.
+// Six facts, each with or without the others.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hardening {
     /// No program that it starts could have more rights than it has.
@@ -52,8 +54,8 @@ pub struct Hardening {
 /// Gives up all that the process does not need, as far as the kernel lets it. Also says what the kernel does not, a line
 /// each.
 ///
-/// Call it before any thread is started, and after what nobody else is to do has been done: a listener is bound, files with
-/// secrets have been read.
+/// Call it before any thread is started, so not below `#[tokio::main]`; and after everything that takes more than is kept:
+/// listeners are bound, files with secrets are read.
 ///
 /// ```no_run
 /// use ai_code_executor::hardening::{self, Needs};
@@ -77,7 +79,8 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
     // Without /proc nobody can tell.
     let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
-        let why = format!("{threads} threads run already, and would stay as they are: harden the process before");
+        let why =
+            format!("{threads} threads run already, and would stay as they are: harden the process before");
         return Err(Error::Config(why));
     }
     image::open_page_map();
@@ -85,7 +88,8 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
     hardening.no_new_privileges = noted(&mut gaps, "no new privileges", set_no_new_privs()).is_some();
     hardening.no_dumps = noted(&mut gaps, "no dumps", forbid_dumps()).is_some();
     if let Some(covers) = noted(&mut gaps, "Landlock", landlock::restrict(needs)) {
-        hardening = Hardening { filesystem: true, network: covers.network, scopes: covers.scopes, ..hardening };
+        hardening =
+            Hardening { filesystem: true, network: covers.network, scopes: covers.scopes, ..hardening };
         gaps.extend(covers.gaps().map(str::to_owned));
     }
     hardening.seccomp = noted(&mut gaps, "seccomp", seccomp::restrict(needs)).is_some();

@@ -17,7 +17,9 @@ pub(super) fn harden(config: &Config) -> Result<Hardening, String> {
     let (hardening, gaps) = hardening::restrict(&needs(config)).map_err(|error| error.to_string())?;
     if config.hardening == HardeningMode::Require && !gaps.is_empty() {
         let gaps = gaps.join("; ");
-        return Err(format!("HARDENING is require, and this machine lacks something; on would do without: {gaps}"));
+        return Err(format!(
+            "HARDENING is require, and this machine lacks something; on would do without: {gaps}"
+        ));
     }
     for gap in &gaps {
         warn!("hardening does without {gap}");

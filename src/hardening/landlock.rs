@@ -4,8 +4,8 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
 };
 
 use super::Needs;
@@ -19,12 +19,12 @@ const WRITABLE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 const READABLE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 
 /// How many threads make sense, and where this executable's functions are.
-const OF_PROCESS: [&str; 4] = ["/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/maps", "/proc/self/exe"];
+const OF_PROCESS: [&str; 4] =
+    ["/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/maps", "/proc/self/exe"];
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// What libc reads to find the address of a name. Modules of nsswitch.conf that libc does not have inside are not loaded.
-const NAMES: [&str; 5] =
-    ["/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts", "/etc/gai.conf", RESOLV_CONF];
+const NAMES: [&str; 5] = ["/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts", "/etc/gai.conf", RESOLV_CONF];
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const DNS_PORT: u16 = 53;
 
@@ -36,7 +36,8 @@ pub(super) struct Covers {
 
 impl Covers {
     pub(super) fn gaps(&self) -> impl Iterator<Item = &'static str> {
-        let network = (!self.network).then_some("Landlock: no rules for TCP ports (they came with Linux 6.7)");
+        let network =
+            (!self.network).then_some("Landlock: no rules for TCP ports (they came with Linux 6.7)");
         let scopes = (!self.scopes).then_some("Landlock: no rules for signals (they came with Linux 6.12)");
         network.into_iter().chain(scopes)
     }
@@ -49,7 +50,9 @@ pub(super) fn restrict(needs: &Needs) -> Result<Covers, String> {
         LandlockStatus::Available { effective_abi, .. } => {
             Ok(Covers { network: effective_abi >= ABI::V4, scopes: effective_abi >= ABI::V6 })
         }
-        LandlockStatus::NotEnabled => Err("switched off in this kernel (see `lsm=` of its command line)".into()),
+        LandlockStatus::NotEnabled => {
+            Err("switched off in this kernel (see `lsm=` of its command line)".into())
+        }
         LandlockStatus::NotImplemented => Err("not in this kernel (it came with Linux 5.13)".into()),
     }
 }
@@ -58,7 +61,8 @@ fn enforce(needs: &Needs) -> Result<LandlockStatus, RulesetError> {
     let name_servers = if needs.names { name_servers() } else { Vec::new() };
     let readable = needs.readable.iter().chain(&name_servers).map(PathBuf::as_path);
     let dns = needs.names.then_some(DNS_PORT);
-    let ports = needs.ports.iter().copied().chain(dns).map(|port| Ok(NetPort::new(port, AccessNet::ConnectTcp)));
+    let ports =
+        needs.ports.iter().copied().chain(dns).map(|port| Ok(NetPort::new(port, AccessNet::ConnectTcp)));
     let restricted = Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?
         .handle_access(AccessNet::from_all(VERSION))?

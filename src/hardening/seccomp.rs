@@ -9,8 +9,8 @@ use std::process;
 
 use libc::{c_int, c_long};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Is, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter, apply_filter_all_threads,
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Is, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter, apply_filter_all_threads,
 };
 
 use super::Needs;
@@ -164,7 +164,8 @@ fn sealed() -> Result<Calls, seccompiler::BackendError> {
 
 fn rule(conditions: &[Condition]) -> Result<SeccompRule, seccompiler::BackendError> {
     let conditions = conditions.iter().cloned();
-    let conditions = conditions.map(|(argument, width, is, value)| SeccompCondition::new(argument, width, is, value));
+    let conditions =
+        conditions.map(|(argument, width, is, value)| SeccompCondition::new(argument, width, is, value));
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
 }
 

@@ -243,6 +243,7 @@ pub(super) struct Health {
 
 /// What keeps the process itself from doing harm, were a program to get out of the sandbox
 #[derive(Serialize, ToSchema)]
+#[allow(clippy::struct_excessive_bools)]
 struct InForce {
     /// No program that it starts could have more rights than it has
     no_new_privileges: bool,

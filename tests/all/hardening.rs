@@ -8,6 +8,7 @@ mod secrets;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -28,8 +29,7 @@ const OPEN: &str = "open";
 const UNSEALED: &str = "unsealed";
 const SEALED: &str = "sealed";
 
-const FIELDS: [&str; 6] =
-    ["no_new_privileges", "no_dumps", "filesystem", "network", "scopes", "seccomp"];
+const FIELDS: [&str; 6] = ["no_new_privileges", "no_dumps", "filesystem", "network", "scopes", "seccomp"];
 
 /// The version of Landlock's interface, 0 for none.
 fn landlock_version() -> i64 {
@@ -59,7 +59,8 @@ fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
         assert_eq!(service.execute(&json!({"code": "sum(range(10 ** 6))"})).0, 200);
         let pid = service.child.id();
         let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|thread| thread.unwrap().path());
-        let status: Vec<_> = threads.map(|thread| fs::read_to_string(thread.join("status")).unwrap()).collect();
+        let status: Vec<_> =
+            threads.map(|thread| fs::read_to_string(thread.join("status")).unwrap()).collect();
         assert!(status.len() > 3, "{status:?}");
         let of_thread = |status: &String| {
             ["NoNewPrivs", "Seccomp", "Seccomp_filters"].map(|name| {
@@ -106,10 +107,10 @@ fn an_intruder_can_do_next_to_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// This test binary again, as a service with a tool of its own. One test thread means the main one: no other is there yet.
+/// This test binary again, as a service with a tool of its own.
 fn start_with_intruder(surroundings: &Surroundings, stage: &str) -> Service {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "hardening::serve_an_intruder", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "hardening::serve_an_intruder", "--ignored", "--nocapture"]);
     surroundings.tell(command.env(STAGE, stage));
     Service::spawn(command).until_ready()
 }
@@ -118,24 +119,27 @@ fn start_with_intruder(surroundings: &Surroundings, stage: &str) -> Service {
 #[ignore = "the other half of a test"]
 fn serve_an_intruder() {
     let Ok(stage) = std::env::var(STAGE) else { return };
+    // Tests run in threads, and what is hardened has none. SAFETY: the child does without the thread that is not there any
+    // more, which waits for the test to end; this one waits for the child.
+    match unsafe { libc::fork() } {
+        0 => serve_at(&stage),
+        child => assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child),
+    }
+}
+
+fn serve_at(stage: &str) {
+    // SAFETY: the call is given numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let surroundings = Surroundings::told();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let needs = Needs {
-        writable: vec![cache_dir()],
-        ports: [surroundings.open.port()].into(),
-        ..Needs::default()
-    };
-    let in_force = if stage != OPEN {
-        let (hardening, gaps) = hardening::restrict(&needs).unwrap();
-        gaps.iter().for_each(|gap| eprintln!("{gap}"));
-        hardening
-    } else {
-        Hardening::default()
-    };
+    let needs =
+        Needs { writable: vec![cache_dir()], ports: [surroundings.open.port()].into(), ..Needs::default() };
+    let in_force = if stage == OPEN { Hardening::default() } else { hardening::restrict(&needs).unwrap().0 };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let server = Server::new(Settings { token: Token::new(TOKEN), hardening: in_force, ..Settings::default() });
+        let server =
+            Server::new(Settings { token: Token::new(TOKEN), hardening: in_force, ..Settings::default() });
         let tool = intruder::tool(surroundings);
         let sandbox = Sandbox::builder().cache_dir(cache_dir()).tool(tool).build().unwrap();
         if stage == SEALED {
@@ -146,6 +150,32 @@ fn serve_an_intruder() {
         eprintln!("listening address={}", listener.local_addr().unwrap());
         server.serve(listener, std::future::pending()).await;
     });
+}
+
+#[test]
+fn tools_are_reached_by_name_and_described_in_files() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.map_while(Result::ok).find(String::is_empty);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n42").unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let [tools, stubs] = ["tools.toml", "stubs"].map(|name| folder.path().join(name));
+    let service = format!("services.weather = {{ url = 'http://localhost:{port}', signed = false }}");
+    fs::write(&tools, format!("{service}\n[tools.weather.now]\nmethod = 'GET'\npath = '/now'\n")).unwrap();
+    let service = Service::start(&[
+        ("ENABLE_MCP_NETWORK_TOOLS", "true"),
+        ("TOOL_SIGNING_KEY", "a key of the tests that has at least 32 bytes"),
+        ("TOOLS_CONFIG", tools.to_str().unwrap()),
+        ("MCP_WORKSPACE_DIR", stubs.to_str().unwrap()),
+    ]);
+    assert_eq!(service.get("/health").1["hardening"], all_in_force());
+    let (_, answer) = service.execute(&json!({"code": "import weather\nawait weather.now()"}));
+    assert_eq!(answer["return_value"], 42, "{answer}");
+    assert!(stubs.join("servers/weather/now.pyi").is_file());
 }
 
 #[test]

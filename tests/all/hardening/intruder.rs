@@ -106,16 +106,27 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     can("start a program", |_| Command::new("/bin/true").status().map(drop), NO_SUCH_CALL),
     call("become a program", |_| Err(Command::new("/no/such/program").exec())),
     can("signal its parent", |_| raw(libc::SYS_kill, [parent_id().into(), 0, 0]), NO_SUCH_CALL),
-    can("signal another's thread", |_| raw(libc::SYS_tgkill, [parent_id().into(), parent_id().into(), 0]), NO_SUCH_CALL),
-    can("set its user", |_| raw(libc::SYS_setuid, [rustix::process::getuid().as_raw().into(), 0, 0]), NO_SUCH_CALL),
+    can(
+        "signal another's thread",
+        |_| raw(libc::SYS_tgkill, [parent_id().into(), parent_id().into(), 0]),
+        NO_SUCH_CALL,
+    ),
+    can(
+        "set its user",
+        |_| raw(libc::SYS_setuid, [rustix::process::getuid().as_raw().into(), 0, 0]),
+        NO_SUCH_CALL,
+    ),
     can("allow dumps", |_| prctl(libc::PR_SET_DUMPABLE, 1), NO_SUCH_CALL),
     can("set a limit", set_limit, NO_SUCH_CALL),
     sealed("map executable memory", |_| map(libc::PROT_READ | libc::PROT_EXEC), DONE),
     sealed("make memory executable", |_| protect(libc::PROT_READ | libc::PROT_EXEC), DONE),
     can("map memory", |_| map(libc::PROT_READ | libc::PROT_WRITE), DONE),
+    can("tell where it is", backtrace, DONE),
     can("start a thread", |_| std::thread::Builder::new().spawn(|| ()).map(drop), DONE),
     call("new namespaces", |_| raw(libc::SYS_unshare, [c_long::from(libc::CLONE_NEWUSER), 0, 0])),
-    call("process in a namespace", |_| raw(libc::SYS_clone, [c_long::from(libc::CLONE_NEWUSER | libc::CLONE_FS), 0, 0])),
+    call("process in a namespace", |_| {
+        raw(libc::SYS_clone, [c_long::from(libc::CLONE_NEWUSER | libc::CLONE_FS), 0, 0])
+    }),
     call("thread of unknown kind", |_| raw(libc::SYS_clone3, [0, 0, 0])),
     call("trace", |_| raw(libc::SYS_ptrace, [c_long::from(libc::PTRACE_ATTACH), c_long::MAX >> 33, 0])),
     call("read another's memory", |_| raw(libc::SYS_process_vm_readv, [c_long::MAX >> 33, 0, 0])),
@@ -128,7 +139,6 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     call("keys", |_| raw(libc::SYS_keyctl, [-1, 0, 0])),
     call("set the clock", |_| raw(libc::SYS_clock_settime, [0, 0, 0])),
     call("reboot", |_| raw(libc::SYS_reboot, [0, 0, 0])),
-    call("load a module", |_| raw(libc::SYS_init_module, [0, 0, 0])),
     call("watch events", |_| raw(libc::SYS_perf_event_open, [0, 0, -1])),
     call("ring of calls", |_| raw(libc::SYS_io_uring_setup, [0, 0, 0])),
     call("take page faults", |_| raw(libc::SYS_userfaultfd, [-1, 0, 0])),
@@ -137,7 +147,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     call("device", |_| raw(libc::SYS_mknodat, [-1, 0, 0])),
     call("truncate by name", |_| raw(libc::SYS_truncate, [0, 0, 0])),
     can("personality", |_| raw(libc::SYS_personality, [0xffff_ffff, 0, 0]), NO_SUCH_CALL),
-    Attempt { hardened: SEALED, unsealed: "EFAULT", ..call("filter of its own", |_| raw(libc::SYS_seccomp, [1, 0, 0])) },
+    Attempt {
+        hardened: SEALED,
+        unsealed: "EFAULT",
+        ..call("filter of its own", |_| raw(libc::SYS_seccomp, [1, 0, 0]))
+    },
     call("push terminal input", |_| raw(libc::SYS_ioctl, [0, 0x5412, 0])),
 ];
 
@@ -150,7 +164,8 @@ pub(super) fn tool(surroundings: Surroundings) -> Tool {
     Tool::typed("intruder", "attempt", move |_: Nothing| {
         let surroundings = surroundings.clone();
         async move {
-            let results = ATTEMPTS.iter().map(|attempt| (attempt.name, outcome((attempt.run)(&surroundings))));
+            let results =
+                ATTEMPTS.iter().map(|attempt| (attempt.name, outcome((attempt.run)(&surroundings))));
             Ok(results.collect::<BTreeMap<_, _>>())
         }
     })
@@ -161,7 +176,12 @@ fn outcome(result: io::Result<()>) -> String {
     match result {
         Ok(()) => DONE.to_owned(),
         Err(error) => {
-            let known = [(libc::ENOSYS, NO_SUCH_CALL), (libc::EPERM, SEALED), (libc::EACCES, LANDLOCK), (libc::EFAULT, "EFAULT")];
+            let known = [
+                (libc::ENOSYS, NO_SUCH_CALL),
+                (libc::EPERM, SEALED),
+                (libc::EACCES, LANDLOCK),
+                (libc::EFAULT, "EFAULT"),
+            ];
             let name = known.iter().find(|(number, _)| error.raw_os_error() == Some(*number));
             name.map_or_else(|| error.to_string(), |(_, name)| (*name).to_owned())
         }
@@ -189,6 +209,12 @@ fn prctl(option: c_int, value: c_long) -> io::Result<()> {
 fn set_limit(_: &Surroundings) -> io::Result<()> {
     let core = rustix::process::Resource::Core;
     rustix::process::setrlimit(core, rustix::process::getrlimit(core)).map_err(Into::into)
+}
+
+/// What a panic shows, if it is asked to.
+fn backtrace(_: &Surroundings) -> io::Result<()> {
+    let shown = std::backtrace::Backtrace::force_capture().to_string();
+    if shown.contains("intruder::backtrace") { Ok(()) } else { Err(io::Error::other(shown)) }
 }
 
 /// TCP Fast Open, which connects and sends in one.
