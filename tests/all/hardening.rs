@@ -133,8 +133,12 @@ fn serve_at(stage: &str) {
     let surroundings = Surroundings::told();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let needs =
-        Needs { writable: vec![cache_dir()], ports: [surroundings.open.port()].into(), ..Needs::default() };
+    let needs = Needs {
+        writable: vec![cache_dir()],
+        readable: vec![surroundings.folder.clone().into()],
+        ports: [surroundings.open.port()].into(),
+        ..Needs::default()
+    };
     let in_force = if stage == OPEN { Hardening::default() } else { hardening::restrict(&needs).unwrap().0 };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

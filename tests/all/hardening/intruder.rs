@@ -19,8 +19,8 @@ pub(super) struct Surroundings {
     /// A port that a tool's service might have, and another one. Somebody listens on both.
     pub(super) open: SocketAddr,
     closed: SocketAddr,
-    /// A folder that is nobody's business.
-    folder: String,
+    /// A folder from which the service reads.
+    pub(super) folder: String,
     /// What keeps the three there.
     _owned: Option<([TcpListener; 2], tempfile::TempDir)>,
 }
@@ -33,6 +33,7 @@ impl Surroundings {
         let [open, closed] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap().to_owned();
+        fs::write(format!("{path}/needed"), "x").unwrap();
         Self { open, closed, folder: path, _owned: Some((listeners, folder)) }
     }
 
@@ -83,6 +84,7 @@ const fn call(name: &'static str, run: Run) -> Attempt {
 }
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
+    can("read what is needed", |around| fs::read(format!("{}/needed", around.folder)).map(drop), DONE),
     can("read /etc/passwd", |_| File::open("/etc/passwd").map(drop), LANDLOCK),
     can("read its environment", |_| File::open("/proc/self/environ").map(drop), LANDLOCK),
     sealed("write its memory", |_| OpenOptions::new().write(true).open("/proc/self/mem").map(drop), LANDLOCK),
