@@ -1,11 +1,14 @@
 //! What each command does. An `Err` is one line for the user.
 
 mod check;
+mod harden;
 mod health;
 mod tools;
 
 use std::future::poll_fn;
-use std::io::Write;
+use std::io::{self, Write};
+use std::mem;
+use std::net::{self, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,8 +16,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ai_code_executor::config::{Config, Effective, NetworkTools};
+use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
+use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -34,6 +39,9 @@ const THREAD_STACK_BYTES: usize = 32 << 20;
 pub(crate) const HOST_FAILURE: u8 = 70;
 
 pub(crate) const USAGE: u8 = 2;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
 
 const RAISED: u8 = 1;
 const REJECTED: u8 = 3;
@@ -71,8 +79,15 @@ pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
     }
 }
 
-pub(crate) fn serve(config: &Config) -> Done {
-    runtime()?.block_on(serve_until_signal(config))
+pub(crate) fn serve(mut config: Config) -> Done {
+    // From here on only its digest is needed.
+    let token = Token::new(mem::take(&mut config.token).expose_secret());
+    // The listener comes first: a process that is hardened binds to nothing. The runtime comes last: its threads are to be.
+    let listener = bind(config.address)?;
+    let ignores_hangup = ignores_hangup();
+    let hardening = harden::harden(&config)?;
+    let service = service(&config, token, hardening);
+    runtime()?.block_on(serve_until_signal(&config, listener, &service, ignores_hangup))
 }
 
 /// The program in `file`; says why there is none.
@@ -88,7 +103,7 @@ fn print(text: &str) -> Result<(), String> {
     written.map_err(|error| format!("writing the output: {error}"))
 }
 
-fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
+fn show(report: &Report, json: bool) -> io::Result<ExitCode> {
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     stdout.write_all(report.stdout.text.as_bytes())?;
     stderr.write_all(report.stderr.text.as_bytes())?;
@@ -116,21 +131,34 @@ fn show(report: &Report, json: bool) -> std::io::Result<ExitCode> {
     })
 }
 
-async fn serve_until_signal(config: &Config) -> Done {
-    let address = config.address;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))?;
-    let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
-    let metrics = Metrics::default();
-    let service = Service::new(Settings {
-        token: Token::new(config.token.expose_secret()),
+fn bind(address: SocketAddr) -> Result<net::TcpListener, String> {
+    let bound = || {
+        let listener = net::TcpListener::bind(address)?;
+        listen(&listener, Backlog::new(BACKLOG)?)?;
+        listener.set_nonblocking(true).map(|()| listener)
+    };
+    bound().map_err(|error: io::Error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))
+}
+
+fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
+    Service::new(Settings {
+        token,
         ceilings: config.ceilings,
         body_bytes_max: config.body_bytes_max(),
         allowed_origins: config.allowed_origins.clone(),
-        metrics: metrics.clone(),
+        hardening,
         ..Settings::default()
-    });
+    })
+}
+
+async fn serve_until_signal(
+    config: &Config,
+    listener: net::TcpListener,
+    service: &Service,
+    ignores_hangup: bool,
+) -> Done {
+    let listener = TcpListener::from_std(listener).map_err(|error| format!("cannot listen: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = service.clone();
     let mut server = tokio::spawn(async move {
@@ -138,10 +166,10 @@ async fn serve_until_signal(config: &Config) -> Done {
         let stop = async { drop(stopping.await) };
         serving.serve(listener, stop).await;
     });
-    let mut signalled = std::pin::pin!(termination()?);
+    let mut signalled = std::pin::pin!(termination(ignores_hangup)?);
     info!(%address, "listening");
     tokio::select! {
-        ready = make_ready(config, &service, metrics) => ready?,
+        ready = make_ready(config, service) => ready?,
         () = &mut signalled => return Ok(ExitCode::SUCCESS),
     }
     info!(%address, "ready");
@@ -151,16 +179,16 @@ async fn serve_until_signal(config: &Config) -> Done {
     }
     info!("stopping: no new executions, running ones may finish");
     tokio::select! {
-        () = drain(config, &service, stop, server) => info!("stopped"),
-        () = termination()? => info!("stopped at once, by a second signal"),
+        () = drain(config, service, stop, server) => info!("stopped"),
+        () = termination(ignores_hangup)? => info!("stopped at once, by a second signal"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Making an image blocks for seconds and cannot be cancelled, so it gets a thread that nobody waits for at exit.
-async fn make_ready(config: &Config, service: &Service, metrics: Metrics) -> Result<(), String> {
+async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
     let (done, made) = oneshot::channel();
-    let builder_config = config.clone();
+    let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
         let sandbox = sandbox(&builder_config, metrics);
         if let Ok(sandbox) = &sandbox {
@@ -170,6 +198,7 @@ async fn make_ready(config: &Config, service: &Service, metrics: Metrics) -> Res
     });
     let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
     sandbox.self_test().await.map_err(|error| error.to_string())?;
+    harden::seal(service.settings().hardening)?;
     service.ready(Arc::new(sandbox));
     Ok(())
 }
@@ -203,8 +232,8 @@ async fn drain(
 }
 
 /// Completes at the first signal that asks to end.
-fn termination() -> Result<impl Future<Output = ()>, String> {
-    let hangup = (!ignores_hangup()).then(SignalKind::hangup);
+fn termination(ignores_hangup: bool) -> Result<impl Future<Output = ()>, String> {
+    let hangup = (!ignores_hangup).then(SignalKind::hangup);
     let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
     let signals: Result<Vec<_>, _> = kinds.map(signal).collect();
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
@@ -214,7 +243,7 @@ fn termination() -> Result<impl Future<Output = ()>, String> {
     }))
 }
 
-/// Whether it was started to outlive its terminal, as by `nohup`.
+/// Whether it was started to outlive its terminal, as by `nohup`. A process that is hardened cannot tell.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -45,6 +45,8 @@ pub struct Config {
     pub production: bool,
     /// What callers send as `X-Executor-Token`; empty lets nobody in.
     pub token: SecretString,
+    /// What the process gives up before it serves.
+    pub hardening: HardeningMode,
     /// Where compiled images are kept; `None` for a user without a home who has set none.
     pub cache_dir: Option<PathBuf>,
     /// How much to log.
@@ -57,6 +59,18 @@ pub struct Config {
     pub network_tools: NetworkTools,
     /// Where the tools are described as files.
     pub workspace_dir: PathBuf,
+}
+
+/// What the process gives up before it serves; see [`hardening`](crate::hardening).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HardeningMode {
+    /// All that the kernel lets it.
+    #[default]
+    On,
+    /// The same, and it does not serve without all of it.
+    Require,
+    /// Nothing.
+    Off,
 }
 
 /// How much to log.
@@ -162,6 +176,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         |text: &str| Ok(["production", "prod"].iter().any(|name| name.eq_ignore_ascii_case(text)));
     let production = reader.value("ENVIRONMENT", is_production).unwrap_or_default();
     let token = reader.secret(TOKEN, TOKEN_FILE, token);
+    let hardening = reader.value("HARDENING", one_of(&HARDENING_MODES)).unwrap_or_default();
     let cache_dir = read_cache_dir(reader);
     let log_level = reader.value("LOG_LEVEL", one_of(&LOG_LEVELS)).unwrap_or_default();
     let log_format = reader.value("LOG_FORMAT", one_of(&LOG_FORMATS)).unwrap_or_default();
@@ -182,6 +197,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         shutdown_grace,
         production,
         token,
+        hardening,
         cache_dir,
         log_level,
         log_format,
@@ -190,6 +206,9 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         workspace_dir,
     }
 }
+
+const HARDENING_MODES: [(&str, HardeningMode); 3] =
+    [("on", HardeningMode::On), ("require", HardeningMode::Require), ("off", HardeningMode::Off)];
 
 const LOG_LEVELS: [(&str, LogLevel); 4] = [
     ("DEBUG", LogLevel::Debug),

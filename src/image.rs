@@ -32,6 +32,7 @@ use code::Code;
 use interpreter::Interpreter;
 use memory::Memories;
 pub(crate) use memory::drop_without_fault;
+use pagemap::PageMap;
 use pristine::Pristine;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
@@ -120,6 +121,11 @@ fn probe(slots: u32) -> Result<(), Error> {
     let fewer = fitting.map_or(String::new(), |most| format!(", or run at most {most} at once"));
     let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
     Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
+}
+
+/// Opens what a process needs to find the pages that guests have written to, before it is hardened.
+pub(crate) fn open_page_map() {
+    PageMap::of_process();
 }
 
 /// Makes what the cache does not have.

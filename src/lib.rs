@@ -16,7 +16,7 @@
 //! A request passes through the modules in this order: `server` (HTTP and its JSON) → [`execution`] and [`limits`]
 //! (plain data) → [`validator`] → [`sandbox`](Sandbox) (admission) → `instance` (one Store per execution) →
 //! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes and maps what an
-//! instance starts from.
+//! instance starts from. [`hardening`] takes from the process what it does not need for that.
 //!
 //! What holds everywhere; `tests/all/architecture.rs` checks the first three:
 //!
@@ -26,9 +26,15 @@
 //! - a Store is never used twice: `instance` makes one per execution and drops it there;
 //! - the guest's own Python and a program are never one text: the program is a field of the request.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "ai-code-executor runs on Linux only: on other systems, run it in a Linux container or virtual machine"
+);
+
 pub mod config;
 pub mod error;
 pub mod execution;
+pub mod hardening;
 mod hostcall;
 mod image;
 mod instance;

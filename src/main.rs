@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     };
     log_to_stderr(&config, matches!(command, Command::Run { .. }));
     let done = match command {
-        Command::Serve => commands::serve(&config),
+        Command::Serve => commands::serve(config),
         Command::Run { file, json } => commands::run(&config, &file, json),
         Command::Check { files, format } => commands::check(&config, &files, format),
         Command::Tools { query, format } => commands::tools(&config, &query, format),

@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::hardening::Hardening;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// What `/metrics` shows: the sandbox's.
     pub metrics: Metrics,
+    /// What `/health` shows: what [`restrict`](crate::hardening::restrict) has said. Default: nothing is in force.
+    pub hardening: Hardening,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             connections_max: 512,
             allowed_origins: Vec::new(),
             metrics: Metrics::default(),
+            hardening: Hardening::default(),
         }
     }
 }
@@ -92,6 +96,12 @@ impl Service {
     #[must_use]
     pub fn sandbox(&self) -> Option<&Arc<Sandbox>> {
         self.0.sandbox.get()
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
     }
 
     /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests

@@ -4,7 +4,8 @@ use std::fs;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::settings::{self, Setting};
 use super::{Effective, Source};
@@ -49,21 +50,22 @@ impl<'a> Reader<'a> {
         check: impl Fn(&str) -> Result<(), String>,
     ) -> SecretString {
         let place = self.effective.len();
-        let (mut secret, mut source) = self.text(name).unwrap_or_default();
+        let (given, mut source) = self.text(name).unwrap_or_default();
+        let mut secret = SecretString::from(given);
         let path = self.value(file_name, |path| Ok(path.to_owned())).unwrap_or_default();
         if !path.is_empty() {
-            if source != Source::Default && !secret.is_empty() {
+            if source != Source::Default && !secret.expose_secret().is_empty() {
                 self.problem(name, "set", &format!("and so is {file_name}: set one of the two"));
             }
             source = Source::File;
             secret = self.file(file_name, &path).unwrap_or_default();
         }
-        if let Err(why) = check(&secret) {
+        if let Err(why) = check(secret.expose_secret()) {
             self.problem(name, MASKED, &why);
         }
-        let value = if secret.is_empty() { "" } else { MASKED };
+        let value = if secret.expose_secret().is_empty() { "" } else { MASKED };
         self.effective.insert(place, Effective { name, value: value.into(), source });
-        secret.into()
+        secret
     }
 
     /// Notes what is wrong with a setting; `is` is its value as it may be shown.
@@ -99,9 +101,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A file's content without the newline at its end, which editors and `echo` put there.
-    fn file(&mut self, name: &'static str, path: &str) -> Option<String> {
+    fn file(&mut self, name: &'static str, path: &str) -> Option<SecretString> {
+        // Read in one piece, the file's size being known: no smaller buffer is left behind.
         let content = match fs::read_to_string(path) {
-            Ok(content) => content,
+            Ok(content) => Zeroizing::new(content),
             Err(error) => {
                 self.problem(name, &shown(path), &format!("cannot be read: {error}"));
                 return None;
@@ -112,7 +115,7 @@ impl<'a> Reader<'a> {
         if line.is_empty() {
             self.problem(name, &shown(path), "the file is empty");
         }
-        Some(line.to_owned())
+        Some(SecretString::from(line))
     }
 }
 

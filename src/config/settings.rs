@@ -15,7 +15,7 @@ pub(super) struct Setting {
 
 /// Settings under the headings of `--help`.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Setting]); 8] = [
+const GROUPS: [(&str, &[Setting]); 9] = [
     ("Limits of an execution", &[
         setting("EXECUTION_TIMEOUT", "30", "SECONDS", "Wall-clock time"),
         setting("MAX_CPU_PERCENT", "50", "PERCENT", "CPU time as a share of the timeout, clamped to 10 to 100; at least 1 s"),
@@ -44,6 +44,9 @@ const GROUPS: [(&str, &[Setting]); 8] = [
     ("Secrets", &[
         setting(TOKEN, WEAK_TOKENS[0], "TOKEN", "What callers send as `X-Executor-Token`; empty lets nobody in"),
         setting(TOKEN_FILE, "", "FILE", "Where the token is read from instead"),
+    ]),
+    ("The process", &[
+        setting("HARDENING", "on", "MODE", "What the service gives up before it serves: `on`, all that the kernel lets it; `require`, no start without all of it; or `off`"),
     ]),
     ("Storage", &[
         setting("CACHE_DIR", "", "DIR", "Where compiled images are kept [default: $XDG_CACHE_HOME/ai-code-executor]"),

@@ -40,8 +40,7 @@ pub(super) struct Memories {
 
 impl Memories {
     pub(super) fn new(pristine: Pristine) -> Self {
-        let page_map = PageMap::open().map(Arc::new);
-        Self { pristine: Arc::new(pristine), page_map, idle: Arc::default() }
+        Self { pristine: Arc::new(pristine), page_map: PageMap::of_process(), idle: Arc::default() }
     }
 }
 

@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
@@ -51,8 +52,14 @@ struct Found {
 }
 
 impl PageMap {
-    /// `None` where the kernel cannot scan.
-    pub(super) fn open() -> Option<Self> {
+    /// The one of this process, opened at the first call: a process that is hardened cannot open it any more. `None` where
+    /// the kernel cannot scan.
+    pub(super) fn of_process() -> Option<Arc<Self>> {
+        static OPENED: OnceLock<Option<Arc<PageMap>>> = OnceLock::new();
+        OPENED.get_or_init(|| Self::open().map(Arc::new)).clone()
+    }
+
+    fn open() -> Option<Self> {
         let map = Self(File::open("/proc/self/pagemap").ok()?);
         let page = std::ptr::from_ref(&map).addr() & !(PAGE_BYTES - 1);
         map.private_pages(page..page + PAGE_BYTES, |_| ()).ok()?;

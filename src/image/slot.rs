@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_execution_leaves_nothing_behind() {
-        for page_map in [PageMap::open().map(Arc::new), None] {
+        for page_map in [PageMap::of_process(), None] {
             let mut slot = slot(page_map);
             for execution in 0..3 * SWEEP_INTERVAL as usize {
                 let pages = if execution % 7 == 0 { PAGES_KEPT_MAX + 500 } else { 40 };
@@ -239,11 +239,11 @@ mod tests {
 
     #[test]
     fn without_a_fault_the_known_pages_are_restored() {
-        let Some(page_map) = PageMap::open() else {
+        let Some(page_map) = PageMap::of_process() else {
             println!("skipped: this kernel has no PAGEMAP_SCAN");
             return;
         };
-        let mut slot = slot(Some(Arc::new(page_map)));
+        let mut slot = slot(Some(page_map));
         scribble(&mut slot, 0, 40);
         slot.reset(true).unwrap();
         for _ in 0..3 * SWEEP_INTERVAL {
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
-        let mut slot = slot(PageMap::open().map(Arc::new));
+        let mut slot = slot(PageMap::of_process());
         let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
         for _ in 0..3 {
             slot.grow(grown).unwrap();

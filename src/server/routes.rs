@@ -118,7 +118,7 @@ pub(super) async fn tools(
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
-    Json(Health::new(service.sandbox().is_some()))
+    Json(Health::new(service.sandbox().is_some(), service.0.settings.hardening))
 }
 
 /// Can programs be run?

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
+use crate::hardening::Hardening;
 use crate::limits::Limits;
 pub(super) use tools::{ToolList, ToolsQuery};
 
@@ -237,12 +238,38 @@ pub(super) struct Health {
     version: &'static str,
     /// Programs can be run
     mcp_initialized: bool,
+    hardening: InForce,
+}
+
+/// What keeps the process itself from doing harm, were a program to get out of the sandbox
+#[derive(Serialize, ToSchema)]
+#[allow(clippy::struct_excessive_bools)]
+struct InForce {
+    /// No program that it starts could have more rights than it has
+    no_new_privileges: bool,
+    /// No core files, and no reading of its memory by others
+    no_dumps: bool,
+    /// Landlock: the files that it needs, and no others
+    filesystem: bool,
+    /// Landlock: TCP connections to the ports of tools, and no others
+    network: bool,
+    /// Landlock: no signals and no abstract Unix sockets to other processes
+    scopes: bool,
+    /// A list of system calls, and no others
+    seccomp: bool,
 }
 
 impl Health {
-    pub(super) fn new(mcp_initialized: bool) -> Self {
+    pub(super) fn new(mcp_initialized: bool, hardening: Hardening) -> Self {
         let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        Self { status: "healthy", service, version, mcp_initialized }
+        Self { status: "healthy", service, version, mcp_initialized, hardening: hardening.into() }
+    }
+}
+
+impl From<Hardening> for InForce {
+    fn from(hardening: Hardening) -> Self {
+        let Hardening { no_new_privileges, no_dumps, filesystem, network, scopes, seccomp } = hardening;
+        Self { no_new_privileges, no_dumps, filesystem, network, scopes, seccomp }
     }
 }
 

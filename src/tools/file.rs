@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::http::HttpTool;
+use super::http::{BaseUrl, HttpTool};
 use super::{Registry, ToolError};
 use crate::error::Error;
 use table::{Problems, Table};
@@ -83,6 +83,14 @@ impl ToolFile {
     /// Which of the variables for their URLs is not set, or is no URL.
     pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
         Self::parse("homeiq.toml", HOMEIQ, surroundings)
+    }
+
+    /// The TCP ports of the services, and whether there are names among their hosts: what a process that calls the tools
+    /// [needs](crate::hardening::Needs).
+    #[must_use]
+    pub fn destinations(&self) -> (BTreeSet<u16>, bool) {
+        let urls = || self.tools.iter().map(|tool| &tool.service.url);
+        (urls().map(BaseUrl::port).collect(), urls().any(BaseUrl::has_name))
     }
 
     /// The names of the modules that programs import.

@@ -92,6 +92,7 @@ fn everything_wrong_is_said_at_once() {
         ("ALLOWED_ORIGINS", "*", "lets every web page in"),
         ("SHUTDOWN_GRACE", "-1", "must be a number from 0 to 86400"),
         ("EXECUTOR_API_TOKEN_FILE", "/no/such/file", "cannot be read: No such file"),
+        ("HARDENING", "maybe", "must be one of on, require, off"),
         ("LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR"),
         ("LOG_FORMAT", "xml", "must be one of text, json"),
         ("LOG_CODE", "perhaps", "must be true or false"),

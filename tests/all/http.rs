@@ -268,7 +268,13 @@ fn browsers_are_let_in_from_allowed_origins_only() {
 #[test]
 fn reads_need_no_token_and_tell_nothing() {
     let local = local();
-    let health = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true});
+    let health = json!({
+        "status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true,
+        "hardening": {
+            "no_new_privileges": false, "no_dumps": false, "filesystem": false, "network": false, "scopes": false,
+            "seccomp": false,
+        },
+    });
     assert_eq!(local.get("/health").json(), health);
     assert_eq!(local.get("/ready").json(), json!({"status": "ready"}));
     local.execute(&json!({"code": "secret_of_the_program = 1"}));

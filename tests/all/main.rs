@@ -14,6 +14,7 @@ mod expectations;
 mod faults;
 mod fuel;
 mod guards;
+mod hardening;
 mod homeiq;
 mod hostile;
 #[path = "../../examples/homeiq/house.rs"]

@@ -39,8 +39,11 @@ fn answers_have_the_contracts_shape() {
     );
     let (status, refused) = service.execute(&json!({"code": "1", "tools": ["data", "nothing.there"]}));
     assert_eq!((status, &refused["code"]), (400, &json!("unknown_tool")), "{refused}");
-    let health = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true});
-    assert_eq!(service.get("/health"), (200, health));
+    let (status, mut health) = service.get("/health");
+    // What it holds is hardening.rs's business.
+    assert!(health["hardening"].take().is_object());
+    let expected = json!({"status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "hardening": null});
+    assert_eq!((status, health), (200, expected));
 }
 
 #[test]

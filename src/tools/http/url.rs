@@ -1,5 +1,7 @@
 //! Where a service is.
 
+use std::net::IpAddr;
+
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
@@ -39,6 +41,20 @@ impl BaseUrl {
     }
 }
 
+impl BaseUrl {
+    pub(crate) fn port(&self) -> u16 {
+        let default = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        self.authority.port_u16().unwrap_or(default)
+    }
+
+    /// Whether the host is a name, which somebody has to be asked about.
+    pub(crate) fn has_name(&self) -> bool {
+        let host = self.authority.host();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        bare.parse::<IpAddr>().is_err()
+    }
+}
+
 fn has_port_if_any(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
     rest.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
@@ -68,6 +84,23 @@ pub(super) fn check_path(path: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_says_which_port_and_whether_to_look_up_a_name() {
+        let cases = [
+            ("http://data-api:8006", 8006, true),
+            ("http://x.example", 80, true),
+            ("https://x.example/", 443, true),
+            ("https://192.0.2.1", 443, false),
+            ("http://[2001:db8::1]:8080", 8080, false),
+            // The system reads it as an address, once it is asked.
+            ("http://0x7f000001", 80, true),
+        ];
+        for (text, port, has_name) in cases {
+            let url = BaseUrl::parse(text).unwrap();
+            assert_eq!((url.port(), url.has_name()), (port, has_name), "{text}");
+        }
+    }
 
     #[test]
     fn urls_are_scheme_host_port_and_path() {

@@ -1,0 +1,237 @@
+//! What is left of the process for a program that gets out of WebAssembly. An intruder stands in for it: a tool, which runs
+//! in the guests' threads, and tries what such a program would.
+
+#![allow(unsafe_code)]
+
+mod intruder;
+mod secrets;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+
+use ai_code_executor::Sandbox;
+use ai_code_executor::hardening::{self, Hardening, Needs};
+use ai_code_executor::server::{Service as Server, Settings, Token};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use serde_json::{Value, json};
+
+use crate::support::{Service, TOKEN, cache_dir, executor};
+use intruder::{ATTEMPTS, DONE, Surroundings};
+
+/// How far the intruder's service is hardened.
+const STAGE: &str = "INTRUDERS_STAGE";
+const OPEN: &str = "open";
+const UNSEALED: &str = "unsealed";
+const SEALED: &str = "sealed";
+
+const FIELDS: [&str; 6] = ["no_new_privileges", "no_dumps", "filesystem", "network", "scopes", "seccomp"];
+
+/// The version of Landlock's interface, 0 for none.
+fn landlock_version() -> i64 {
+    let get_version: libc::c_ulong = 1;
+    // SAFETY: the call asks for the version, and is given nothing to read or write.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_usize, 0_usize, get_version) }.max(0)
+}
+
+/// What `/health` says on this machine.
+fn all_in_force() -> Value {
+    let version = landlock_version();
+    let mut fields = json!({"filesystem": version >= 1, "network": version >= 4, "scopes": version >= 6});
+    for field in ["no_new_privileges", "no_dumps", "seccomp"] {
+        fields[field] = json!(true);
+    }
+    fields
+}
+
+fn nothing_in_force() -> Value {
+    FIELDS.iter().map(|field| ((*field).to_owned(), json!(false))).collect()
+}
+
+#[test]
+fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
+    let fields_of = |service: &Service| {
+        // A program that takes its time moves to the guests' threads.
+        assert_eq!(service.execute(&json!({"code": "sum(range(10 ** 6))"})).0, 200);
+        let pid = service.child.id();
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|thread| thread.unwrap().path());
+        let status: Vec<_> =
+            threads.map(|thread| fs::read_to_string(thread.join("status")).unwrap()).collect();
+        assert!(status.len() > 3, "{status:?}");
+        let of_thread = |status: &String| {
+            ["NoNewPrivs", "Seccomp", "Seccomp_filters"].map(|name| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":"));
+                line.unwrap_or_default().trim().to_owned()
+            })
+        };
+        status.iter().map(of_thread).collect::<BTreeSet<_>>()
+    };
+    let filtered = |filters: &str| BTreeSet::from([["1", "2", filters].map(str::to_owned)]);
+    for mode in ["", "on"] {
+        let service = Service::start(&[("HARDENING", mode)]);
+        assert_eq!(service.get("/health").1["hardening"], all_in_force());
+        // The second one came when the image was made.
+        assert_eq!(fields_of(&service), filtered("2"));
+    }
+    let service = Service::start(&[("HARDENING", "off")]);
+    assert_eq!(service.get("/health").1["hardening"], nothing_in_force());
+    assert_eq!(fields_of(&service).len(), 1);
+    assert_ne!(fields_of(&service), filtered("2"));
+}
+
+#[test]
+fn an_intruder_can_do_next_to_nothing() {
+    let tried = |stage: &str| {
+        let surroundings = Surroundings::new();
+        let service = start_with_intruder(&surroundings, stage);
+        let (_, answer) = service.execute(&json!({"code": "import intruder\nawait intruder.attempt()"}));
+        let results = answer["return_value"].as_object().unwrap_or_else(|| panic!("{answer}")).clone();
+        assert_eq!(results.len(), ATTEMPTS.len());
+        results
+    };
+    let (open, unsealed, hardened) = (tried(OPEN), tried(UNSEALED), tried(SEALED));
+    let mut wrong = Vec::new();
+    for attempt in ATTEMPTS {
+        let [open, unsealed, hardened] =
+            [&open, &unsealed, &hardened].map(|results| results[attempt.name].as_str().unwrap());
+        // Otherwise it would be refused anyway.
+        let is_open = if attempt.can_be_done { open == DONE } else { open != attempt.hardened };
+        if !is_open || (unsealed, hardened) != (attempt.unsealed, attempt.hardened) {
+            wrong.push(format!("{}: {open}, unsealed {unsealed}, sealed {hardened}", attempt.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// This test binary again, as a service with a tool of its own.
+fn start_with_intruder(surroundings: &Surroundings, stage: &str) -> Service {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "hardening::serve_an_intruder", "--ignored", "--nocapture"]);
+    surroundings.tell(command.env(STAGE, stage));
+    Service::spawn(command).until_ready()
+}
+
+#[test]
+#[ignore = "the other half of a test"]
+fn serve_an_intruder() {
+    let Ok(stage) = std::env::var(STAGE) else { return };
+    // Tests run in threads, and what is hardened has none. SAFETY: the child does without the thread that is not there any
+    // more, which waits for the test to end; this one waits for the child.
+    match unsafe { libc::fork() } {
+        0 => serve_at(&stage),
+        child => assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child),
+    }
+}
+
+fn serve_at(stage: &str) {
+    // SAFETY: the call is given numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let surroundings = Surroundings::told();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let needs = Needs {
+        writable: vec![cache_dir()],
+        readable: vec![surroundings.folder.clone().into()],
+        ports: [surroundings.open.port()].into(),
+        ..Needs::default()
+    };
+    let in_force = if stage == OPEN { Hardening::default() } else { hardening::restrict(&needs).unwrap().0 };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let server =
+            Server::new(Settings { token: Token::new(TOKEN), hardening: in_force, ..Settings::default() });
+        let tool = intruder::tool(surroundings);
+        let sandbox = Sandbox::builder().cache_dir(cache_dir()).tool(tool).build().unwrap();
+        if stage == SEALED {
+            hardening::seal().unwrap();
+        }
+        server.ready(Arc::new(sandbox));
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        eprintln!("listening address={}", listener.local_addr().unwrap());
+        server.serve(listener, std::future::pending()).await;
+    });
+}
+
+#[test]
+fn tools_are_reached_by_name_and_described_in_files() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.map_while(Result::ok).find(String::is_empty);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n42").unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let [tools, stubs] = ["tools.toml", "stubs"].map(|name| folder.path().join(name));
+    let service = format!("services.weather = {{ url = 'http://localhost:{port}', signed = false }}");
+    fs::write(&tools, format!("{service}\n[tools.weather.now]\nmethod = 'GET'\npath = '/now'\n")).unwrap();
+    let service = Service::start(&[
+        ("ENABLE_MCP_NETWORK_TOOLS", "true"),
+        ("TOOL_SIGNING_KEY", "a key of the tests that has at least 32 bytes"),
+        ("TOOLS_CONFIG", tools.to_str().unwrap()),
+        ("MCP_WORKSPACE_DIR", stubs.to_str().unwrap()),
+    ]);
+    assert_eq!(service.get("/health").1["hardening"], all_in_force());
+    let (_, answer) = service.execute(&json!({"code": "import weather\nawait weather.now()"}));
+    assert_eq!(answer["return_value"], 42, "{answer}");
+    assert!(stubs.join("servers/weather/now.pyi").is_file());
+}
+
+#[test]
+fn a_process_with_threads_is_not_hardened_by_halves() {
+    // The test's own thread is one of two at least.
+    std::thread::scope(|scope| {
+        let refused = scope.spawn(|| hardening::restrict(&Needs::default())).join().unwrap().unwrap_err();
+        assert!(refused.to_string().contains("threads run already"), "{refused}");
+    });
+}
+
+/// `command` on a kernel without Landlock, or without that and seccomp.
+fn on_an_old_kernel(mut command: Command, missing: &[libc::c_long]) -> Command {
+    let rules = missing.iter().map(|call| (*call, Vec::new())).collect();
+    let not_there = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, not_there, arch).unwrap();
+    let program = BpfProgram::try_from(filter).unwrap();
+    // SAFETY: between fork and exec, it makes system calls and nothing else.
+    unsafe { command.pre_exec(move || apply_filter(&program).map_err(|_| std::io::ErrorKind::Other.into())) };
+    command
+}
+
+fn service_on_an_old_kernel(mode: &str, missing: &[libc::c_long]) -> Command {
+    let mut command = on_an_old_kernel(executor(), missing);
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").env("HARDENING", mode);
+    command
+}
+
+#[test]
+fn an_old_kernel_is_made_the_best_of_unless_everything_is_required() {
+    let landlock = [libc::SYS_landlock_create_ruleset];
+    let both = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
+    let cases = [(&landlock[..], true, "Landlock: not in this kernel"), (&both, false, "seccomp: ")];
+    for (missing, seccomp, named) in cases {
+        let mut service = Service::spawn(service_on_an_old_kernel("on", missing)).until_ready();
+        let in_force = &service.get("/health").1["hardening"];
+        let fields = ["no_new_privileges", "no_dumps", "filesystem", "seccomp"].map(|field| &in_force[field]);
+        assert_eq!(fields, [&json!(true), &json!(true), &json!(false), &json!(seccomp)]);
+        assert!(service.is_honest());
+        let refused = service_on_an_old_kernel("require", missing).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), said.lines().count()), (Some(70), 1), "{said}");
+        assert!(said.contains("HARDENING is require") && said.contains(named), "{said}");
+    }
+}
+
+#[test]
+fn all_of_it_can_be_required() {
+    if landlock_version() < 6 {
+        println!("skipped: this kernel's Landlock is older than all of it");
+        return;
+    }
+    assert!(Service::start(&[("HARDENING", "require")]).is_honest());
+}
