@@ -8,6 +8,7 @@ mod cases;
 mod catalogue;
 mod cli;
 mod config;
+mod dependencies;
 mod differential;
 mod discovery;
 mod expectations;
