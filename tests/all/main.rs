@@ -15,7 +15,6 @@ mod expectations;
 mod fuel;
 mod guards;
 mod homeiq;
-mod hostile;
 #[path = "../../examples/homeiq/house.rs"]
 mod house;
 mod http;
@@ -32,6 +31,7 @@ mod signing;
 mod soak;
 mod sockets;
 mod support;
+mod survive;
 mod tools;
 mod tree;
 mod troubleshooting;
