@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint bench bench-report bench-check bench-baseline fuel docker-check python-wasm python-wasm-train python-wasm-check
+.PHONY: help build run test test-all lint bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check python-wasm python-wasm-train python-wasm-update python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,15 @@ bench-baseline: ## benches/baseline.json anew
 fuel: ## What fixed programs may burn, anew: benches/fuel.json
 	WRITE_FUEL=1 cargo test --locked --test all fuel::
 
+survive: ## Hostile programs against each set of layers, with figures (some minutes)
+	cargo test --locked --test all survive:: -- --nocapture
+
+deny: ## Licences, sources, duplicates and advisories of all crates (needs cargo-deny)
+	cargo deny --locked check
+
+sbom: ## What the service is made of, interpreter included, as CycloneDX: target/sbom.cdx.json
+	mkdir -p target && deploy/sbom.py > target/sbom.cdx.json
+
 docker-check: ## The Dockerfile's steps and result, without Docker (Debian with debootstrap, as root; minutes)
 	deploy/docker-check.py
 
@@ -45,6 +54,9 @@ python-wasm: ## The interpreter from its sources (Debian 12, as root; minutes)
 
 python-wasm-train: ## What the interpreter learns from, counted anew (as python-wasm)
 	python-wasm/build.sh --train
+
+python-wasm-update: ## Another release of CPython 3.13: make python-wasm-update VERSION=3.13.16 SHA256=… (as python-wasm)
+	python-wasm/build.sh --update "$(VERSION)" "$(SHA256)"
 
 python-wasm-check: ## Proof that rebuilding the interpreter gives the same bytes
 	python-wasm/build.sh --check

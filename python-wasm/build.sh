@@ -3,6 +3,8 @@
 #
 #   build.sh           build, then put python.wasm.zst and its SHA-256 into this directory
 #   build.sh --train   learn where programs spend their time, and put it into pgo/profile.zst
+#   build.sh --update VERSION SHA256
+#                      lock another release of CPython 3.13, then --train and build
 #   build.sh --check   build from nothing in a fresh directory, and compare with the lock
 #
 # BUILD_DIR (default: target/python-wasm of the project) may be removed at any time. A step that has left its stamp
@@ -32,8 +34,13 @@ main() {
         build=$(mktemp -d)
         trap 'rm -rf "$build"' EXIT
         ;;
+    --update)
+        lock_cpython "${2:-}" "${3:-}"
+        "$here/build.sh" --train
+        exec "$here/build.sh"
+        ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' "$here/build.sh"
+        sed -n '2,11s/^# \{0,1\}//p' "$here/build.sh"
         exit 2
         ;;
     esac
@@ -248,6 +255,16 @@ quietly() {
     (cd "$directory" && "$@") >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "see $log"; }
 }
 
+# lock_cpython VERSION SHA256: of the release's .tar.xz, as its publisher tells it.
+lock_cpython() {
+    [[ $1 =~ ^3\.13\.[0-9]+$ && $2 =~ ^[0-9a-f]{64}$ ]] ||
+        die "--update needs a release of CPython 3.13 and the SHA-256 of its .tar.xz: build.sh --update 3.13.16 1e66a7…"
+    local had
+    had=$(locked source python3.13 | awk '{ print $2 }')
+    # The version also stands in both addresses.
+    sed -i "/^source  *python3\.13 /{s/${had//./\\.}/$1/g;s/[0-9a-f]\{64\}/$2/}" "$lock"
+}
+
 # lock_result FILE: of this directory.
 lock_result() {
     sed -i "s|^\(result  *$1  *-  *\).*|\1$(sha256 "$here/$1")|" "$lock"
@@ -257,4 +274,4 @@ sha256() { sha256sum "$1" | cut -d ' ' -f 1; }
 
 die() { echo "build.sh: $*" >&2; exit 1; }
 
-main; exit
+main "$@"; exit

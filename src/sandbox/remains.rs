@@ -24,7 +24,7 @@ const BYTES_MAX: u64 = 96 << 20;
 /// Puts the secret, which is in the context, wherever CPython keeps things: in strings of each width, interned, as keys and
 /// names, in bytes, large and small objects, caches, closures, frames of a deep stack, an exception's traceback, modules,
 /// both streams, a tool's arguments and its reply.
-const EVERYWHERE: &str = r#"
+const EVERYWHERE: &str = r"
 import array, collections, functools, json, random, re, sys, types, zlib
 kept = [secret * n for n in (1, 2, 300, 70_000)]
 kept += [secret + '\u0416', secret + '\U0001f600', (secret + '\u0416') * 5000, (secret + '\U0001f600') * 5000]
@@ -43,7 +43,7 @@ def descend(n, carried):
 descend(400, secret)
 print(secret * 20_000)
 print(secret, file=sys.stderr)
-"#;
+";
 
 /// How programs end that have the secret all over their memory, and what is said of it.
 const ENDS: [(&str, &str); 14] = [

@@ -1,5 +1,5 @@
 //! What a program can reach from the modules that it may import. What it can do with names that it computes is tested
-//! by `tests/hostile/guard_*.py` and by the guest's own tests.
+//! by `tests/survive/guard_*.py` and by the guest's own tests.
 
 use std::time::Duration;
 

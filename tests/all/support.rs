@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use ai_code_executor::{Execution, Report, Sandbox};
@@ -61,6 +61,8 @@ pub(crate) fn executor() -> Command {
 pub(crate) struct Service {
     pub(crate) child: Child,
     pub(crate) address: String,
+    /// What it has written to standard error since it listens.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
@@ -91,13 +93,14 @@ impl Service {
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = log.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, address) = line.split_once("listening address=")?;
-            Some(address.trim().to_owned())
-        });
+        let address = log.by_ref().map_while(Result::ok).find_map(|line| listening_address(&line));
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let kept = lines.clone();
         // Whoever stops reading a pipe stops its writer.
-        std::thread::spawn(move || log.for_each(drop));
-        Self { child, address: address.expect("the service logs where it listens") }
+        std::thread::spawn(move || {
+            log.for_each(|line| kept.lock().unwrap().push(line.unwrap_or_else(|why| why.to_string())));
+        });
+        Self { child, address: address.expect("the service logs where it listens"), log: lines }
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
@@ -144,6 +147,15 @@ impl Drop for Service {
 
 pub(crate) fn signal(service: &Service, signal: Signal) {
     kill_process(Pid::from_child(&service.child), signal).unwrap();
+}
+
+/// Of a log as text, or as JSON.
+fn listening_address(line: &str) -> Option<String> {
+    if let Some((_, address)) = line.split_once("listening address=") {
+        return Some(address.trim().to_owned());
+    }
+    let event: Value = serde_json::from_str(line).ok()?;
+    (event["message"] == "listening").then(|| event["address"].as_str().unwrap().to_owned())
 }
 
 fn agent() -> ureq::Agent {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use crate::support::{Service, TOKEN, code_artifact, executor};
 
@@ -61,7 +62,8 @@ fn a_log_that_takes_nothing_stops_nobody() {
             .env("SERVICE_PORT", port)
             .env("LOG_LEVEL", "DEBUG")
             .stderr(log);
-        let mut service = Service { child: command.spawn().unwrap(), address }.until_ready();
+        let mut service =
+            Service { child: command.spawn().unwrap(), address, log: Arc::default() }.until_ready();
         assert!(service.is_honest());
     }
 }

@@ -1,0 +1,117 @@
+//! `docs/dependencies.md` against `Cargo.toml`, cargo's metadata and the crates' own sources.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::files_below;
+
+/// What the page says of a crate, or what is so: requirement, licence, `unsafe` code, build script.
+type Facts = BTreeMap<String, (String, String, bool, bool)>;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// For one target: the manifests of crates that no build here has needed may not be on this machine.
+fn metadata() -> Value {
+    let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["metadata", "--format-version=1", "--locked", "--offline"]).args(platform);
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn package<'a>(metadata: &'a Value, id: &Value) -> &'a Value {
+    metadata["packages"].as_array().unwrap().iter().find(|package| package["id"] == *id).unwrap()
+}
+
+fn resolved(metadata: &Value) -> &Value {
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    nodes.iter().find(|node| node["id"] == metadata["resolve"]["root"]).unwrap()
+}
+
+/// Both tables of the page.
+fn reviewed() -> Facts {
+    let page = read("docs/dependencies.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let facts = rows.map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [name, version, licence, from, what_for, touches] = cells[..] else { panic!("{row}") };
+        assert!(!from.is_empty() && !what_for.is_empty(), "{row}");
+        let says = |word| touches.split(", ").any(|said| said == word);
+        let facts = (version.to_owned(), licence.to_owned(), says("`unsafe`"), says("build script"));
+        (name.trim_end_matches('`').to_owned(), facts)
+    });
+    facts.collect()
+}
+
+fn actual(metadata: &Value) -> Facts {
+    let declared = package(metadata, &metadata["resolve"]["root"])["dependencies"].as_array().unwrap();
+    let deps = resolved(metadata)["deps"].as_array().unwrap();
+    let packages = deps.iter().map(|dep| package(metadata, &dep["pkg"]));
+    let facts = packages.map(|package| {
+        let name = package["name"].as_str().unwrap();
+        let requirement = declared.iter().find(|each| each["name"] == name).unwrap()["req"].as_str().unwrap();
+        let targets = package["targets"].as_array().unwrap();
+        let has_build_script = targets.iter().any(|target| target["kind"][0] == "custom-build");
+        let manifest_path = PathBuf::from(package["manifest_path"].as_str().unwrap());
+        let facts = (
+            requirement.trim_start_matches('^').to_owned(),
+            package["license"].as_str().unwrap().to_owned(),
+            has_unsafe_code(&manifest_path.with_file_name("src")),
+            has_build_script,
+        );
+        (name.to_owned(), facts)
+    });
+    facts.collect()
+}
+
+fn has_unsafe_code(sources: &Path) -> bool {
+    files_below(sources).iter().filter(|path| path.extension().is_some_and(|end| end == "rs")).any(|path| {
+        let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        let code = text.lines().filter_map(|line| line.split("//").next());
+        code.into_iter().any(|line| {
+            ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|form| line.contains(form))
+        })
+    })
+}
+
+#[test]
+fn the_page_describes_the_direct_dependencies_as_they_are() {
+    let (reviewed, actual) = (reviewed(), actual(&metadata()));
+    for (name, facts) in &actual {
+        assert_eq!(reviewed.get(name), Some(facts), "{name} in docs/dependencies.md");
+    }
+    for name in reviewed.keys() {
+        assert!(actual.contains_key(name), "{name} is in docs/dependencies.md and not in Cargo.toml");
+    }
+}
+
+/// The conditions under which docs/dependencies.md calls wasmtime's advisories out of reach.
+#[test]
+fn wasmtimes_open_advisories_are_out_of_reach() {
+    let metadata = metadata();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let features: Vec<&Value> = nodes
+        .iter()
+        .filter(|node| package(&metadata, &node["id"])["name"] == "wasmtime")
+        .flat_map(|node| node["features"].as_array().unwrap())
+        .collect();
+    for feature in ["gc", "threads"] {
+        assert!(features.iter().any(|present| *present == feature), "{feature}: {features:?}");
+    }
+    assert!(!features.iter().any(|present| present.as_str().unwrap().contains("component")), "{features:?}");
+    assert!(!read("Cargo.lock").contains("name = \"wasmtime-wasi"));
+    assert!(read("src/image/engine.rs").contains(".wasm_gc(false)"));
+    for path in files_below(&root().join("src")) {
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("get_module_export"), "{}", path.display());
+    }
+}

@@ -1,0 +1,185 @@
+//! Hostile programs, `tests/survive/*.py`, against three services, each a process of its own: with all layers, without the
+//! validator, and with the wall alone. What a program says of itself must come true, and whatever it does, `invariants`
+//! hold.
+
+mod invariants;
+mod target;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ai_code_executor::Layers;
+use serde_json::Value;
+
+use crate::expectations::{Program, programs};
+use target::{Attack, Target};
+
+/// What holds behind the wall alone; and, if a program says so, with the layers in front of it.
+const KEYS: [&str; 9] = [
+    "class",
+    "outcome",
+    "error_type",
+    "value",
+    "stdout_starts",
+    "limits",
+    "guarded_error",
+    "guarded_value",
+    "rejected",
+];
+const OUTCOMES: [&str; 6] = ["completed", "failure", "timeout", "cpu_limit", "memory_limit", "cancelled"];
+
+/// Those of SECURITY.md, with as many programs as each must have.
+const CLASSES: [(&str, usize); 7] = [
+    ("escape", 40),
+    ("host leak", 9),
+    ("exfiltration", 6),
+    ("lateral movement", 4),
+    ("host denial of service", 100),
+    ("peer denial of service", 10),
+    ("self denial of service", 20),
+];
+
+#[test]
+fn all_layers_survive() {
+    attack(Layers::All);
+}
+
+#[test]
+fn the_guards_survive_without_the_validator() {
+    attack(Layers::NoValidator);
+}
+
+#[test]
+fn the_wall_alone_survives() {
+    attack(Layers::WallOnly);
+}
+
+#[test]
+fn every_program_has_a_class() {
+    let mut found = BTreeMap::<String, usize>::new();
+    for program in programs("survive") {
+        program.assert_keys(&KEYS);
+        let class = program.get("class").and_then(Value::as_str);
+        *found
+            .entry(class.unwrap_or_else(|| panic!("{} has no class", program.name)).to_owned())
+            .or_default() += 1;
+    }
+    for (class, least) in CLASSES {
+        let count = found.remove(class).unwrap_or_default();
+        assert!(count >= least, "{class}: {count} programs");
+    }
+    assert!(found.is_empty(), "unknown classes: {found:?}");
+}
+
+/// Runs the programs one after the other.
+fn attack(layers: Layers) {
+    // One after the other: what they do to the machine would be the other's time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let programs = programs("survive");
+    let mut target = Target::start(layers);
+    let mut tally = Tally::default();
+    for program in &programs {
+        let attack = target.attack(program);
+        let expected = if layers == Layers::WallOnly { strict } else { guarded };
+        let said: String = attack.answer.to_string().chars().take(600).collect();
+        let wrong =
+            expected(program, &attack, layers).into_iter().chain(invariants::broken(&target, &attack));
+        tally
+            .wrong
+            .extend(wrong.map(|why| format!("{}: {why}: HTTP {}: {said}", program.name, attack.status)));
+        tally.measure(&attack);
+        if !target.is_honest() {
+            tally.wrong.push(format!("{}: the service did not survive it", program.name));
+            tally.wrong.extend(target.log_complaints());
+            tally.deaths += 1;
+            target = Target::start(layers);
+        }
+    }
+    tally.wrong.extend(target.log_complaints());
+    tally.report(layers, programs.len());
+    assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+}
+
+/// Everything that the program says of itself.
+fn strict(program: &Program, Attack { status, answer, .. }: &Attack, _: Layers) -> Vec<String> {
+    let stdout = answer["stdout"].as_str().unwrap_or_default();
+    let starts = program.get("stdout_starts").is_none_or(|text| stdout.starts_with(text.as_str().unwrap()));
+    let checks = [
+        ("status", *status == 200),
+        ("outcome", one_of(program.get("outcome"), &answer["outcome"])),
+        ("error_type", one_of(program.get("error_type"), &answer["error_detail"]["type"])),
+        ("value", program.get("value").is_none_or(|value| *value == answer["return_value"])),
+        ("stdout_starts", starts),
+    ];
+    complaints(program, &checks)
+}
+
+/// An answer, of whatever kind; and what the program says of the layers in front of the wall.
+fn guarded(program: &Program, Attack { status, answer, .. }: &Attack, layers: Layers) -> Vec<String> {
+    let (error, value) = (program.get("guarded_error"), program.get("guarded_value"));
+    let outcome = answer["outcome"].as_str().unwrap_or_default();
+    let is_validated = layers == Layers::All;
+    let may_be_rejected = is_validated && error.is_none() && value.is_none();
+    let is_rejected = *status == 400 && answer["findings"].is_array();
+    let checks = [
+        ("answer", (*status == 200 && OUTCOMES.contains(&outcome)) || (is_rejected && may_be_rejected)),
+        ("guarded_error", error.is_none_or(|error| *error == answer["error"])),
+        ("guarded_value", value.is_none_or(|value| *value == answer["return_value"])),
+        ("rejected", is_rejected || !is_validated || program.get("rejected").is_none()),
+    ];
+    complaints(program, &checks)
+}
+
+fn one_of(allowed: Option<&Value>, actual: &Value) -> bool {
+    allowed.and_then(Value::as_array).is_none_or(|allowed| allowed.contains(actual))
+}
+
+fn complaints(program: &Program, checks: &[(&str, bool)]) -> Vec<String> {
+    let failed = checks.iter().filter(|(_, met)| !met);
+    failed.map(|(key, _)| format!("{key} should be {:?}", program.get(key))).collect()
+}
+
+/// What came of all programs.
+#[derive(Default)]
+struct Tally {
+    wrong: Vec<String>,
+    deaths: usize,
+    /// How long after their time limit the answers came.
+    late: Vec<Duration>,
+    /// CPU time beyond its limit.
+    over_budget: Vec<Duration>,
+}
+
+impl Tally {
+    fn measure(&mut self, attack: &Attack) {
+        match attack.answer["outcome"].as_str() {
+            Some("timeout") => self.late.push(attack.elapsed.saturating_sub(attack.wall_time)),
+            Some("cpu_limit") => {
+                let used = attack.answer["usage"]["cpu_time"].as_f64().unwrap();
+                self.over_budget.push(Duration::from_secs_f64(used).saturating_sub(attack.cpu_time));
+            }
+            _ => {}
+        }
+    }
+
+    /// On standard error itself, which the test harness does not keep to itself.
+    fn report(&mut self, layers: Layers, programs: usize) {
+        let (late, over) = (percentiles(&mut self.late), percentiles(&mut self.over_budget));
+        let (wrong, deaths) = (self.wrong.len(), self.deaths);
+        let line = format!(
+            "survive, {layers:?}: {programs} programs, {wrong} breaches, {deaths} deaths of the service; \
+             answers after their timeout: {late}; CPU time over its limit: {over}\n"
+        );
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+fn percentiles(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1)));
+    let millis = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
+    format!("{} programs, p50 {:.1} ms, p99 {:.1} ms", times.len(), millis(at(50)), millis(at(99)))
+}

@@ -1,0 +1,181 @@
+//! A service to attack, with canaries around it that no answer may show.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ai_code_executor::server::{Service as Server, Settings, Token};
+use ai_code_executor::{Layers, Limits, Metrics, Sandbox};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::invariants;
+use crate::expectations::Program;
+use crate::local::execute;
+use crate::support::{Service, TOKEN, cache_dir, executor};
+
+/// What executions may use, unless a program asks for less.
+const WALL_TIME: Duration = Duration::from_secs(20);
+const CPU_TIME: Duration = Duration::from_secs(3);
+
+/// Far more than anything takes, also when others use the machine: what the service promises is in the test's report.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// In the environment of this test binary, it makes it a service.
+const SERVE: &str = "SERVE_WITHOUT_LAYERS";
+
+/// Keeps a canary in its memory until its client leaves.
+const PEER: &str = "import time\nkept = [canary + str(n) for n in range(100)]\ntime.sleep(1000)";
+
+pub(super) struct Target {
+    pub(super) service: Service,
+    /// Somebody on the loopback interface to whom nobody should connect.
+    pub(super) listener: TcpListener,
+    pub(super) canaries: Vec<String>,
+    peers_canary: String,
+    attacks: Vec<String>,
+    pub(super) working_directory: TempDir,
+}
+
+/// What a program did, and what it was allowed to use.
+pub(super) struct Attack {
+    pub(super) status: u16,
+    pub(super) answer: Value,
+    pub(super) elapsed: Duration,
+    pub(super) wall_time: Duration,
+    pub(super) cpu_time: Duration,
+    /// What became of the execution beside it, and of its slot.
+    pub(super) complaints: Vec<String>,
+}
+
+impl Target {
+    pub(super) fn start(layers: Layers) -> Self {
+        let [environment, file, peer] = ["environment", "file", "peer"].map(canary);
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("host-canary.txt"), &file).unwrap();
+        let mut command = if layers == Layers::All { the_product() } else { this_test(layers) };
+        command.env("HOST_CANARY", &environment).current_dir(&directory);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self {
+            service: Service::spawn(command).until_ready(),
+            listener,
+            canaries: vec![environment, file, peer.clone(), TOKEN.to_owned()],
+            peers_canary: peer,
+            attacks: Vec::new(),
+            working_directory: directory,
+        }
+    }
+
+    /// Runs a program while another execution sleeps beside it.
+    pub(super) fn attack(&mut self, program: &Program) -> Attack {
+        let mut complaints = Vec::new();
+        let peer = self.begin(&json!({"code": PEER, "context": {"canary": self.peers_canary}}));
+        complaints.extend(self.await_active(1));
+        let mut body = program.get("limits").cloned().unwrap_or_else(|| json!({}));
+        let asked = |key: &str, ceiling| body[key].as_f64().map_or(ceiling, Duration::from_secs_f64);
+        let (wall_time, cpu_time) = (asked("timeout", WALL_TIME), asked("max_cpu_seconds", CPU_TIME));
+        body["code"] = json!(program.code);
+        body["context"] = json!({"listener_port": self.listener.local_addr().unwrap().port()});
+        let headers = [
+            ("X-Executor-Token", TOKEN),
+            ("Content-Type", "application/json"),
+            ("X-Request-Id", &program.name),
+        ];
+        let started = Instant::now();
+        let (status, answer) = self.service.post(&headers, &body.to_string());
+        let elapsed = started.elapsed();
+        self.attacks.push(program.name.clone());
+        // Its own limit must not be what ends the other execution.
+        if elapsed < WALL_TIME / 2 {
+            complaints.extend(self.await_active(1));
+        }
+        drop(peer);
+        complaints.extend(self.await_active(0));
+        Attack { status, answer, elapsed, wall_time, cpu_time, complaints }
+    }
+
+    /// Sends a request and does not wait for its answer.
+    fn begin(&self, body: &Value) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(&self.service.address).ok()?;
+        stream.write_all(&execute(&body.to_string(), "")).ok()?;
+        Some(stream)
+    }
+
+    /// Waits until so many executions are active.
+    fn await_active(&self, count: u32) -> Option<String> {
+        let started = Instant::now();
+        let sample = format!("code_executions_active {count}\n");
+        loop {
+            match self.service.get("/metrics") {
+                (200, Value::String(text)) if text.contains(&sample) => return None,
+                (status, text) if started.elapsed() > PATIENCE => {
+                    return Some(format!("not {count} executions active: HTTP {status}: {text}"));
+                }
+                _ => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    /// The same process, and the next request is answered right and in time?
+    pub(super) fn is_honest(&mut self) -> bool {
+        let started = Instant::now();
+        self.service.is_honest() && started.elapsed() < PATIENCE
+    }
+
+    /// What is wrong with the log: each attack is one event.
+    pub(super) fn log_complaints(&self) -> Vec<String> {
+        let started = Instant::now();
+        loop {
+            let lines = self.service.log.lock().unwrap().clone();
+            let complaints = invariants::broken_in_log(&lines, &self.attacks, &self.canaries);
+            // The last lines may still be in the pipe.
+            if complaints.is_empty() || started.elapsed() > PATIENCE {
+                return complaints;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn canary(place: &str) -> String {
+    format!("CANARY-{place}-{}", Uuid::new_v4())
+}
+
+fn the_product() -> Command {
+    let mut command = executor();
+    let (wall, cpu_percent) = (WALL_TIME.as_secs(), 100 * CPU_TIME.as_secs() / WALL_TIME.as_secs());
+    command.env("EXECUTION_TIMEOUT", wall.to_string()).env("MAX_CPU_PERCENT", cpu_percent.to_string());
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").env("LOG_FORMAT", "json");
+    command
+}
+
+/// This test binary again, as a service: no setting of the product switches its layers off.
+fn this_test(layers: Layers) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "survive::target::serve_without_layers", "--ignored", "--nocapture"]);
+    command.env(SERVE, format!("{layers:?}"));
+    command
+}
+
+#[tokio::test]
+#[ignore = "the other half of a test"]
+async fn serve_without_layers() {
+    let layers = match std::env::var(SERVE).as_deref() {
+        Ok("NoValidator") => Layers::NoValidator,
+        Ok("WallOnly") => Layers::WallOnly,
+        _ => return,
+    };
+    tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).init();
+    let ceilings = Limits { wall_time: WALL_TIME, cpu_time: CPU_TIME, ..Limits::default() };
+    let metrics = Metrics::default();
+    let builder = Sandbox::builder().layers(layers).ceilings(ceilings).metrics(metrics.clone());
+    let server = Server::new(Settings { token: Token::new(TOKEN), ceilings, metrics, ..Settings::default() });
+    server.ready(Arc::new(builder.cache_dir(cache_dir()).build().unwrap()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    tracing::info!(address = %listener.local_addr().unwrap(), "listening");
+    server.serve(listener, std::future::pending()).await;
+}

@@ -1,7 +1,0 @@
-import asyncio
-
-print("before", end="")
-await asyncio.get_running_loop().create_future()
-#> outcome: ["failure"]
-#> error_type: ["RuntimeError"]
-#> stdout_starts: "before"

@@ -1,7 +1,0 @@
-try:
-    raise SystemExit(0)
-finally:
-    while True:
-        pass
-#> outcome: ["cpu_limit"]
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,6 +1,0 @@
-print("before")
-while True:
-    pass
-#> outcome: ["timeout"]
-#> stdout_starts: "before\n"
-#> limits: {"timeout": 0.5}

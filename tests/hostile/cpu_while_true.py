@@ -1,6 +1,0 @@
-print("before", end="")
-while True:
-    pass
-#> outcome: ["cpu_limit"]
-#> stdout_starts: "before"
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,7 +1,0 @@
-nested = frozenset()
-for _ in range(20_000):
-    nested = frozenset([nested, 1])
-other = frozenset([nested]) | {nested}
-nested == frozenset(list(nested))
-#> outcome: ["completed"]
-#> value: true

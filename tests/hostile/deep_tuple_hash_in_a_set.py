@@ -1,9 +1,0 @@
-nested = ()
-for _ in range(100_000):
-    nested = (nested,)
-try:
-    {nested}
-except RecursionError:
-    pass
-"went on"
-#> outcome: ["failure", "completed"]

@@ -1,5 +1,0 @@
-import difflib
-
-difflib.SequenceMatcher(None, "ab" * 20_000, "ba" * 20_000, autojunk=False).ratio()
-#> outcome: ["cpu_limit"]
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,7 +1,0 @@
-error = None
-for n in range(100_000):
-    cause, error = error, ValueError(n)
-    error.__cause__ = cause
-raise error
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

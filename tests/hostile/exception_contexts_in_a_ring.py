@@ -1,6 +1,0 @@
-a, b = ValueError("a"), KeyError("b")
-a.__context__, b.__context__ = b, a
-a.__cause__, b.__cause__ = b, b
-raise a
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

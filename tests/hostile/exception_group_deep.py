@@ -1,6 +1,0 @@
-group = ValueError("inside")
-for level in range(5000):
-    group = ExceptionGroup(f"level {level}", [group])
-raise group
-#> outcome: ["failure"]
-#> error_type: ["ExceptionGroup"]

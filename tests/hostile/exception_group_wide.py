@@ -1,3 +1,0 @@
-raise ExceptionGroup("many", [ExceptionGroup("x" * 100, [ValueError("y" * 100)] * 100) for _ in range(10_000)])
-#> outcome: ["failure"]
-#> error_type: ["ExceptionGroup"]

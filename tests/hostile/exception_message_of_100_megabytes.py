@@ -1,2 +1,0 @@
-raise ValueError("é" * 50_000_000)
-#> outcome: ["failure", "memory_limit"]

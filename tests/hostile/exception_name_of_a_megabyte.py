@@ -1,2 +1,0 @@
-raise type("x" * 10**6, (Exception,), {})
-#> outcome: ["failure"]

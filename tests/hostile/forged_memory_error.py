@@ -1,3 +1,0 @@
-raise MemoryError("no memory was refused")
-#> outcome: ["failure"]
-#> error_type: ["MemoryError"]

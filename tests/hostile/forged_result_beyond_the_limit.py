@@ -1,7 +1,0 @@
-import asyncio
-from operator import attrgetter
-
-modules = attrgetter("events.sys.modules")(asyncio)
-modules["guest_values"].encode = lambda *_: (b'"' + b"x" * (1_048_576 + 100_000) + b'"', False)
-"a value"
-#> outcome: ["failure"]

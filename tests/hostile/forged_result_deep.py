@@ -1,7 +1,0 @@
-import asyncio
-from operator import attrgetter
-
-modules = attrgetter("events.sys.modules")(asyncio)
-modules["guest_values"].encode = lambda *_: (b"[" * 100_000 + b"]" * 100_000, False)
-"a value"
-#> outcome: ["failure"]

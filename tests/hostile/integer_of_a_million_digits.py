@@ -1,3 +1,0 @@
-int("9" * 10**6)
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

@@ -1,2 +1,0 @@
-1 << 5_000_000
-#> outcome: ["failure", "cpu_limit"]

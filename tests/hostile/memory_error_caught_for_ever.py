@@ -1,8 +1,0 @@
-kept = []
-while True:
-    try:
-        kept.append(bytes(1_000_000))
-    except MemoryError:
-        pass
-#> outcome: ["cpu_limit"]
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,3 +1,0 @@
-[0] * 10**9
-#> outcome: ["memory_limit", "failure"]
-#> error_type: ["", null, "MemoryError"]

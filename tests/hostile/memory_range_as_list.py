@@ -1,2 +1,0 @@
-list(range(200_000_000))
-#> outcome: ["memory_limit"]

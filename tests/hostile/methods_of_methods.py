@@ -1,8 +1,0 @@
-import types
-
-method = len
-for _ in range(2000):
-    method = types.MethodType(method, 1)
-method()
-#> outcome: ["failure"]
-#> error_type: ["RecursionError", "TypeError"]

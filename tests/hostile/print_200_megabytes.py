@@ -1,6 +1,0 @@
-for n in range(20):
-    print(n, "x" * 10_000_000)
-"alive"
-#> outcome: ["completed"]
-#> value: "alive"
-#> stdout_starts: "0 xxx"

@@ -1,4 +1,0 @@
-print("\0\x1b\x7f" * 1_000_000)
-"alive"
-#> outcome: ["completed"]
-#> value: "alive"

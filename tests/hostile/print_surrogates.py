@@ -1,4 +1,0 @@
-print("before \ud83d after \udcff")
-"a lone \ud800 surrogate"
-#> outcome: ["completed", "failure"]
-#> stdout_starts: "before "

@@ -1,5 +1,0 @@
-import random
-from operator import attrgetter
-
-attrgetter("_os._exit")(random)(200)
-#> outcome: ["failure"]

@@ -1,5 +1,0 @@
-import asyncio
-
-raise asyncio.CancelledError("me")
-#> outcome: ["failure"]
-#> error_type: ["CancelledError"]

@@ -1,7 +1,0 @@
-import asyncio
-
-await asyncio.sleep(0)
-asyncio.current_task().cancel()
-await asyncio.sleep(10)
-#> outcome: ["failure"]
-#> error_type: ["CancelledError"]

@@ -1,3 +1,0 @@
-raise GeneratorExit("out")
-#> outcome: ["failure"]
-#> error_type: ["GeneratorExit"]

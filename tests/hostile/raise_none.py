@@ -1,3 +1,0 @@
-raise None
-#> outcome: ["failure"]
-#> error_type: ["TypeError"]

@@ -1,5 +1,0 @@
-import asyncio
-
-await asyncio.sleep(0)
-raise StopIteration("stop")
-#> outcome: ["failure"]

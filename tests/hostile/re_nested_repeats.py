@@ -1,6 +1,0 @@
-import re
-
-pattern = "(?:" * 90 + "a" + ")*" * 90
-re.fullmatch(pattern, "a" * 1000 + "b")
-#> outcome: ["cpu_limit", "completed", "failure"]
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,8 +1,0 @@
-a, b = [], []
-a.append(b)
-b.append(a)
-c = [[]]
-c[0].append(c)
-a == c
-#> outcome: ["failure"]
-#> error_type: ["RecursionError"]

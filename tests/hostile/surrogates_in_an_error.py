@@ -1,3 +1,0 @@
-raise ValueError("\ud800" * 1000 + "\udfff")
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

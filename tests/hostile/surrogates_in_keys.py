@@ -1,2 +1,0 @@
-{"\ud800": "\udc00", "\udcff": 1}
-#> outcome: ["completed", "failure"]

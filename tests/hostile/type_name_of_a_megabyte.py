@@ -1,2 +1,0 @@
-type("x" * 10**6, (), {})
-#> outcome: ["completed", "failure"]

@@ -1,6 +1,0 @@
-import unicodedata
-
-text = "ﷺ" * 200_000
-len(unicodedata.normalize("NFKD", text)) + len("ß".upper() * 200_000) + len("\u0390" * 200_000)
-#> outcome: ["completed"]
-#> value: 4200000

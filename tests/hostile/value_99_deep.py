@@ -1,6 +1,0 @@
-value = 1
-for _ in range(99):
-    value = [value]
-len(str(value))
-_ = value
-#> outcome: ["completed"]

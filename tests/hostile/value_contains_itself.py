@@ -1,9 +1,0 @@
-import collections
-
-ring = collections.deque()
-ring.append({"in": (ring,)})
-print("before", end="")
-ring
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]
-#> stdout_starts: "before"

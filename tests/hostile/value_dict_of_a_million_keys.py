@@ -1,3 +1,0 @@
-{n: n for n in range(10**6)}
-#> outcome: ["failure", "memory_limit", "cpu_limit"]
-#> limits: {"max_cpu_seconds": 1}

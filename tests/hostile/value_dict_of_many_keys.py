@@ -1,3 +1,0 @@
-{str(n): n for n in range(200_000)}
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

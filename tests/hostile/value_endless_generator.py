@@ -1,4 +1,0 @@
-import itertools
-
-[(n for n in itertools.count()), itertools.repeat("x")]
-#> outcome: ["completed"]

@@ -1,6 +1,0 @@
-value = (1,)
-for _ in range(60):
-    value = {"left": value, "right": frozenset([value]) if isinstance(value, tuple) else value}
-value
-#> outcome: ["failure", "cpu_limit"]
-#> limits: {"max_cpu_seconds": 0.5}

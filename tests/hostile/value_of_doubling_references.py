@@ -1,6 +1,0 @@
-value = "x"
-for _ in range(60):
-    value = [value, value]
-value
-#> outcome: ["failure", "cpu_limit"]
-#> limits: {"max_cpu_seconds": 0.5}

@@ -1,3 +1,0 @@
-[""] * 5_000_000
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

@@ -1,3 +1,0 @@
-{"range": range(10**12)}
-#> outcome: ["failure"]
-#> error_type: ["ValueError"]

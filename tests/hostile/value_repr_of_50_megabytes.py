@@ -1,8 +1,0 @@
-class Kind:
-    def __repr__(self):
-        return "x" * 50_000_000
-
-
-len(repr(Kind()))
-[Kind()]
-#> outcome: ["completed"]

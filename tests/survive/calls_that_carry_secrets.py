@@ -1,0 +1,15 @@
+# What is not granted does not leave, whatever it is called and however long it is.
+import sys
+
+executor = sys.modules["_executor"]
+secret = "5ec2e7" * 1000
+for tool in (secret, f"data.{secret}", f"{secret}.get_devices", "data.get_devices"):
+    try:
+        executor.call(('{"tool":"%s","arguments":{"x":"%s"}}' % (tool, secret)).encode())
+    except RuntimeError:
+        pass
+replies = executor.wait(100_000_000)
+[len(replies), all(b"ToolDenied" in reply or b"error" in reply for _, reply in replies)]
+#> class: "exfiltration"
+#> outcome: ["completed"]
+#> value: [4, true]

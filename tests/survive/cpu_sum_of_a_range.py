@@ -1,0 +1,4 @@
+sum(range(10**12))
+#> class: "host denial of service"
+#> outcome: ["cpu_limit"]
+#> limits: {"max_cpu_seconds": 0.5}

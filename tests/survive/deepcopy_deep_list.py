@@ -1,0 +1,9 @@
+import copy
+
+nested = []
+for _ in range(100_000):
+    nested = [nested]
+copy.deepcopy(nested)
+#> class: "host denial of service"
+#> outcome: ["failure"]
+#> error_type: ["RecursionError"]

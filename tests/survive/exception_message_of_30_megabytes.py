@@ -1,0 +1,4 @@
+raise ValueError("x" * 30_000_000)
+#> class: "host denial of service"
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]

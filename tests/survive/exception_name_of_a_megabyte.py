@@ -1,0 +1,3 @@
+raise type("x" * 10**6, (Exception,), {})
+#> class: "host denial of service"
+#> outcome: ["failure"]

@@ -1,0 +1,4 @@
+raise SystemExit("x" * 10**6)
+#> class: "self denial of service"
+#> outcome: ["failure"]
+#> error_type: ["SystemExit"]

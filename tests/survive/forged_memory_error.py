@@ -1,0 +1,4 @@
+raise MemoryError("no memory was refused")
+#> class: "self denial of service"
+#> outcome: ["failure"]
+#> error_type: ["MemoryError"]

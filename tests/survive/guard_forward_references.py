@@ -1,0 +1,18 @@
+# What no guard sees: the library evaluates text that is an annotation. The wall must hold.
+import functools
+import typing
+
+found = []
+for text in ("__import__('os').environ", "[].__class__.__base__.__subclasses__()", "open('/etc/passwd').read()"):
+    for attempt in (
+        lambda: typing.get_type_hints(type("X", (), {"__annotations__": {"a": text}})),
+        lambda: typing.ForwardRef(text)._evaluate({}, {}, recursive_guard=frozenset()),
+        lambda: functools.singledispatch(print).register(type("f", (), {"__annotations__": {"a": text}})),
+    ):
+        try:
+            found.append(str(attempt())[:60])
+        except Exception as error:
+            found.append(type(error).__name__)
+print(found)
+#> class: "escape"
+#> outcome: ["completed"]

@@ -1,0 +1,4 @@
+bytearray(2**31)
+#> class: "host denial of service"
+#> outcome: ["memory_limit", "failure"]
+#> error_type: ["", null, "MemoryError", "OverflowError"]

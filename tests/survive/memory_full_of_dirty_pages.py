@@ -1,0 +1,10 @@
+# Every page that it may have is written to: what must be reset afterwards.
+kept = []
+try:
+    while True:
+        kept.append(b"dirty" * 200_000)
+except MemoryError:
+    pass
+len(kept) > 50
+#> class: "peer denial of service"
+#> outcome: ["completed", "memory_limit", "failure"]

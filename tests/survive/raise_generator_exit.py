@@ -1,0 +1,4 @@
+raise GeneratorExit("out")
+#> class: "self denial of service"
+#> outcome: ["failure"]
+#> error_type: ["GeneratorExit"]

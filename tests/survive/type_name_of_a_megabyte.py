@@ -1,0 +1,3 @@
+type("x" * 10**6, (), {})
+#> class: "host denial of service"
+#> outcome: ["completed", "failure"]

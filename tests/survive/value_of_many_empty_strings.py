@@ -1,0 +1,4 @@
+[""] * 5_000_000
+#> class: "host denial of service"
+#> outcome: ["failure"]
+#> error_type: ["ValueError"]
