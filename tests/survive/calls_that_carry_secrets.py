@@ -8,7 +8,9 @@ for tool in (secret, f"data.{secret}", f"{secret}.get_devices", "data.get_device
         executor.call(('{"tool":"%s","arguments":{"x":"%s"}}' % (tool, secret)).encode())
     except RuntimeError:
         pass
-replies = executor.wait(100_000_000)
+replies = []
+while len(replies) < 4 and (more := executor.wait(1_000_000_000)):
+    replies += more
 [len(replies), all(b"ToolDenied" in reply or b"error" in reply for _, reply in replies)]
 #> class: "exfiltration"
 #> outcome: ["completed"]
