@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check python-wasm python-wasm-train python-wasm-update python-wasm-check
+.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check python-wasm python-wasm-train python-wasm-update python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,11 @@ test-all: ## What CI runs: format, guest tests, lints, documentation, tests
 
 lint: ## Format and lints
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
+
+fuzz: ## Attacks by machine, five minutes for each of five targets, two at a time: docs/fuzzing.md
+	fuzz/run 300
 
 bench: ## All benches; criterion's own report is target/criterion
 	cargo bench --locked

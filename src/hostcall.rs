@@ -213,3 +213,6 @@ async fn yield_after(mut caller: impl AsContextMut<Data = HostState>, bytes: usi
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

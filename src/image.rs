@@ -36,7 +36,7 @@ use pagemap::PageMap;
 use pristine::Pristine;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
-const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
+pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python, in the order in which its modules import each other.
 const GUEST_MODULES: [(&str, &str); 16] = [
@@ -58,8 +58,10 @@ const GUEST_MODULES: [(&str, &str); 16] = [
     ("guest_runner", include_str!("../guest/runner.py")),
 ];
 
-/// What goes into an image beside the interpreter.
+/// What goes into an image.
 pub(crate) struct ImageSpec<'a> {
+    /// WebAssembly, compressed; [`PYTHON_WASM_ZST`], unless a test of the wall brings a guest of its own.
+    pub(crate) interpreter: &'a [u8],
     /// Names that programs may import, such as `json` or `urllib.parse`.
     pub(crate) allowed_imports: &'a BTreeSet<String>,
     /// Names whose import fails with a message that tools are switched off.
@@ -92,7 +94,7 @@ impl Image {
         probe(slots)?;
         let recipe = recipe(spec);
         let blank = engine::blank()?;
-        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, &recipe) };
+        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec.interpreter, &recipe) };
         // Each is read whole: its SHA-256 is checked.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
@@ -101,7 +103,10 @@ impl Image {
         let built = code.is_none() || memory.is_none();
         let (code, pristine) = match (code, memory) {
             (Some(code), Some(memory)) => (Code::File(code), mapped(Pristine::map(memory))?),
-            (code, memory) => make(&cache, &blank, &recipe, code, memory)?,
+            (code, memory) => {
+                let interpreter = Interpreter::unpack(spec.interpreter)?;
+                make(&cache, &blank, &interpreter, &recipe, code, memory)?
+            }
         };
         let memory_bytes_min = pristine.memory_bytes() as u64;
         let engine = engine::runner(Memories::new(pristine))?;
@@ -132,19 +137,19 @@ pub(crate) fn open_page_map() {
 fn make(
     cache: &Cache<'_>,
     blank: &Engine,
+    interpreter: &Interpreter,
     recipe: &[u8],
     code: Option<File>,
     memory: Option<File>,
 ) -> Result<(Code, Pristine), Error> {
     info!(target: PROGRESS, "making the interpreter image: once, for some seconds");
-    let interpreter = Interpreter::unpack(PYTHON_WASM_ZST)?;
     let code = match code {
         Some(file) => Code::File(file),
-        None => compile(cache, blank, &interpreter)?,
+        None => compile(cache, blank, interpreter)?,
     };
     let pristine = match memory {
         Some(file) => mapped(Pristine::map(file))?,
-        None => start(cache, blank, &code, &interpreter, recipe)?,
+        None => start(cache, blank, &code, interpreter, recipe)?,
     };
     Ok((code, pristine))
 }
@@ -207,9 +212,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(engine: &Engine, recipe: &[u8]) -> Self {
+    fn new(engine: &Engine, interpreter: &[u8], recipe: &[u8]) -> Self {
         let mut code = KeyHasher(Sha256::new());
-        code.part(PYTHON_WASM_ZST);
+        code.part(interpreter);
         code.part(env!("CARGO_PKG_VERSION").as_bytes());
         let mut memory = KeyHasher(code.0.clone());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);

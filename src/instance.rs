@@ -13,15 +13,12 @@ use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, wire};
 use crate::image::{self, Image};
-use crate::limits::Limits;
+use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
-
-/// What an embedding program may mean by "no limit": a deadline that the clock can still express.
-const WALL_TIME_MAX: Duration = Duration::from_hours(24 * 365);
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -129,7 +126,7 @@ async fn drive(
     limits: &Limits,
     cancel: &CancellationToken,
 ) -> (wasmtime::Result<End>, Spent) {
-    let deadline = Instant::now() + limits.wall_time.min(WALL_TIME_MAX);
+    let deadline = Instant::now() + limits.wall_time.min(TIME_MAX);
     let mut guest = pin!(Metered {
         guest: pin!(guest),
         spent: Spent::default(),

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// ends an execution before its CPU-time budget does, and it always ends one whose clock has gone wrong.
 const FUEL_PER_CPU_SECOND: u64 = 60_000_000_000;
 
+/// What an embedding program may mean by "no limit": a deadline that the clock can still express.
+pub(crate) const TIME_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// Bounds of one execution.
 ///
 /// [`Limits::default`] is what the service uses when nothing is configured. The same type serves as the operator's
@@ -78,7 +81,9 @@ impl Limits {
 /// The CPU-time budget that goes with a wall-clock limit: `percent` of it (kept within 10 to 100), at least one second.
 #[must_use]
 pub fn cpu_time_of(wall_time: Duration, percent: f64) -> Duration {
-    let share = wall_time.mul_f64(percent.clamp(10.0, 100.0) / 100.0);
+    let seconds = wall_time.as_secs_f64() * percent.clamp(10.0, 100.0) / 100.0;
+    // A number of seconds is less exact than a duration, and may be none.
+    let share = Duration::try_from_secs_f64(seconds).unwrap_or(wall_time).min(wall_time);
     share.max(Duration::from_secs(1))
 }
 

@@ -111,6 +111,16 @@ impl Service {
         connections::serve(listener, self.router(), bounds, stop).await;
     }
 
+    /// The answer to a request that needs no connection: its status and body.
+    #[cfg(fuzzing)]
+    pub async fn answer(&self, request: http::Request<Vec<u8>>) -> (u16, axum::body::Bytes) {
+        use tower::ServiceExt;
+        let Ok(response) = self.router().oneshot(request.map(axum::body::Body::from)).await;
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        (status, body.unwrap_or_default())
+    }
+
     fn router(&self) -> Router {
         Router::new()
             .route("/execute", post(routes::execute))

@@ -269,7 +269,10 @@ async fn poll_oneoff(
         return Ok(ENOTSUP);
     };
     super::yield_after(&mut caller, 0).await;
-    sleep(first.after).await;
+    // A timer of no time would take a millisecond.
+    if !first.after.is_zero() {
+        sleep(first.after).await;
+    }
     let mut event = [0; EVENT_BYTES];
     event[..8].copy_from_slice(&first.userdata);
     event[10] = EVENT_TYPE_CLOCK;

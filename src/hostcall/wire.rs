@@ -13,6 +13,9 @@ use crate::tools::{Reply as ToolReply, ToolErrorKind};
 /// Nesting of a result's value; parsers of the answer recurse with it.
 const VALUE_DEPTH_MAX: usize = 100;
 
+/// What the guest can be told of a limit: it counts one further, and `sys.maxsize` is all that it can count to.
+const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
+
 /// Bytes of a completion before its reply: id and length.
 const COMPLETION_HEADER_BYTES: usize = 8;
 
@@ -26,8 +29,12 @@ struct Request<'a> {
 
 /// What the guest reads from its standard input.
 pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
-    let request =
-        Request { code, context: &execution.context, result_bytes_max, tools: execution.tools.as_deref() };
+    let request = Request {
+        code,
+        context: &execution.context,
+        result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
+        tools: execution.tools.as_deref(),
+    };
     // Strings, numbers and JSON: there is nothing in it that JSON cannot hold.
     serde_json::to_vec(&request).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! What a sandbox is made of, and the making of it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::admission::Admission;
 use super::{Layers, Sandbox, Shared};
 use crate::error::Error;
-use crate::image::{Image, ImageSpec};
+use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST};
 use crate::instance::Template;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -20,6 +21,7 @@ use crate::validator::{CODE_BYTES_CEILING, Policy};
 
 /// Collects what a [`Sandbox`] is made of.
 pub struct Builder {
+    interpreter: Cow<'static, [u8]>,
     ceilings: Limits,
     policy: Policy,
     layers: Layers,
@@ -35,6 +37,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
+            interpreter: Cow::Borrowed(PYTHON_WASM_ZST),
             ceilings: Limits::default(),
             policy: Policy::default(),
             layers: Layers::All,
@@ -83,6 +86,14 @@ impl Builder {
     #[must_use]
     pub fn layers(mut self, layers: Layers) -> Self {
         self.layers = layers;
+        self
+    }
+
+    /// A guest in place of Python: compressed WebAssembly with the exports and imports of `guest/README.md`.
+    #[cfg(any(test, fuzzing))]
+    #[must_use]
+    pub fn interpreter(mut self, wasm_zst: Vec<u8>) -> Self {
+        self.interpreter = wasm_zst.into();
         self
     }
 
@@ -148,6 +159,7 @@ impl Builder {
         self.check()?;
         let registry = Registry::new(self.tools)?;
         let spec = ImageSpec {
+            interpreter: &self.interpreter,
             allowed_imports: &self.policy.allowed_imports,
             disabled_imports: &self.policy.disabled_imports,
             tools: registry.definitions(),

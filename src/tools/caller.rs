@@ -16,7 +16,7 @@ use super::{
     Decision, Grants, Reply, Share, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
 };
 use crate::execution::ExecutionId;
-use crate::limits::Limits;
+use crate::limits::{Limits, TIME_MAX};
 
 /// What a call is on record as whose message does not say which tool it wants.
 pub(crate) const UNREADABLE: &str = "?";
@@ -104,7 +104,7 @@ impl Caller {
         let time_max = tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
         let reply_bytes_max =
             tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
-        let deadline = Instant::now() + time_max;
+        let deadline = Instant::now() + time_max.min(TIME_MAX);
         let call = ToolCall { execution, arguments, deadline, reply_bytes_max, share };
         let reply = timeout_at(deadline.into(), (tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();

@@ -25,6 +25,7 @@ mod limits;
 mod local;
 mod log;
 mod metrics;
+mod properties;
 mod search;
 mod service;
 #[path = "../../examples/homeiq/services.rs"]

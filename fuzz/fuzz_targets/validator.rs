@@ -1,0 +1,64 @@
+//! Any program gets an answer from the validator, always the same, and findings have their place in it. Each input is
+//! taken as a program's text, and as the choices of a maker of programs.
+
+#![no_main]
+
+mod python;
+
+use ai_code_executor::validator::{CODE_BYTES_CEILING, validate};
+use ai_code_executor::{Finding, Policy};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let policy = Policy { code_bytes_max: CODE_BYTES_CEILING, ..Policy::default() };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        check(text, &policy);
+    }
+    check(&python::program(bytes), &policy);
+});
+
+fn findings(program: &str, policy: &Policy) -> Vec<Finding> {
+    match validate(program.to_owned(), policy) {
+        Ok(source) => {
+            assert_eq!(source.as_str(), program.strip_prefix('\u{feff}').unwrap_or(program));
+            Vec::new()
+        }
+        Err(findings) => {
+            assert!(!findings.is_empty(), "refused for nothing: {program:?}");
+            findings
+        }
+    }
+}
+
+fn check(program: &str, policy: &Policy) {
+    let found = findings(program, policy);
+    assert_eq!(findings(program, policy), found, "{program:?}");
+    let program = program.strip_prefix('\u{feff}').unwrap_or(program);
+    let lines = lines(program);
+    for finding in &found {
+        let chars = lines.get(finding.line as usize - 1).map(|line| line.chars().count());
+        // The end of a line is a place too.
+        assert!(
+            chars.is_some_and(|chars| (1..=chars + 1).contains(&(finding.column as usize))),
+            "{finding:?} is not in {program:?}"
+        );
+        assert!(!finding.message.is_empty(), "{finding:?}");
+    }
+    if found.is_empty() && program.len() + 20 < policy.code_bytes_max {
+        let longer = format!("\n{program}\n# the end\n");
+        assert_eq!(findings(&longer, policy), [], "{longer:?}");
+    }
+}
+
+/// The lines as Python counts them, with their ends.
+fn lines(program: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = program;
+    while let Some(end) = rest.find(['\n', '\r']) {
+        let end = end + if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        lines.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    lines.push(rest);
+    lines
+}
