@@ -98,6 +98,11 @@ impl HostState {
         self.result.as_deref()
     }
 
+    /// The result and what was written.
+    pub(crate) fn bytes_handed_over(&self) -> usize {
+        self.result.as_ref().map_or(0, Vec::len) + self.wasi.stdout.len() + self.wasi.stderr.len()
+    }
+
     /// Standard output and standard error.
     pub(crate) fn take_outputs(&mut self) -> (Output, Output) {
         (self.wasi.stdout.take(), self.wasi.stderr.take())

@@ -20,6 +20,9 @@ use crate::validator::ValidatedSource;
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
 
+/// What a guest hands over beyond this is read in the guests' threads, not in that of a caller who also serves others.
+const LARGE_BYTES: usize = 64 << 10;
+
 /// What an instance is for.
 pub(crate) struct Run<'a> {
     pub(crate) id: ExecutionId,
@@ -59,6 +62,10 @@ impl Template {
         let (end, Spent { cpu_time, faults }) = drive(self.call(&mut store), limits, cancel).await;
         let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let ended = Instant::now();
+        if store.data().bytes_handed_over() > LARGE_BYTES {
+            // The first yield is where an execution moves.
+            tokio::task::yield_now().await;
+        }
         let usage = Usage {
             fuel: limits.fuel() - store.get_fuel().unwrap_or_default(),
             cpu_time,

@@ -22,6 +22,10 @@ impl Capture {
         kept
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The text; like the bytes, at most `bytes_max` long, although a replacement is longer than what it replaces.
     pub(super) fn take(&mut self) -> Output {
         let mut bytes = std::mem::take(&mut self.bytes);

@@ -4,14 +4,19 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use tokio::task::spawn_blocking;
 
 use super::Service;
 use super::body::Incoming;
 use super::refusal::Refusal;
 use super::request_id::RequestId;
 use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery};
+use crate::error::Error;
+
+/// Takes some hundred microseconds to read or write as JSON.
+const LARGE_BYTES: usize = 64 << 10;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -44,7 +49,7 @@ pub(super) async fn execute(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<ExecuteResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     let mut body = Incoming::new(body);
     let request = match accept(&service, &headers, &mut body).await {
         Ok(request) => request,
@@ -57,7 +62,22 @@ pub(super) async fn execute(
     let mut execution = request.into_execution(&service.0.settings.ceilings).map_err(Refusal::unusable)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     let report = sandbox.run(execution).await?;
-    Ok(Json(report.into()))
+    let value_bytes = report.value.as_ref().map_or(0, |value| value.get().len());
+    let bytes = value_bytes + report.stdout.text.len() + report.stderr.text.len();
+    apart_if_large(bytes, move || Json(ExecuteResponse::from(report)).into_response()).await
+}
+
+/// Works on so many bytes: where the connection is if they are few, and else where no other connection waits for it.
+async fn apart_if_large<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    if bytes <= LARGE_BYTES {
+        return Ok(work());
+    }
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(format!("reading or writing JSON: {error}")).into())
 }
 
 /// The caller's right to ask comes first: without it, nothing of the body is read.
@@ -72,7 +92,7 @@ async fn accept(
         return Err(Refusal::not_json());
     }
     let bytes = body.read(settings.body_bytes_max, settings.body_time, &service.0.places).await?;
-    let Json(request) = Json::from_bytes(&bytes)?;
+    let Json(request) = apart_if_large(bytes.len(), move || Json::from_bytes(&bytes)).await??;
     Ok(request)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::catalogue::Catalogue;
-use super::registry::{Registered, Registry};
+use super::registry::{Registered, Registry, is_granted};
 use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
 
@@ -36,11 +36,6 @@ impl Grants {
     pub(super) fn allows(&self, path: &str, module: &str) -> bool {
         self.only.as_ref().is_none_or(|only| is_granted(only, path, module))
     }
-}
-
-/// Whether `only`, names of modules and of tools, has the tool `path` of `module`.
-pub(super) fn is_granted(only: &[String], path: &str, module: &str) -> bool {
-    only.iter().any(|granted| granted == path || granted == module)
 }
 
 impl fmt::Debug for Grants {

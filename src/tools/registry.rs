@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::arguments::Arguments;
-use super::grants::is_granted;
 use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
@@ -142,6 +141,11 @@ impl Registry {
         };
         self.0.values().map(definition).collect()
     }
+}
+
+/// Whether `only`, names of modules and of tools, has the tool `path` of `module`.
+pub(super) fn is_granted(only: &[String], path: &str, module: &str) -> bool {
+    only.iter().any(|granted| granted == path || granted == module)
 }
 
 #[cfg(test)]
