@@ -104,7 +104,7 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn show(report: &Report, json: bool) -> io::Result<ExitCode> {
-    let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
     stdout.write_all(report.stdout.text.as_bytes())?;
     stderr.write_all(report.stderr.text.as_bytes())?;
     if let Some(error) = &report.error {

@@ -13,15 +13,13 @@ use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, wire};
 use crate::image::{self, Image};
+use crate::json::LARGE_BYTES;
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
-
-/// What a guest hands over beyond this is read in the guests' threads, not in that of a caller who also serves others.
-const LARGE_BYTES: usize = 64 << 10;
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -55,15 +53,13 @@ impl Template {
     /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
     pub(crate) async fn run(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
         let started = Instant::now();
-        let Run { id, source, execution, grants } = run;
-        let limits = &execution.limits;
-        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
-        let mut store = self.store(HostState::new(id, request, limits, grants), limits)?;
+        let (id, limits) = (run.id, &run.execution.limits);
+        let mut store = self.store(run)?;
         let (end, Spent { cpu_time, faults }) = drive(self.call(&mut store), limits, cancel).await;
         let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let ended = Instant::now();
         if store.data().bytes_handed_over() > LARGE_BYTES {
-            // The first yield is where an execution moves.
+            // The first yield is where an execution moves to the guests' threads: its caller's may also serve others.
             tokio::task::yield_now().await;
         }
         let usage = Usage {
@@ -89,7 +85,12 @@ impl Template {
         Ok(report)
     }
 
-    fn store(&self, state: HostState, limits: &Limits) -> Result<Store<HostState>, Error> {
+    /// A new Store with all that one execution may use, and its request.
+    fn store(&self, run: Run<'_>) -> Result<Store<HostState>, Error> {
+        let Run { id, source, execution, grants } = run;
+        let limits = &execution.limits;
+        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
+        let state = HostState::new(id, request, limits, grants);
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory);
         store
@@ -284,11 +285,7 @@ pub(crate) struct Opened {
 impl Template {
     /// What an execution starts from.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
-        let Run { id, source, execution, grants } = run;
-        let limits = &execution.limits;
-        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
-        let state = HostState::new(id, request, limits, grants);
-        let mut store = self.store(state, limits).map_err(wasmtime::Error::new)?;
+        let mut store = self.store(run).map_err(wasmtime::Error::new)?;
         let instance = self.instance.instantiate_async(&mut store).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })

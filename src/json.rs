@@ -1,5 +1,8 @@
 //! What there is to know of a JSON text without parsing it.
 
+/// Takes some hundred microseconds to read or write: more is not for a thread on which connections wait.
+pub(crate) const LARGE_BYTES: usize = 64 << 10;
+
 /// How deep arrays and objects are nested in a JSON text.
 pub(crate) fn depth_of(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);

@@ -14,6 +14,7 @@ use seccompiler::{
 };
 
 use super::Needs;
+use crate::image::PAGEMAP_SCAN;
 
 /// Calls that may have any arguments.
 #[rustfmt::skip]
@@ -32,10 +33,10 @@ const CALLS: &[c_long] = &[
     libc::SYS_uname,
     // Files: which, is up to Landlock.
     libc::SYS_close, libc::SYS_faccessat, libc::SYS_fchmod, libc::SYS_fcntl, libc::SYS_fdatasync, libc::SYS_flock,
-    libc::SYS_fstat, libc::SYS_fstatfs, libc::SYS_fsync, libc::SYS_ftruncate, libc::SYS_getcwd, libc::SYS_getdents64, libc::SYS_lseek,
-    libc::SYS_memfd_create, libc::SYS_mkdirat, libc::SYS_newfstatat, libc::SYS_openat, libc::SYS_pread64,
-    libc::SYS_pwrite64, libc::SYS_read, libc::SYS_readlinkat, libc::SYS_readv, libc::SYS_renameat, libc::SYS_renameat2,
-    libc::SYS_statx, libc::SYS_unlinkat, libc::SYS_write, libc::SYS_writev,
+    libc::SYS_fstat, libc::SYS_fstatfs, libc::SYS_fsync, libc::SYS_ftruncate, libc::SYS_getcwd, libc::SYS_getdents64,
+    libc::SYS_lseek, libc::SYS_memfd_create, libc::SYS_mkdirat, libc::SYS_newfstatat, libc::SYS_openat,
+    libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_read, libc::SYS_readlinkat, libc::SYS_readv, libc::SYS_renameat,
+    libc::SYS_renameat2, libc::SYS_statx, libc::SYS_unlinkat, libc::SYS_write, libc::SYS_writev,
     // Events, and connections that exist.
     libc::SYS_accept4, libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_eventfd2,
     libc::SYS_getpeername, libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_ppoll, libc::SYS_recvfrom,
@@ -65,8 +66,8 @@ const CLONE_BITS: c_int = libc::CLONE_THREAD
 /// Of a socket's type; the rest are flags.
 const SOCKET_TYPE: u64 = 0xf;
 
-/// `TCGETS`, `FIONREAD`, `FIONBIO` and `FIOCLEX` of <asm-generic/ioctls.h>, `PAGEMAP_SCAN` of <linux/fs.h>.
-const IOCTLS: [u64; 5] = [0x5401, 0x541b, 0x5421, 0x5451, 0xc060_6610];
+/// `TCGETS`, `FIONREAD`, `FIONBIO` and `FIOCLEX` of <asm-generic/ioctls.h>, and what finds the pages of guests.
+const IOCTLS: [u32; 5] = [0x5401, 0x541b, 0x5421, 0x5451, PAGEMAP_SCAN];
 
 /// Of <linux/prctl.h>.
 const PR_GET_AUXV: c_int = 0x4155_5856;
@@ -115,7 +116,7 @@ fn allowed(needs: &Needs) -> Result<Calls, seccompiler::BackendError> {
     }
     allow(libc::SYS_seccomp, &[is(0, u64::from(libc::SECCOMP_SET_MODE_FILTER))])?;
     for request in IOCTLS {
-        allow(libc::SYS_ioctl, &[is(1, request)])?;
+        allow(libc::SYS_ioctl, &[is(1, request.into())])?;
     }
     // A pair that is connected to nobody else: how a signal's handler wakes the runtime.
     let stream = masked(1, SOCKET_TYPE, bits(libc::SOCK_STREAM));
@@ -147,8 +148,7 @@ fn sealed() -> Result<Calls, seccompiler::BackendError> {
     #[rustfmt::skip]
     let mut refused = vec![
         libc::SYS_fchmod, libc::SYS_flock, libc::SYS_ftruncate, libc::SYS_memfd_create, libc::SYS_mkdirat,
-        libc::SYS_renameat,
-        libc::SYS_renameat2, libc::SYS_seccomp, libc::SYS_unlinkat,
+        libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_seccomp, libc::SYS_unlinkat,
     ];
     #[cfg(target_arch = "x86_64")]
     refused.extend([libc::SYS_mkdir, libc::SYS_open, libc::SYS_rename, libc::SYS_rmdir, libc::SYS_unlink]);

@@ -16,6 +16,7 @@ use super::pristine::PAGE_BYTES;
 const RANGES_PER_CALL: usize = 128;
 
 // Of <linux/fs.h>, for machines of 64 bits.
+pub(crate) const PAGEMAP_SCAN: Opcode = opcode::read_write::<Scan>(b'f', 16);
 const PAGE_IS_FILE: u64 = 1 << 2;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
@@ -109,7 +110,7 @@ unsafe impl Ioctl for Request<'_> {
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
-        opcode::read_write::<Scan>(b'f', 16)
+        PAGEMAP_SCAN
     }
 
     fn as_ptr(&mut self) -> *mut c_void {

@@ -14,9 +14,7 @@ use super::refusal::Refusal;
 use super::request_id::RequestId;
 use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery};
 use crate::error::Error;
-
-/// Takes some hundred microseconds to read or write as JSON.
-const LARGE_BYTES: usize = 64 << 10;
+use crate::json::LARGE_BYTES;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ai_code_executor::{Execution, Report, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
@@ -121,13 +121,21 @@ impl Service {
 
     /// Waits until `/metrics` has this line.
     pub(crate) fn await_metric(&self, line: &str) {
-        for _ in 0..6000 {
-            if self.get("/metrics").1.as_str().is_some_and(|text| text.contains(line)) {
-                return;
+        self.has_metric_within(Duration::from_secs(30), line).unwrap();
+    }
+
+    /// The same, or says what stands there instead.
+    pub(crate) fn has_metric_within(&self, patience: Duration, line: &str) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            match self.get("/metrics") {
+                (200, Value::String(text)) if text.contains(line) => return Ok(()),
+                (status, text) if started.elapsed() > patience => {
+                    return Err(format!("no {line:?}: HTTP {status}: {text}"));
+                }
+                _ => std::thread::sleep(Duration::from_millis(2)),
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("never {line}");
     }
 
     /// Still there, and right?

@@ -13,6 +13,7 @@ use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{cache_dir, executor, value_of};
@@ -57,6 +58,11 @@ fn registry(url: &str, service: &str) -> String {
         parameters = {{ properties.what = {{}} }}
         "#
     )
+}
+
+/// The same, whose calls may take far longer than what is measured.
+fn patient_registry(url: &str) -> String {
+    registry(url, "").replace("timeout = 0.5", "timeout = 30")
 }
 
 /// What the call comes to: its value, or the exception's type and text.
@@ -240,8 +246,7 @@ async fn an_execution_that_goes_away_takes_its_calls_along_and_blames_nobody() {
         }
     })
     .await;
-    // Left alone, a call would take much longer than what is measured.
-    let sandbox = sandbox_of(&registry(&upstream.url(), "").replace("timeout = 0.5", "timeout = 30"));
+    let sandbox = sandbox_of(&patient_registry(&upstream.url()));
     for _ in 0..6 {
         let run = sandbox.run(Execution::new("import up\nawait up.tell()"));
         tokio::select! {
@@ -255,9 +260,9 @@ async fn an_execution_that_goes_away_takes_its_calls_along_and_blames_nobody() {
     assert_eq!(call(&sandbox, "up.tell()").await, Ok(json!({})));
 }
 
-#[tokio::test]
-async fn a_call_that_its_program_gives_up_leaves_the_service() {
-    let (gone, mut left) = tokio::sync::mpsc::unbounded_channel();
+/// A service that never answers, and whose calls may take long; it says when a caller has gone.
+async fn hung() -> (Upstream, Sandbox, UnboundedReceiver<()>) {
+    let (gone, left) = tokio::sync::mpsc::unbounded_channel();
     let upstream = Upstream::start(move |mut connection, _| {
         let gone = gone.clone();
         async move {
@@ -267,7 +272,13 @@ async fn a_call_that_its_program_gives_up_leaves_the_service() {
         }
     })
     .await;
-    let sandbox = sandbox_of(&registry(&upstream.url(), "").replace("timeout = 0.5", "timeout = 30"));
+    let sandbox = sandbox_of(&patient_registry(&upstream.url()));
+    (upstream, sandbox, left)
+}
+
+#[tokio::test]
+async fn a_call_that_its_program_gives_up_leaves_the_service() {
+    let (_upstream, sandbox, mut left) = hung().await;
     let code = "import asyncio, up\ntry:\n    async with asyncio.timeout(1): await up.tell()\n\
         except TimeoutError: pass\nawait asyncio.sleep(20)";
     let run = sandbox.run(Execution::new(code));
@@ -279,17 +290,7 @@ async fn a_call_that_its_program_gives_up_leaves_the_service() {
 
 #[tokio::test]
 async fn a_deadline_that_passes_takes_the_calls_along() {
-    let (gone, mut left) = tokio::sync::mpsc::unbounded_channel();
-    let upstream = Upstream::start(move |mut connection, _| {
-        let gone = gone.clone();
-        async move {
-            connection.request().await;
-            connection.linger().await;
-            gone.send(()).unwrap();
-        }
-    })
-    .await;
-    let sandbox = sandbox_of(&registry(&upstream.url(), "").replace("timeout = 0.5", "timeout = 30"));
+    let (upstream, sandbox, mut left) = hung().await;
     let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
     let code = "import asyncio, up\nawait asyncio.gather(up.tell(), up.tell())";
     let report = sandbox.run(Execution { limits, ..Execution::new(code) }).await.unwrap();

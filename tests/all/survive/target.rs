@@ -107,17 +107,7 @@ impl Target {
 
     /// Waits until so many executions are active.
     fn await_active(&self, count: u32) -> Option<String> {
-        let started = Instant::now();
-        let sample = format!("code_executions_active {count}\n");
-        loop {
-            match self.service.get("/metrics") {
-                (200, Value::String(text)) if text.contains(&sample) => return None,
-                (status, text) if started.elapsed() > PATIENCE => {
-                    return Some(format!("not {count} executions active: HTTP {status}: {text}"));
-                }
-                _ => std::thread::sleep(Duration::from_millis(2)),
-            }
-        }
+        self.service.has_metric_within(PATIENCE, &format!("code_executions_active {count}\n")).err()
     }
 
     /// The same process, and the next request is answered right and in time?
