@@ -25,6 +25,7 @@
 IMPORT(call) int32_t executor_call(const void *payload, size_t length);
 IMPORT(wait) int32_t executor_wait(int64_t timeout_ns, void *completions, size_t capacity);
 IMPORT(finish) void executor_finish(const void *result, size_t length);
+IMPORT(refuel) void executor_refuel(void);
 
 /* Written by python-wasm/freeze.py: the whole importable standard library. */
 extern const struct _frozen executor_stdlib[];
@@ -455,4 +456,11 @@ run(void)
         return;
     }
     executor_finish(bytes, (size_t)length);
+}
+
+/* The meter calls this, which the host adds to all code here (src/image/meter.rs). */
+EXPORT(refuel) void
+refuel(void)
+{
+    executor_refuel();
 }

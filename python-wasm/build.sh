@@ -23,7 +23,7 @@ export PATH=/usr/lib/llvm-22/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset CFLAGS CPPFLAGS LDFLAGS PYTHONPATH PYTHONHOME MAKEFLAGS
 
 # CFLAGS of everything that ends up in the module. LTO: the linker sees one program. Not all of it is in the profile.
-features="-msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -mmultivalue -mno-reference-types"
+features="-msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -mmultivalue -mno-reference-types -mtail-call"
 target_cc="clang-22 --target=wasm32-wasip1 --sysroot=../sysroot/usr"
 target_cflags="-O3 -flto -fprofile-instr-use=../profile.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
 
@@ -69,7 +69,7 @@ main() {
 # Steps made from other inputs do not count.
 forget_stale_steps() {
     local inputs
-    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/pgo/profile.zst" | sha256sum)
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here/pgo/profile.zst" | sha256sum)
     [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
     echo "$inputs" > inputs
 }
@@ -141,6 +141,7 @@ unpack_sources() {
     tar -xf downloads/python3.13 -C cpython --strip-components=1
     tar -xf downloads/zlib -C zlib --strip-components=1
     dpkg-deb --extract downloads/wasi-libc sysroot
+    python3 "$here/tail_calls.py" cpython/Python
 }
 
 # ---- compile ------------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ unpack_sources() {
 # The same CPython for this machine. It only compiles Python to bytecode, so it is made quickly, not well.
 build_native_python() {
     rm -rf native && mkdir native
-    quietly native configure ../cpython/configure OPT=-O0 --disable-test-modules --without-ensurepip
+    quietly native configure env CC=clang-22 ../cpython/configure OPT=-O0 --disable-test-modules --without-ensurepip
     quietly native make make -j"$(nproc)" python
 }
 

@@ -152,7 +152,8 @@ impl fmt::Display for GuestError {
 /// What an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// WebAssembly operators, about. The same program burns the same fuel: it is a count, not a time.
+    /// Work: WebAssembly operators, about, counted once for each round of a loop and for some calls. The same program
+    /// burns the same fuel: it is a count, not a time.
     pub fuel: u64,
     /// CPU time of the thread while it ran this guest.
     pub cpu_time: Duration,

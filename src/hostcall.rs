@@ -6,6 +6,7 @@
 
 mod calls;
 mod clock;
+pub(crate) mod fuel;
 mod memory;
 mod output;
 mod wasi;
@@ -22,6 +23,7 @@ use crate::limits::Limits;
 use crate::tools::Grants;
 use calls::Calls;
 use clock::Clock;
+use fuel::Fuel;
 use output::Capture;
 pub(crate) use wasi::Exit;
 use wasi::{Random, Wasi};
@@ -46,6 +48,7 @@ pub(crate) struct HostState {
     pub(crate) memory: MemoryLimiter,
     /// When the guest was about to start.
     pub(crate) instantiated: Option<Instant>,
+    fuel: Fuel,
     wasi: Wasi,
     calls: Calls,
     result: Option<Vec<u8>>,
@@ -66,6 +69,7 @@ impl HostState {
         Self {
             memory: MemoryLimiter::new(limits.memory_bytes_max),
             instantiated: None,
+            fuel: Fuel::new(limits.fuel(), limits.memory_bytes_max),
             wasi,
             calls: Calls::new(id, limits, grants),
             result: None,
@@ -75,7 +79,7 @@ impl HostState {
     }
 
     /// For making an image: clocks stand still and random numbers are fixed, so that the same recipe makes the same
-    /// image. There are no tools, and no bound on memory.
+    /// image. There are no tools, and no bound on memory and fuel.
     pub(crate) fn for_image(recipe: Vec<u8>) -> Self {
         let limits = Limits {
             memory_bytes_max: u64::MAX,
@@ -84,6 +88,7 @@ impl HostState {
             ..Limits::default()
         };
         let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default());
+        state.fuel = Fuel::new(u64::MAX, u64::MAX);
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
         state
@@ -164,6 +169,7 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostStat
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker, module)?;
     linker.func_wrap("executor", "finish", finish)?;
+    linker.func_wrap_async("executor", "refuel", |caller, ()| Box::new(fuel::refuel(caller)))?;
     linker.func_wrap_async("executor", "call", |caller, (ptr, len)| Box::new(call(caller, ptr, len)))?;
     linker.func_wrap_async("executor", "wait", |caller, (timeout_ns, ptr, cap)| {
         Box::new(wait(caller, timeout_ns, ptr, cap))

@@ -11,15 +11,12 @@ use wasmtime::{InstancePre, Store, Trap};
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
-use crate::hostcall::{self, Exit, HostState, wire};
+use crate::hostcall::{self, Exit, HostState, fuel, wire};
 use crate::image::{self, Image};
 use crate::json::LARGE_BYTES;
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
-
-/// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
-const FUEL_YIELD_INTERVAL: u64 = 10_000_000;
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -54,7 +51,7 @@ impl Template {
     pub(crate) async fn run(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
         let started = Instant::now();
         let (id, limits) = (run.id, &run.execution.limits);
-        let mut store = self.store(run)?;
+        let mut store = self.store(run);
         let (end, Spent { cpu_time, faults }) = drive(self.call(&mut store), limits, cancel).await;
         let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let ended = Instant::now();
@@ -63,7 +60,7 @@ impl Template {
             tokio::task::yield_now().await;
         }
         let usage = Usage {
-            fuel: limits.fuel() - store.get_fuel().unwrap_or_default(),
+            fuel: fuel::burned(&mut store),
             cpu_time,
             wall_time: ended - started,
             memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
@@ -86,7 +83,7 @@ impl Template {
     }
 
     /// A new Store with all that one execution may use, and its request.
-    fn store(&self, run: Run<'_>) -> Result<Store<HostState>, Error> {
+    fn store(&self, run: Run<'_>) -> Store<HostState> {
         let Run { id, source, execution, grants } = run;
         let limits = &execution.limits;
         let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
@@ -94,18 +91,17 @@ impl Template {
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory);
         store
-            .set_fuel(limits.fuel())
-            .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_YIELD_INTERVAL)))
-            .map_err(|error| Error::Internal(format!("fuel: {error:#}")))?;
-        Ok(store)
     }
 
     /// `Err` is the host's failure: up to `run`, the guest has done nothing.
     async fn call(&self, store: &mut Store<HostState>) -> wasmtime::Result<End> {
         let instance = self.instance.instantiate_async(&mut *store).await?;
+        fuel::fill(&instance, &mut *store)?;
         let run = instance.get_typed_func::<(), ()>(&mut *store, "run")?;
         store.data_mut().instantiated = Some(Instant::now());
-        Ok(run.call_async(store, ()).await.map_or_else(|error| end_of(&error), |()| End::Returned))
+        let end =
+            run.call_async(&mut *store, ()).await.map_or_else(|error| end_of(&error), |()| End::Returned);
+        Ok(if fuel::is_out(store) { End::CpuTime } else { end })
     }
 }
 
@@ -285,8 +281,9 @@ pub(crate) struct Opened {
 impl Template {
     /// What an execution starts from.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
-        let mut store = self.store(run).map_err(wasmtime::Error::new)?;
+        let mut store = self.store(run);
         let instance = self.instance.instantiate_async(&mut store).await?;
+        fuel::fill(&instance, &mut store)?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }

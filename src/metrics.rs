@@ -102,7 +102,11 @@ impl Default for Metrics {
                 "Requests turned away because the queue was full",
                 Counter::default(),
             ),
-            fuel: add.metric("code_execution_fuel", "WebAssembly operators, about", Counter::default()),
+            fuel: add.metric(
+                "code_execution_fuel",
+                "Work done, in WebAssembly operators, about",
+                Counter::default(),
+            ),
             cpu: add.metric("code_execution_cpu_seconds", "CPU time of guests", Seconds::default()),
             tool_calls: add.metric(
                 "code_execution_tool_calls",

@@ -16,7 +16,7 @@ use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use script::{Function, MEMORY_BYTES, Operation, store};
 
-const FUNCTIONS: [Function; 26] = [
+const FUNCTIONS: [Function; 27] = [
     Function::ExpectResult,
     Function::ExpectMemory,
     Function::Store,
@@ -43,6 +43,7 @@ const FUNCTIONS: [Function; 26] = [
     Function::RandomGet,
     Function::SchedYield,
     Function::FdSeek,
+    Function::Refuel,
 ];
 
 const RESULT: &str = r#"{"value":42,"value_is_repr":false,"error":null}"#;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Engine, OperatorCost};
+use wasmtime::{Config, Engine};
 
 use super::memory::Memories;
 use super::slot::Reservation;
@@ -35,9 +35,6 @@ fn engine(config: &Config) -> Result<Engine, Error> {
 }
 
 fn config() -> Config {
-    let mut cost = OperatorCost::default();
-    // A page that is new must be faulted in and zeroed by the host.
-    cost.variable.memory_grow_per_page = u8::MAX;
     let mut config = Config::new();
     // Each of these is code that no guest needs and that an attacker could reach. The cargo features stay in: builds
     // without them have had bugs of their own.
@@ -49,7 +46,6 @@ fn config() -> Config {
         .wasm_exceptions(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
         .wasm_stack_switching(false)
         .shared_memory(false)
@@ -63,7 +59,6 @@ fn config() -> Config {
         .memory_reservation(RESERVATION.memory_bytes_max as u64)
         .memory_guard_size(RESERVATION.guard_bytes as u64)
         .memory_may_move(false)
-        .consume_fuel(true)
-        .operator_cost(cost);
+        .wasm_branch_hinting(true);
     config
 }

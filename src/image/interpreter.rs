@@ -7,6 +7,7 @@ use wasm_encoder::{Module, RawSection};
 use wasmparser::{Data, DataKind, GlobalSectionReader, Operator, Parser, Payload};
 use wasmtime::{Result, bail};
 
+use super::meter;
 use crate::error::Error;
 
 /// WebAssembly that has been taken apart.
@@ -56,7 +57,7 @@ fn take_apart(wasm: &[u8]) -> Result<Interpreter> {
             code.section(&RawSection { id, data: &wasm[range] });
         }
     }
-    Ok(Interpreter { code: code.finish(), data })
+    Ok(Interpreter { code: meter::add(&code.finish())?, data })
 }
 
 fn segment_of(segment: &Data<'_>) -> Result<Segment> {

@@ -5,7 +5,7 @@ use wasmtime::{Engine, Linker, Module, Result, Store};
 
 use super::interpreter::Segment;
 use crate::error::Error;
-use crate::hostcall::{self, HostState};
+use crate::hostcall::{self, HostState, fuel};
 
 /// Linear memory of an interpreter that is ready to run a program. The same interpreter and recipe give the same bytes.
 pub(super) fn memory_of(
@@ -22,10 +22,9 @@ pub(super) fn memory_of(
 }
 
 async fn start(store: &mut Store<HostState>, module: &Module, data: &[Segment]) -> Result<Vec<u8>> {
-    // There is no one to stop it.
-    store.set_fuel(u64::MAX)?;
     let linker: Linker<HostState> = hostcall::linker(store.engine(), module)?;
     let instance = linker.instantiate_async(&mut *store, module).await?;
+    fuel::fill(&instance, &mut *store)?;
     let memory = hostcall::memory_of(&instance, &mut *store)?;
     for segment in data {
         memory.write(&mut *store, segment.offset, &segment.bytes)?;

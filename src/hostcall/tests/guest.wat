@@ -6,6 +6,7 @@
   (import "executor" "call" (func $call (param i32 i32) (result i32)))
   (import "executor" "wait" (func $wait (param i64 i32 i32) (result i32)))
   (import "executor" "finish" (func $finish (param i32 i32)))
+  (import "executor" "refuel" (func $refuel))
   (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
@@ -28,6 +29,9 @@
   (memory (export "memory") 2)
   (data (i32.const 0x10000) "an image")
 
+  (global $unused i32 (i32.const 0)) ;; the meter adds to this section
+
+  (func (export "refuel") (call $refuel))
   (func (export "_initialize"))
   (func (export "initialize"))
 
@@ -91,7 +95,7 @@
     $do_call $do_wait $do_finish
     $do_args_get $do_args_sizes_get $do_environ_get $do_environ_sizes_get $do_clock_res_get $do_clock_time_get
     $do_fd_close $do_fd_fdstat_get $do_fd_filestat_get $do_fd_prestat_get $do_fd_read $do_fd_write $do_poll_oneoff
-    $do_proc_exit $do_random_get $do_sched_yield $do_fd_seek))
+    $do_proc_exit $do_random_get $do_sched_yield $do_fd_seek $do_refuel))
 
   (func $do_expect_result (type $operation)
     (if (i32.ne (local.get 0) (i32.wrap_i64 (local.get 1))) (then (unreachable)))
@@ -153,4 +157,5 @@
   (func $do_sched_yield (type $operation) (call $sched_yield))
   (func $do_fd_seek (type $operation)
     (call $fd_seek (i32.wrap_i64 (local.get 1)) (local.get 2) (i32.wrap_i64 (local.get 3))
-      (i32.wrap_i64 (local.get 4)))))
+      (i32.wrap_i64 (local.get 4))))
+  (func $do_refuel (type $operation) (call $refuel) (local.get 0)))

@@ -39,6 +39,7 @@ pub(crate) enum Function {
     SchedYield,
     /// One of those that no guest gets.
     FdSeek,
+    Refuel,
 }
 
 /// A function and its arguments; those of 32 bits are the lower half.

@@ -1,0 +1,75 @@
+//! What a guest may burn, handed out in portions: at the end of each, it yields.
+
+use wasmtime::{AsContextMut, Caller, Global, Instance, Result, Trap, Val, format_err};
+
+use super::HostState;
+use crate::image::{FUEL, UNCHARGED_MAX};
+
+/// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
+const PORTION: u64 = 3_000_000;
+
+/// A loop that calls nothing goes through memory: a few times all that it may have, at a few operators for each byte, is
+/// more than any has to do. What does more goes round in circles, in a guest that has overwritten its own memory.
+const UNCHARGED_PER_BYTE: u64 = 64;
+
+pub(super) struct Fuel {
+    max: u64,
+    uncharged_max: u64,
+    given: u64,
+    /// What is left of the last portion, or less than nothing.
+    counter: Option<Global>,
+}
+
+impl Fuel {
+    pub(super) fn new(max: u64, memory_bytes_max: u64) -> Self {
+        let uncharged_max = memory_bytes_max.saturating_mul(UNCHARGED_PER_BYTE);
+        Self { max, uncharged_max, given: 0, counter: None }
+    }
+}
+
+/// Gives a guest that has just been instantiated its first portion.
+pub(crate) fn fill(instance: &Instance, mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
+    let [counter, uncharged_max] = [FUEL, UNCHARGED_MAX].map(|name| instance.get_global(&mut store, name));
+    let uncharged_max = uncharged_max.ok_or_else(|| format_err!("the guest has no meter"))?;
+    let mut store = store.as_context_mut();
+    let fuel = &mut store.data_mut().fuel;
+    fuel.counter = counter;
+    let value = Val::I64(fuel.uncharged_max.cast_signed());
+    uncharged_max.set(&mut store, value)?;
+    give(store)
+}
+
+/// What a guest has burned so far.
+pub(crate) fn burned(mut store: impl AsContextMut<Data = HostState>) -> u64 {
+    let Fuel { max, given, .. } = store.as_context_mut().data().fuel;
+    given.saturating_add_signed(left(store).saturating_neg()).min(max)
+}
+
+/// Whether a guest that trapped did so because it had counted more than any may.
+pub(crate) fn is_out(store: impl AsContextMut<Data = HostState>) -> bool {
+    left(store) == i64::MIN
+}
+
+fn left(mut store: impl AsContextMut<Data = HostState>) -> i64 {
+    let counter = store.as_context_mut().data().fuel.counter;
+    counter.and_then(|counter| counter.get(store).i64()).unwrap_or_default()
+}
+
+pub(super) async fn refuel(mut caller: Caller<'_, HostState>) -> Result<()> {
+    give(&mut caller)?;
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
+/// # Errors
+///
+/// [`Trap::OutOfFuel`] when all has been burned.
+fn give(mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
+    let burned = burned(&mut store);
+    let mut store = store.as_context_mut();
+    let fuel = &mut store.data_mut().fuel;
+    let portion = (fuel.max - burned).min(PORTION);
+    let Some(counter) = fuel.counter.filter(|_| portion > 0) else { return Err(Trap::OutOfFuel.into()) };
+    fuel.given = burned + portion;
+    counter.set(store, Val::I64(portion.cast_signed()))
+}

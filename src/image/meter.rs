@@ -1,0 +1,90 @@
+//! Fuel: WebAssembly that counts what it does, and asks the host whether to go on when it has done enough.
+//!
+//! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
+//! code is charged where it can repeat and nowhere else: at the head of each loop, and on entry to as many functions as
+//! break every cycle of calls ([`graph`]). The counter is a global that the interpreter's own code does not know of, so
+//! no guest can reach it. What a program burns depends on the program alone.
+
+mod body;
+mod graph;
+mod input;
+mod insert;
+
+use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
+use wasmparser::{BinaryReader, Parser};
+use wasmtime::Result;
+
+use input::Input;
+use insert::Meter;
+
+/// The global that holds what is left; below zero, the guest has called [`REFUEL`].
+pub(crate) const FUEL: &str = "fuel";
+
+/// The global that holds what one function may count in a local before it looks whether fuel is left.
+pub(crate) const UNCHARGED_MAX: &str = "uncharged_max";
+
+/// A function type, as the binary format has it.
+const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
+
+/// `wasm` with a meter in it.
+///
+/// # Errors
+///
+/// Modules without the guest's `refuel`, and with instructions whose work is not known.
+pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
+    let input = Input::read(wasm)?;
+    let charged = graph::charged(&input.bodies, &input.in_tables);
+    let meter = Meter {
+        fuel: input.globals,
+        uncharged_max: input.globals + 1,
+        refuel: input.refuel,
+        charge_size: input.functions_imported + u32::try_from(input.bodies.len())?,
+    };
+    let (code, hints, new_functions) = meter.code(&input, &charged)?;
+
+    let mut module = Module::new();
+    for section in Parser::new(0).parse_all(wasm) {
+        let Some((id, range)) = section?.as_section() else { continue };
+        let old = &wasm[range];
+        let data = if id == u8::from(SectionId::Type) {
+            with_more(old, 1, |new| new.extend(I32_TO_I32))?
+        } else if id == u8::from(SectionId::Function) {
+            with_more(old, new_functions.len(), |new| new_functions.iter().for_each(|ty| ty.encode(new)))?
+        } else if id == u8::from(SectionId::Global) {
+            with_more(old, 2, |new| {
+                for _ in [FUEL, UNCHARGED_MAX] {
+                    GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
+                    ConstExpr::i64_const(0).encode(new);
+                }
+            })?
+        } else if id == u8::from(SectionId::Export) {
+            with_more(old, 2, |new| {
+                for (name, global) in [(FUEL, meter.fuel), (UNCHARGED_MAX, meter.uncharged_max)] {
+                    name.encode(new);
+                    ExportKind::Global.encode(new);
+                    global.encode(new);
+                }
+            })?
+        } else if id == u8::from(SectionId::Code) {
+            module.section(&hints).section(&code);
+            continue;
+        } else {
+            old.to_vec()
+        };
+        module.section(&RawSection { id, data: &data });
+    }
+    Ok(module.finish())
+}
+
+/// A section, which begins with a count, with more entries at its end.
+fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>> {
+    let mut old = BinaryReader::new(section, 0);
+    let (count, mut new) = (old.read_var_u32()?, Vec::new());
+    (count as usize + more).encode(&mut new);
+    new.extend(old.read_bytes(old.bytes_remaining())?);
+    encode(&mut new);
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Which functions are charged on entry: so many that no cycle of calls is left without one.
+//!
+//! Functions in a table can be called from anywhere, so each of them that calls anything is charged. What is left are
+//! cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set);
+//! taking the one that is called from most places, again and again, finds a small one.
+
+use super::body::Body;
+
+/// Operators that a call may lead to, those of its callees included, before it is charged after all: a chain of calls
+/// without a cycle can still be long.
+const OPERATORS_MAX: u32 = 1000;
+
+/// Whether each function is charged on entry. `in_tables` has the same order.
+pub(super) fn charged(bodies: &[Body<'_>], in_tables: &[bool]) -> Vec<bool> {
+    let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
+    let mut charged: Vec<bool> =
+        bodies.iter().zip(in_tables).map(|(body, in_table)| *in_table && body.calls).collect();
+    break_cycles(&callees, &mut charged);
+    bound_chains(bodies, &callees, &mut charged);
+    charged
+}
+
+/// What is left of the calls among functions that are not charged.
+struct Calls<'a> {
+    callees: &'a [&'a [usize]],
+    callers: Vec<Vec<usize>>,
+    /// Places that call a function, and that it calls from.
+    into: Vec<usize>,
+    out_of: Vec<usize>,
+    removed: Vec<bool>,
+}
+
+impl<'a> Calls<'a> {
+    fn new(callees: &'a [&'a [usize]], charged: &[bool]) -> Self {
+        let functions = callees.len();
+        let mut calls = Self {
+            callees,
+            callers: vec![Vec::new(); functions],
+            into: vec![0; functions],
+            out_of: vec![0; functions],
+            removed: charged.to_vec(),
+        };
+        for caller in (0..functions).filter(|caller| !charged[*caller]) {
+            for &callee in callees[caller].iter().filter(|callee| !charged[**callee]) {
+                calls.callers[callee].push(caller);
+                calls.into[callee] += 1;
+                calls.out_of[caller] += 1;
+            }
+        }
+        calls
+    }
+
+    /// Removes a function; those that have no calls left, into them or out of them, are no part of a cycle and go too.
+    fn remove(&mut self, function: usize) {
+        let mut going = vec![function];
+        while let Some(function) = going.pop() {
+            if std::mem::replace(&mut self.removed[function], true) {
+                continue;
+            }
+            for &callee in self.callees[function].iter().filter(|callee| !self.removed[**callee]) {
+                self.into[callee] -= 1;
+                going.extend((self.into[callee] == 0).then_some(callee));
+            }
+            for &caller in self.callers[function].iter().filter(|caller| !self.removed[**caller]) {
+                self.out_of[caller] -= 1;
+                going.extend((self.out_of[caller] == 0).then_some(caller));
+            }
+        }
+    }
+}
+
+fn break_cycles(callees: &[&[usize]], charged: &mut [bool]) {
+    let mut calls = Calls::new(callees, charged);
+    for function in 0..callees.len() {
+        if calls.into[function] == 0 || calls.out_of[function] == 0 {
+            calls.remove(function);
+        }
+    }
+    while let Some(most) = (0..callees.len())
+        .filter(|function| !calls.removed[*function])
+        .max_by_key(|function| calls.into[*function])
+    {
+        charged[most] = true;
+        calls.remove(most);
+    }
+}
+
+/// Callees before their callers: there are no cycles any more.
+fn bound_chains(bodies: &[Body<'_>], callees: &[&[usize]], charged: &mut [bool]) {
+    let mut calls = Calls::new(callees, charged);
+    let mut operators: Vec<u32> = bodies.iter().map(Body::all_operators).collect();
+    let mut settled: Vec<usize> =
+        (0..bodies.len()).filter(|function| !charged[*function] && calls.out_of[*function] == 0).collect();
+    while let Some(function) = settled.pop() {
+        charged[function] = operators[function] > OPERATORS_MAX;
+        for &caller in &calls.callers[function] {
+            if !charged[function] {
+                operators[caller] = operators[caller].saturating_add(operators[function]);
+            }
+            calls.out_of[caller] -= 1;
+            settled.extend((calls.out_of[caller] == 0).then_some(caller));
+        }
+    }
+}

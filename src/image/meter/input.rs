@@ -1,0 +1,82 @@
+//! A module that is to be metered.
+
+use wasmparser::{ElementItems, ExternalKind, Parser, Payload, TypeRef};
+use wasmtime::{Result, bail, format_err};
+
+use super::body::Body;
+
+/// The guest's function that asks the host for more fuel.
+const REFUEL: &str = "refuel";
+
+/// What the meter needs to know of a module.
+#[derive(Default)]
+pub(super) struct Input<'a> {
+    /// How many parameters each function type has.
+    pub(super) types: Vec<u32>,
+    pub(super) globals: u32,
+    pub(super) functions_imported: u32,
+    /// The type of each body.
+    pub(super) functions: Vec<u32>,
+    pub(super) bodies: Vec<Body<'a>>,
+    /// Of each body: whether its function is in a table.
+    pub(super) in_tables: Vec<bool>,
+    pub(super) refuel: u32,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn read(wasm: &'a [u8]) -> Result<Self> {
+        let (mut input, mut in_tables, mut refuel) = (Self::default(), Vec::new(), None);
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::TypeSection(types) => {
+                    for ty in types.into_iter_err_on_gc_types() {
+                        input.types.push(u32::try_from(ty?.params().len())?);
+                    }
+                }
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        match import?.ty {
+                            TypeRef::Func(_) => input.functions_imported += 1,
+                            TypeRef::Global(_) => input.globals += 1,
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::FunctionSection(functions) => {
+                    for ty in functions {
+                        input.functions.push(ty?);
+                    }
+                }
+                Payload::GlobalSection(globals) => input.globals += globals.count(),
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        let export = export?;
+                        if export.kind == ExternalKind::Func && export.name == REFUEL {
+                            refuel = Some(export.index);
+                        }
+                    }
+                }
+                Payload::ElementSection(elements) => {
+                    for element in elements {
+                        let ElementItems::Functions(functions) = element?.items else {
+                            bail!("it has a table that is not a list of functions");
+                        };
+                        for function in functions {
+                            in_tables.push(function?);
+                        }
+                    }
+                }
+                Payload::CodeSectionEntry(body) => {
+                    input.bodies.push(Body::read(&body, input.functions_imported)?);
+                }
+                _ => {}
+            }
+        }
+        input.refuel = refuel.ok_or_else(|| format_err!("it exports no function {REFUEL:?}"))?;
+        input.in_tables = vec![false; input.bodies.len()];
+        for function in in_tables.iter().filter_map(|index| index.checked_sub(input.functions_imported)) {
+            input.in_tables[function as usize] = true;
+        }
+        Ok(input)
+    }
+}

@@ -1,0 +1,252 @@
+//! The meter's instructions, and where they go.
+
+use wasm_encoder::{BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, ValType};
+use wasmtime::Result;
+
+use super::body::{Body, Size};
+use super::input::Input;
+use super::with_more;
+
+/// What one entry or round is charged at most. A function or loop with more operators than this has branches: no way
+/// through it takes them all.
+const CHARGE_MAX: u32 = 32;
+
+/// Bytes that are copied or filled for one unit of fuel, as a power of two.
+const BYTES_PER_FUEL_LOG2: i64 = 3;
+
+/// A page that is new must be faulted in and zeroed by the host.
+const FUEL_PER_PAGE_LOG2: i64 = 8;
+
+/// Indices of what the meter consists of.
+pub(super) struct Meter {
+    pub(super) fuel: u32,
+    pub(super) uncharged_max: u32,
+    pub(super) refuel: u32,
+    /// The first of the functions that charge for a [`Size`], in its order.
+    pub(super) charge_size: u32,
+}
+
+impl Meter {
+    /// All functions; the branches in them that lead to the guest's `refuel`; the types of those that are new.
+    pub(super) fn code(
+        &self,
+        input: &Input<'_>,
+        charged: &[bool],
+    ) -> Result<(CodeSection, BranchHints, Vec<u32>)> {
+        let (mut code, mut hints) = (CodeSection::new(), BranchHints::new());
+        let i32_to_i32 = u32::try_from(input.types.len())?;
+        let mut types = vec![i32_to_i32; 2];
+        let mut new =
+            vec![self.charge_for_size(-BYTES_PER_FUEL_LOG2), self.charge_for_size(FUEL_PER_PAGE_LOG2)];
+        for (index, (body, charged)) in input.bodies.iter().zip(charged).enumerate() {
+            let function = input.functions_imported + u32::try_from(index)?;
+            let ty = input.functions[index];
+            let parameters = input.types[ty as usize];
+            let mut again = None;
+            if *charged && !body.is_returned_to {
+                again = Some(Again { function: self.charge_size + u32::try_from(new.len())?, parameters });
+                types.push(ty);
+                new.push(self.again(function, parameters, body.operators));
+            }
+            let (bytes, unlikely) = self.metered(body, *charged, again, parameters + body.locals)?;
+            code.raw(&bytes);
+            if !unlikely.is_empty() {
+                let unlikely: Vec<_> = unlikely.into_iter().map(hint).collect::<Result<_>>()?;
+                hints.function_hints(function, unlikely);
+            }
+        }
+        for function in &new {
+            code.function(function);
+        }
+        Ok((code, hints, types))
+    }
+
+    /// A function with charges in it, and the branches that lead to the guest's `refuel`. `uncharged` is a new local.
+    fn metered(
+        &self,
+        body: &Body<'_>,
+        charged: bool,
+        again: Option<Again>,
+        uncharged: u32,
+    ) -> Result<(Vec<u8>, Vec<usize>)> {
+        let counts = body.loops.iter().any(|round| round.is_plain);
+        let entry = charged.then_some((body.start, Insertion::Enter(body.operators)));
+        let loops = body.loops.iter().map(|round| {
+            let insertion = if round.is_plain { Insertion::Count } else { Insertion::Charge };
+            (round.start, insertion(round.operators))
+        });
+        let sized = body.sized.iter().map(|(at, size)| (*at, Insertion::ChargeFor(*size)));
+        let ends = body.ends.iter().filter(|_| counts).map(|at| (*at, Insertion::Settle));
+        let mut insertions: Vec<_> = entry.into_iter().chain(loops).chain(sized).chain(ends).collect();
+        insertions.sort_by_key(|(at, _)| *at);
+
+        let refuel = [Instruction::Call(self.refuel)];
+        let (mut bytes, mut unlikely, mut copied) =
+            (body.bytes[..body.start].to_vec(), Vec::new(), body.start);
+        if counts {
+            bytes = with_more(&bytes, 1, |new| {
+                1u32.encode(new);
+                ValType::I64.encode(new);
+            })?;
+        }
+        for (at, insertion) in insertions {
+            bytes.extend(&body.bytes[copied..at]);
+            copied = at;
+            match insertion {
+                Insertion::Enter(operators) => {
+                    let refuel = again.map_or_else(|| refuel.to_vec(), Again::instructions);
+                    unlikely.push(self.charge(&[fuel_for(operators)], &refuel, &mut bytes));
+                }
+                Insertion::Charge(operators) => {
+                    if counts {
+                        self.settle(uncharged, &mut bytes);
+                    }
+                    unlikely.push(self.charge(&[fuel_for(operators)], &refuel, &mut bytes));
+                }
+                Insertion::Count(operators) => unlikely.push(self.count(operators, uncharged, &mut bytes)),
+                Insertion::ChargeFor(size) => {
+                    Instruction::Call(self.charge_size + size as u32).encode(&mut bytes);
+                }
+                Insertion::Settle => self.settle(uncharged, &mut bytes),
+            }
+        }
+        bytes.extend(&body.bytes[copied..]);
+        Ok((bytes, unlikely))
+    }
+
+    /// Counts the operators of a round in the local `uncharged`. A guest that has counted too much is out of fuel, and
+    /// cannot go on.
+    fn count(&self, operators: u32, uncharged: u32, bytes: &mut Vec<u8>) -> usize {
+        encode(
+            &[
+                Instruction::LocalGet(uncharged),
+                fuel_for(operators),
+                Instruction::I64Add,
+                Instruction::LocalTee(uncharged),
+                Instruction::GlobalGet(self.uncharged_max),
+                Instruction::I64GtU,
+            ],
+            bytes,
+        );
+        let stop =
+            [Instruction::I64Const(i64::MIN), Instruction::GlobalSet(self.fuel), Instruction::Unreachable];
+        unlikely(&stop, bytes)
+    }
+
+    /// Takes from the counter what was counted in the local `uncharged`.
+    fn settle(&self, uncharged: u32, bytes: &mut Vec<u8>) {
+        encode(
+            &[
+                Instruction::GlobalGet(self.fuel),
+                Instruction::LocalGet(uncharged),
+                Instruction::I64Sub,
+                Instruction::GlobalSet(self.fuel),
+                Instruction::I64Const(0),
+                Instruction::LocalSet(uncharged),
+            ],
+            bytes,
+        );
+    }
+
+    /// Takes from the counter what `fuel` puts on the stack, and refuels if nothing is left.
+    fn charge(&self, fuel: &[Instruction<'_>], refuel: &[Instruction<'_>], bytes: &mut Vec<u8>) -> usize {
+        Instruction::GlobalGet(self.fuel).encode(bytes);
+        encode(fuel, bytes);
+        encode(
+            &[
+                Instruction::I64Sub,
+                Instruction::GlobalSet(self.fuel),
+                Instruction::GlobalGet(self.fuel),
+                Instruction::I64Const(0),
+                Instruction::I64LtS,
+            ],
+            bytes,
+        );
+        unlikely(refuel, bytes)
+    }
+
+    /// Charges for a size and gives it back; the fuel is the size times a power of two.
+    fn charge_for_size(&self, log2: i64) -> Function {
+        let (shift, by) = if log2 < 0 { (Instruction::I64ShrU, -log2) } else { (Instruction::I64Shl, log2) };
+        let fuel = [Instruction::LocalGet(0), Instruction::I64ExtendI32U, Instruction::I64Const(by), shift];
+        let mut bytes = Vec::new();
+        self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
+        encode(&[Instruction::LocalGet(0)], &mut bytes);
+        function_of(bytes)
+    }
+
+    /// Refuels and calls a function again, which charges the same as it did before.
+    fn again(&self, function: u32, parameters: u32, operators: u32) -> Function {
+        let mut bytes = Vec::new();
+        encode(
+            &[
+                Instruction::Call(self.refuel),
+                Instruction::GlobalGet(self.fuel),
+                fuel_for(operators),
+                Instruction::I64Add,
+                Instruction::GlobalSet(self.fuel),
+            ],
+            &mut bytes,
+        );
+        encode(&Again { function, parameters }.instructions(), &mut bytes);
+        function_of(bytes)
+    }
+}
+
+/// A call of a function with the parameters of the one that it stands in, as its last act. Where a function has to refuel
+/// before anything else, and never goes on after a call, then nothing is live across any call: its compiled code needs no
+/// stack.
+#[derive(Clone, Copy)]
+struct Again {
+    function: u32,
+    parameters: u32,
+}
+
+impl Again {
+    fn instructions(self) -> Vec<Instruction<'static>> {
+        (0..self.parameters)
+            .map(Instruction::LocalGet)
+            .chain([Instruction::ReturnCall(self.function)])
+            .collect()
+    }
+}
+
+/// `if`, with its place.
+fn unlikely(then: &[Instruction<'_>], bytes: &mut Vec<u8>) -> usize {
+    let at = bytes.len();
+    Instruction::If(BlockType::Empty).encode(bytes);
+    encode(then, bytes);
+    Instruction::End.encode(bytes);
+    at
+}
+
+/// That a branch is not taken.
+fn hint(at: usize) -> Result<BranchHint> {
+    Ok(BranchHint { branch_func_offset: u32::try_from(at)?, branch_hint_value: 0 })
+}
+
+fn fuel_for(operators: u32) -> Instruction<'static> {
+    Instruction::I64Const(operators.clamp(1, CHARGE_MAX).into())
+}
+
+fn encode(instructions: &[Instruction<'_>], bytes: &mut Vec<u8>) {
+    for instruction in instructions {
+        instruction.encode(bytes);
+    }
+}
+
+/// Without locals of its own; `bytes` lack the last `end`.
+fn function_of(bytes: Vec<u8>) -> Function {
+    let mut function = Function::new([]);
+    function.raw(bytes).instruction(&Instruction::End);
+    function
+}
+
+/// What is inserted into a function; numbers are of operators.
+enum Insertion {
+    Enter(u32),
+    Charge(u32),
+    Count(u32),
+    ChargeFor(Size),
+    Settle,
+}

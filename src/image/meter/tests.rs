@@ -1,0 +1,238 @@
+//! Small modules with a meter: what repeats is charged, whatever it repeats with, and nothing else changes.
+
+use wasmtime::{Caller, Engine, Extern, Linker, Module, Result, Store, Trap, Val, bail};
+
+use super::{FUEL, UNCHARGED_MAX, add};
+
+/// What the tests' modules begin with.
+const PRELUDE: &str = r#"
+    (import "executor" "refuel" (func $host_refuel))
+    (func (export "refuel") (call $host_refuel))
+    (memory 1)
+    (global (mut i32) (i32.const 0))
+"#;
+
+const UNCHARGED: i64 = 1_000_000;
+
+struct Host {
+    portion: i64,
+    /// Portions that are left.
+    portions: u32,
+    given: i64,
+}
+
+fn left(caller: &mut Caller<'_, Host>) -> i64 {
+    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("it has a counter") };
+    counter.get(&mut *caller).unwrap_i64()
+}
+
+fn refuel(mut caller: Caller<'_, Host>) -> Result<()> {
+    let left = left(&mut caller);
+    assert!(left < 0, "refuelled with {left} left");
+    let host = caller.data_mut();
+    if host.portions == 0 {
+        bail!("no more");
+    }
+    host.portions -= 1;
+    host.given += host.portion - left;
+    let portion = Val::I64(host.portion);
+    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("it has a counter") };
+    counter.set(caller, portion)
+}
+
+/// Runs `run(argument)` of a module. Returns its value and the fuel that it burned.
+fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i64)> {
+    let wasm = wat::parse_str(format!("(module {PRELUDE} {wat})"))?;
+    let engine = Engine::default();
+    let module = Module::new(&engine, add(&wasm)?)?;
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("executor", "refuel", refuel)?;
+    let mut store = Store::new(&engine, Host { portion, portions, given: portion });
+    let instance = linker.instantiate(&mut store, &module)?;
+    let [counter, uncharged_max] =
+        [FUEL, UNCHARGED_MAX].map(|name| instance.get_global(&mut store, name).unwrap());
+    counter.set(&mut store, Val::I64(portion))?;
+    uncharged_max.set(&mut store, Val::I64(UNCHARGED))?;
+    let run = instance.get_typed_func::<i64, i64>(&mut store, "run")?;
+    let value = run.call(&mut store, argument)?;
+    let burned = store.data().given - counter.get(&mut store).unwrap_i64();
+    Ok((value, burned))
+}
+
+/// As far as it gets with one portion and no more.
+fn burned(wat: &str, argument: i64) -> i64 {
+    run(wat, argument, i64::MAX, 0).unwrap().1
+}
+
+/// Each goes on for ever, in its own way.
+const ENDLESS: [(&str, &str); 9] = [
+    ("a loop that calls", "(func $nop) (func (export \"run\") (param i64) (result i64) (loop (call $nop) (br 0)) (i64.const 0))"),
+    (
+        "a loop in a loop",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop (local.set 0 (i64.const 9))
+             (loop (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if 0 (i64.ne (local.get 0) (i64.const 0))))
+             (br 0))
+           (i64.const 0))",
+    ),
+    (
+        "tail calls of itself",
+        "(func $run (export \"run\") (param i64) (result i64) (return_call $run (local.get 0)))",
+    ),
+    (
+        "tail calls of each other",
+        "(func $even (export \"run\") (param i64) (result i64) (return_call $odd (local.get 0)))
+         (func $odd (param i64) (result i64) (return_call $even (local.get 0)))",
+    ),
+    (
+        "tail calls through a table",
+        "(type $t (func (param i64) (result i64))) (table funcref (elem $run))
+         (func $run (export \"run\") (type $t) (return_call_indirect (type $t) (local.get 0) (i32.const 0)))",
+    ),
+    (
+        "tail calls with more arguments than registers",
+        "(func (export \"run\") (param i64) (result i64)
+           (return_call $many (local.get 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6)))
+         (func $many (param i64 i64 i64 i64 i64 i64 i64) (result i64)
+           (return_call $many (local.get 6) (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)))",
+    ),
+    (
+        "copying",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop (memory.copy (i32.const 0) (i32.const 1) (i32.const 65535)) (br 0)) (i64.const 0))",
+    ),
+    (
+        "a tail call of a function that loops to it",
+        "(func $run (export \"run\") (param i64) (result i64) (return_call $looping (local.get 0)))
+         (func $looping (param i64) (result i64)
+           (loop $l (br_if $l (i64.eqz (local.get 0)))) (return_call $run (i64.const 1)))",
+    ),
+    (
+        "calls that return, by a chain that is called in a loop",
+        "(func $a (result i64) (i64.add (call $b) (call $b))) (func $b (result i64) (i64.add (call $c) (call $c)))
+         (func $c (result i64) (i64.const 1))
+         (func (export \"run\") (param i64) (result i64) (loop (drop (call $a)) (br 0)) (i64.const 0))",
+    ),
+];
+
+#[test]
+fn whatever_repeats_runs_out_of_fuel() {
+    for (name, wat) in ENDLESS {
+        let error = run(wat, 1, 1000, 3).unwrap_err();
+        assert_eq!(error.root_cause().to_string(), "no more", "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn recursion_is_charged_before_the_stack_ends() {
+    let direct = "(func $run (export \"run\") (param i64) (result i64)
+        (i64.add (call $run (local.get 0)) (i64.const 1)))";
+    let mutual =
+        "(func $a (export \"run\") (param i64) (result i64) (i64.add (call $b (local.get 0)) (i64.const 1)))
+        (func $b (param i64) (result i64) (i64.add (call $a (local.get 0)) (i64.const 1)))";
+    let through_a_table = "(type $t (func (param i64) (result i64))) (table funcref (elem $run))
+        (func $run (export \"run\") (type $t)
+          (i64.add (call_indirect (type $t) (local.get 0) (i32.const 0)) (i64.const 1)))";
+    for wat in [direct, mutual, through_a_table] {
+        let error = run(wat, 1, 100, 3).unwrap_err();
+        assert_eq!(error.root_cause().to_string(), "no more", "{wat}: {error:?}");
+    }
+}
+
+/// It cannot be stopped, so it may not go on for long.
+#[test]
+fn a_loop_that_calls_nothing_traps_when_it_has_counted_too_much() {
+    let wat = "(func (export \"run\") (param i64) (result i64) (loop (br 0)) (i64.const 0))";
+    let error = run(wat, 1, 1000, u32::MAX).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Trap::UnreachableCodeReached));
+}
+
+/// Counts down from its argument, and leaves the loop by each way there is.
+const WAYS_OUT: [&str; 6] = [
+    "(block $out (loop $l (br_if $out (i64.eqz (local.get 0))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l))) (i64.const 7)",
+    "(loop $l (if (i64.eqz (local.get 0)) (then (return (i64.const 7)))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l)) (unreachable)",
+    "(loop $l (if (i64.eqz (local.get 0)) (then (return_call $seven))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l)) (unreachable)",
+    "(loop $l (drop (br_if 1 (i64.const 7) (i64.eqz (local.get 0)))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l)) (unreachable)",
+    "(loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.gt_s (local.get 0) (i64.const 0)))) (br 0 (i64.const 7))",
+    "(loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.gt_s (local.get 0) (i64.const 0)))) (br_table 0 0 (i64.const 7) (i32.const 0))",
+];
+
+#[test]
+fn rounds_are_charged_whichever_way_a_loop_is_left() {
+    for way in WAYS_OUT {
+        let wat = format!(
+            "(func $seven (result i64) (i64.const 7)) (func (export \"run\") (param i64) (result i64) {way})"
+        );
+        assert_eq!(run(&wat, 100, i64::MAX, 0).unwrap().0, 7, "{way}");
+        let (few, many) = (burned(&wat, 100), burned(&wat, 10_100));
+        assert!((40_000..150_000).contains(&(many - few)), "{way}: {}", many - few);
+    }
+}
+
+#[test]
+fn copied_filled_and_new_memory_is_charged_by_its_size() {
+    let cases = [
+        ("(memory.fill (i32.const 0) (i32.const 1) (i32.wrap_i64 (local.get 0)))", 8000, 1000),
+        ("(memory.copy (i32.const 0) (i32.const 8) (i32.wrap_i64 (local.get 0)))", 8000, 1000),
+        ("(drop (memory.grow (i32.wrap_i64 (local.get 0))))", 10, 2560),
+    ];
+    for (operation, size, fuel) in cases {
+        let wat = format!("(func (export \"run\") (param i64) (result i64) {operation} (local.get 0))");
+        assert_eq!(burned(&wat, size) - burned(&wat, 0), fuel, "{operation}");
+    }
+}
+
+/// Sums up to its argument, with tail calls, with calls and with loops inside of loops.
+const SUMS: [&str; 3] = [
+    "(func (export \"run\") (param i64) (result i64) (return_call $sum (local.get 0) (i64.const 0)))
+     (func $sum (param i64 i64) (result i64)
+       (if (i64.eqz (local.get 0)) (then (return (local.get 1))))
+       (return_call $sum (i64.sub (local.get 0) (i64.const 1)) (i64.add (local.get 1) (local.get 0))))",
+    "(func $sum (export \"run\") (param i64) (result i64)
+       (if (i64.eqz (local.get 0)) (then (return (i64.const 0))))
+       (i64.add (local.get 0) (call $sum (i64.sub (local.get 0) (i64.const 1)))))",
+    "(func (export \"run\") (param i64) (result i64) (local $sum i64) (local $round i64)
+       (loop $outer
+         (local.set $round (local.get 0))
+         (block $out (loop $inner
+           (br_if $out (i64.eqz (local.get $round)))
+           (local.set $sum (i64.add (local.get $sum) (i64.const 1)))
+           (local.set $round (i64.sub (local.get $round) (i64.const 1)))
+           (br $inner)))
+         (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+         (br_if $outer (i64.gt_s (local.get 0) (i64.const 0))))
+       (local.get $sum))",
+];
+
+#[test]
+fn values_and_fuel_do_not_depend_on_how_fuel_is_handed_out() {
+    for wat in SUMS {
+        let at_once = run(wat, 1000, i64::MAX, 0).unwrap();
+        assert_eq!(at_once.0, 500_500, "{wat}");
+        for portion in [0, 1, 31, 32, 33, 1000] {
+            assert_eq!(run(wat, 1000, portion, u32::MAX).unwrap(), at_once, "{wat} by {portion}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_repeat_is_not_charged_until_it_is_long() {
+    let chain = |length: usize| {
+        let body = "(i64.add (i64.const 1) ".repeat(length) + "(local.get 0)" + &")".repeat(length);
+        format!(
+            "(func $f (param i64) (result i64) {body}) (func (export \"run\") (param i64) (result i64) (call $f (local.get 0)))"
+        )
+    };
+    assert_eq!(burned(&chain(100), 1), 0);
+    assert_eq!(burned(&chain(1000), 1), 32);
+}
+
+#[test]
+fn modules_that_cannot_be_metered_are_refused() {
+    let without_refuel = "(module (func (export \"run\")))";
+    let table_grows = "(module (table 1 funcref) (func (export \"refuel\")) (func (drop (table.grow (ref.null func) (i32.const 1)))))";
+    for (wat, why) in [(without_refuel, "it exports no function \"refuel\""), (table_grows, "not metered")] {
+        let error = add(&wat::parse_str(wat).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
