@@ -88,7 +88,7 @@ impl HostState {
             ..Limits::default()
         };
         let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default());
-        state.fuel = Fuel::new(u64::MAX, u64::MAX);
+        state.fuel = Fuel::unlimited();
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
         state

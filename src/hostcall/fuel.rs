@@ -14,6 +14,7 @@ const UNCHARGED_PER_BYTE: u64 = 64;
 
 pub(super) struct Fuel {
     max: u64,
+    portion: u64,
     uncharged_max: u64,
     given: u64,
     /// What is left of the last portion, or less than nothing.
@@ -23,7 +24,13 @@ pub(super) struct Fuel {
 impl Fuel {
     pub(super) fn new(max: u64, memory_bytes_max: u64) -> Self {
         let uncharged_max = memory_bytes_max.saturating_mul(UNCHARGED_PER_BYTE);
-        Self { max, uncharged_max, given: 0, counter: None }
+        Self { max, portion: PORTION, uncharged_max, given: 0, counter: None }
+    }
+
+    /// All at once: nobody waits for the guest to yield.
+    pub(super) fn unlimited() -> Self {
+        let max = i64::MAX.cast_unsigned();
+        Self { portion: max, ..Self::new(max, u64::MAX) }
     }
 }
 
@@ -68,7 +75,7 @@ fn give(mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
     let burned = burned(&mut store);
     let mut store = store.as_context_mut();
     let fuel = &mut store.data_mut().fuel;
-    let portion = (fuel.max - burned).min(PORTION);
+    let portion = (fuel.max - burned).min(fuel.portion);
     let Some(counter) = fuel.counter.filter(|_| portion > 0) else { return Err(Trap::OutOfFuel.into()) };
     fuel.given = burned + portion;
     counter.set(store, Val::I64(portion.cast_signed()))
