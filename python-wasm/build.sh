@@ -146,7 +146,8 @@ unpack_sources() {
 
 # ---- compile ------------------------------------------------------------------------------------------------------
 
-# The same CPython for this machine. It only compiles Python to bytecode, so it is made quickly, not well.
+# The same CPython for this machine. It only compiles Python to bytecode, so it is made quickly, not well. Its loop needs
+# clang, too (`musttail`).
 build_native_python() {
     rm -rf native && mkdir native
     quietly native configure env CC=clang-22 ../cpython/configure OPT=-O0 --disable-test-modules --without-ensurepip

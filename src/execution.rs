@@ -152,8 +152,8 @@ impl fmt::Display for GuestError {
 /// What an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Work: WebAssembly operators, about, counted once for each round of a loop and for some calls. The same program
-    /// burns the same fuel: it is a count, not a time.
+    /// Work: each round of a loop, some calls, and memory that is copied or new, each at about its number of WebAssembly
+    /// operators, at most 32. The same program burns the same fuel: it is a count, not a time.
     pub fuel: u64,
     /// CPU time of the thread while it ran this guest.
     pub cpu_time: Duration,

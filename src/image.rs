@@ -219,6 +219,9 @@ impl Keys {
         let mut code = KeyHasher(Sha256::new());
         code.part(interpreter);
         code.part(env!("CARGO_PKG_VERSION").as_bytes());
+        for source in meter::SOURCE {
+            code.part(source.as_bytes());
+        }
         let mut memory = KeyHasher(code.0.clone());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);
         memory.part(recipe);

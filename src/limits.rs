@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Fuel that a second of CPU time may burn before the deterministic backstop ends the run.
 ///
-/// One unit is about one WebAssembly operator. The fastest guest code measured burns 38 G/s (big integers), so this never
-/// ends an execution before its CPU-time budget does, and it always ends one whose clock has gone wrong.
+/// The fastest guest code measured burns 20 G/s (big integers), so this never ends an execution before its CPU-time budget
+/// does, and it always ends one whose clock has gone wrong.
 const FUEL_PER_CPU_SECOND: u64 = 60_000_000_000;
 
 /// What an embedding program may mean by "no limit": a deadline that the clock can still express.
@@ -71,7 +71,7 @@ impl Limits {
         }
     }
 
-    /// The fuel budget: a generous multiple of the CPU-time budget, in WebAssembly operators.
+    /// The fuel budget: a generous multiple of the CPU-time budget, in units of [`Usage::fuel`](crate::Usage::fuel).
     pub(crate) fn fuel(&self) -> u64 {
         let millis = u64::try_from(self.cpu_time.as_millis()).unwrap_or(u64::MAX);
         millis.saturating_add(1).saturating_mul(FUEL_PER_CPU_SECOND / 1000)

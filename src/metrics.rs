@@ -104,7 +104,7 @@ impl Default for Metrics {
             ),
             fuel: add.metric(
                 "code_execution_fuel",
-                "Work done, in WebAssembly operators, about",
+                "Work of guests: loops, calls and memory",
                 Counter::default(),
             ),
             cpu: add.metric("code_execution_cpu_seconds", "CPU time of guests", Seconds::default()),

@@ -8,8 +8,9 @@ use crate::image::{FUEL, UNCHARGED_MAX};
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const PORTION: u64 = 3_000_000;
 
-/// A loop that calls nothing goes through memory: a few times all that it may have, at a few operators for each byte, is
-/// more than any has to do. What does more goes round in circles, in a guest that has overwritten its own memory.
+/// A loop that calls nothing goes through memory: twice all that it may have, at as much as a round is charged for each
+/// byte, is more than any has to do. What does more goes round in circles, in a guest that has overwritten its own memory;
+/// with 128 MiB it is stopped after some two seconds.
 const UNCHARGED_PER_BYTE: u64 = 64;
 
 pub(super) struct Fuel {
@@ -49,7 +50,9 @@ pub(crate) fn fill(instance: &Instance, mut store: impl AsContextMut<Data = Host
 /// What a guest has burned so far.
 pub(crate) fn burned(mut store: impl AsContextMut<Data = HostState>) -> u64 {
     let Fuel { max, given, .. } = store.as_context_mut().data().fuel;
-    given.saturating_add_signed(left(store).saturating_neg()).min(max)
+    // What it counted before it ran out is not known.
+    let left = if is_out(&mut store) { 0 } else { left(store) };
+    given.saturating_add_signed(-left).min(max)
 }
 
 /// Whether a guest that trapped did so because it had counted more than any may.

@@ -3,7 +3,7 @@
 //! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
 //! code is charged where it can repeat and nowhere else: at the head of each loop, and on entry to as many functions as
 //! break every cycle of calls ([`graph`]). The counter is a global that the interpreter's own code does not know of, so
-//! no guest can reach it. What a program burns depends on the program alone.
+//! no guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
@@ -12,7 +12,7 @@ mod insert;
 
 use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
 use wasmparser::{BinaryReader, Parser};
-use wasmtime::Result;
+use wasmtime::{Result, bail};
 
 use input::Input;
 use insert::Meter;
@@ -23,6 +23,15 @@ pub(crate) const FUEL: &str = "fuel";
 /// The global that holds what one function may count in a local before it looks whether fuel is left.
 pub(crate) const UNCHARGED_MAX: &str = "uncharged_max";
 
+/// Code with another meter is other code: what the cache's names are made of.
+pub(super) const SOURCE: [&str; 5] = [
+    include_str!("meter.rs"),
+    include_str!("meter/body.rs"),
+    include_str!("meter/graph.rs"),
+    include_str!("meter/input.rs"),
+    include_str!("meter/insert.rs"),
+];
+
 /// A function type, as the binary format has it.
 const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
 
@@ -30,7 +39,8 @@ const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
 ///
 /// # Errors
 ///
-/// Modules without the guest's `refuel`, and with instructions whose work is not known.
+/// Modules without the guest's `refuel`, and with instructions whose work is not known. What [`super::engine`] refuses
+/// is not looked at here.
 pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let input = Input::read(wasm)?;
     let charged = graph::charged(&input.bodies, &input.in_tables);
@@ -38,11 +48,11 @@ pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
         fuel: input.globals,
         uncharged_max: input.globals + 1,
         refuel: input.refuel,
-        charge_size: input.functions_imported + u32::try_from(input.bodies.len())?,
+        charge_bytes: input.functions_imported + u32::try_from(input.bodies.len())?,
     };
     let (code, hints, new_functions) = meter.code(&input, &charged)?;
 
-    let mut module = Module::new();
+    let (mut module, mut extended) = (Module::new(), 0);
     for section in Parser::new(0).parse_all(wasm) {
         let Some((id, range)) = section?.as_section() else { continue };
         let old = &wasm[range];
@@ -67,11 +77,20 @@ pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
             })?
         } else if id == u8::from(SectionId::Code) {
             module.section(&hints).section(&code);
+            extended += 1;
+            continue;
+        } else if id == u8::from(SectionId::Custom) {
+            // What it says of the code would be wrong.
             continue;
         } else {
-            old.to_vec()
+            module.section(&RawSection { id, data: old });
+            continue;
         };
         module.section(&RawSection { id, data: &data });
+        extended += 1;
+    }
+    if extended != 5 {
+        bail!("it lacks one of types, functions, globals, exports and code");
     }
     Ok(module.finish())
 }

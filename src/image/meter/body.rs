@@ -15,13 +15,16 @@ pub(super) struct Body<'a> {
     /// Operators outside of loops.
     pub(super) operators: u32,
     pub(super) loops: Vec<Loop>,
-    pub(super) sized: Vec<(usize, Size)>,
-    /// Where it ends: its last `end`, and before it what returns.
-    pub(super) ends: Vec<usize>,
+    /// Where it copies or fills memory.
+    pub(super) copies: Vec<usize>,
+    /// Where it asks for more memory.
+    pub(super) grows: Vec<usize>,
+    /// Where it may end or call, after a plain loop.
+    pub(super) settled: Vec<usize>,
     /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
     pub(super) callees: Vec<usize>,
-    /// It calls these, or through a table.
-    pub(super) calls: bool,
+    /// It calls one of these, or through a table.
+    pub(super) may_recurse: bool,
     /// It goes on after a call: not all of them are its last act.
     pub(super) is_returned_to: bool,
 }
@@ -33,13 +36,6 @@ pub(super) struct Loop {
     pub(super) operators: u32,
     /// It calls nothing, and no loop is inside.
     pub(super) is_plain: bool,
-}
-
-/// What an instruction's last operand counts, if that is what its work depends on.
-#[derive(Clone, Copy)]
-pub(super) enum Size {
-    Bytes,
-    Pages,
 }
 
 impl<'a> Body<'a> {
@@ -66,13 +62,31 @@ impl<'a> Body<'a> {
                 None => body.operators += 1,
                 Some(index) => body.loops[index].operators += 1,
             }
-            let calls = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
-            body.is_returned_to |= calls;
-            if matches!(operator, Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. }) {
-                body.ends.push(at);
-            }
-            if calls || matches!(operator, Operator::Loop { .. }) {
+            let out_of_all = around.len() - 1;
+            let branches_out = match &operator {
+                Operator::BrIf { relative_depth } => *relative_depth as usize == out_of_all,
+                Operator::BrTable { targets } => {
+                    let mut targets = targets.targets().chain([Ok(targets.default())]);
+                    targets.any(|target| target.is_ok_and(|target| target as usize == out_of_all))
+                }
+                _ => false,
+            };
+            let is_returned_to = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
+            body.is_returned_to |= is_returned_to;
+            // What a loop has counted is charged in front of calls, which may come back to it, and of branches that
+            // return: in a loop with one of these it would never come to much. Work on memory takes its time.
+            let is_long = matches!(
+                operator,
+                Operator::Loop { .. }
+                    | Operator::MemoryCopy { .. }
+                    | Operator::MemoryFill { .. }
+                    | Operator::MemoryGrow { .. }
+            );
+            if is_returned_to || branches_out || is_long {
                 around.iter().flatten().for_each(|index| body.loops[*index].is_plain = false);
+            }
+            if is_returned_to || branches_out || returns(&operator, out_of_all) {
+                body.settled.push(at);
             }
             match operator {
                 Operator::Block { .. } | Operator::If { .. } => around.push(innermost),
@@ -80,46 +94,54 @@ impl<'a> Body<'a> {
                     around.push(Some(body.loops.len()));
                     body.loops.push(Loop { start: after, operators: 0, is_plain: true });
                 }
-                Operator::End => {
-                    around.pop();
-                    body.ends.extend(around.is_empty().then_some(at));
-                }
-                Operator::Return => body.ends.push(at),
-                // A branch out of all blocks returns too.
-                Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
-                    body.ends.extend((relative_depth as usize + 1 == around.len()).then_some(at));
-                }
-                Operator::BrTable { ref targets } => {
-                    for target in targets.targets().chain([Ok(targets.default())]) {
-                        if target? as usize + 1 == around.len() && body.ends.last() != Some(&at) {
-                            body.ends.push(at);
-                        }
-                    }
-                }
+                Operator::End => drop(around.pop()),
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     let callee = function_index.checked_sub(imported);
                     body.callees.extend(callee.map(|callee| callee as usize));
-                    body.calls |= callee.is_some();
+                    body.may_recurse |= callee.is_some();
                 }
-                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => body.calls = true,
-                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => {
-                    body.sized.push((at, Size::Bytes));
+                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
+                    body.may_recurse = true;
                 }
-                Operator::MemoryGrow { .. } => body.sized.push((at, Size::Pages)),
+                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => body.copies.push(at),
+                Operator::MemoryGrow { .. } => body.grows.push(at),
                 Operator::TableCopy { .. }
                 | Operator::TableFill { .. }
                 | Operator::TableGrow { .. }
                 | Operator::TableInit { .. }
+                | Operator::TableSet { .. }
+                | Operator::RefFunc { .. }
                 | Operator::MemoryInit { .. } => {
-                    bail!("it has an instruction whose work is not metered: {operator:?}")
+                    bail!("it has an instruction whose work is not metered: {operator:?}");
                 }
                 _ => {}
             }
         }
+        // In structured code, what comes before the first plain loop is before it, or behind the head of a loop around.
+        let first = body.loops.iter().find(|round| round.is_plain).map_or(usize::MAX, |round| round.start);
+        body.settled.retain(|at| *at >= first);
         Ok(body)
+    }
+
+    /// Its calls are its last act, also with a meter in it.
+    pub(super) fn only_tail_calls(&self) -> bool {
+        !self.is_returned_to
+            && self.copies.is_empty()
+            && self.grows.is_empty()
+            && self.loops.iter().all(|round| round.is_plain)
     }
 
     pub(super) fn all_operators(&self) -> u32 {
         self.operators + self.loops.iter().map(|round| round.operators).sum::<u32>()
+    }
+}
+
+/// Whether a function ends with this, for certain. `out_of_all`: the label of its outermost block.
+fn returns(operator: &Operator<'_>, out_of_all: usize) -> bool {
+    match operator {
+        Operator::End => out_of_all == 0,
+        Operator::Br { relative_depth } => *relative_depth as usize == out_of_all,
+        Operator::Return | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => true,
+        _ => false,
     }
 }

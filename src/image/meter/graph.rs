@@ -14,7 +14,7 @@ const OPERATORS_MAX: u32 = 1000;
 pub(super) fn charged(bodies: &[Body<'_>], in_tables: &[bool]) -> Vec<bool> {
     let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
     let mut charged: Vec<bool> =
-        bodies.iter().zip(in_tables).map(|(body, in_table)| *in_table && body.calls).collect();
+        bodies.iter().zip(in_tables).map(|(body, in_table)| *in_table && body.may_recurse).collect();
     break_cycles(&callees, &mut charged);
     bound_chains(bodies, &callees, &mut charged);
     charged

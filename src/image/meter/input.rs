@@ -73,6 +73,11 @@ impl<'a> Input<'a> {
             }
         }
         input.refuel = refuel.ok_or_else(|| format_err!("it exports no function {REFUEL:?}"))?;
+        let refuel =
+            input.refuel.checked_sub(input.functions_imported).map(|index| &input.bodies[index as usize]);
+        if refuel.is_none_or(|body| body.may_recurse || !body.loops.is_empty()) {
+            bail!("its {REFUEL:?} does more than to call the host");
+        }
         input.in_tables = vec![false; input.bodies.len()];
         for function in in_tables.iter().filter_map(|index| index.checked_sub(input.functions_imported)) {
             input.in_tables[function as usize] = true;

@@ -3,16 +3,19 @@
 use wasm_encoder::{BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, ValType};
 use wasmtime::Result;
 
-use super::body::{Body, Size};
+use super::body::Body;
 use super::input::Input;
 use super::with_more;
 
-/// What one entry or round is charged at most. A function or loop with more operators than this has branches: no way
-/// through it takes them all.
+/// What one entry or round is charged at most. Functions and loops with more operators than this are full of branches:
+/// few ways through them take most.
 const CHARGE_MAX: u32 = 32;
 
 /// Bytes that are copied or filled for one unit of fuel, as a power of two.
 const BYTES_PER_FUEL_LOG2: i64 = 3;
+
+/// An instruction that asks for more memory.
+const MEMORY_GROW_BYTES: usize = 2;
 
 /// A page that is new must be faulted in and zeroed by the host.
 const FUEL_PER_PAGE_LOG2: i64 = 8;
@@ -22,8 +25,8 @@ pub(super) struct Meter {
     pub(super) fuel: u32,
     pub(super) uncharged_max: u32,
     pub(super) refuel: u32,
-    /// The first of the functions that charge for a [`Size`], in its order.
-    pub(super) charge_size: u32,
+    /// The first of the functions that are added.
+    pub(super) charge_bytes: u32,
 }
 
 impl Meter {
@@ -36,15 +39,14 @@ impl Meter {
         let (mut code, mut hints) = (CodeSection::new(), BranchHints::new());
         let i32_to_i32 = u32::try_from(input.types.len())?;
         let mut types = vec![i32_to_i32; 2];
-        let mut new =
-            vec![self.charge_for_size(-BYTES_PER_FUEL_LOG2), self.charge_for_size(FUEL_PER_PAGE_LOG2)];
+        let mut new = vec![self.bytes_charged(), self.memory_grown()];
         for (index, (body, charged)) in input.bodies.iter().zip(charged).enumerate() {
             let function = input.functions_imported + u32::try_from(index)?;
             let ty = input.functions[index];
             let parameters = input.types[ty as usize];
             let mut again = None;
-            if *charged && !body.is_returned_to {
-                again = Some(Again { function: self.charge_size + u32::try_from(new.len())?, parameters });
+            if *charged && body.only_tail_calls() {
+                again = Some(Again { function: self.charge_bytes + u32::try_from(new.len())?, parameters });
                 types.push(ty);
                 new.push(self.again(function, parameters, body.operators));
             }
@@ -75,9 +77,11 @@ impl Meter {
             let insertion = if round.is_plain { Insertion::Count } else { Insertion::Charge };
             (round.start, insertion(round.operators))
         });
-        let sized = body.sized.iter().map(|(at, size)| (*at, Insertion::ChargeFor(*size)));
-        let ends = body.ends.iter().filter(|_| counts).map(|at| (*at, Insertion::Settle));
-        let mut insertions: Vec<_> = entry.into_iter().chain(loops).chain(sized).chain(ends).collect();
+        let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
+        let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
+        let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
+        let mut insertions: Vec<_> =
+            entry.into_iter().chain(loops).chain(fills).chain(grows).chain(ends).collect();
         insertions.sort_by_key(|(at, _)| *at);
 
         let refuel = [Instruction::Call(self.refuel)];
@@ -104,8 +108,10 @@ impl Meter {
                     unlikely.push(self.charge(&[fuel_for(operators)], &refuel, &mut bytes));
                 }
                 Insertion::Count(operators) => unlikely.push(self.count(operators, uncharged, &mut bytes)),
-                Insertion::ChargeFor(size) => {
-                    Instruction::Call(self.charge_size + size as u32).encode(&mut bytes);
+                Insertion::Copy => Instruction::Call(self.charge_bytes).encode(&mut bytes),
+                Insertion::Grow => {
+                    Instruction::Call(self.grow()).encode(&mut bytes);
+                    copied += MEMORY_GROW_BYTES;
                 }
                 Insertion::Settle => self.settle(uncharged, &mut bytes),
             }
@@ -165,14 +171,47 @@ impl Meter {
         unlikely(refuel, bytes)
     }
 
-    /// Charges for a size and gives it back; the fuel is the size times a power of two.
-    fn charge_for_size(&self, log2: i64) -> Function {
-        let (shift, by) = if log2 < 0 { (Instruction::I64ShrU, -log2) } else { (Instruction::I64Shl, log2) };
-        let fuel = [Instruction::LocalGet(0), Instruction::I64ExtendI32U, Instruction::I64Const(by), shift];
+    /// Charges for so many bytes, and gives their number back.
+    fn bytes_charged(&self) -> Function {
+        let fuel = [
+            Instruction::LocalGet(0),
+            Instruction::I64ExtendI32U,
+            Instruction::I64Const(BYTES_PER_FUEL_LOG2),
+            Instruction::I64ShrU,
+        ];
         let mut bytes = Vec::new();
         self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
-        encode(&[Instruction::LocalGet(0)], &mut bytes);
-        function_of(bytes)
+        encode(&[Instruction::LocalGet(0), Instruction::End], &mut bytes);
+        function_of([], bytes)
+    }
+
+    fn grow(&self) -> u32 {
+        self.charge_bytes + 1
+    }
+
+    /// Asks for so many pages of memory, and charges for them if they are there.
+    fn memory_grown(&self) -> Function {
+        let fuel = [
+            Instruction::LocalGet(0),
+            Instruction::I64ExtendI32U,
+            Instruction::I64Const(FUEL_PER_PAGE_LOG2),
+            Instruction::I64Shl,
+        ];
+        let mut bytes = Vec::new();
+        encode(
+            &[
+                Instruction::LocalGet(0),
+                Instruction::MemoryGrow(0),
+                Instruction::LocalTee(1),
+                Instruction::I32Const(-1),
+                Instruction::I32Ne,
+                Instruction::If(BlockType::Empty),
+            ],
+            &mut bytes,
+        );
+        self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
+        encode(&[Instruction::End, Instruction::LocalGet(1), Instruction::End], &mut bytes);
+        function_of([ValType::I32], bytes)
     }
 
     /// Refuels and calls a function again, which charges the same as it did before.
@@ -189,7 +228,8 @@ impl Meter {
             &mut bytes,
         );
         encode(&Again { function, parameters }.instructions(), &mut bytes);
-        function_of(bytes)
+        encode(&[Instruction::End], &mut bytes);
+        function_of([], bytes)
     }
 }
 
@@ -235,10 +275,9 @@ fn encode(instructions: &[Instruction<'_>], bytes: &mut Vec<u8>) {
     }
 }
 
-/// Without locals of its own; `bytes` lack the last `end`.
-fn function_of(bytes: Vec<u8>) -> Function {
-    let mut function = Function::new([]);
-    function.raw(bytes).instruction(&Instruction::End);
+fn function_of<const N: usize>(locals: [ValType; N], bytes: Vec<u8>) -> Function {
+    let mut function = Function::new_with_locals_types(locals);
+    function.raw(bytes);
     function
 }
 
@@ -247,6 +286,7 @@ enum Insertion {
     Enter(u32),
     Charge(u32),
     Count(u32),
-    ChargeFor(Size),
+    Copy,
+    Grow,
     Settle,
 }

@@ -65,7 +65,7 @@ fn burned(wat: &str, argument: i64) -> i64 {
 }
 
 /// Each goes on for ever, in its own way.
-const ENDLESS: [(&str, &str); 9] = [
+const ENDLESS: [(&str, &str); 14] = [
     ("a loop that calls", "(func $nop) (func (export \"run\") (param i64) (result i64) (loop (call $nop) (br 0)) (i64.const 0))"),
     (
         "a loop in a loop",
@@ -113,6 +113,32 @@ const ENDLESS: [(&str, &str); 9] = [
          (func $c (result i64) (i64.const 1))
          (func (export \"run\") (param i64) (result i64) (loop (drop (call $a)) (br 0)) (i64.const 0))",
     ),
+    (
+        "a loop that might return",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop $l (drop (br_if 1 (i64.const 7) (i32.const 0))) (br $l)) (unreachable))",
+    ),
+    (
+        "a loop that might return, by a table",
+        "(func $f (loop $l (br_table $l 1 (i32.const 0))))
+         (func (export \"run\") (param i64) (result i64) (call $f) (i64.const 0))",
+    ),
+    (
+        "a loop in which memory is copied",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 9)) (br 0)) (i64.const 0))",
+    ),
+    (
+        "a loop that asks for memory that there is not",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop (if (i32.ne (memory.grow (i32.const 65536)) (i32.const -1)) (then (unreachable))) (br 0)) (i64.const 0))",
+    ),
+    (
+        "two functions in a table that call each other",
+        "(type $t (func (param i64) (result i64))) (table funcref (elem $a $b))
+         (func $a (export \"run\") (type $t) (return_call_indirect (type $t) (local.get 0) (i32.const 1)))
+         (func $b (type $t) (return_call $a (local.get 0)))",
+    ),
 ];
 
 #[test]
@@ -137,6 +163,19 @@ fn recursion_is_charged_before_the_stack_ends() {
         let error = run(wat, 1, 100, 3).unwrap_err();
         assert_eq!(error.root_cause().to_string(), "no more", "{wat}: {error:?}");
     }
+}
+
+/// What a loop has counted is charged before the function comes back to it.
+#[test]
+fn loops_that_call_nothing_are_charged_before_their_function_recurs() {
+    let wat = "(func $run (export \"run\") (param i64) (result i64) (local $round i64)
+        (local.set $round (i64.const 100000))
+        (loop $l
+          (local.set $round (i64.sub (local.get $round) (i64.const 1)))
+          (br_if $l (i64.gt_s (local.get $round) (i64.const 0))))
+        (i64.add (call $run (local.get 0)) (i64.const 1)))";
+    let error = run(wat, 1, 1_000_000, 3).unwrap_err();
+    assert_eq!(error.root_cause().to_string(), "no more", "{error:?}");
 }
 
 /// It cannot be stopped, so it may not go on for long.
@@ -230,8 +269,17 @@ fn what_cannot_repeat_is_not_charged_until_it_is_long() {
 #[test]
 fn modules_that_cannot_be_metered_are_refused() {
     let without_refuel = "(module (func (export \"run\")))";
-    let table_grows = "(module (table 1 funcref) (func (export \"refuel\")) (func (drop (table.grow (ref.null func) (i32.const 1)))))";
-    for (wat, why) in [(without_refuel, "it exports no function \"refuel\""), (table_grows, "not metered")] {
+    let table_copies = "(module (table 1 funcref) (func (export \"refuel\"))
+        (func (table.copy (i32.const 0) (i32.const 0) (i32.const 1))))";
+    let refuel_loops = "(module (func (export \"refuel\") (loop (br 0))))";
+    let no_globals = "(module (func (export \"refuel\")))";
+    let cases = [
+        (without_refuel, "it exports no function \"refuel\""),
+        (table_copies, "not metered"),
+        (refuel_loops, "does more than to call the host"),
+        (no_globals, "it lacks one of types, functions, globals"),
+    ];
+    for (wat, why) in cases {
         let error = add(&wat::parse_str(wat).unwrap()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
