@@ -17,7 +17,7 @@ use wasmtime::{Result, bail};
 use input::Input;
 use insert::Meter;
 
-/// The global that holds what is left; below zero, the guest has called [`REFUEL`].
+/// The global that holds what is left; below zero, the guest has to call its `refuel`.
 pub(crate) const FUEL: &str = "fuel";
 
 /// The global that holds what one function may count in a local before it looks whether fuel is left.

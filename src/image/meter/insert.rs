@@ -173,12 +173,7 @@ impl Meter {
 
     /// Charges for so many bytes, and gives their number back.
     fn bytes_charged(&self) -> Function {
-        let fuel = [
-            Instruction::LocalGet(0),
-            Instruction::I64ExtendI32U,
-            Instruction::I64Const(BYTES_PER_FUEL_LOG2),
-            Instruction::I64ShrU,
-        ];
+        let fuel = fuel_for_parameter(Instruction::I64ShrU, BYTES_PER_FUEL_LOG2);
         let mut bytes = Vec::new();
         self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
         encode(&[Instruction::LocalGet(0), Instruction::End], &mut bytes);
@@ -191,12 +186,7 @@ impl Meter {
 
     /// Asks for so many pages of memory, and charges for them if they are there.
     fn memory_grown(&self) -> Function {
-        let fuel = [
-            Instruction::LocalGet(0),
-            Instruction::I64ExtendI32U,
-            Instruction::I64Const(FUEL_PER_PAGE_LOG2),
-            Instruction::I64Shl,
-        ];
+        let fuel = fuel_for_parameter(Instruction::I64Shl, FUEL_PER_PAGE_LOG2);
         let mut bytes = Vec::new();
         encode(
             &[
@@ -267,6 +257,11 @@ fn hint(at: usize) -> Result<BranchHint> {
 
 fn fuel_for(operators: u32) -> Instruction<'static> {
     Instruction::I64Const(operators.clamp(1, CHARGE_MAX).into())
+}
+
+/// A function's only parameter, shifted by so many bits.
+fn fuel_for_parameter(shift: Instruction<'static>, bits: i64) -> [Instruction<'static>; 4] {
+    [Instruction::LocalGet(0), Instruction::I64ExtendI32U, Instruction::I64Const(bits), shift]
 }
 
 fn encode(instructions: &[Instruction<'_>], bytes: &mut Vec<u8>) {
