@@ -98,7 +98,7 @@ impl Image {
         let recipe = recipe(spec);
         let blank = engine::blank()?;
         let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec.interpreter, &recipe) };
-        // Each is read whole: its SHA-256 is checked.
+        // Each is read whole: its digest is checked.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
             (cache.load(Kind::Code), memory.join().unwrap_or_default())

@@ -55,12 +55,12 @@ fn an_image_is_made_once_and_only_a_true_one_is_mapped() {
     assert!(start(dir.path()).contains("mapped from the cache"));
 
     let damages: [(&str, Damage); 4] = [
-        ("SHA-256 differs", |path| overwrite(path, |bytes| bytes[1_000_000] ^= 1)),
-        ("SHA-256 differs", |path| overwrite(path, |bytes| bytes.truncate(1000))),
+        ("digest differs", |path| overwrite(path, |bytes| bytes[1_000_000] ^= 1)),
+        ("digest differs", |path| overwrite(path, |bytes| bytes.truncate(1000))),
         ("can be written by others", |path| {
             fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
         }),
-        ("SHA-256 differs", |path| overwrite(path, Vec::clear)),
+        ("digest differs", |path| overwrite(path, Vec::clear)),
     ];
     for (kind, made) in KINDS {
         for (why, damage) in damages {
