@@ -25,7 +25,7 @@ unset CFLAGS CPPFLAGS LDFLAGS PYTHONPATH PYTHONHOME MAKEFLAGS
 # CFLAGS of everything that ends up in the module. LTO: the linker sees one program. Not all of it is in the profile.
 features="-msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -mmutable-globals -mmultivalue -mno-reference-types -mtail-call"
 target_cc="clang-22 --target=wasm32-wasip1 --sysroot=../sysroot/usr"
-target_cflags="-O3 -flto -fprofile-instr-use=../profile.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
+target_cflags="-O3 -flto -fprofile-instr-use=../profile.profdata -mllvm -enable-value-profiling -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -fno-ident $features -ffile-prefix-map=../= -D_WASI_EMULATED_SIGNAL"
 
 main() {
     case $mode in
@@ -142,6 +142,9 @@ unpack_sources() {
     tar -xf downloads/zlib -C zlib --strip-components=1
     dpkg-deb --extract downloads/wasi-libc sysroot
     python3 "$here/tail_calls.py" cpython/Python
+    # There is one interpreter, so its allocator's state has a fixed address. Nothing here can ask to hear of each object.
+    sed -i 's/^    return interp->obmalloc;$/    return \&obmalloc_state_main;/' cpython/Objects/obmalloc.c
+    sed -i 's/if (tracer->tracer_func != NULL) {/if (0) {/' cpython/Include/internal/pycore_object.h
 }
 
 # ---- compile ------------------------------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ build_native_python() {
 # computed gotos, which WebAssembly does not have. Address randomisation is off: it changes some counts a little.
 learn_profile() {
     rm -rf profile && mkdir profile
-    quietly profile configure env CC=clang-22 OPT=-DNDEBUG CFLAGS="-O1 -fprofile-instr-generate" \
+    quietly profile configure env CC=clang-22 OPT=-DNDEBUG CFLAGS="-O1 -fprofile-instr-generate -mllvm -enable-value-profiling" \
         LDFLAGS=-fprofile-instr-generate PKG_CONFIG=false MODULE_BUILDTYPE=static ../cpython/configure --disable-test-modules --disable-ipv6 --without-ensurepip \
         --without-computed-gotos --with-pymalloc --without-mimalloc
     quietly profile make make -j"$(nproc)" python

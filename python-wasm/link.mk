@@ -1,7 +1,7 @@
 # Read after CPython's own Makefile, whose variables name its objects and libraries.
 
 # Shadow stack first: an overflow traps below address 0 instead of overwriting data.
-GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608 -Wl,--lto-O3
+GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608 -Wl,--lto-O3 -Wl,-mllvm,-hot-cold-split=true
 
 .PHONY: python-objects
 python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
