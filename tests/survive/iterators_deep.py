@@ -1,7 +1,7 @@
 import itertools
 
 iterator = iter([1])
-for _ in range(100_000):
+for _ in range(400_000):
     iterator = itertools.chain(iterator, [])
 print("before", end="")
 next(iterator)
