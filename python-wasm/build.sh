@@ -143,8 +143,14 @@ unpack_sources() {
     dpkg-deb --extract downloads/wasi-libc sysroot
     python3 "$here/tail_calls.py" cpython/Python
     # There is one interpreter, so its allocator's state has a fixed address. Nothing here can ask to hear of each object.
-    sed -i 's/^    return interp->obmalloc;$/    return \&obmalloc_state_main;/' cpython/Objects/obmalloc.c
-    sed -i 's/if (tracer->tracer_func != NULL) {/if (0) {/' cpython/Include/internal/pycore_object.h
+    replace cpython/Objects/obmalloc.c 'return interp->obmalloc;' 'return \&obmalloc_state_main;'
+    replace cpython/Include/internal/pycore_object.h 'if (tracer->tracer_func != NULL) {' 'if (0) {'
+}
+
+# replace FILE OLD NEW: in the one line that has OLD.
+replace() {
+    [ "$(grep -cF "$2" "$1")" = 1 ] || die "not exactly once in $1: $2"
+    sed -i "s/$2/$3/" "$1"
 }
 
 # ---- compile ------------------------------------------------------------------------------------------------------

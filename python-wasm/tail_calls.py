@@ -6,7 +6,8 @@ Each function ends with a tail call of the next one, as CPython 3.14 can do by i
 the largest function, and compilers keep nearly all of its variables in memory; those of small functions stay in
 registers. The code remains CPython's: `goto` becomes a tail call of what is at the label. The thread's state is looked up
 where it is needed, the loop's first frame is known by its owner, and an instruction that gives up its specialization begins
-the plain one anew. Objects that die in a simple instruction are deallocated at its end. For builds without a debugger and without tracing of the loop itself (`LLTRACE`, `Py_STATS`).
+the plain one anew. Objects that die in a simple instruction are deallocated at its end. For builds without a debugger and
+without tracing of the loop itself (`LLTRACE`, `Py_STATS`).
 """
 
 import re
