@@ -16,20 +16,48 @@ const NAME_CHARS_MAX: usize = 64;
 /// What every module of tools has beside its tools.
 const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
 
+/// What a name is for: that decides which names cannot be had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Module,
+    /// In whatever module.
+    Tool,
+    Argument,
+}
+
+impl Kind {
+    /// Whether no ending makes it a name to be had.
+    fn begins_badly(self, name: &str) -> bool {
+        let digit = name.starts_with(|first: char| first.is_ascii_digit());
+        // Modules of the interpreter and of this crate.
+        let internal = self == Self::Module && (name.starts_with('_') || name.starts_with("guest_"));
+        name.is_empty() || digit || name.starts_with("__") || internal
+    }
+
+    fn is_taken(self, name: &str) -> bool {
+        match self {
+            Self::Module => name == super::DISCOVERY_MODULE || is_known_standard_library(PYTHON_MINOR, name),
+            Self::Tool => IN_EACH_MODULE.contains(&name),
+            Self::Argument => false,
+        }
+    }
+}
+
 /// A Python name for `text` that grammar and validator accept, and that is not taken.
 ///
 /// What is longer than 64 characters is cut. Every character but ASCII letters, digits and `_` becomes `_`; `t_` goes in front (in place of leading underscores)
-/// of what would be empty, start with a digit or with `__`; reserved and refused words get a trailing `_`; what is
-/// taken gets `_2`, `_3`, ….
-pub(super) fn legal(text: &str, is_taken: impl Fn(&str) -> bool) -> String {
+/// of what would be empty, start with a digit or with `__`, or for a module with `_` or `guest_`; reserved and refused
+/// words get a trailing `_`; what is taken gets `_2`, `_3`, ….
+fn legal(text: &str, kind: Kind, is_given: impl Fn(&str) -> bool) -> String {
     let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
     let mut name: String = text.chars().take(NAME_CHARS_MAX).map(plain).collect();
-    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) || name.starts_with("__") {
+    if kind.begins_badly(&name) {
         name = format!("t_{}", name.trim_start_matches('_'));
     }
     if is_keyword(&name) || REFUSED_NAMES.contains(&name.as_str()) {
         name.push('_');
     }
+    let is_taken = |name: &str| kind.is_taken(name) || is_given(name);
     if !is_taken(&name) {
         return name;
     }
@@ -42,30 +70,19 @@ pub(super) fn legal(text: &str, is_taken: impl Fn(&str) -> bool) -> String {
 
 /// A name of its own for each of `texts`, in their order. A text that is a legal name keeps it, wherever it stands: what
 /// is made legal takes another.
-pub(super) fn all_legal(texts: &[&str], is_taken: impl Fn(&str) -> bool) -> Vec<String> {
-    let is_legal = |text: &str| legal(text, &is_taken) == text;
+pub(super) fn all_legal(texts: &[&str], kind: Kind) -> Vec<String> {
+    let is_legal = |text: &str| legal(text, kind, |_| false) == text;
     let mut given: BTreeSet<String> =
         texts.iter().filter(|text| is_legal(text)).map(|&text| text.into()).collect();
     let mut name = |&text: &&str| {
         if given.contains(text) {
             return text.to_owned();
         }
-        let name = legal(text, |name| is_taken(name) || given.contains(name));
+        let name = legal(text, kind, |name| given.contains(name));
         given.insert(name.clone());
         name
     };
     texts.iter().map(&mut name).collect()
-}
-
-/// Whether a module of tools cannot have this name, because the interpreter or this crate has a module of it.
-pub(super) fn is_module_taken(name: &str) -> bool {
-    let internal = name.starts_with('_') || name.starts_with("guest_");
-    internal || name == super::DISCOVERY_MODULE || is_known_standard_library(PYTHON_MINOR, name)
-}
-
-/// Whether a tool cannot have this name in whatever module.
-pub(super) fn is_tool_taken(name: &str) -> bool {
-    IN_EACH_MODULE.contains(&name)
 }
 
 #[cfg(test)]
@@ -90,12 +107,22 @@ mod tests {
             ("class", &["class_"], "class__2"),
         ];
         for (text, taken, name) in cases {
-            assert_eq!(legal(text, |name| taken.contains(&name)), name, "{text}");
+            assert_eq!(legal(text, Kind::Argument, |name| taken.contains(&name)), name, "{text}");
         }
-        assert_eq!(legal(&"x".repeat(65), |_| false), "x".repeat(64));
-        assert_eq!(legal("json", is_module_taken), "json_2");
-        assert_eq!(legal("tools", is_module_taken), "tools_2");
-        assert_eq!(legal("ToolError", is_tool_taken), "ToolError_2");
+        assert_eq!(legal(&"x".repeat(65), Kind::Tool, |_| false), "x".repeat(64));
+        for (kind, text, name) in [
+            (Kind::Module, "json", "json_2"),
+            (Kind::Module, "tools", "tools_2"),
+            (Kind::Module, "-io", "t_io"),
+            (Kind::Module, "_", "t_"),
+            (Kind::Module, "guest_calls", "t_guest_calls"),
+            (Kind::Module, "guest-calls", "t_guest_calls"),
+            (Kind::Tool, "_io", "_io"),
+            (Kind::Tool, "guest_calls", "guest_calls"),
+            (Kind::Tool, "ToolError", "ToolError_2"),
+        ] {
+            assert_eq!(legal(text, kind, |_| false), name, "{text}");
+        }
     }
 
     #[test]
@@ -106,7 +133,7 @@ mod tests {
             (["a.b", "a_b_2", "a_b"], ["a_b_3", "a_b_2", "a_b"]),
             (["json", "json_2", "class"], ["json_3", "json_2", "class_"]),
         ] {
-            assert_eq!(all_legal(&texts, is_module_taken), names, "{texts:?}");
+            assert_eq!(all_legal(&texts, Kind::Module), names, "{texts:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::arguments::Arguments;
+use super::names::Kind;
 use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
@@ -69,11 +70,11 @@ impl Registry {
             module.push(tool);
         }
         let modules: Vec<&str> = given.keys().map(String::as_str).collect();
-        let modules = names::all_legal(&modules, names::is_module_taken);
+        let modules = names::all_legal(&modules, Kind::Module);
         let mut registry = Self::default();
         for (module, tools) in modules.into_iter().zip(given.into_values()) {
             let functions: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
-            let functions = names::all_legal(&functions, names::is_tool_taken);
+            let functions = names::all_legal(&functions, Kind::Tool);
             for (name, tool) in functions.into_iter().zip(tools) {
                 let called = format!("{}.{}", tool.module, tool.name);
                 let registered = Registered::new(module.clone(), name, tool)
@@ -155,7 +156,8 @@ mod tests {
     #[test]
     fn a_legal_name_is_its_tools_in_any_order() {
         let tool = |(module, name): (&str, &str)| Tool::new(module, name, async |_| Ok(Value::Null));
-        let mut tools = [("d", "a.b"), ("d", "a_b"), ("d.x", "y"), ("d_x", "y")];
+        let mut tools =
+            [("d", "a.b"), ("d", "a_b"), ("d.x", "y"), ("d_x", "y"), ("guest_wifi", "y"), ("-", "y")];
         for _ in 0..2 {
             let registry = Registry::new(tools.into_iter().map(tool).collect()).unwrap();
             let given = |path: &str| {
@@ -167,6 +169,8 @@ mod tests {
                 ("d.a_b_2", "d", "a.b"),
                 ("d_x.y", "d_x", "y"),
                 ("d_x_2.y", "d.x", "y"),
+                ("t_guest_wifi.y", "guest_wifi", "y"),
+                ("t_.y", "-", "y"),
             ] {
                 assert_eq!(given(path), (module.into(), name.into()), "{path}");
             }

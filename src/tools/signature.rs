@@ -63,7 +63,7 @@ impl Signature {
         let (first, then): (Vec<_>, Vec<_>) = properties.iter().partition(|(key, _)| is_required(key));
         let ordered: Vec<(&String, &Value)> = first.into_iter().chain(then).collect();
         let keys: Vec<&str> = ordered.iter().map(|(key, _)| key.as_str()).collect();
-        for ((key, schema), name) in ordered.into_iter().zip(names::all_legal(&keys, |_| false)) {
+        for ((key, schema), name) in ordered.into_iter().zip(names::all_legal(&keys, names::Kind::Argument)) {
             let mut parts_left = PARTS_MAX;
             let takes_null = allows_null(schema, parameters, &mut parts_left);
             signature.parameters.push(Parameter::new(name, key, schema, is_required(key), takes_null));
