@@ -114,6 +114,7 @@ impl Image {
         let memory_bytes_min = pristine.memory_bytes() as u64;
         let engine = engine::runner(Memories::new(pristine))?;
         let module = code.module(&engine)?;
+        keep_heap();
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
         Ok(Self { engine, module, memory_bytes_min, built })
@@ -129,6 +130,14 @@ fn probe(slots: u32) -> Result<(), Error> {
     let fewer = fitting.map_or(String::new(), |most| format!(", or run at most {most} at once"));
     let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
     Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
+}
+
+/// Lets the heap keep what an execution gives back. Each takes some 500 KiB for its instance's tables; glibc returns as much
+/// to the kernel at once, and the faults of taking it again double the time of a small program. It keeps twice the largest
+/// block that was ever mapped and freed: M_MMAP_THRESHOLD in mallopt(3).
+fn keep_heap() {
+    const LARGEST_BLOCK_BYTES: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST_BLOCK_BYTES)));
 }
 
 /// Opens what a process needs to find the pages that guests have written to, before it is hardened.
