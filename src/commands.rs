@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io::{self, Write};
 use std::mem;
 use std::net::{self, SocketAddr};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sa
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -87,7 +88,10 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let ignores_hangup = ignores_hangup();
     let hardening = harden::harden(&config)?;
     let service = service(&config, token, hardening);
-    runtime()?.block_on(serve_until_signal(&config, listener, &service, ignores_hangup))
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
+    let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+    runtimes[0].block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup))
 }
 
 /// The program in `file`; says why there is none.
@@ -153,6 +157,7 @@ fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
 
 async fn serve_until_signal(
     config: &Config,
+    runtimes: Vec<Handle>,
     listener: net::TcpListener,
     service: &Service,
     ignores_hangup: bool,
@@ -164,7 +169,7 @@ async fn serve_until_signal(
     let mut server = tokio::spawn(async move {
         // A dropped sender means the same as a message: stop.
         let stop = async { drop(stopping.await) };
-        serving.serve(listener, stop).await;
+        serving.serve_across(&runtimes, listener, stop).await;
     });
     let mut signalled = std::pin::pin!(termination(ignores_hangup)?);
     info!(%address, "listening");
@@ -274,9 +279,11 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
+/// A runtime of one thread: it does all of a request by itself. To wake another takes as long as a small program.
 fn runtime() -> Result<Runtime, String> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
+        .worker_threads(1)
         .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()

@@ -18,6 +18,7 @@ use axum::http::{HeaderName, Method, header};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::hardening::Hardening;
@@ -107,8 +108,24 @@ impl Service {
     /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests
     /// in progress are answered. Dropping the future closes all connections.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        self.serve_across(&[Handle::current()], listener, stop).await;
+    }
+
+    /// The same, with each connection served by the one of `runtimes` that has the fewest. With runtimes of one thread,
+    /// no thread wakes another for a request, which takes as long as a small program.
+    ///
+    /// # Panics
+    ///
+    /// Without any runtime.
+    pub async fn serve_across(
+        &self,
+        runtimes: &[Handle],
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) {
+        assert!(!runtimes.is_empty(), "no runtime to serve connections");
         let bounds = Bounds { places: self.0.places.clone(), idle_time: self.0.settings.idle_time };
-        connections::serve(listener, self.router(), bounds, stop).await;
+        connections::serve(listener, self.router(), bounds, runtimes, stop).await;
     }
 
     /// The answer to a request that needs no connection: its status and body.

@@ -155,20 +155,16 @@ impl Slot {
 
     /// Gives back the pages that are as in the image.
     fn sweep(&mut self) -> io::Result<()> {
-        let mut kept: Vec<Range<usize>> = Vec::new();
+        let (mut kept, mut given_back) = (Vec::new(), Vec::new());
         for offset in std::mem::take(&mut self.own).into_iter().flat_map(|range| range.step_by(PAGE_BYTES)) {
             // SAFETY: as in `reset`.
             let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
-            if page == self.pristine.page(offset) {
-                self.addresses.forget(self.range(offset..offset + PAGE_BYTES))?;
-            } else if let Some(last) = kept.last_mut().filter(|last| last.end == offset) {
-                last.end += PAGE_BYTES;
-            } else {
-                kept.push(offset..offset + PAGE_BYTES);
-            }
+            let is_image = page == self.pristine.page(offset);
+            extend(if is_image { &mut given_back } else { &mut kept }, offset..offset + PAGE_BYTES);
         }
         self.own = kept;
-        Ok(())
+        // Each call interrupts the other cores.
+        given_back.into_iter().try_for_each(|range| self.addresses.forget(self.range(range)))
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
@@ -179,6 +175,14 @@ impl Slot {
     fn range(&self, range: Range<usize>) -> Range<usize> {
         let guard = self.reservation.guard_bytes;
         guard + range.start..guard + range.end
+    }
+}
+
+/// Adds a range to those that it follows.
+fn extend(ranges: &mut Vec<Range<usize>>, next: Range<usize>) {
+    match ranges.last_mut() {
+        Some(last) if last.end == next.start => last.end = next.end,
+        _ => ranges.push(next),
     }
 }
 

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -41,32 +42,51 @@ pub(super) struct Bounds {
 }
 
 /// Accepts connections until `stop` completes, then waits until each has answered the requests in progress. Dropping
-/// the future closes them all.
+/// the future closes them all. Each is served by the one of `runtimes` that has the fewest.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
+    runtimes: &[Handle],
     stop: impl Future<Output = ()>,
 ) {
     let stopping = CancellationToken::new();
-    let mut connections = JoinSet::new();
+    let mut homes: Vec<(&Handle, JoinSet<()>)> =
+        runtimes.iter().map(|runtime| (runtime, JoinSet::new())).collect();
     let mut stop = pin!(stop);
     loop {
         let (stream, permit) = tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &bounds.places) => accepted,
         };
-        let connection = serve_connection(stream, router.clone(), bounds.clone(), stopping.clone());
-        connections.spawn(async move {
-            connection.await;
+        for (_, connections) in &mut homes {
+            while connections.try_join_next().is_some() {}
+        }
+        let Some((runtime, connections)) = homes.iter_mut().min_by_key(|(_, connections)| connections.len())
+        else {
+            return;
+        };
+        let (router, bounds, stopping) = (router.clone(), bounds.clone(), stopping.clone());
+        let connection = async move {
+            match here(stream) {
+                Ok(stream) => serve_connection(stream, router, bounds, stopping).await,
+                Err(error) => warn!(%error, "connection closed: its thread cannot serve it"),
+            }
             drop(permit);
-        });
+        };
+        connections.spawn_on(connection, runtime);
     }
     drop(listener);
     stopping.cancel();
-    while connections.join_next().await.is_some() {}
+    for (_, connections) in &mut homes {
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+/// `stream`, with its readiness known to the runtime that this runs on, not to the one that has accepted it.
+fn here(stream: TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(stream.into_std()?)
 }
 
 /// The next connection for which there is room. Dropping the future loses no connection.
