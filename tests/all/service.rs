@@ -7,6 +7,23 @@ use serde_json::{Value, json};
 
 use crate::support::{Service, executor, signal};
 
+/// Page faults are exact where times are not: a program that takes its pages from the kernel again has dozens.
+#[test]
+fn a_small_program_takes_no_memory_from_the_kernel() {
+    let service = Service::start(&[]);
+    let execute = |times: u32| (0..times).for_each(|_| drop(service.execute(&json!({"code": "1 + 1"}))));
+    let faults = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", service.child.id())).unwrap();
+        // proc_pid_stat(5): minflt is the eighth field after the name in parentheses.
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
+    };
+    execute(100);
+    let before = faults();
+    execute(200);
+    let each = (faults() - before) / 200;
+    assert!(each < 4, "{each} page faults for each request");
+}
+
 #[test]
 fn answers_have_the_contracts_shape() {
     let service = Service::start(&[]);
