@@ -134,7 +134,7 @@ fn probe(slots: u32) -> Result<(), Error> {
 
 /// Lets the heap keep what an execution gives back. Each takes some 500 KiB for its instance's tables; in a process's first
 /// thread, glibc may return as much to the kernel at once, and the faults of taking it again double the time of a small
-/// program. It keeps twice the largest block that was ever mapped and freed: M_MMAP_THRESHOLD in mallopt(3).
+/// program. It keeps twice the largest block that was ever mapped and freed: `M_MMAP_THRESHOLD` in mallopt(3).
 fn keep_heap() {
     const LARGEST_BLOCK_BYTES: usize = 4 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST_BLOCK_BYTES)));

@@ -1,11 +1,14 @@
 //! The HTTP contract: statuses, bodies, headers. Rows of requests through one check.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::local::{Local, execute};
 
@@ -19,6 +22,30 @@ fn local() -> Local {
         let ceilings = Limits { wall_time: Duration::from_secs(2), ..Limits::default() };
         builder.ceilings(ceilings)
     })
+}
+
+#[test]
+fn connections_go_to_the_runtime_that_has_the_fewest() {
+    let one = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtimes: Vec<Runtime> = (0..2).map(|_| one()).collect();
+    let first = runtimes[0].handle().clone();
+    let local = Local::across(runtimes, settings());
+    let _kept = {
+        let mut stream = local.connect();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0);
+        stream
+    };
+    // The first runtime has a connection. Now its thread is busy until this test ends.
+    let (end, ended) = mpsc::channel::<()>();
+    let (busy, is_busy) = mpsc::channel();
+    first.spawn(async move {
+        busy.send(()).unwrap();
+        let _ = ended.recv();
+    });
+    is_busy.recv().unwrap();
+    assert_eq!(local.get("/health").status, 200);
+    drop(end);
 }
 
 /// The body, and what comes of it: status, code, the detail or a part of it.

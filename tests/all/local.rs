@@ -9,7 +9,7 @@ use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Builder, Metrics, Sandbox};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::support::{TOKEN, cache_dir};
 
@@ -21,7 +21,7 @@ pub(crate) struct Local {
     pub(crate) address: SocketAddr,
     pub(crate) service: Service,
     pub(crate) metrics: Metrics,
-    _runtime: Runtime,
+    _runtimes: Vec<Runtime>,
 }
 
 impl Local {
@@ -35,15 +35,22 @@ impl Local {
     }
 
     pub(crate) fn start_unready(settings: Settings) -> Self {
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        Self::across(vec![Runtime::new().unwrap()], settings)
+    }
+
+    /// Not ready. Connections are accepted by another runtime than those that serve them.
+    pub(crate) fn across(mut runtimes: Vec<Runtime>, settings: Settings) -> Self {
+        let serving: Vec<Handle> = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+        let accepting = Runtime::new().unwrap();
+        let listener = accepting.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Metrics::default();
         let settings = Settings { token: Token::new(TOKEN), metrics: metrics.clone(), ..settings };
         let service = Service::new(settings);
-        let serving = service.clone();
-        runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
-        Self { address, service, metrics, _runtime: runtime }
+        let served = service.clone();
+        accepting.spawn(async move { served.serve_across(&serving, listener, std::future::pending()).await });
+        runtimes.push(accepting);
+        Self { address, service, metrics, _runtimes: runtimes }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
