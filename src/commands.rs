@@ -91,7 +91,8 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
-    runtimes[0].block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup))
+    // Signals and new connections wait for no program.
+    runtime()?.block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup))
 }
 
 /// The program in `file`; says why there is none.
