@@ -56,7 +56,8 @@ fn a_second_signal_does_not_wait() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
-    let mut service = Service::start(&[]);
+    // These tests may be run under nohup themselves.
+    let mut service = started_by(&["env", "--default-signal=HUP"]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| service.execute(&json!({"code": SLEEPER})));
         service.await_metric("code_executions_active 1\n");
@@ -65,11 +66,18 @@ fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
     });
     assert!(service.child.wait().unwrap().success());
 
-    let run = executor();
-    let mut command = Command::new("nohup");
-    command.arg(run.get_program()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());
-    let mut service = Service::spawn(command).until_ready();
+    let mut service = started_by(&["nohup"]);
     signal(&service, Signal::HUP);
     assert!(service.is_honest());
+}
+
+/// Ready, started by a command that becomes what its last argument says.
+fn started_by(starter: &[&str]) -> Service {
+    let (run, mut command) = (executor(), Command::new(starter[0]));
+    command
+        .args(&starter[1..])
+        .arg(run.get_program())
+        .envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());
+    Service::spawn(command).until_ready()
 }
