@@ -63,10 +63,8 @@ pub(super) async fn serve(
         for (_, connections) in &mut homes {
             while connections.try_join_next().is_some() {}
         }
-        let Some((runtime, connections)) = homes.iter_mut().min_by_key(|(_, connections)| connections.len())
-        else {
-            return;
-        };
+        let fewest = homes.iter_mut().min_by_key(|(_, connections)| connections.len());
+        let (runtime, connections) = fewest.unwrap_or_else(|| unreachable!("there is a runtime"));
         let (router, bounds, stopping) = (router.clone(), bounds.clone(), stopping.clone());
         let connection = async move {
             match here(stream) {

@@ -30,12 +30,9 @@ fn connections_go_to_the_runtime_that_has_the_fewest() {
     let runtimes: Vec<Runtime> = (0..2).map(|_| one()).collect();
     let first = runtimes[0].handle().clone();
     let local = Local::across(runtimes, settings());
-    let _kept = {
-        let mut stream = local.connect();
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0);
-        stream
-    };
+    let mut kept = local.connect();
+    kept.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_ne!(kept.read(&mut [0; 1000]).unwrap(), 0);
     // The first runtime has a connection. Now its thread is busy until this test ends.
     let (end, ended) = mpsc::channel::<()>();
     let (busy, is_busy) = mpsc::channel();
