@@ -57,6 +57,14 @@ pub(crate) fn executor() -> Command {
     command
 }
 
+/// The same, run by another program: its name and first arguments, after which it takes a command.
+pub(crate) fn executor_under(starter: &[&str]) -> Command {
+    let (run, mut command) = (executor(), Command::new(starter[0]));
+    command.args(&starter[1..]).arg(run.get_program());
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
 /// `ai-code-executor serve` on a free port. Killed when dropped.
 pub(crate) struct Service {
     pub(crate) child: Child,

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::executor;
+use crate::support::executor_under;
 
 const REGISTRY: &str = r#"
 [services.up]
@@ -42,10 +42,8 @@ fn a_resolver_that_hangs_costs_the_call_alone() {
     let resolver = file("resolv.conf", "nameserver 127.0.0.77\noptions timeout:30 attempts:5\n");
     let (registry, program) = (file("tools.toml", REGISTRY), file("program.py", PROGRAM));
     let script = "mount --bind \"$1\" /etc/resolv.conf && exec \"$0\" run --json \"$2\"";
-    let run = executor();
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]).arg(run.get_program()).arg(resolver).arg(program);
-    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut command = executor_under(&["unshare", "--mount", "sh", "-c", script]);
+    command.arg(resolver).arg(program);
     command.env("TOOLS_CONFIG", registry).env("ENABLE_MCP_NETWORK_TOOLS", "true");
     command.env("TOOL_SIGNING_KEY", "k".repeat(32));
     let started = Instant::now();

@@ -1,13 +1,13 @@
 //! Stopping: those who run finish, those who come are told, and a second signal means now.
 
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Service, TOKEN, executor, signal};
+use crate::support::{Service, TOKEN, executor_under, signal};
 
 const SLEEPER: &str = "import time\ntime.sleep(3)\n'finished'";
 
@@ -71,13 +71,9 @@ fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
     assert!(service.is_honest());
 }
 
-/// Ready, started by a command that becomes what its last argument says.
+/// Ready, under a program that becomes what it starts.
 fn started_by(starter: &[&str]) -> Service {
-    let (run, mut command) = (executor(), Command::new(starter[0]));
-    command
-        .args(&starter[1..])
-        .arg(run.get_program())
-        .envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut command = executor_under(starter);
     command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());
     Service::spawn(command).until_ready()
 }
