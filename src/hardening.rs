@@ -83,7 +83,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
             format!("{threads} threads run already, and would stay as they are: harden the process before");
         return Err(Error::Config(why));
     }
-    image::open_page_map();
+    image::know_process();
     let (mut hardening, mut gaps) = (Hardening::default(), Vec::new());
     hardening.no_new_privileges = noted(&mut gaps, "no new privileges", set_no_new_privs()).is_some();
     hardening.no_dumps = noted(&mut gaps, "no dumps", forbid_dumps()).is_some();

@@ -5,6 +5,7 @@ mod addresses;
 mod artifact;
 mod code;
 mod engine;
+mod heap;
 mod idle;
 mod interpreter;
 mod memory;
@@ -114,7 +115,12 @@ impl Image {
         let memory_bytes_min = pristine.memory_bytes() as u64;
         let engine = engine::runner(Memories::new(pristine))?;
         let module = code.module(&engine)?;
-        keep_heap();
+        // It keeps what it compiled with.
+        drop(blank);
+        if built {
+            heap::give_back();
+        }
+        heap::keep();
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
         Ok(Self { engine, module, memory_bytes_min, built })
@@ -132,17 +138,11 @@ fn probe(slots: u32) -> Result<(), Error> {
     Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
 }
 
-/// Lets the heap keep what an execution gives back. Each takes some 500 KiB for its instance's tables; in a process's first
-/// thread, glibc may return as much to the kernel at once, and the faults of taking it again double the time of a small
-/// program. It keeps twice the largest block that was ever mapped and freed: `M_MMAP_THRESHOLD` in mallopt(3).
-fn keep_heap() {
-    const LARGEST_BLOCK_BYTES: usize = 4 << 20;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST_BLOCK_BYTES)));
-}
-
-/// Opens what a process needs to find the pages that guests have written to, before it is hardened.
-pub(crate) fn open_page_map() {
+/// Opens and asks for, before a process is hardened, what it cannot later: the map of pages that guests have written to, and
+/// the size of a page, which rustix remembers (before Linux 6.4 it has to read it from a file in /proc).
+pub(crate) fn know_process() {
     PageMap::of_process();
+    rustix::param::page_size();
 }
 
 /// Makes what the cache does not have.

@@ -69,9 +69,6 @@ const SOCKET_TYPE: u64 = 0xf;
 /// `TCGETS`, `FIONREAD`, `FIONBIO` and `FIOCLEX` of <asm-generic/ioctls.h>, and what finds the pages of guests.
 const IOCTLS: [u32; 5] = [0x5401, 0x541b, 0x5421, 0x5451, PAGEMAP_SCAN];
 
-/// Of <linux/prctl.h>.
-const PR_GET_AUXV: c_int = 0x4155_5856;
-
 /// One of the arguments, and what it must be.
 type Condition = (u8, Width, Is, u64);
 
@@ -110,8 +107,8 @@ fn allowed(needs: &Needs) -> Result<Calls, seccompiler::BackendError> {
     allow(libc::SYS_tgkill, &[is(0, u64::from(process::id()))])?;
     // Reads limits, sets none.
     allow(libc::SYS_prlimit64, &[is(0, 0), (2, Width::Qword, Is::Eq, 0)])?;
-    // Names of threads and of memory, the machine's page size; and what sealing takes.
-    for option in [libc::PR_SET_NAME, libc::PR_SET_VMA, PR_GET_AUXV, libc::PR_SET_NO_NEW_PRIVS] {
+    // Names of threads and of memory; and what sealing takes.
+    for option in [libc::PR_SET_NAME, libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS] {
         allow(libc::SYS_prctl, &[is(0, bits(option))])?;
     }
     allow(libc::SYS_seccomp, &[is(0, u64::from(libc::SECCOMP_SET_MODE_FILTER))])?;

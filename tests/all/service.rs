@@ -122,6 +122,21 @@ fn a_signal_during_the_first_start_ends_it_cleanly() {
     assert!(service.child.wait().unwrap().success());
 }
 
+/// The compiler frees more than a program may have; the container's memory is for programs.
+#[test]
+fn a_first_start_keeps_little_of_what_it_took() {
+    let cache = tempfile::tempdir().unwrap();
+    let settings = [("CACHE_DIR", cache.path().to_str().unwrap())];
+    let anonymous_after_start = || -> u64 {
+        let service = Service::start(&settings);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let (first, later) = (anonymous_after_start(), anonymous_after_start());
+    assert!(first < later + 64 * 1024, "{first} kB after a first start, {later} kB after the next");
+}
+
 #[test]
 fn a_second_instance_says_so_in_one_line() {
     let first = Service::start(&[]);

@@ -81,8 +81,11 @@ impl Service {
         Self::start_unready(settings).until_ready()
     }
 
-    pub(crate) fn until_ready(self) -> Self {
+    pub(crate) fn until_ready(mut self) -> Self {
         for _ in 0..3000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("it ended before it was ready: {status}, {:?}", self.log.lock().unwrap());
+            }
             if self.get("/ready").0 == 200 {
                 return self;
             }
