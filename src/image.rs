@@ -34,7 +34,7 @@ use code::Code;
 use interpreter::Interpreter;
 use memory::Memories;
 pub(crate) use memory::drop_without_fault;
-pub(crate) use meter::{FUEL, UNCHARGED_MAX};
+pub(crate) use meter::{FUEL, FUEL_MIN};
 pub(crate) use pagemap::PAGEMAP_SCAN;
 use pagemap::PageMap;
 use pristine::Pristine;

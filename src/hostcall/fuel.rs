@@ -3,7 +3,7 @@
 use wasmtime::{AsContextMut, Caller, Global, Instance, Result, Trap, Val, format_err};
 
 use super::HostState;
-use crate::image::{FUEL, UNCHARGED_MAX};
+use crate::image::{FUEL, FUEL_MIN};
 
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const PORTION: u64 = 3_000_000;
@@ -11,12 +11,12 @@ const PORTION: u64 = 3_000_000;
 /// A loop that calls nothing goes through memory: twice all that it may have, at as much as a round is charged for each
 /// byte, is more than any has to do. What does more goes round in circles, in a guest that has overwritten its own memory;
 /// with 128 MiB it is stopped after some two seconds.
-const UNCHARGED_PER_BYTE: u64 = 64;
+const OVERDRAFT_PER_BYTE: u64 = 64;
 
 pub(super) struct Fuel {
     max: u64,
     portion: u64,
-    uncharged_max: u64,
+    least: i64,
     given: u64,
     /// What is left of the last portion, or less than nothing.
     counter: Option<Global>,
@@ -24,8 +24,9 @@ pub(super) struct Fuel {
 
 impl Fuel {
     pub(super) fn new(max: u64, memory_bytes_max: u64) -> Self {
-        let uncharged_max = memory_bytes_max.saturating_mul(UNCHARGED_PER_BYTE);
-        Self { max, portion: PORTION, uncharged_max, given: 0, counter: None }
+        let overdraft = memory_bytes_max.saturating_mul(OVERDRAFT_PER_BYTE);
+        let least = 0i64.saturating_sub_unsigned(overdraft).max(-i64::MAX);
+        Self { max, portion: PORTION, least, given: 0, counter: None }
     }
 
     /// All at once: nobody waits for the guest to yield.
@@ -37,13 +38,13 @@ impl Fuel {
 
 /// Gives a guest that has just been instantiated its first portion.
 pub(crate) fn fill(instance: &Instance, mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
-    let [counter, uncharged_max] = [FUEL, UNCHARGED_MAX].map(|name| instance.get_global(&mut store, name));
-    let uncharged_max = uncharged_max.ok_or_else(|| format_err!("the guest has no meter"))?;
+    let [counter, least] = [FUEL, FUEL_MIN].map(|name| instance.get_global(&mut store, name));
+    let least = least.ok_or_else(|| format_err!("the guest has no meter"))?;
     let mut store = store.as_context_mut();
     let fuel = &mut store.data_mut().fuel;
     fuel.counter = counter;
-    let value = Val::I64(fuel.uncharged_max.cast_signed());
-    uncharged_max.set(&mut store, value)?;
+    let value = Val::I64(fuel.least);
+    least.set(&mut store, value)?;
     give(store)
 }
 

@@ -1,14 +1,16 @@
 //! Fuel: WebAssembly that counts what it does, and asks the host whether to go on when it has done enough.
 //!
 //! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
-//! code is charged where it can repeat and nowhere else: at the head of each loop, and on entry to as many functions as
-//! break every cycle of calls ([`graph`]). The counter is a global that the interpreter's own code does not know of, so
-//! no guest can reach it. What a program burns depends on the program, and on no clock.
+//! code is charged where it can repeat and nowhere else: where a loop goes round, where a function is called through a
+//! table, and on entry to as many functions as break every cycle of other calls ([`graph`]). A loop that calls nothing
+//! counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of, so no
+//! guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
 mod input;
 mod insert;
+mod way;
 
 use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
 use wasmparser::{BinaryReader, Parser};
@@ -20,16 +22,17 @@ use insert::Meter;
 /// The global that holds what is left; below zero, the guest has to call its `refuel`.
 pub(crate) const FUEL: &str = "fuel";
 
-/// The global that holds what one function may count in a local before it looks whether fuel is left.
-pub(crate) const UNCHARGED_MAX: &str = "uncharged_max";
+/// The global that holds the least that fuel may come to, below zero: a loop that calls nothing cannot ask for more.
+pub(crate) const FUEL_MIN: &str = "fuel_min";
 
 /// Code with another meter is other code: what the cache's names are made of.
-pub(super) const SOURCE: [&str; 5] = [
+pub(super) const SOURCE: [&str; 6] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
     include_str!("meter/graph.rs"),
     include_str!("meter/input.rs"),
     include_str!("meter/insert.rs"),
+    include_str!("meter/way.rs"),
 ];
 
 /// A function type, as the binary format has it.
@@ -43,10 +46,10 @@ const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
 /// is not looked at here.
 pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let input = Input::read(wasm)?;
-    let charged = graph::charged(&input.bodies, &input.in_tables);
+    let charged = graph::charged(&input.bodies, input.functions_imported)?;
     let meter = Meter {
         fuel: input.globals,
-        uncharged_max: input.globals + 1,
+        fuel_min: input.globals + 1,
         refuel: input.refuel,
         charge_bytes: input.functions_imported + u32::try_from(input.bodies.len())?,
     };
@@ -62,14 +65,14 @@ pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
             with_more(old, new_functions.len(), |new| new_functions.iter().for_each(|ty| ty.encode(new)))?
         } else if id == u8::from(SectionId::Global) {
             with_more(old, 2, |new| {
-                for _ in [FUEL, UNCHARGED_MAX] {
+                for _ in [FUEL, FUEL_MIN] {
                     GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
                     ConstExpr::i64_const(0).encode(new);
                 }
             })?
         } else if id == u8::from(SectionId::Export) {
             with_more(old, 2, |new| {
-                for (name, global) in [(FUEL, meter.fuel), (UNCHARGED_MAX, meter.uncharged_max)] {
+                for (name, global) in [(FUEL, meter.fuel), (FUEL_MIN, meter.fuel_min)] {
                     name.encode(new);
                     ExportKind::Global.encode(new);
                     global.encode(new);

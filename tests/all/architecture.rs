@@ -57,7 +57,7 @@ fn only_the_configuration_reads_the_environment() {
 
 #[test]
 fn unsafe_stands_in_one_room() {
-    let files = ["addresses", "code", "memory", "pagemap", "pristine", "slot", "stack"]
+    let files = ["addresses", "code", "heap", "memory", "pagemap", "pristine", "slot", "stack"]
         .map(|file| format!("image/{file}.rs"));
     assert_only_in("unsafe", &files.each_ref().map(String::as_str));
 }

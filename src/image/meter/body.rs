@@ -1,6 +1,6 @@
 //! One function of a module, as far as its fuel is concerned.
 
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{BlockType, FunctionBody, Operator};
 use wasmtime::{Result, bail};
 
 /// What is read of a function.
@@ -23,8 +23,10 @@ pub(super) struct Body<'a> {
     pub(super) settled: Vec<usize>,
     /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
     pub(super) callees: Vec<usize>,
-    /// It calls one of these, or through a table.
-    pub(super) may_recurse: bool,
+    /// Where it calls through a table, and goes on after that.
+    pub(super) indirect: Vec<usize>,
+    /// Its last act may be a call through a table.
+    pub(super) ends_in_table: bool,
     /// It goes on after a call: not all of them are its last act.
     pub(super) is_returned_to: bool,
 }
@@ -32,10 +34,20 @@ pub(super) struct Body<'a> {
 pub(super) struct Loop {
     /// Where its first operator is.
     pub(super) start: usize,
+    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it is charged there.
+    pub(super) repeats: Option<Vec<Repeat>>,
     /// Operators of a round, without loops inside.
     pub(super) operators: u32,
     /// It calls nothing, and no loop is inside.
     pub(super) is_plain: bool,
+}
+
+/// A branch to the head of a loop.
+pub(super) struct Repeat {
+    pub(super) at: usize,
+    pub(super) after: usize,
+    pub(super) depth: u32,
+    pub(super) is_conditional: bool,
 }
 
 impl<'a> Body<'a> {
@@ -53,6 +65,8 @@ impl<'a> Body<'a> {
         }
         // The innermost loop around each open block.
         let mut around: Vec<Option<usize>> = vec![None];
+        // Of each open block, the loop that it is.
+        let mut labels: Vec<Option<usize>> = vec![None];
         while !operators.eof() {
             let at = operators.original_position() - first;
             let operator = operators.read()?;
@@ -89,20 +103,40 @@ impl<'a> Body<'a> {
                 body.settled.push(at);
             }
             match operator {
-                Operator::Block { .. } | Operator::If { .. } => around.push(innermost),
-                Operator::Loop { .. } => {
-                    around.push(Some(body.loops.len()));
-                    body.loops.push(Loop { start: after, operators: 0, is_plain: true });
+                Operator::Block { .. } | Operator::If { .. } => {
+                    around.push(innermost);
+                    labels.push(None);
                 }
-                Operator::End => drop(around.pop()),
+                Operator::Loop { blockty } => {
+                    around.push(Some(body.loops.len()));
+                    labels.push(Some(body.loops.len()));
+                    let repeats = (!matches!(blockty, BlockType::FuncType(_))).then(Vec::new);
+                    body.loops.push(Loop { start: after, repeats, operators: 0, is_plain: true });
+                }
+                Operator::End => {
+                    around.pop();
+                    labels.pop();
+                }
+                Operator::Br { relative_depth: depth } | Operator::BrIf { relative_depth: depth } => {
+                    let label = labels[labels.len() - 1 - depth as usize];
+                    if let Some(repeats) = label.and_then(|index| body.loops[index].repeats.as_mut()) {
+                        let is_conditional = matches!(operator, Operator::BrIf { .. });
+                        repeats.push(Repeat { at, after, depth, is_conditional });
+                    }
+                }
+                Operator::BrTable { targets } => {
+                    for depth in targets.targets().chain([Ok(targets.default())]) {
+                        if let Some(index) = labels[labels.len() - 1 - depth? as usize] {
+                            body.loops[index].repeats = None;
+                        }
+                    }
+                }
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     let callee = function_index.checked_sub(imported);
                     body.callees.extend(callee.map(|callee| callee as usize));
-                    body.may_recurse |= callee.is_some();
                 }
-                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
-                    body.may_recurse = true;
-                }
+                Operator::CallIndirect { .. } => body.indirect.push(at),
+                Operator::ReturnCallIndirect { .. } => body.ends_in_table = true,
                 Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => body.copies.push(at),
                 Operator::MemoryGrow { .. } => body.grows.push(at),
                 Operator::TableCopy { .. }
@@ -131,8 +165,9 @@ impl<'a> Body<'a> {
             && self.loops.iter().all(|round| round.is_plain)
     }
 
-    pub(super) fn all_operators(&self) -> u32 {
-        self.operators + self.loops.iter().map(|round| round.operators).sum::<u32>()
+    /// It calls nothing but what is imported.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.callees.is_empty() && self.indirect.is_empty() && !self.ends_in_table
     }
 }
 

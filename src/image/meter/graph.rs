@@ -1,23 +1,29 @@
 //! Which functions are charged on entry: so many that no cycle of calls is left without one.
 //!
-//! Functions in a table can be called from anywhere, so each of them that calls anything is charged. What is left are
-//! cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set);
+//! Calls through a table, which may lead anywhere, are charged where they are; a function of which one is the last act, on
+//! entry. What is left are cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set);
 //! taking the one that is called from most places, again and again, finds a small one.
 
+use wasmtime::Result;
+
 use super::body::Body;
+use super::way;
 
-/// Operators that a call may lead to, those of its callees included, before it is charged after all: a chain of calls
-/// without a cycle can still be long.
-const OPERATORS_MAX: u32 = 1000;
+/// Operators on the longest way through a function, its callees' included, before it is charged after all: what has no
+/// cycle can still be long.
+const OPERATORS_MAX: u32 = 10_000;
 
-/// Whether each function is charged on entry. `in_tables` has the same order.
-pub(super) fn charged(bodies: &[Body<'_>], in_tables: &[bool]) -> Vec<bool> {
+/// Whether each function is charged on entry.
+///
+/// # Errors
+///
+/// Malformed code.
+pub(super) fn charged(bodies: &[Body<'_>], imported: u32) -> Result<Vec<bool>> {
     let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
-    let mut charged: Vec<bool> =
-        bodies.iter().zip(in_tables).map(|(body, in_table)| *in_table && body.may_recurse).collect();
+    let mut charged: Vec<bool> = bodies.iter().map(|body| body.ends_in_table).collect();
     break_cycles(&callees, &mut charged);
-    bound_chains(bodies, &callees, &mut charged);
-    charged
+    bound_chains(bodies, imported, &callees, &mut charged)?;
+    Ok(charged)
 }
 
 /// What is left of the calls among functions that are not charged.
@@ -86,19 +92,25 @@ fn break_cycles(callees: &[&[usize]], charged: &mut [bool]) {
 }
 
 /// Callees before their callers: there are no cycles any more.
-fn bound_chains(bodies: &[Body<'_>], callees: &[&[usize]], charged: &mut [bool]) {
+fn bound_chains(
+    bodies: &[Body<'_>],
+    imported: u32,
+    callees: &[&[usize]],
+    charged: &mut [bool],
+) -> Result<()> {
     let mut calls = Calls::new(callees, charged);
-    let mut operators: Vec<u32> = bodies.iter().map(Body::all_operators).collect();
+    let mut operators = vec![0; bodies.len()];
     let mut settled: Vec<usize> =
         (0..bodies.len()).filter(|function| !charged[*function] && calls.out_of[*function] == 0).collect();
     while let Some(function) = settled.pop() {
-        charged[function] = operators[function] > OPERATORS_MAX;
+        let cost = |callee: u32| callee.checked_sub(imported).map_or(0, |callee| operators[callee as usize]);
+        let longest = way::longest(bodies[function].bytes, cost)?;
+        charged[function] = longest > OPERATORS_MAX;
+        operators[function] = if charged[function] { 0 } else { longest };
         for &caller in &calls.callers[function] {
-            if !charged[function] {
-                operators[caller] = operators[caller].saturating_add(operators[function]);
-            }
             calls.out_of[caller] -= 1;
             settled.extend((calls.out_of[caller] == 0).then_some(caller));
         }
     }
+    Ok(())
 }

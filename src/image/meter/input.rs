@@ -1,6 +1,6 @@
 //! A module that is to be metered.
 
-use wasmparser::{ElementItems, ExternalKind, Parser, Payload, TypeRef};
+use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
 use wasmtime::{Result, bail, format_err};
 
 use super::body::Body;
@@ -18,14 +18,12 @@ pub(super) struct Input<'a> {
     /// The type of each body.
     pub(super) functions: Vec<u32>,
     pub(super) bodies: Vec<Body<'a>>,
-    /// Of each body: whether its function is in a table.
-    pub(super) in_tables: Vec<bool>,
     pub(super) refuel: u32,
 }
 
 impl<'a> Input<'a> {
     pub(super) fn read(wasm: &'a [u8]) -> Result<Self> {
-        let (mut input, mut in_tables, mut refuel) = (Self::default(), Vec::new(), None);
+        let (mut input, mut refuel) = (Self::default(), None);
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
                 Payload::TypeSection(types) => {
@@ -56,16 +54,6 @@ impl<'a> Input<'a> {
                         }
                     }
                 }
-                Payload::ElementSection(elements) => {
-                    for element in elements {
-                        let ElementItems::Functions(functions) = element?.items else {
-                            bail!("it has a table that is not a list of functions");
-                        };
-                        for function in functions {
-                            in_tables.push(function?);
-                        }
-                    }
-                }
                 Payload::CodeSectionEntry(body) => {
                     input.bodies.push(Body::read(&body, input.functions_imported)?);
                 }
@@ -75,12 +63,8 @@ impl<'a> Input<'a> {
         input.refuel = refuel.ok_or_else(|| format_err!("it exports no function {REFUEL:?}"))?;
         let refuel =
             input.refuel.checked_sub(input.functions_imported).map(|index| &input.bodies[index as usize]);
-        if refuel.is_none_or(|body| body.may_recurse || !body.loops.is_empty()) {
+        if refuel.is_none_or(|body| !body.is_leaf() || !body.loops.is_empty()) {
             bail!("its {REFUEL:?} does more than to call the host");
-        }
-        input.in_tables = vec![false; input.bodies.len()];
-        for function in in_tables.iter().filter_map(|index| index.checked_sub(input.functions_imported)) {
-            input.in_tables[function as usize] = true;
         }
         Ok(input)
     }

@@ -3,7 +3,7 @@
 use wasm_encoder::{BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, ValType};
 use wasmtime::Result;
 
-use super::body::Body;
+use super::body::{Body, Repeat};
 use super::input::Input;
 use super::with_more;
 
@@ -23,7 +23,7 @@ const FUEL_PER_PAGE_LOG2: i64 = 8;
 /// Indices of what the meter consists of.
 pub(super) struct Meter {
     pub(super) fuel: u32,
-    pub(super) uncharged_max: u32,
+    pub(super) fuel_min: u32,
     pub(super) refuel: u32,
     /// The first of the functions that are added.
     pub(super) charge_bytes: u32,
@@ -73,24 +73,37 @@ impl Meter {
     ) -> Result<(Vec<u8>, Vec<usize>)> {
         let counts = body.loops.iter().any(|round| round.is_plain);
         let entry = charged.then_some((body.start, Insertion::Enter(body.operators)));
-        let loops = body.loops.iter().map(|round| {
-            let insertion = if round.is_plain { Insertion::Count } else { Insertion::Charge };
-            (round.start, insertion(round.operators))
+        let loops = body.loops.iter().flat_map(|round| match &round.repeats {
+            _ if round.is_plain => vec![(round.start, Insertion::Count(round.operators))],
+            Some(repeats) => repeats.iter().map(|repeat| repeat.charged(round.operators)).collect(),
+            None => vec![(round.start, Insertion::Charge(round.operators))],
         });
         let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
         let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
-        let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
+        let indirect = body.indirect.iter().map(|at| (*at, Insertion::Charge(CHARGE_MAX)));
+        let ends = body.settled.iter().filter(|at| body.indirect.binary_search(at).is_err());
+        let ends = ends.map(|at| (*at, Insertion::Settle));
         let mut insertions: Vec<_> =
-            entry.into_iter().chain(loops).chain(fills).chain(grows).chain(ends).collect();
+            entry.into_iter().chain(loops).chain(fills).chain(grows).chain(indirect).chain(ends).collect();
         insertions.sort_by_key(|(at, _)| *at);
 
         let refuel = [Instruction::Call(self.refuel)];
+        let charge = |operators: u32, bytes: &mut Vec<u8>| {
+            if !counts {
+                return self.charge(&[charge_for(operators)], &refuel, bytes);
+            }
+            let [get, extend] = uncharged_fuel(uncharged);
+            let fuel = [get, extend, charge_for(operators), Instruction::I64Add];
+            let at = self.charge(&fuel, &refuel, bytes);
+            encode(&none_uncharged(uncharged), bytes);
+            at
+        };
         let (mut bytes, mut unlikely, mut copied) =
             (body.bytes[..body.start].to_vec(), Vec::new(), body.start);
         if counts {
             bytes = with_more(&bytes, 1, |new| {
                 1u32.encode(new);
-                ValType::I64.encode(new);
+                ValType::I32.encode(new);
             })?;
         }
         for (at, insertion) in insertions {
@@ -99,13 +112,14 @@ impl Meter {
             match insertion {
                 Insertion::Enter(operators) => {
                     let refuel = again.map_or_else(|| refuel.to_vec(), Again::instructions);
-                    unlikely.push(self.charge(&[fuel_for(operators)], &refuel, &mut bytes));
+                    unlikely.push(self.charge(&[charge_for(operators)], &refuel, &mut bytes));
                 }
-                Insertion::Charge(operators) => {
-                    if counts {
-                        self.settle(uncharged, &mut bytes);
-                    }
-                    unlikely.push(self.charge(&[fuel_for(operators)], &refuel, &mut bytes));
+                Insertion::Charge(operators) => unlikely.push(charge(operators, &mut bytes)),
+                Insertion::ChargeAndRepeat(operators, repeat) => {
+                    Instruction::If(BlockType::Empty).encode(&mut bytes);
+                    unlikely.push(charge(operators, &mut bytes));
+                    encode(&[Instruction::Br(repeat.depth + 1), Instruction::End], &mut bytes);
+                    copied = repeat.after;
                 }
                 Insertion::Count(operators) => unlikely.push(self.count(operators, uncharged, &mut bytes)),
                 Insertion::Copy => Instruction::Call(self.charge_bytes).encode(&mut bytes),
@@ -113,45 +127,47 @@ impl Meter {
                     Instruction::Call(self.grow()).encode(&mut bytes);
                     copied += MEMORY_GROW_BYTES;
                 }
-                Insertion::Settle => self.settle(uncharged, &mut bytes),
+                Insertion::Settle => encode(&self.settle(uncharged), &mut bytes),
             }
         }
         bytes.extend(&body.bytes[copied..]);
         Ok((bytes, unlikely))
     }
 
-    /// Counts the operators of a round in the local `uncharged`. A guest that has counted too much is out of fuel, and
-    /// cannot go on.
+    /// Counts the operators of a round in the local `uncharged`. When that overflows, it is charged. A guest that then has
+    /// burned too much of what it does not have goes on no more: it is out of fuel.
     fn count(&self, operators: u32, uncharged: u32, bytes: &mut Vec<u8>) -> usize {
         encode(
             &[
                 Instruction::LocalGet(uncharged),
-                fuel_for(operators),
-                Instruction::I64Add,
+                Instruction::I32Const(fuel_for(operators).cast_signed()),
+                Instruction::I32Add,
                 Instruction::LocalTee(uncharged),
-                Instruction::GlobalGet(self.uncharged_max),
-                Instruction::I64GtU,
+                Instruction::I32Const(0),
+                Instruction::I32LtS,
             ],
             bytes,
         );
-        let stop =
-            [Instruction::I64Const(i64::MIN), Instruction::GlobalSet(self.fuel), Instruction::Unreachable];
-        unlikely(&stop, bytes)
+        let stop = [
+            Instruction::GlobalGet(self.fuel),
+            Instruction::GlobalGet(self.fuel_min),
+            Instruction::I64LtS,
+            Instruction::If(BlockType::Empty),
+            Instruction::I64Const(i64::MIN),
+            Instruction::GlobalSet(self.fuel),
+            Instruction::Unreachable,
+            Instruction::End,
+        ];
+        let overflow = [&self.settle(uncharged)[..], &stop].concat();
+        unlikely(&overflow, bytes)
     }
 
     /// Takes from the counter what was counted in the local `uncharged`.
-    fn settle(&self, uncharged: u32, bytes: &mut Vec<u8>) {
-        encode(
-            &[
-                Instruction::GlobalGet(self.fuel),
-                Instruction::LocalGet(uncharged),
-                Instruction::I64Sub,
-                Instruction::GlobalSet(self.fuel),
-                Instruction::I64Const(0),
-                Instruction::LocalSet(uncharged),
-            ],
-            bytes,
-        );
+    fn settle(&self, uncharged: u32) -> [Instruction<'static>; 7] {
+        let [count, extend] = uncharged_fuel(uncharged);
+        let [zero, reset] = none_uncharged(uncharged);
+        let [get, set] = [Instruction::GlobalGet(self.fuel), Instruction::GlobalSet(self.fuel)];
+        [get, count, extend, Instruction::I64Sub, set, zero, reset]
     }
 
     /// Takes from the counter what `fuel` puts on the stack, and refuels if nothing is left.
@@ -211,7 +227,7 @@ impl Meter {
             &[
                 Instruction::Call(self.refuel),
                 Instruction::GlobalGet(self.fuel),
-                fuel_for(operators),
+                charge_for(operators),
                 Instruction::I64Add,
                 Instruction::GlobalSet(self.fuel),
             ],
@@ -255,8 +271,21 @@ fn hint(at: usize) -> Result<BranchHint> {
     Ok(BranchHint { branch_func_offset: u32::try_from(at)?, branch_hint_value: 0 })
 }
 
-fn fuel_for(operators: u32) -> Instruction<'static> {
-    Instruction::I64Const(operators.clamp(1, CHARGE_MAX).into())
+fn fuel_for(operators: u32) -> u32 {
+    operators.clamp(1, CHARGE_MAX)
+}
+
+fn charge_for(operators: u32) -> Instruction<'static> {
+    Instruction::I64Const(fuel_for(operators).into())
+}
+
+/// What was counted in a local.
+fn uncharged_fuel(uncharged: u32) -> [Instruction<'static>; 2] {
+    [Instruction::LocalGet(uncharged), Instruction::I64ExtendI32U]
+}
+
+fn none_uncharged(uncharged: u32) -> [Instruction<'static>; 2] {
+    [Instruction::I32Const(0), Instruction::LocalSet(uncharged)]
 }
 
 /// A function's only parameter, shifted by so many bits.
@@ -276,10 +305,23 @@ fn function_of<const N: usize>(locals: [ValType; N], bytes: Vec<u8>) -> Function
     function
 }
 
+impl Repeat {
+    /// A branch on a condition is charged only where it is taken.
+    fn charged(&self, operators: u32) -> (usize, Insertion<'_>) {
+        let insertion = if self.is_conditional {
+            Insertion::ChargeAndRepeat(operators, self)
+        } else {
+            Insertion::Charge(operators)
+        };
+        (self.at, insertion)
+    }
+}
+
 /// What is inserted into a function; numbers are of operators.
-enum Insertion {
+enum Insertion<'a> {
     Enter(u32),
     Charge(u32),
+    ChargeAndRepeat(u32, &'a Repeat),
     Count(u32),
     Copy,
     Grow,

@@ -2,7 +2,7 @@
 
 use wasmtime::{Caller, Engine, Extern, Linker, Module, Result, Store, Trap, Val, bail};
 
-use super::{FUEL, UNCHARGED_MAX, add};
+use super::{FUEL, FUEL_MIN, add};
 
 /// What the tests' modules begin with.
 const PRELUDE: &str = r#"
@@ -12,7 +12,7 @@ const PRELUDE: &str = r#"
     (global (mut i32) (i32.const 0))
 "#;
 
-const UNCHARGED: i64 = 1_000_000;
+const LEAST: i64 = -1_000_000;
 
 struct Host {
     portion: i64,
@@ -49,10 +49,9 @@ fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i6
     linker.func_wrap("executor", "refuel", refuel)?;
     let mut store = Store::new(&engine, Host { portion, portions, given: portion });
     let instance = linker.instantiate(&mut store, &module)?;
-    let [counter, uncharged_max] =
-        [FUEL, UNCHARGED_MAX].map(|name| instance.get_global(&mut store, name).unwrap());
+    let [counter, least] = [FUEL, FUEL_MIN].map(|name| instance.get_global(&mut store, name).unwrap());
     counter.set(&mut store, Val::I64(portion))?;
-    uncharged_max.set(&mut store, Val::I64(UNCHARGED))?;
+    least.set(&mut store, Val::I64(LEAST))?;
     let run = instance.get_typed_func::<i64, i64>(&mut store, "run")?;
     let value = run.call(&mut store, argument)?;
     let burned = store.data().given - counter.get(&mut store).unwrap_i64();
@@ -65,7 +64,7 @@ fn burned(wat: &str, argument: i64) -> i64 {
 }
 
 /// Each goes on for ever, in its own way.
-const ENDLESS: [(&str, &str); 14] = [
+const ENDLESS: [(&str, &str); 20] = [
     ("a loop that calls", "(func $nop) (func (export \"run\") (param i64) (result i64) (loop (call $nop) (br 0)) (i64.const 0))"),
     (
         "a loop in a loop",
@@ -139,6 +138,42 @@ const ENDLESS: [(&str, &str); 14] = [
          (func $a (export \"run\") (type $t) (return_call_indirect (type $t) (local.get 0) (i32.const 1)))
          (func $b (type $t) (return_call $a (local.get 0)))",
     ),
+    (
+        "a loop that calls, with a condition and values left on the stack",
+        "(func $one (result i64) (i64.const 1))
+         (func (export \"run\") (param i64) (result i64)
+           (loop $l (result i64) (i64.const 5) (br_if $l (i64.eq (call $one) (i64.const 1)))))",
+    ),
+    (
+        "a loop that calls, by a table",
+        "(func $nop)
+         (func (export \"run\") (param i64) (result i64)
+           (loop $l (call $nop) (block $b (br_table $b $l (i32.const 1)))) (i64.const 0))",
+    ),
+    (
+        "a loop that calls and has a parameter",
+        "(func $nop)
+         (func (export \"run\") (param i64) (result i64)
+           (local.get 0) (loop $l (param i64) (result i64) (call $nop) (br $l)))",
+    ),
+    (
+        "a loop that goes round from inside of another",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop $outer (loop $inner (br_if $outer (i64.ne (local.get 0) (i64.const 0))) (br $inner))) (i64.const 0))",
+    ),
+    (
+        "a call through a table in a loop that goes round in a loop",
+        "(type $t (func)) (table funcref (elem $nop)) (func $nop)
+         (func (export \"run\") (param i64) (result i64)
+           (loop $outer (loop $inner (call_indirect (type $t) (i32.const 0)) (br_if $inner (i32.const 0))) (br $outer))
+           (i64.const 0))",
+    ),
+    (
+        "a loop that goes round in unreachable code too",
+        "(func $nop)
+         (func (export \"run\") (param i64) (result i64)
+           (loop $l (call $nop) (br $l) (br_if $l (i32.const 0)) (br $l)) (i64.const 0))",
+    ),
 ];
 
 #[test]
@@ -186,6 +221,17 @@ fn a_loop_that_calls_nothing_traps_when_it_has_counted_too_much() {
     assert_eq!(error.downcast_ref(), Some(&Trap::UnreachableCodeReached));
 }
 
+/// Rounds that do not fit into the local that counts them.
+#[test]
+fn a_loop_that_calls_nothing_goes_on_while_it_may() {
+    let wat = "(func (export \"run\") (param i64) (result i64)
+        (loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.gt_s (local.get 0) (i64.const 0))))
+        (local.get 0))";
+    let (few, many) = (burned(wat, 1), burned(wat, 500_000_001));
+    assert_eq!(many - few, few * 500_000_000);
+    assert!(many > i64::from(u32::MAX), "{many}");
+}
+
 /// Counts down from its argument, and leaves the loop by each way there is.
 const WAYS_OUT: [&str; 6] = [
     "(block $out (loop $l (br_if $out (i64.eqz (local.get 0))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l))) (i64.const 7)",
@@ -221,8 +267,9 @@ fn copied_filled_and_new_memory_is_charged_by_its_size() {
     }
 }
 
-/// Sums up to its argument, with tail calls, with calls and with loops inside of loops.
-const SUMS: [&str; 3] = [
+/// Sums up to its argument, with tail calls, with calls and with loops inside of loops; and in loops that call, with and
+/// without a table.
+const SUMS: [&str; 6] = [
     "(func (export \"run\") (param i64) (result i64) (return_call $sum (local.get 0) (i64.const 0)))
      (func $sum (param i64 i64) (result i64)
        (if (i64.eqz (local.get 0)) (then (return (local.get 1))))
@@ -241,6 +288,35 @@ const SUMS: [&str; 3] = [
          (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
          (br_if $outer (i64.gt_s (local.get 0) (i64.const 0))))
        (local.get $sum))",
+    "(func $less (param i64) (result i64) (i64.sub (local.get 0) (i64.const 1)))
+     (func (export \"run\") (param i64) (result i64) (local $sum i64)
+       (loop $l
+         (local.set $sum (i64.add (local.get $sum) (local.get 0)))
+         (i64.const 7)
+         (br_if $l (i64.gt_s (local.tee 0 (call $less (local.get 0))) (i64.const 0)))
+         (drop))
+       (local.get $sum))",
+    "(type $t (func (param i64) (result i64))) (table funcref (elem $less))
+     (func $less (type $t) (i64.sub (local.get 0) (i64.const 1)))
+     (func (export \"run\") (type $t) (local $sum i64) (local $round i64)
+       (block $out (loop $l
+         (local.set $round (local.get 0))
+         (loop $inner
+           (local.set $sum (i64.add (local.get $sum) (i64.const 1)))
+           (br_if $inner (i64.gt_s (local.tee $round (i64.sub (local.get $round) (i64.const 1))) (i64.const 0))))
+         (br_if $out (i64.eqz (local.tee 0 (call_indirect (type $t) (local.get 0) (i32.const 0)))))
+         (br $l)))
+       (local.get $sum))",
+    "(func $nop)
+     (func (export \"run\") (param i64) (result i64)
+       (i64.const 0) (local.get 0)
+       (loop $l (param i64 i64) (result i64)
+         (call $nop)
+         (local.set 0)
+         (local.get 0) (i64.add)
+         (i64.sub (local.get 0) (i64.const 1))
+         (br_if $l (i64.gt_s (local.get 0) (i64.const 1)))
+         (drop)))",
 ];
 
 #[test]
@@ -254,16 +330,70 @@ fn values_and_fuel_do_not_depend_on_how_fuel_is_handed_out() {
     }
 }
 
+/// A loop that calls is charged for each time that it goes round; a call through a table, for each call.
+#[test]
+fn what_calls_is_charged_by_how_often_it_does() {
+    let loops = "(func $nop) (func (export \"run\") (param i64) (result i64)
+        (loop $l (call $nop)
+          (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+          (br_if $l (i64.gt_s (local.get 0) (i64.const 0))))
+        (i64.const 0))";
+    assert_eq!((burned(loops, 1), burned(loops, 2), burned(loops, 101)), (0, 10, 1000));
+    let call = "(drop (call_indirect (type $t) (i64.const 1) (i32.const 0)))";
+    for (calls, fuel) in [(1, 32), (2, 64), (5, 160)] {
+        let wat = format!(
+            "(type $t (func (param i64) (result i64))) (table funcref (elem $f))
+             (func $f (type $t) (local.get 0)) (func (export \"run\") (type $t) {} (i64.const 0))",
+            call.repeat(calls)
+        );
+        assert_eq!(burned(&wat, 1), fuel, "{calls}");
+    }
+}
+
 #[test]
 fn what_cannot_repeat_is_not_charged_until_it_is_long() {
-    let chain = |length: usize| {
-        let body = "(i64.add (i64.const 1) ".repeat(length) + "(local.get 0)" + &")".repeat(length);
-        format!(
-            "(func $f (param i64) (result i64) {body}) (func (export \"run\") (param i64) (result i64) (call $f (local.get 0)))"
-        )
+    let work = |length: usize| "(local.set 0 (i64.add (local.get 0) (i64.const 1)))".repeat(length / 4);
+    let fuel_of = |body: &str| {
+        let wat = format!(
+            "(func $f (param i64) (result i64) {body} (local.get 0))
+             (func (export \"run\") (param i64) (result i64) (call $f (local.get 0)))"
+        );
+        burned(&wat, 1)
     };
-    assert_eq!(burned(&chain(100), 1), 0);
-    assert_eq!(burned(&chain(1000), 1), 32);
+    let (short, long) = (work(6000), work(12_000));
+    let ways = [
+        format!("(if (i64.eqz (local.get 0)) (then {short}) (else {short}))"),
+        format!(
+            "(block $b (br_if $b (i64.ne (local.get 0) (i64.const 0))) {short} (return (local.get 0))) {short}"
+        ),
+        format!(
+            "(block $b (block $c (br_table $b $c (i32.const 0))) {short} (return (local.get 0))) {short}"
+        ),
+    ];
+    for way in ways {
+        assert_eq!(fuel_of(&way), 0, "{} …", &way[..90]);
+    }
+    let long_ways = [
+        long.clone(),
+        format!("{short} (if (i64.eqz (local.get 0)) (then {short}))"),
+        format!("(block $b (br_if $b (i64.eqz (local.get 0))) {short}) {short}"),
+        format!("(block $b (br_if $b (i64.eqz (local.get 0))) {short} (br $b)) {short}"),
+        format!("(block $b (block $c (br_table $c $b (i32.const 0))) {short}) {short}"),
+        format!("(if (i64.eqz (local.get 0)) (then {long} (return (local.get 0))))"),
+    ];
+    for way in long_ways {
+        assert_eq!(fuel_of(&way), 32, "{} …", &way[..90]);
+    }
+    // A round of a loop that calls nothing is charged besides.
+    let round = format!("(loop $l (br_if $l (i64.eqz (local.get 0))) {short}) {short}");
+    assert_eq!(fuel_of(&round), 32 + 32);
+    // What it calls counts too.
+    let calls = format!(
+        "(func $g (param i64) (result i64) {short} (local.get 0))
+         (func $f (param i64) (result i64) {short} (call $g (local.get 0)))
+         (func (export \"run\") (param i64) (result i64) (call $f (local.get 0)))"
+    );
+    assert_eq!(burned(&calls, 1), 32);
 }
 
 #[test]
