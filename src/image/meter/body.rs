@@ -63,20 +63,17 @@ impl<'a> Body<'a> {
         for group in function.get_locals_reader()? {
             body.locals += group?.0;
         }
-        // The innermost loop around each open block.
-        let mut around: Vec<Option<usize>> = vec![None];
         // Of each open block, the loop that it is.
         let mut labels: Vec<Option<usize>> = vec![None];
         while !operators.eof() {
             let at = operators.original_position() - first;
             let operator = operators.read()?;
             let after = operators.original_position() - first;
-            let innermost = around.last().copied().flatten();
-            match innermost {
+            match labels.iter().rev().copied().find_map(|label| label) {
                 None => body.operators += 1,
                 Some(index) => body.loops[index].operators += 1,
             }
-            let out_of_all = around.len() - 1;
+            let out_of_all = labels.len() - 1;
             let branches_out = match &operator {
                 Operator::BrIf { relative_depth } => *relative_depth as usize == out_of_all,
                 Operator::BrTable { targets } => {
@@ -97,28 +94,21 @@ impl<'a> Body<'a> {
                     | Operator::MemoryGrow { .. }
             );
             if is_returned_to || branches_out || is_long {
-                around.iter().flatten().for_each(|index| body.loops[*index].is_plain = false);
+                labels.iter().flatten().for_each(|index| body.loops[*index].is_plain = false);
             }
             if is_returned_to || branches_out || returns(&operator, out_of_all) {
                 body.settled.push(at);
             }
             match operator {
-                Operator::Block { .. } | Operator::If { .. } => {
-                    around.push(innermost);
-                    labels.push(None);
-                }
+                Operator::Block { .. } | Operator::If { .. } => labels.push(None),
                 Operator::Loop { blockty } => {
-                    around.push(Some(body.loops.len()));
                     labels.push(Some(body.loops.len()));
                     let repeats = (!matches!(blockty, BlockType::FuncType(_))).then(Vec::new);
                     body.loops.push(Loop { start: after, repeats, operators: 0, is_plain: true });
                 }
-                Operator::End => {
-                    around.pop();
-                    labels.pop();
-                }
+                Operator::End => drop(labels.pop()),
                 Operator::Br { relative_depth: depth } | Operator::BrIf { relative_depth: depth } => {
-                    let label = labels[labels.len() - 1 - depth as usize];
+                    let label = labels[out_of_all - depth as usize];
                     if let Some(repeats) = label.and_then(|index| body.loops[index].repeats.as_mut()) {
                         let is_conditional = matches!(operator, Operator::BrIf { .. });
                         repeats.push(Repeat { at, after, depth, is_conditional });
@@ -126,7 +116,7 @@ impl<'a> Body<'a> {
                 }
                 Operator::BrTable { targets } => {
                     for depth in targets.targets().chain([Ok(targets.default())]) {
-                        if let Some(index) = labels[labels.len() - 1 - depth? as usize] {
+                        if let Some(index) = labels[out_of_all - depth? as usize] {
                             body.loops[index].repeats = None;
                         }
                     }
