@@ -234,6 +234,7 @@ impl Keys {
         let mut memory = KeyHasher(code.0.clone());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);
         memory.part(recipe);
+        memory.part(&pristine::BLOCK_BYTES.to_le_bytes());
         let [code, memory] = [code, memory].map(|hash| base16ct::lower::encode_string(&hash.0.finalize()));
         Self { code, memory }
     }

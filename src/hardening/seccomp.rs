@@ -53,6 +53,13 @@ const OLD_CALLS: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLD_CALLS: &[c_long] = &[];
 
+/// Those of them that can change files.
+#[cfg(target_arch = "x86_64")]
+const OLD_WRITES: &[c_long] =
+    &[libc::SYS_mkdir, libc::SYS_open, libc::SYS_rename, libc::SYS_rmdir, libc::SYS_unlink];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_WRITES: &[c_long] = &[];
+
 /// What a new thread may not have of its own, and what makes it a thread instead of a process.
 const CLONE_BITS: c_int = libc::CLONE_THREAD
     | libc::CLONE_NEWCGROUP
@@ -143,13 +150,11 @@ fn allowed(needs: &Needs) -> Result<Calls, seccompiler::BackendError> {
 
 fn sealed() -> Result<Calls, seccompiler::BackendError> {
     #[rustfmt::skip]
-    let mut refused = vec![
+    let refused = [
         libc::SYS_fchmod, libc::SYS_flock, libc::SYS_ftruncate, libc::SYS_memfd_create, libc::SYS_mkdirat,
         libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_seccomp, libc::SYS_unlinkat,
     ];
-    #[cfg(target_arch = "x86_64")]
-    refused.extend([libc::SYS_mkdir, libc::SYS_open, libc::SYS_rename, libc::SYS_rmdir, libc::SYS_unlink]);
-    let mut calls: Calls = refused.into_iter().map(|call| (call, Vec::new())).collect();
+    let mut calls: Calls = refused.iter().chain(OLD_WRITES).map(|call| (*call, Vec::new())).collect();
     let any_of = |argument, set: &[c_int]| -> Result<Vec<_>, _> {
         set.iter().map(|bit| rule(&[masked(argument, bits(*bit), bits(*bit))])).collect()
     };

@@ -70,6 +70,14 @@ impl Addresses {
         Ok(())
     }
 
+    /// No page of the range becomes part of a huge one. A kernel without huge pages does not know the advice: madvise(2).
+    pub(super) fn forbid_huge_pages(&self, range: Range<usize>) -> io::Result<()> {
+        match self.advise(range, Advice::LinuxNoHugepage) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            advised => advised,
+        }
+    }
+
     fn protect(&self, range: Range<usize>, flags: MprotectFlags) -> io::Result<()> {
         self.check(&range);
         if !range.is_empty() {

@@ -10,8 +10,6 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
-use super::pristine::PAGE_BYTES;
-
 /// Ranges that one call finds at most; a scan makes as many calls as it needs.
 const RANGES_PER_CALL: usize = 128;
 
@@ -62,8 +60,9 @@ impl PageMap {
 
     fn open() -> Option<Self> {
         let map = Self(File::open("/proc/self/pagemap").ok()?);
-        let page = std::ptr::from_ref(&map).addr() & !(PAGE_BYTES - 1);
-        map.private_pages(page..page + PAGE_BYTES, |_| ()).ok()?;
+        let page_bytes = rustix::param::page_size();
+        let page = std::ptr::from_ref(&map).addr() & !(page_bytes - 1);
+        map.private_pages(page..page + page_bytes, |_| ()).ok()?;
         Some(map)
     }
 

@@ -11,18 +11,21 @@ use std::ptr;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Pages are of this size on the machines that this runs on; see [`Pristine::map`].
+/// What memory is compared and copied by: a page of most machines, a part of one on arm64 with pages of 16 or 64 KiB.
 pub(super) const PAGE_BYTES: usize = 4096;
+
+/// What can be mapped on every machine: a page of WebAssembly, and the largest one of arm64. See [`Pristine::map`].
+pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
 /// What no page that was written to is counted as.
 static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
-/// A file with one page that says where in linear memory the rest of it belongs. Before that, memory is zero.
+/// A file with one block that says where in linear memory the rest of it belongs. Before that, memory is zero.
 pub(super) struct Pristine {
     file: File,
     address: *mut u8,
     file_bytes: usize,
-    /// Where in linear memory the file's second page belongs.
+    /// Where in linear memory the file's second block belongs.
     start: usize,
 }
 
@@ -33,9 +36,9 @@ unsafe impl Sync for Pristine {}
 
 /// The file's bytes for a memory: what [`Pristine::map`] takes.
 pub(super) fn file_of(memory: &[u8]) -> Vec<u8> {
-    let zero_pages = memory.chunks_exact(PAGE_BYTES).take_while(|page| **page == ZEROS).count();
-    let start = zero_pages * PAGE_BYTES;
-    let mut file = vec![0; PAGE_BYTES];
+    let is_zero = |block: &&[u8]| block.chunks_exact(PAGE_BYTES).all(|page| *page == ZEROS);
+    let start = memory.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES;
+    let mut file = vec![0; BLOCK_BYTES];
     file[..8].copy_from_slice(&(start as u64).to_le_bytes());
     file.extend_from_slice(&memory[start..]);
     file
@@ -48,8 +51,8 @@ impl Pristine {
     ///
     /// For a machine with larger pages among others.
     pub(super) fn map(file: File) -> io::Result<Self> {
-        if rustix::param::page_size() != PAGE_BYTES {
-            return Err(io::Error::other("pages of memory are not of 4 KiB on this machine"));
+        if !(PAGE_BYTES..=BLOCK_BYTES).contains(&rustix::param::page_size()) {
+            return Err(io::Error::other("this machine's pages of memory are larger than 64 KiB"));
         }
         let file_bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         let mut start = [0; 8];
@@ -74,12 +77,12 @@ impl Pristine {
 
     /// Linear memory of an instance that has just begun.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.start + self.file_bytes - PAGE_BYTES
+        self.start + self.file_bytes - BLOCK_BYTES
     }
 
-    /// The part of linear memory that is not zero, and the file that has it from its second page on.
-    pub(super) fn mapped(&self) -> (Range<usize>, &File) {
-        (self.start..self.memory_bytes(), &self.file)
+    /// The part of linear memory that is not zero, the file that has it, and where in that file.
+    pub(super) fn mapped(&self) -> (Range<usize>, &File, u64) {
+        (self.start..self.memory_bytes(), &self.file, BLOCK_BYTES as u64)
     }
 
     /// What linear memory holds at the beginning, in the page that begins at `offset`.
@@ -89,7 +92,7 @@ impl Pristine {
         }
         assert!(offset.is_multiple_of(PAGE_BYTES) && offset < self.memory_bytes());
         // SAFETY: inside of the mapping, by the assertion.
-        unsafe { &*self.address.add(offset - self.start + PAGE_BYTES).cast() }
+        unsafe { &*self.address.add(offset - self.start + BLOCK_BYTES).cast() }
     }
 }
 

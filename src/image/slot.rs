@@ -73,13 +73,13 @@ impl Slot {
         let addresses = Addresses::reserve(reservation.bytes())?;
         let own = Vec::new();
         let slot = Self { pristine, page_map, reservation, addresses, bytes, own, executions: 0 };
-        let (image, file) = slot.pristine.mapped();
+        let (image, file, offset) = slot.pristine.mapped();
         slot.addresses.allow(slot.range(0..image.start))?;
-        slot.addresses.put(&slot.range(image.clone()), file, PAGE_BYTES as u64)?;
+        slot.addresses.put(&slot.range(image.clone()), file, offset)?;
         // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
         slot.addresses.advise(slot.range(image), Advice::Random)?;
         // A huge page would make pages its own that nobody has written to, without a fault.
-        slot.addresses.advise(slot.range(0..bytes), Advice::LinuxNoHugepage)?;
+        slot.addresses.forbid_huge_pages(slot.range(0..bytes))?;
         Ok(slot)
     }
 
@@ -108,7 +108,8 @@ impl Slot {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.bytes {
-            self.addresses.allow(self.range(self.bytes..bytes.next_multiple_of(PAGE_BYTES)))?;
+            self.addresses
+                .allow(self.range(self.bytes..bytes.next_multiple_of(rustix::param::page_size())))?;
             self.bytes = bytes;
         }
         Ok(())
@@ -123,7 +124,7 @@ impl Slot {
     pub(super) fn reset(&mut self, faulted: bool) -> io::Result<()> {
         let image_bytes = self.pristine.memory_bytes();
         if self.bytes > image_bytes {
-            let grown = self.range(image_bytes..self.bytes.next_multiple_of(PAGE_BYTES));
+            let grown = self.range(image_bytes..self.bytes.next_multiple_of(rustix::param::page_size()));
             self.addresses.forget(grown.clone())?;
             self.addresses.deny(grown)?;
             self.bytes = image_bytes;
@@ -156,11 +157,15 @@ impl Slot {
     /// Gives back the pages that are as in the image.
     fn sweep(&mut self) -> io::Result<()> {
         let (mut kept, mut given_back) = (Vec::new(), Vec::new());
-        for offset in std::mem::take(&mut self.own).into_iter().flat_map(|range| range.step_by(PAGE_BYTES)) {
-            // SAFETY: as in `reset`.
-            let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
-            let is_image = page == self.pristine.page(offset);
-            extend(if is_image { &mut given_back } else { &mut kept }, offset..offset + PAGE_BYTES);
+        // A page of the machine's, which is one of ours or more, is given back whole.
+        let page_bytes = rustix::param::page_size();
+        for first in std::mem::take(&mut self.own).into_iter().flat_map(|range| range.step_by(page_bytes)) {
+            let is_image = (first..first + page_bytes).step_by(PAGE_BYTES).all(|offset| {
+                // SAFETY: as in `reset`.
+                let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
+                page == self.pristine.page(offset)
+            });
+            extend(if is_image { &mut given_back } else { &mut kept }, first..first + page_bytes);
         }
         self.own = kept;
         // Each call interrupts the other cores.
@@ -193,7 +198,7 @@ mod tests {
     use super::super::pristine;
     use super::*;
 
-    const IMAGE_PAGES: usize = 3000;
+    const IMAGE_PAGES: usize = 3008;
 
     fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
         let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];

@@ -6,7 +6,7 @@
 mod intruder;
 mod secrets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -17,7 +17,10 @@ use std::sync::Arc;
 use ai_code_executor::Sandbox;
 use ai_code_executor::hardening::{self, Hardening, Needs};
 use ai_code_executor::server::{Service as Server, Settings, Token};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Service, TOKEN, cache_dir, executor};
@@ -192,11 +195,20 @@ fn a_process_with_threads_is_not_hardened_by_halves() {
 }
 
 /// `command` on a kernel without Landlock, or without that and seccomp.
-fn on_an_old_kernel(mut command: Command, missing: &[libc::c_long]) -> Command {
-    let rules = missing.iter().map(|call| (*call, Vec::new())).collect();
-    let not_there = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+fn on_an_old_kernel(command: Command, missing: &[libc::c_long]) -> Command {
+    let calls = missing.iter().map(|call| (*call, Vec::new()));
+    on_a_kernel_without(command, calls.collect(), libc::ENOSYS)
+}
+
+/// `command` on a kernel that answers some calls with an error.
+fn on_a_kernel_without(
+    mut command: Command,
+    calls: BTreeMap<libc::c_long, Vec<SeccompRule>>,
+    error: libc::c_int,
+) -> Command {
+    let not_there = SeccompAction::Errno(error.cast_unsigned());
     let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, not_there, arch).unwrap();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, not_there, arch).unwrap();
     let program = BpfProgram::try_from(filter).unwrap();
     // SAFETY: between fork and exec, it makes system calls and nothing else.
     unsafe { command.pre_exec(move || apply_filter(&program).map_err(|_| std::io::ErrorKind::Other.into())) };
@@ -225,6 +237,29 @@ fn an_old_kernel_is_made_the_best_of_unless_everything_is_required() {
         assert_eq!((refused.status.code(), said.lines().count()), (Some(70), 1), "{said}");
         assert!(said.contains("HARDENING is require") && said.contains(named), "{said}");
     }
+}
+
+/// Debian 12's kernel is 6.1. Some machines' kernels know no huge pages.
+#[test]
+fn a_kernel_before_6_4_without_huge_pages_will_do() {
+    const PR_GET_AUXV: u64 = 0x4155_5856;
+    const PAGEMAP_SCAN: u64 = 0xc060_6610;
+    let when = |argument, value| {
+        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+        vec![SeccompRule::new(vec![condition.unwrap()]).unwrap()]
+    };
+    let calls = BTreeMap::from([
+        (libc::SYS_prctl, when(0, PR_GET_AUXV)),
+        (libc::SYS_ioctl, when(1, PAGEMAP_SCAN)),
+        (libc::SYS_madvise, when(2, u64::try_from(libc::MADV_NOHUGEPAGE).unwrap())),
+    ]);
+    let mut command = on_a_kernel_without(executor(), calls, libc::EINVAL);
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0");
+    let mut service = Service::spawn(command).until_ready();
+    let secret = json!({"code": "kept = 'a-secret-of-this-execution' * 10_000\nlen(kept)"});
+    assert_eq!(service.execute(&secret).1["return_value"], 260_000);
+    assert_eq!(service.execute(&json!({"code": "kept"})).1["outcome"], "failure");
+    assert!(service.is_honest());
 }
 
 #[test]
