@@ -147,7 +147,7 @@ async fn drive(
     (end, guest.spent)
 }
 
-/// A guest whose thread-CPU time is counted around each poll: it yields every millisecond or so, whatever it does. A
+/// A guest whose thread-CPU time is counted around each poll: it yields after a portion of fuel, a millisecond or so. A
 /// guest that reaches both limits at once has reached its deadline.
 struct Metered<'a, F> {
     guest: Pin<&'a mut F>,

@@ -8,10 +8,11 @@ use crate::image::{FUEL, FUEL_MIN};
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const PORTION: u64 = 3_000_000;
 
-/// A loop that calls nothing goes through memory: twice all that it may have, at as much as a round is charged for each
-/// byte, is more than any has to do. What does more goes round in circles, in a guest that has overwritten its own memory;
-/// with 128 MiB it is stopped after some two seconds.
-const OVERDRAFT_PER_BYTE: u64 = 64;
+/// A loop that calls nothing goes through memory. It is looked at every 2³¹ units, and may owe so many for each byte that
+/// there can be: with 128 MiB it is stopped after 2³², which is the most that a round for each byte is charged. What does
+/// more goes round in circles, in a guest that has overwritten its own memory, for a second or two; for a minute or two, if
+/// each round waits for memory that no cache holds.
+const OVERDRAFT_PER_BYTE: u64 = 16;
 
 pub(super) struct Fuel {
     max: u64,

@@ -16,6 +16,7 @@ use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection
 use wasmparser::{BinaryReader, Parser};
 use wasmtime::{Result, bail};
 
+use graph::Charges;
 use input::Input;
 use insert::Meter;
 
@@ -46,14 +47,14 @@ const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
 /// is not looked at here.
 pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let input = Input::read(wasm)?;
-    let charged = graph::charged(&input.bodies, input.functions_imported)?;
+    let charges = Charges::of(&input.bodies, input.functions_imported)?;
     let meter = Meter {
         fuel: input.globals,
         fuel_min: input.globals + 1,
         refuel: input.refuel,
         charge_bytes: input.functions_imported + u32::try_from(input.bodies.len())?,
     };
-    let (code, hints, new_functions) = meter.code(&input, &charged)?;
+    let (code, hints, new_functions) = meter.code(&input, &charges)?;
 
     let (mut module, mut extended) = (Module::new(), 0);
     for section in Parser::new(0).parse_all(wasm) {

@@ -34,11 +34,14 @@ pub(super) struct Body<'a> {
 pub(super) struct Loop {
     /// Where its first operator is.
     pub(super) start: usize,
-    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it is charged there.
+    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it
+    /// is charged at its head.
     pub(super) repeats: Option<Vec<Repeat>>,
     /// Operators of a round, without loops inside.
     pub(super) operators: u32,
-    /// It calls nothing, and no loop is inside.
+    /// What a round calls, as in [`Body::callees`].
+    pub(super) callees: Vec<usize>,
+    /// It calls nothing, does no work on memory, does not return on a condition, and no loop is inside.
     pub(super) is_plain: bool,
 }
 
@@ -69,7 +72,8 @@ impl<'a> Body<'a> {
             let at = operators.original_position() - first;
             let operator = operators.read()?;
             let after = operators.original_position() - first;
-            match labels.iter().rev().copied().find_map(|label| label) {
+            let innermost = labels.iter().rev().copied().find_map(|label| label);
+            match innermost {
                 None => body.operators += 1,
                 Some(index) => body.loops[index].operators += 1,
             }
@@ -104,7 +108,8 @@ impl<'a> Body<'a> {
                 Operator::Loop { blockty } => {
                     labels.push(Some(body.loops.len()));
                     let repeats = (!matches!(blockty, BlockType::FuncType(_))).then(Vec::new);
-                    body.loops.push(Loop { start: after, repeats, operators: 0, is_plain: true });
+                    let callees = Vec::new();
+                    body.loops.push(Loop { start: after, repeats, operators: 0, callees, is_plain: true });
                 }
                 Operator::End => drop(labels.pop()),
                 Operator::Br { relative_depth: depth } | Operator::BrIf { relative_depth: depth } => {
@@ -122,8 +127,11 @@ impl<'a> Body<'a> {
                     }
                 }
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                    let callee = function_index.checked_sub(imported);
-                    body.callees.extend(callee.map(|callee| callee as usize));
+                    let callee = function_index.checked_sub(imported).map(|callee| callee as usize);
+                    body.callees.extend(callee);
+                    if let Some(index) = innermost {
+                        body.loops[index].callees.extend(callee);
+                    }
                 }
                 Operator::CallIndirect { .. } => body.indirect.push(at),
                 Operator::ReturnCallIndirect { .. } => body.ends_in_table = true,

@@ -13,17 +13,25 @@ use super::way;
 /// cycle can still be long.
 const OPERATORS_MAX: u32 = 10_000;
 
-/// Whether each function is charged on entry.
-///
-/// # Errors
-///
-/// Malformed code.
-pub(super) fn charged(bodies: &[Body<'_>], imported: u32) -> Result<Vec<bool>> {
-    let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
-    let mut charged: Vec<bool> = bodies.iter().map(|body| body.ends_in_table).collect();
-    break_cycles(&callees, &mut charged);
-    bound_chains(bodies, imported, &callees, &mut charged)?;
-    Ok(charged)
+/// What is known of each function.
+pub(super) struct Charges {
+    /// Whether it is charged on entry.
+    pub(super) on_entry: Vec<bool>,
+    /// If it is not: the operators on the longest way through it.
+    pub(super) ways: Vec<u32>,
+}
+
+impl Charges {
+    /// # Errors
+    ///
+    /// Malformed code.
+    pub(super) fn of(bodies: &[Body<'_>], imported: u32) -> Result<Self> {
+        let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
+        let mut on_entry: Vec<bool> = bodies.iter().map(|body| body.ends_in_table).collect();
+        break_cycles(&callees, &mut on_entry);
+        let ways = bound_chains(bodies, imported, &callees, &mut on_entry)?;
+        Ok(Self { on_entry, ways })
+    }
 }
 
 /// What is left of the calls among functions that are not charged.
@@ -91,26 +99,26 @@ fn break_cycles(callees: &[&[usize]], charged: &mut [bool]) {
     }
 }
 
-/// Callees before their callers: there are no cycles any more.
+/// The ways through functions. Callees before their callers: there are no cycles any more.
 fn bound_chains(
     bodies: &[Body<'_>],
     imported: u32,
     callees: &[&[usize]],
     charged: &mut [bool],
-) -> Result<()> {
+) -> Result<Vec<u32>> {
     let mut calls = Calls::new(callees, charged);
-    let mut operators = vec![0; bodies.len()];
+    let mut ways = vec![0; bodies.len()];
     let mut settled: Vec<usize> =
         (0..bodies.len()).filter(|function| !charged[*function] && calls.out_of[*function] == 0).collect();
     while let Some(function) = settled.pop() {
-        let cost = |callee: u32| callee.checked_sub(imported).map_or(0, |callee| operators[callee as usize]);
+        let cost = |callee: u32| callee.checked_sub(imported).map_or(0, |callee| ways[callee as usize]);
         let longest = way::longest(bodies[function].bytes, cost)?;
         charged[function] = longest > OPERATORS_MAX;
-        operators[function] = if charged[function] { 0 } else { longest };
+        ways[function] = if charged[function] { 0 } else { longest };
         for &caller in &calls.callers[function] {
             calls.out_of[caller] -= 1;
             settled.extend((calls.out_of[caller] == 0).then_some(caller));
         }
     }
-    Ok(())
+    Ok(ways)
 }

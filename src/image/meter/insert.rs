@@ -3,7 +3,8 @@
 use wasm_encoder::{BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, ValType};
 use wasmtime::Result;
 
-use super::body::{Body, Repeat};
+use super::body::{Body, Loop, Repeat};
+use super::graph::Charges;
 use super::input::Input;
 use super::with_more;
 
@@ -34,13 +35,13 @@ impl Meter {
     pub(super) fn code(
         &self,
         input: &Input<'_>,
-        charged: &[bool],
+        charges: &Charges,
     ) -> Result<(CodeSection, BranchHints, Vec<u32>)> {
         let (mut code, mut hints) = (CodeSection::new(), BranchHints::new());
         let i32_to_i32 = u32::try_from(input.types.len())?;
         let mut types = vec![i32_to_i32; 2];
         let mut new = vec![self.bytes_charged(), self.memory_grown()];
-        for (index, (body, charged)) in input.bodies.iter().zip(charged).enumerate() {
+        for (index, (body, charged)) in input.bodies.iter().zip(&charges.on_entry).enumerate() {
             let function = input.functions_imported + u32::try_from(index)?;
             let ty = input.functions[index];
             let parameters = input.types[ty as usize];
@@ -50,7 +51,8 @@ impl Meter {
                 types.push(ty);
                 new.push(self.again(function, parameters, body.operators));
             }
-            let (bytes, unlikely) = self.metered(body, *charged, again, parameters + body.locals)?;
+            let (bytes, unlikely) =
+                self.metered(body, *charged, again, parameters + body.locals, &charges.ways)?;
             code.raw(&bytes);
             if !unlikely.is_empty() {
                 let unlikely: Vec<_> = unlikely.into_iter().map(hint).collect::<Result<_>>()?;
@@ -63,28 +65,45 @@ impl Meter {
         Ok((code, hints, types))
     }
 
-    /// A function with charges in it, and the branches that lead to the guest's `refuel`. `uncharged` is a new local.
+    /// A function with charges in it, and the branches that lead to the guest's `refuel`. `uncharged` is a new local; `ways`
+    /// lead through the functions of the module.
     fn metered(
         &self,
         body: &Body<'_>,
         charged: bool,
         again: Option<Again>,
         uncharged: u32,
+        ways: &[u32],
     ) -> Result<(Vec<u8>, Vec<usize>)> {
         let counts = body.loops.iter().any(|round| round.is_plain);
         let entry = charged.then_some((body.start, Insertion::Enter(body.operators)));
-        let loops = body.loops.iter().flat_map(|round| match &round.repeats {
-            _ if round.is_plain => vec![(round.start, Insertion::Count(round.operators))],
-            Some(repeats) => repeats.iter().map(|repeat| repeat.charged(round.operators)).collect(),
-            None => vec![(round.start, Insertion::Charge(round.operators))],
+        // A round takes as long as what it calls.
+        let operators = |round: &Loop| {
+            round.callees.iter().fold(round.operators, |sum, callee| sum.saturating_add(ways[*callee]))
+        };
+        let heads = body.loops.iter().filter_map(|round| match round.repeats {
+            _ if round.is_plain => Some((round.start, Insertion::Count(round.operators))),
+            None => Some((round.start, Insertion::Charge(operators(round)))),
+            Some(_) => None,
+        });
+        let repeats = body.loops.iter().filter(|round| !round.is_plain).flat_map(|round| {
+            round.repeats.iter().flatten().map(move |repeat| repeat.charged(operators(round)))
         });
         let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
         let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
         let indirect = body.indirect.iter().map(|at| (*at, Insertion::Charge(CHARGE_MAX)));
         let ends = body.settled.iter().filter(|at| body.indirect.binary_search(at).is_err());
         let ends = ends.map(|at| (*at, Insertion::Settle));
-        let mut insertions: Vec<_> =
-            entry.into_iter().chain(loops).chain(fills).chain(grows).chain(indirect).chain(ends).collect();
+        // What stands at the head of a loop comes before what belongs to its first operator.
+        let mut insertions: Vec<_> = entry
+            .into_iter()
+            .chain(heads)
+            .chain(repeats)
+            .chain(fills)
+            .chain(grows)
+            .chain(indirect)
+            .chain(ends)
+            .collect();
         insertions.sort_by_key(|(at, _)| *at);
 
         let refuel = [Instruction::Call(self.refuel)];

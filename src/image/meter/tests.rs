@@ -64,7 +64,7 @@ fn burned(wat: &str, argument: i64) -> i64 {
 }
 
 /// Each goes on for ever, in its own way.
-const ENDLESS: [(&str, &str); 20] = [
+const ENDLESS: [(&str, &str); 21] = [
     ("a loop that calls", "(func $nop) (func (export \"run\") (param i64) (result i64) (loop (call $nop) (br 0)) (i64.const 0))"),
     (
         "a loop in a loop",
@@ -167,6 +167,11 @@ const ENDLESS: [(&str, &str); 20] = [
          (func (export \"run\") (param i64) (result i64)
            (loop $outer (loop $inner (call_indirect (type $t) (i32.const 0)) (br_if $inner (i32.const 0))) (br $outer))
            (i64.const 0))",
+    ),
+    (
+        "a loop that goes round in the first operator of another",
+        "(func (export \"run\") (param i64) (result i64)
+           (loop $outer (i32.const 1) (loop $inner (param i32) (br_if $outer))) (i64.const 0))",
     ),
     (
         "a loop that goes round in unreachable code too",
@@ -338,7 +343,13 @@ fn what_calls_is_charged_by_how_often_it_does() {
           (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
           (br_if $l (i64.gt_s (local.get 0) (i64.const 0))))
         (i64.const 0))";
-    assert_eq!((burned(loops, 1), burned(loops, 2), burned(loops, 101)), (0, 10, 1000));
+    assert_eq!((burned(loops, 1), burned(loops, 2), burned(loops, 101)), (0, 11, 1100));
+    // A round takes as long as what it calls.
+    let long = loops.replace(
+        "(func $nop)",
+        &format!("(func $nop (local i32) {})", "(local.set 0 (local.get 0))".repeat(20)),
+    );
+    assert_eq!((burned(&long, 1), burned(&long, 101)), (0, 3200));
     let call = "(drop (call_indirect (type $t) (i64.const 1) (i32.const 0)))";
     for (calls, fuel) in [(1, 32), (2, 64), (5, 160)] {
         let wat = format!(
