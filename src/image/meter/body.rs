@@ -19,7 +19,7 @@ pub(super) struct Body<'a> {
     pub(super) copies: Vec<usize>,
     /// Where it asks for more memory.
     pub(super) grows: Vec<usize>,
-    /// Where it may end or call, after a plain loop.
+    /// Where it may end or call, other than through a table, after a plain loop.
     pub(super) settled: Vec<usize>,
     /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
     pub(super) callees: Vec<usize>,
@@ -34,8 +34,8 @@ pub(super) struct Body<'a> {
 pub(super) struct Loop {
     /// Where its first operator is.
     pub(super) start: usize,
-    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it
-    /// is charged at its head.
+    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it is charged at its
+    /// head.
     pub(super) repeats: Option<Vec<Repeat>>,
     /// Operators of a round, without loops inside.
     pub(super) operators: u32,
@@ -100,7 +100,8 @@ impl<'a> Body<'a> {
             if is_returned_to || branches_out || is_long {
                 labels.iter().flatten().for_each(|index| body.loops[*index].is_plain = false);
             }
-            if is_returned_to || branches_out || returns(&operator, out_of_all) {
+            let is_call = matches!(operator, Operator::Call { .. });
+            if is_call || branches_out || returns(&operator, out_of_all) {
                 body.settled.push(at);
             }
             match operator {

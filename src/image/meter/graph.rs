@@ -1,8 +1,8 @@
 //! Which functions are charged on entry: so many that no cycle of calls is left without one.
 //!
 //! Calls through a table, which may lead anywhere, are charged where they are; a function of which one is the last act, on
-//! entry. What is left are cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set);
-//! taking the one that is called from most places, again and again, finds a small one.
+//! entry. What is left are cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972:
+//! feedback node set); taking the one that is called from most places, again and again, finds a small one.
 
 use wasmtime::Result;
 

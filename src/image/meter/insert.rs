@@ -92,8 +92,7 @@ impl Meter {
         let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
         let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
         let indirect = body.indirect.iter().map(|at| (*at, Insertion::Charge(CHARGE_MAX)));
-        let ends = body.settled.iter().filter(|at| body.indirect.binary_search(at).is_err());
-        let ends = ends.map(|at| (*at, Insertion::Settle));
+        let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
         // What stands at the head of a loop comes before what belongs to its first operator.
         let mut insertions: Vec<_> = entry
             .into_iter()
