@@ -69,7 +69,7 @@ main() {
 # Steps made from other inputs do not count.
 forget_stale_steps() {
     local inputs
-    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here/pgo/profile.zst" | sha256sum)
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here/json_plain_text.patch" "$here/pgo/profile.zst" | sha256sum)
     [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
     echo "$inputs" > inputs
 }
@@ -142,6 +142,7 @@ unpack_sources() {
     tar -xf downloads/zlib -C zlib --strip-components=1
     dpkg-deb --extract downloads/wasi-libc sysroot
     python3 "$here/tail_calls.py" cpython/Python
+    patch --quiet --strip=1 --fuzz=0 --directory=cpython < "$here/json_plain_text.patch"
     # There is one interpreter, so its allocator's state has a fixed address. Nothing here can ask to hear of each object.
     replace cpython/Objects/obmalloc.c 'return interp->obmalloc;' 'return \&obmalloc_state_main;'
     replace cpython/Include/internal/pycore_object.h 'if (tracer->tracer_func != NULL) {' 'if (0) {'
