@@ -1,15 +1,15 @@
 //! Fuel: WebAssembly that counts what it does, and asks the host whether to go on when it has done enough.
 //!
 //! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
-//! code is charged where it can repeat and nowhere else: where a loop goes round, where a function is called through a
-//! table, and on entry to as many functions as break every cycle of other calls ([`graph`]). A loop that calls nothing
-//! counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of, so no
+//! code is charged where it can repeat and nowhere else: where a loop goes round, and on entry to as many functions as
+//! break every cycle of calls ([`graph`]). A loop that calls nothing counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of, so no
 //! guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
 mod input;
 mod insert;
+mod table;
 mod way;
 
 use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
@@ -27,12 +27,13 @@ pub(crate) const FUEL: &str = "fuel";
 pub(crate) const FUEL_MIN: &str = "fuel_min";
 
 /// Code with another meter is other code: what the cache's names are made of.
-pub(super) const SOURCE: [&str; 6] = [
+pub(super) const SOURCE: [&str; 7] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
     include_str!("meter/graph.rs"),
     include_str!("meter/input.rs"),
     include_str!("meter/insert.rs"),
+    include_str!("meter/table.rs"),
     include_str!("meter/way.rs"),
 ];
 
@@ -46,8 +47,10 @@ const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
 /// Modules without the guest's `refuel`, and with instructions whose work is not known. What [`super::engine`] refuses
 /// is not looked at here.
 pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
+    let direct = table::direct(wasm)?;
+    let wasm = &direct.wasm;
     let input = Input::read(wasm)?;
-    let charges = Charges::of(&input.bodies, input.functions_imported)?;
+    let charges = Charges::of(&input.bodies, input.functions_imported, direct.functions)?;
     let meter = Meter {
         fuel: input.globals,
         fuel_min: input.globals + 1,

@@ -19,14 +19,10 @@ pub(super) struct Body<'a> {
     pub(super) copies: Vec<usize>,
     /// Where it asks for more memory.
     pub(super) grows: Vec<usize>,
-    /// Where it may end or call, other than through a table, after a plain loop.
+    /// Where it may end or call, after a plain loop.
     pub(super) settled: Vec<usize>,
     /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
     pub(super) callees: Vec<usize>,
-    /// Where it calls through a table, and goes on after that.
-    pub(super) indirect: Vec<usize>,
-    /// Its last act may be a call through a table.
-    pub(super) ends_in_table: bool,
     /// It goes on after a call: not all of them are its last act.
     pub(super) is_returned_to: bool,
 }
@@ -86,8 +82,8 @@ impl<'a> Body<'a> {
                 }
                 _ => false,
             };
-            let is_returned_to = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
-            body.is_returned_to |= is_returned_to;
+            let is_call = matches!(operator, Operator::Call { .. });
+            body.is_returned_to |= is_call;
             // What a loop has counted is charged in front of calls, which may come back to it, and of branches that
             // return: in a loop with one of these it would never come to much. Work on memory takes its time.
             let is_long = matches!(
@@ -97,10 +93,9 @@ impl<'a> Body<'a> {
                     | Operator::MemoryFill { .. }
                     | Operator::MemoryGrow { .. }
             );
-            if is_returned_to || branches_out || is_long {
+            if is_call || branches_out || is_long {
                 labels.iter().flatten().for_each(|index| body.loops[*index].is_plain = false);
             }
-            let is_call = matches!(operator, Operator::Call { .. });
             if is_call || branches_out || returns(&operator, out_of_all) {
                 body.settled.push(at);
             }
@@ -134,17 +129,9 @@ impl<'a> Body<'a> {
                         body.loops[index].callees.extend(callee);
                     }
                 }
-                Operator::CallIndirect { .. } => body.indirect.push(at),
-                Operator::ReturnCallIndirect { .. } => body.ends_in_table = true,
                 Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => body.copies.push(at),
                 Operator::MemoryGrow { .. } => body.grows.push(at),
-                Operator::TableCopy { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableGrow { .. }
-                | Operator::TableInit { .. }
-                | Operator::TableSet { .. }
-                | Operator::RefFunc { .. }
-                | Operator::MemoryInit { .. } => {
+                Operator::MemoryInit { .. } => {
                     bail!("it has an instruction whose work is not metered: {operator:?}");
                 }
                 _ => {}
@@ -166,7 +153,7 @@ impl<'a> Body<'a> {
 
     /// It calls nothing but what is imported.
     pub(super) fn is_leaf(&self) -> bool {
-        self.callees.is_empty() && self.indirect.is_empty() && !self.ends_in_table
+        self.callees.is_empty()
     }
 }
 
@@ -175,7 +162,7 @@ fn returns(operator: &Operator<'_>, out_of_all: usize) -> bool {
     match operator {
         Operator::End => out_of_all == 0,
         Operator::Br { relative_depth } => *relative_depth as usize == out_of_all,
-        Operator::Return | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => true,
+        Operator::Return | Operator::ReturnCall { .. } => true,
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! Which functions are charged on entry: so many that no cycle of calls is left without one.
 //!
-//! Calls through a table, which may lead anywhere, are charged where they are; a function of which one is the last act, on
-//! entry. What is left are cycles of direct calls. A smallest set of functions that breaks them is hard to find (Karp 1972:
-//! feedback node set); taking the one that is called from most places, again and again, finds a small one.
+//! Functions that stand for the table ([`super::table`]) may lead anywhere, and are charged. What is left are cycles of other
+//! calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set); taking the one that is
+//! called from most places, again and again, finds a small one.
 
 use wasmtime::Result;
 
@@ -22,12 +22,15 @@ pub(super) struct Charges {
 }
 
 impl Charges {
+    /// `for_table`: how many functions, the last ones, stand for the table.
+    ///
     /// # Errors
     ///
     /// Malformed code.
-    pub(super) fn of(bodies: &[Body<'_>], imported: u32) -> Result<Self> {
+    pub(super) fn of(bodies: &[Body<'_>], imported: u32, for_table: usize) -> Result<Self> {
         let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
-        let mut on_entry: Vec<bool> = bodies.iter().map(|body| body.ends_in_table).collect();
+        let mut on_entry = vec![false; bodies.len()];
+        on_entry[bodies.len() - for_table..].fill(true);
         break_cycles(&callees, &mut on_entry);
         let ways = bound_chains(bodies, imported, &callees, &mut on_entry)?;
         Ok(Self { on_entry, ways })

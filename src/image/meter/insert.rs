@@ -91,18 +91,10 @@ impl Meter {
         });
         let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
         let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
-        let indirect = body.indirect.iter().map(|at| (*at, Insertion::Charge(CHARGE_MAX)));
         let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
         // What stands at the head of a loop comes before what belongs to its first operator.
-        let mut insertions: Vec<_> = entry
-            .into_iter()
-            .chain(heads)
-            .chain(repeats)
-            .chain(fills)
-            .chain(grows)
-            .chain(indirect)
-            .chain(ends)
-            .collect();
+        let mut insertions: Vec<_> =
+            entry.into_iter().chain(heads).chain(repeats).chain(fills).chain(grows).chain(ends).collect();
         insertions.sort_by_key(|(at, _)| *at);
 
         let refuel = [Instruction::Call(self.refuel)];

@@ -50,10 +50,7 @@ pub(super) fn longest(body: &[u8], cost: impl Fn(u32) -> u32) -> Result<u32> {
                 }
                 way = None;
             }
-            Operator::Return
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::Unreachable => way = None,
+            Operator::Return | Operator::ReturnCall { .. } | Operator::Unreachable => way = None,
             _ => {}
         }
     }
