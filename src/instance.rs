@@ -13,10 +13,12 @@ use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, fuel, wire};
 use crate::image::{self, Image};
-use crate::json::LARGE_BYTES;
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
+
+/// More is not read in a thread on which connections wait.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -56,7 +58,8 @@ impl Template {
         let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let ended = Instant::now();
         if store.data().bytes_handed_over() > LARGE_BYTES {
-            // The first yield is where an execution moves to the guests' threads: its caller's may also serve others.
+            // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
+            // that has not yielded yet made no more than text, which takes some hundred microseconds to read.
             tokio::task::yield_now().await;
         }
         let usage = Usage {

@@ -1,45 +1,44 @@
 //! What there is to know of a JSON text without parsing it.
 
-/// Takes some hundred microseconds to read or write: more is not for a thread on which connections wait.
-pub(crate) const LARGE_BYTES: usize = 64 << 10;
-
 /// How deep arrays and objects are nested in a JSON text.
 pub(crate) fn depth_of(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for &byte in json {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut rest = json;
+    while let [byte, after @ ..] = rest {
+        rest = after;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth -= 1,
+            b'"' => rest = after_string(rest),
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth -= 1,
             _ => {}
         }
-        deepest = deepest.max(depth);
     }
     deepest
 }
 
-/// The first whole number in a JSON text that does not fit into 64 bits: parsers make it another number.
-pub(crate) fn large_integer(json: &str) -> Option<&str> {
-    let mut outside = Vec::new();
-    let (mut start, mut in_string, mut escaped) = (0, false, false);
-    for (place, byte) in json.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => {
-                if !in_string {
-                    outside.push(&json[start..place]);
-                }
-                (start, in_string) = (place + 1, !in_string);
-            }
-            _ => {}
+/// What comes after a string whose opening quote is already behind.
+fn after_string(mut text: &[u8]) -> &[u8] {
+    while let Some(end) = memchr::memchr2(b'"', b'\\', text) {
+        match &text[end..] {
+            [b'\\', _, rest @ ..] => text = rest,
+            [_, rest @ ..] => return rest,
+            [] => break,
         }
     }
-    if !in_string {
-        outside.push(&json[start..]);
+    &[]
+}
+
+/// The first whole number in a JSON text that does not fit into 64 bits: parsers make it another number.
+pub(crate) fn large_integer(json: &str) -> Option<&str> {
+    let (mut outside, mut rest) = (Vec::new(), json);
+    while let Some((before, after)) = rest.split_once('"') {
+        outside.push(before);
+        rest = &rest[rest.len() - after_string(after.as_bytes()).len()..];
     }
+    outside.push(rest);
     let is_of_number = |char: char| char.is_ascii_digit() || "+-.eE".contains(char);
     let mut numbers = outside.into_iter().flat_map(|text| text.split(move |char| !is_of_number(char)));
     numbers.find(|number| {
@@ -61,6 +60,7 @@ mod tests {
             (r#"["[[["]"#, 1),
             (r#"["\"[",[]]"#, 2),
             ("[[],[[]]]", 3),
+            (r#"["\\",[],"a long text, \"[[[\", that has none","\\\\\""]"#, 2),
         ];
         for (json, depth) in cases {
             assert_eq!(depth_of(json.as_bytes()), depth, "{json}");
