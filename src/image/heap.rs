@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-/// Lets the heap keep what an execution gives back. Each takes some 500 KiB for its instance's tables; in a process's first
-/// thread, glibc may return as much to the kernel at once, and the faults of taking it again double the time of a small
-/// program. It keeps twice the largest block that was ever mapped and freed: `M_MMAP_THRESHOLD` in mallopt(3).
+/// Lets the heap keep what an execution gives back, results among it. In a process's first thread, glibc returns more than
+/// 128 KiB at its end to the kernel at once, and taking it again costs a fault for each page. It keeps twice the largest
+/// block that was ever mapped and freed: `M_MMAP_THRESHOLD` in mallopt(3).
 pub(super) fn keep() {
     const LARGEST_BLOCK_BYTES: usize = 4 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST_BLOCK_BYTES)));
