@@ -2,8 +2,9 @@
 //!
 //! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
 //! code is charged where it can repeat and nowhere else: where a loop goes round, and on entry to as many functions as
-//! break every cycle of calls ([`graph`]). A loop that calls nothing counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of, so no
-//! guest can reach it. What a program burns depends on the program, and on no clock.
+//! break every cycle of calls ([`graph`]); calls through the table are made direct before ([`table`]). A loop that calls
+//! nothing counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of,
+//! so no guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
