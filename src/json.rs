@@ -22,11 +22,10 @@ pub(crate) fn depth_of(json: &[u8]) -> usize {
 /// What comes after a string whose opening quote is already behind.
 fn after_string(mut text: &[u8]) -> &[u8] {
     while let Some(end) = memchr::memchr2(b'"', b'\\', text) {
-        match &text[end..] {
-            [b'\\', _, rest @ ..] => text = rest,
-            [_, rest @ ..] => return rest,
-            [] => break,
+        if text[end] == b'"' {
+            return &text[end + 1..];
         }
+        text = text.get(end + 2..).unwrap_or_default();
     }
     &[]
 }

@@ -58,7 +58,8 @@ pub(super) fn direct(wasm: &[u8]) -> Result<Direct> {
                 ConstExpr::i32_const(0).encode(new);
             })?
         } else {
-            old.to_vec()
+            module.section(&RawSection { id, data: old });
+            continue;
         };
         module.section(&RawSection { id, data: &data });
     }
@@ -154,16 +155,9 @@ impl<'a> Table<'a> {
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let at = operators.original_position() - first;
-            let call: fn(u32) -> Instruction<'static>;
-            let ty = match operators.read()? {
-                Operator::CallIndirect { type_index, .. } => {
-                    call = Instruction::Call;
-                    type_index
-                }
-                Operator::ReturnCallIndirect { type_index, .. } => {
-                    call = Instruction::ReturnCall;
-                    type_index
-                }
+            let (call, ty): (fn(u32) -> Instruction<'static>, u32) = match operators.read()? {
+                Operator::CallIndirect { type_index, .. } => (Instruction::Call, type_index),
+                Operator::ReturnCallIndirect { type_index, .. } => (Instruction::ReturnCall, type_index),
                 operator @ (Operator::TableCopy { .. }
                 | Operator::TableFill { .. }
                 | Operator::TableGet { .. }
