@@ -28,8 +28,7 @@ NOTHING = object()
 # Until then, nothing of the program has run.
 is_compiled = False
 
-# What only a program has whose tree is changed; it may find others too. The rest is compiled in one go.
-NEEDS_TREE = re.compile(r"\b_\b|format|\0")
+UNDERSCORE = re.compile(r"\b_\b")
 
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 # The fields of a node that hold blocks of the same scope.
@@ -89,7 +88,7 @@ def show_source_lines(source):
 
 def compile_source(source, namespace):
     """Compiles the program, and sets `__doc__`. Raises `SyntaxError`."""
-    if not NEEDS_TREE.search(source) and source.isascii():
+    if not needs_tree(source) and source.isascii():
         code = _executor.compile(source, FILENAME)
         if code is not None:
             return code
@@ -103,6 +102,11 @@ def compile_source(source, namespace):
     if "_" in source:
         mark_assignments(body)
     return compile(ast.Interactive(body), FILENAME, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
+
+
+def needs_tree(source):
+    """Whether the program's tree may have to be changed. The rest is compiled in one go."""
+    return "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None)
 
 
 def execute(code, namespace):

@@ -33,7 +33,8 @@ RESERVE_BYTES = 512 * 1024
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
-decode_json = json.JSONDecoder().raw_decode
+# The request is the host's: one value, with nothing around it.
+scan_json = json.JSONDecoder().scan_once
 
 
 def run(request):
@@ -48,7 +49,7 @@ def run(request):
 
 def execute(request):
     """Runs the program and tells how it ended."""
-    request, _ = decode_json(str(request, "utf-8"))
+    request, _ = scan_json(str(request, "utf-8"), 0)
     guest_tools.granted = request.get("tools")
     try:
         value = guest_program.run(request["code"], request.get("context") or {})

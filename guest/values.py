@@ -59,7 +59,7 @@ def encode(value, bytes_max, what="Return value"):
 
 def encode_as_it_is(value, items_max):
     """Returns the JSON text of a plain value, `None` for any other."""
-    if not is_plain(value, items_max):
+    if type(value) not in LEAVES and not is_plain(value, items_max):
         return None
     try:
         return encode_plain(value)

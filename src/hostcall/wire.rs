@@ -22,8 +22,10 @@ const COMPLETION_HEADER_BYTES: usize = 8;
 #[derive(Serialize)]
 struct Request<'a> {
     code: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     context: &'a BTreeMap<String, Box<RawValue>>,
     result_bytes_max: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a [String]>,
 }
 
