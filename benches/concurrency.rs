@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 const CLIENTS: [usize; 6] = [1, 2, 4, 8, 16, 64];
-const WAITING: [usize; 4] = [0, 10, 100, 1000];
+const WAITING: [usize; 5] = [0, 10, 100, 1000, 10_000];
 
 fn builder() -> Builder {
     Sandbox::builder().cache_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images"))

@@ -82,9 +82,14 @@ def attacked(figures):
     return table(["a program in the other slot", "p99 before", "p99 beside it", "times"], rows)
 
 
+def while_others_wait(figures):
+    """Pairs of how many wait and what a request takes meanwhile."""
+    times = {name.partition("/")[::2]: time for name, time in figures["concurrency"].items()}
+    return sorted((int(count), time) for (group, count), time in times.items() if group == "waiting")
+
+
 def waiting(figures):
-    times = figures["concurrency"]
-    rows = [(count, duration(times[f"waiting/{count}"])) for count in (0, 10, 100, 1000)]
+    rows = [(f"{count:,}", duration(time)) for count, time in while_others_wait(figures)]
     return table(["executions that wait for a tool", "`1 + 1` over HTTP meanwhile"], rows)
 
 
@@ -160,11 +165,10 @@ def drawing(figures):
         ("cold: image made", service["first_start_s"]),
     ]
     load = {name: [(each["clients"], each[f"{name}_us"] / 1e6) for each in service["load"]] for name in ("p50", "p99")}
-    meanwhile = [(count, figures["concurrency"][f"waiting/{count}"]) for count in (0, 10, 100, 1000)]
     return plot.document([
         plot.bars("1 + 1, cold, cached and warm", starts),
         plot.lines("1 + 1 over HTTP", "connections", load),
-        plot.lines("1 + 1 over HTTP while others wait", "executions that wait for a tool", {"median": meanwhile}),
+        plot.lines("1 + 1 over HTTP while others wait", "executions that wait for a tool", {"median": while_others_wait(figures)}),
     ])
 
 

@@ -20,6 +20,7 @@ use ai_code_executor::config::{Config, Effective, NetworkTools};
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -40,6 +41,9 @@ const THREAD_STACK_BYTES: usize = 32 << 20;
 pub(crate) const HOST_FAILURE: u8 = 70;
 
 pub(crate) const USAGE: u8 = 2;
+
+/// Connections beside those whose executions run or wait: of those who are turned away, or ask how it goes.
+const SPARE_CONNECTIONS: usize = 256;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -85,6 +89,7 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let token = Token::new(mem::take(&mut config.token).expose_secret());
     // The listener comes first: a process that is hardened binds to nothing. The runtime comes last: its threads are to be.
     let listener = bind(config.address)?;
+    allow_open_files(connections_max(&config));
     let ignores_hangup = ignores_hangup();
     let hardening = harden::harden(&config)?;
     let service = service(&config, token, hardening);
@@ -145,11 +150,31 @@ fn bind(address: SocketAddr) -> Result<net::TcpListener, String> {
     bound().map_err(|error: io::Error| format!("cannot listen on {address} (SERVICE_PORT, HOST): {error}"))
 }
 
+fn connections_max(config: &Config) -> usize {
+    let executions = config.concurrency as usize + config.queue;
+    Settings::default().connections_max.max(executions + SPARE_CONNECTIONS)
+}
+
+/// Each connection is an open file, and shells let a process have 1,024, unless it asks for more.
+fn allow_open_files(connections_max: usize) {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    match raised {
+        Ok(most) if most >= connections_max as u64 => {}
+        Ok(most) => warn!(
+            "{most} open files are allowed (ulimit -Hn, LimitNOFILE=), and {connections_max} connections may be needed: \
+             raise that, or lower MAX_CONCURRENT_EXECUTIONS or MAX_QUEUED_EXECUTIONS"
+        ),
+        Err(error) => warn!("the limit of open files cannot be raised: {error}"),
+    }
+}
+
 fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
     Service::new(Settings {
         token,
         ceilings: config.ceilings,
         body_bytes_max: config.body_bytes_max(),
+        connections_max: connections_max(config),
         allowed_origins: config.allowed_origins.clone(),
         hardening,
         ..Settings::default()

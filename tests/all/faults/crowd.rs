@@ -12,7 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 use crate::local::{Local, execute};
-use crate::support::{Service, TOKEN};
+use crate::support::{Service, TOKEN, executor_under};
 
 /// Far less than a slow peer has by itself.
 const SOON: Duration = Duration::from_secs(15);
@@ -129,6 +129,27 @@ fn await_count(there: &AtomicUsize, count: usize) {
         assert!(started.elapsed() < SOON, "{} calls, not {count}", there.load(Ordering::SeqCst));
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+#[test]
+fn whoever_waits_for_a_tool_takes_no_connection_from_others() {
+    let mut command = executor_under(&["sh", "-c", "ulimit -S -n 256 && exec \"$0\""]);
+    command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0");
+    // More than a shell lets a process open, and more connections than the service has places for by default.
+    let many = Settings::default().connections_max + 100;
+    command.env("MAX_CONCURRENT_EXECUTIONS", (many + 1).to_string());
+    let service = Service::spawn(command).until_ready();
+    let request = execute(&json!({"code": "import asyncio\nawait asyncio.sleep(25)"}).to_string(), "");
+    let crowd: Vec<TcpStream> = (0..many)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&service.address).unwrap();
+            stream.write_all(&request).unwrap();
+            stream
+        })
+        .collect();
+    service.await_metric(&format!("code_executions_active {many}\n"));
+    assert_eq!(service.execute(&json!({"code": "6 * 7"})).1["return_value"], 42);
+    drop(crowd);
 }
 
 #[test]
