@@ -165,10 +165,11 @@ def drawing(figures):
         ("cold: image made", service["first_start_s"]),
     ]
     load = {name: [(each["clients"], each[f"{name}_us"] / 1e6) for each in service["load"]] for name in ("p50", "p99")}
+    meanwhile = {"median": while_others_wait(figures)}
     return plot.document([
         plot.bars("1 + 1, cold, cached and warm", starts),
         plot.lines("1 + 1 over HTTP", "connections", load),
-        plot.lines("1 + 1 over HTTP while others wait", "executions that wait for a tool", {"median": while_others_wait(figures)}),
+        plot.lines("1 + 1 over HTTP while others wait", "executions that wait for a tool", meanwhile),
     ])
 
 

@@ -14,13 +14,20 @@ texts = [
 ]
 texts += ["", "a" * 1000, "\xfc" * 1000, "a" * 999 + "\n", "~" * 16 + "\x7f" * 16]
 differ = []
+try:
+    from math import fma
+except ImportError:
+    says_where = False
+else:
+    says_where = True
 
 
 def outcome(function, *arguments):
     try:
         return function(*arguments)
-    except json.JSONDecodeError:
-        return "refused"  # Where it says that it is, differs.
+    except json.JSONDecodeError as error:
+        # The position of a wrong escape differs by one or two, as all did before 3.13.
+        return error.pos if says_where and "escape" not in error.msg else "refused"
 
 
 def compare(ours, measure, *arguments):

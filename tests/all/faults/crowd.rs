@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ai_code_executor::server::Settings;
 use ai_code_executor::{Limits, Tool};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 
 use crate::local::{Local, execute};
@@ -132,7 +132,10 @@ fn await_count(there: &AtomicUsize, count: usize) {
 }
 
 #[test]
-fn whoever_waits_for_a_tool_takes_no_connection_from_others() {
+fn those_who_wait_take_no_connection_from_others() {
+    // This process has the other ends.
+    let most = getrlimit(Resource::Nofile).maximum;
+    prlimit(None, Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let mut command = executor_under(&["sh", "-c", "ulimit -S -n 256 && exec \"$0\""]);
     command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0");
     // More than a shell lets a process open, and more connections than the service has places for by default.
