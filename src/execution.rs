@@ -38,6 +38,14 @@ impl Execution {
         self.context.extend(RawValue::from_string(value.to_string()).map(|json| (name.into(), json)));
         self
     }
+
+    /// What there is to look at before it can run.
+    pub(crate) fn bytes(&self) -> usize {
+        const ITEM_BYTES: usize = 16;
+        let context = self.context.iter().map(|(key, value)| ITEM_BYTES + key.len() + value.get().len());
+        let tools = self.tools.iter().flatten().map(|name| ITEM_BYTES + name.len());
+        self.code.len() + context.sum::<usize>() + tools.sum::<usize>()
+    }
 }
 
 /// Names one execution, in answers, logs and signed tool calls.

@@ -19,6 +19,7 @@ use wasmtime::{
 };
 
 use crate::execution::{ExecutionId, Output};
+use crate::image::MEMORY_BYTES_MAX;
 use crate::limits::Limits;
 use crate::tools::Grants;
 use calls::Calls;
@@ -46,19 +47,25 @@ const CALL_WORK_FACTOR: usize = 16;
 /// The host's side of one execution. Lives and dies with its Store.
 pub(crate) struct HostState {
     pub(crate) memory: MemoryLimiter,
-    /// When the guest was about to start.
-    pub(crate) instantiated: Option<Instant>,
     fuel: Fuel,
     wasi: Wasi,
     calls: Calls,
     result: Option<Vec<u8>>,
     result_bytes_max: usize,
     work: usize,
+    /// It runs in a thread that is not for guests, and has not yielded yet.
+    in_callers_thread: bool,
 }
 
 impl HostState {
     /// For an execution; `request` is what the guest reads from its standard input.
-    pub(crate) fn new(id: ExecutionId, request: Vec<u8>, limits: &Limits, grants: Grants) -> Self {
+    pub(crate) fn new(
+        id: ExecutionId,
+        request: Vec<u8>,
+        limits: &Limits,
+        grants: Grants,
+        in_callers_thread: bool,
+    ) -> Self {
         let wasi = Wasi {
             stdin: request.into(),
             stdout: Capture::new(limits.output_bytes_max),
@@ -68,13 +75,13 @@ impl HostState {
         };
         Self {
             memory: MemoryLimiter::new(limits.memory_bytes_max),
-            instantiated: None,
-            fuel: Fuel::new(limits.fuel(), limits.memory_bytes_max),
+            fuel: Fuel::new(limits.fuel()),
             wasi,
             calls: Calls::new(id, limits, grants),
             result: None,
             result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
+            in_callers_thread,
         }
     }
 
@@ -87,7 +94,7 @@ impl HostState {
             tool_calls_max: 0,
             ..Limits::default()
         };
-        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default());
+        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default(), false);
         state.fuel = Fuel::unlimited();
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
@@ -125,7 +132,7 @@ pub(crate) struct MemoryLimiter {
 
 impl MemoryLimiter {
     fn new(bytes_max: u64) -> Self {
-        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(MEMORY_BYTES_MAX);
         Self { bytes_max, bytes_peak: 0, refused: false }
     }
 }
@@ -190,6 +197,10 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
 }
 
 async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
+    if std::mem::take(&mut caller.data_mut().in_callers_thread) {
+        // Calls have effects: from here on, the guest cannot begin anew.
+        tokio::task::yield_now().await;
+    }
     let (memory, state) = memory::of(&mut caller)?;
     let message = memory::slice(memory, ptr, len)?;
     let id = state.calls.take(message).map_or(-1, u32::cast_signed);

@@ -11,6 +11,7 @@ mod interpreter;
 mod memory;
 mod meter;
 mod pagemap;
+mod polling;
 mod pristine;
 mod slot;
 mod stack;
@@ -31,12 +32,14 @@ use crate::error::Error;
 use crate::validator::REFUSED_NAMES;
 use artifact::Kind;
 use code::Code;
+pub(crate) use engine::MEMORY_BYTES_MAX;
 use interpreter::Interpreter;
 use memory::Memories;
 pub(crate) use memory::drop_without_fault;
-pub(crate) use meter::{FUEL, FUEL_MIN};
+pub(crate) use meter::FUEL;
 pub(crate) use pagemap::PAGEMAP_SCAN;
 use pagemap::PageMap;
+pub(crate) use polling::{PollingPage, PollingPages};
 use pristine::Pristine;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
@@ -80,6 +83,8 @@ pub(crate) struct ImageSpec<'a> {
 pub(crate) struct Image {
     pub(crate) engine: Engine,
     pub(crate) module: Module,
+    /// Where guests that do not end by themselves are ended.
+    pub(crate) polling_pages: PollingPages,
     /// Linear memory that an execution has before it has run anything.
     pub(crate) memory_bytes_min: u64,
     /// It was made just now, not found in the cache.
@@ -113,7 +118,9 @@ impl Image {
             }
         };
         let memory_bytes_min = pristine.memory_bytes() as u64;
-        let engine = engine::runner(Memories::new(pristine))?;
+        let memories = Memories::new(pristine);
+        let polling_pages = memories.polling_pages().clone();
+        let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;
         // It keeps what it compiled with.
         drop(blank);
@@ -123,7 +130,7 @@ impl Image {
         heap::keep();
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, memory_bytes_min, built })
+        Ok(Self { engine, module, polling_pages, memory_bytes_min, built })
     }
 }
 

@@ -1,24 +1,32 @@
 //! One execution: a new Store, limits around it, and how it ended. A Store is never used twice.
 
+mod watchdog;
+
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
-use wasmtime::{InstancePre, Store, Trap};
+use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, fuel, wire};
-use crate::image::{self, Image};
+use crate::image::{self, Image, PollingPage, PollingPages};
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
+use watchdog::{Bounds, Overdue, Watchdog};
 
 /// More is not read in a thread on which connections wait.
 const LARGE_BYTES: usize = 1 << 20;
+
+/// CPU time that a guest may have in its caller's thread. One that has not yielded then goes on in the guests' threads: from
+/// its beginning, if it has to be stopped for that.
+const SLICE: Duration = Duration::from_millis(2);
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -27,20 +35,30 @@ pub(crate) struct Run<'a> {
     /// The rest of the execution; its `code` is not looked at.
     pub(crate) execution: &'a Execution,
     pub(crate) grants: Grants,
+    /// It begins in a thread that is not for guests, up to its first yield.
+    pub(crate) in_callers_thread: bool,
 }
 
 /// An image with its imports resolved: what every execution starts from.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
     memory_bytes_min: u64,
+    polling_pages: PollingPages,
+    watchdog: Watchdog,
 }
 
 impl Template {
+    /// # Errors
+    ///
+    /// [`Error::Image`] for what cannot be instantiated, [`Error::Config`] where there is no room for a thread.
     pub(crate) fn new(image: &Image) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
             .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
-        Ok(Self { instance, memory_bytes_min: image.memory_bytes_min })
+        let watchdog =
+            Watchdog::start().map_err(|error| Error::Config(format!("starting the watchdog: {error}")))?;
+        let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
+        Ok(Self { instance, memory_bytes_min, polling_pages, watchdog })
     }
 
     /// Runs a program in an instance of its own and drops it.
@@ -52,10 +70,35 @@ impl Template {
     /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
     pub(crate) async fn run(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
         let started = Instant::now();
-        let (id, limits) = (run.id, &run.execution.limits);
-        let mut store = self.store(run);
-        let (end, Spent { cpu_time, faults }) = drive(self.call(&mut store), limits, cancel).await;
-        let end = end.map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
+        let mut attempt = Attempt {
+            started,
+            deadline: started + run.execution.limits.wall_time.min(TIME_MAX),
+            spent: Spent::default(),
+            slice: run.in_callers_thread.then_some(SLICE),
+            cancel,
+        };
+        loop {
+            match self.attempt(&run, &mut attempt).await? {
+                Some(report) => return Ok(report),
+                // Nobody knows what the guest did in its caller's thread: it made no call, and what it printed is gone.
+                None => attempt.slice = None,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// `None` if the guest used up its slice.
+    async fn attempt(&self, run: &Run<'_>, attempt: &mut Attempt<'_>) -> Result<Option<Report>, Error> {
+        let (id, limits, begun) = (run.id, &run.execution.limits, Instant::now());
+        let mut store = self.store(run, attempt.slice.is_some());
+        let faults_before = thread_faults();
+        let (instance, page) = self
+            .instantiate(&mut store)
+            .await
+            .map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
+        let instantiated = Instant::now();
+        attempt.spent.faults = thread_faults() - faults_before;
+        let end = drive(call(instance, &mut store), &self.watchdog, page, limits, attempt).await;
         let ended = Instant::now();
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
@@ -64,48 +107,66 @@ impl Template {
         }
         let usage = Usage {
             fuel: fuel::burned(&mut store),
-            cpu_time,
-            wall_time: ended - started,
+            cpu_time: attempt.spent.cpu_time,
+            wall_time: ended - attempt.started,
             memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
             tool_calls: store.data().tool_calls(),
         };
-        let mut report = report(id, end, store.data_mut(), limits, usage);
-        let instantiated = store.data().instantiated.unwrap_or(ended);
-        if faults == 0 {
+        let report = report(id, end, store.data_mut(), limits, usage);
+        if attempt.spent.faults == 0 {
             image::drop_without_fault(store);
         } else {
             drop(store);
         }
-        report.stages = Stages {
+        let stages = Stages {
             queue: Duration::ZERO,
-            instantiate: instantiated - started,
+            instantiate: instantiated - begun,
             run: ended - instantiated,
             teardown: ended.elapsed(),
         };
-        Ok(report)
+        Ok(report.map(|report| Report { stages, ..report }))
     }
 
     /// A new Store with all that one execution may use, and its request.
-    fn store(&self, run: Run<'_>) -> Store<HostState> {
-        let Run { id, source, execution, grants } = run;
-        let limits = &execution.limits;
-        let request = wire::encode_request(source.as_str(), execution, limits.result_bytes_max);
-        let state = HostState::new(id, request, limits, grants);
+    fn store(&self, run: &Run<'_>, in_callers_thread: bool) -> Store<HostState> {
+        let limits = &run.execution.limits;
+        let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
+        let state = HostState::new(run.id, request, limits, run.grants.clone(), in_callers_thread);
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory);
         store
     }
 
-    /// `Err` is the host's failure: up to `run`, the guest has done nothing.
-    async fn call(&self, store: &mut Store<HostState>) -> wasmtime::Result<End> {
+    /// An instance that is ready to run, and its polling page. Nothing of the guest has run yet.
+    async fn instantiate(
+        &self,
+        store: &mut Store<HostState>,
+    ) -> wasmtime::Result<(Instance, Arc<PollingPage>)> {
         let instance = self.instance.instantiate_async(&mut *store).await?;
         fuel::fill(&instance, &mut *store)?;
-        let run = instance.get_typed_func::<(), ()>(&mut *store, "run")?;
-        store.data_mut().instantiated = Some(Instant::now());
-        let end =
-            run.call_async(&mut *store, ()).await.map_or_else(|error| end_of(&error), |()| End::Returned);
-        Ok(if fuel::is_out(store) { End::CpuTime } else { end })
+        let memory = hostcall::memory_of(&instance, &mut *store)?;
+        let page = self.polling_pages.of(memory.data_ptr(&*store));
+        page.map(|page| (instance, page)).ok_or_else(|| format_err!("its memory has no polling page"))
     }
+}
+
+async fn call(instance: Instance, store: &mut Store<HostState>) -> End {
+    let run = instance.get_typed_func::<(), ()>(&mut *store, "run");
+    let ended = match run {
+        Ok(run) => run.call_async(store, ()).await,
+        Err(error) => Err(error),
+    };
+    ended.map_or_else(|error| end_of(&error), |()| End::Returned)
+}
+
+/// What holds for all attempts at one execution together.
+struct Attempt<'a> {
+    started: Instant,
+    deadline: Instant,
+    spent: Spent,
+    /// CPU time until the first yield.
+    slice: Option<Duration>,
+    cancel: &'a CancellationToken,
 }
 
 /// Why a guest is no longer running.
@@ -118,6 +179,19 @@ enum End {
     Cancelled,
     /// Any other end of its own making, such as a host function called with a pointer to nowhere.
     Crashed(String),
+    /// It did not yield in its caller's thread.
+    Sliced,
+}
+
+impl From<Overdue> for End {
+    fn from(overdue: Overdue) -> Self {
+        match overdue {
+            Overdue::WallTime => Self::WallTime,
+            Overdue::CpuTime => Self::CpuTime,
+            Overdue::Slice => Self::Sliced,
+            Overdue::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 /// What the threads that polled a guest have spent on it.
@@ -129,48 +203,74 @@ struct Spent {
 
 /// Drives the guest until it ends or a limit ends it.
 async fn drive(
-    guest: impl Future<Output = wasmtime::Result<End>>,
+    guest: impl Future<Output = End>,
+    watchdog: &Watchdog,
+    page: Arc<PollingPage>,
     limits: &Limits,
-    cancel: &CancellationToken,
-) -> (wasmtime::Result<End>, Spent) {
-    let deadline = Instant::now() + limits.wall_time.min(TIME_MAX);
-    let mut guest = pin!(Metered {
+    attempt: &mut Attempt<'_>,
+) -> End {
+    let (cancel, deadline) = (attempt.cancel, attempt.deadline);
+    let guest = Metered {
         guest: pin!(guest),
-        spent: Spent::default(),
+        watchdog,
+        page,
+        spent: &mut attempt.spent,
         cpu_time_max: limits.cpu_time,
+        slice: attempt.slice,
         deadline,
-    });
-    let end = tokio::select! {
-        biased;
-        end = &mut guest => end,
-        // For a guest that waits. A busy one may keep the thread that turns this timer.
-        () = tokio::time::sleep_until(deadline.into()) => Ok(End::WallTime),
-        () = cancel.cancelled() => Ok(End::Cancelled),
+        cancel,
     };
-    (end, guest.spent)
+    tokio::select! {
+        biased;
+        end = guest => end,
+        // For a guest that waits. A busy one may keep the thread that turns this timer.
+        () = tokio::time::sleep_until(deadline.into()) => End::WallTime,
+        () = cancel.cancelled() => End::Cancelled,
+    }
 }
 
-/// A guest whose thread-CPU time is counted around each poll: it yields after a portion of fuel, a millisecond or so. A
-/// guest that reaches both limits at once has reached its deadline.
+/// A guest whose thread-CPU time is counted around each poll: it yields after a portion of fuel, a millisecond or so, or is
+/// ended by the watchdog. A guest that reaches both limits at once has reached its deadline.
 struct Metered<'a, F> {
     guest: Pin<&'a mut F>,
-    spent: Spent,
+    watchdog: &'a Watchdog,
+    page: Arc<PollingPage>,
+    spent: &'a mut Spent,
     cpu_time_max: Duration,
+    slice: Option<Duration>,
     deadline: Instant,
+    cancel: &'a CancellationToken,
 }
 
-impl<F: Future<Output = wasmtime::Result<End>>> Future for Metered<'_, F> {
-    type Output = wasmtime::Result<End>;
+impl<F: Future<Output = End>> Future for Metered<'_, F> {
+    type Output = End;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let (cpu_time, faults) = (thread_cpu_time(), thread_faults());
+        let watch = self.watchdog.watch(Bounds {
+            page: self.page.clone(),
+            deadline: self.deadline,
+            cpu_time: self.cpu_time_max.saturating_sub(self.spent.cpu_time),
+            slice: self.slice.take(),
+            cancel: self.cancel.clone(),
+        });
         let polled = self.guest.as_mut().poll(cx);
+        let overdue = watch.end();
         self.spent.cpu_time += thread_cpu_time().saturating_sub(cpu_time);
         self.spent.faults += thread_faults() - faults;
-        match polled {
-            Poll::Pending if Instant::now() >= self.deadline => Poll::Ready(Ok(End::WallTime)),
-            Poll::Pending if self.spent.cpu_time > self.cpu_time_max => Poll::Ready(Ok(End::CpuTime)),
-            polled => polled,
+        match (polled, overdue) {
+            (Poll::Ready(End::Trapped(Trap::MemoryOutOfBounds)), Some(overdue)) => {
+                Poll::Ready(overdue.into())
+            }
+            (Poll::Ready(end), _) => Poll::Ready(end),
+            (Poll::Pending, _) if Instant::now() >= self.deadline => Poll::Ready(End::WallTime),
+            (Poll::Pending, _) if self.spent.cpu_time > self.cpu_time_max => Poll::Ready(End::CpuTime),
+            (Poll::Pending, Some(Overdue::Slice)) => match self.page.open() {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(End::Crashed(format!("opening its polling page: {error}"))),
+            },
+            (Poll::Pending, Some(overdue)) => Poll::Ready(overdue.into()),
+            (Poll::Pending, None) => Poll::Pending,
         }
     }
 }
@@ -199,7 +299,8 @@ fn end_of(error: &wasmtime::Error) -> End {
     }
 }
 
-fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usage: Usage) -> Report {
+/// `None` if it is to begin anew.
+fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usage: Usage) -> Option<Report> {
     let (stdout, stderr) = state.take_outputs();
     let mut report = Report {
         id,
@@ -232,8 +333,9 @@ fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usa
         End::Trapped(trap) => report.error = Some(crashed(&trap.to_string())),
         End::Exited(status) => report.error = Some(crashed(&format!("exit status {status}"))),
         End::Crashed(why) => report.error = Some(crashed(&why)),
+        End::Sliced => return None,
     }
-    report
+    Some(report)
 }
 
 /// The guest came to its end: what it says about its program.
@@ -284,9 +386,8 @@ pub(crate) struct Opened {
 impl Template {
     /// What an execution starts from.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
-        let mut store = self.store(run);
-        let instance = self.instance.instantiate_async(&mut store).await?;
-        fuel::fill(&instance, &mut store)?;
+        let mut store = self.store(&run, false);
+        let (instance, _) = self.instantiate(&mut store).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }

@@ -17,8 +17,11 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::warn;
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
@@ -29,15 +32,20 @@ use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
 use crate::validator::{self, Policy, ValidatedSource};
 use admission::Admission;
 pub use builder::Builder;
-use record::Record;
+use record::{Record, code_sha256};
+
+/// Takes some hundred microseconds to look at: more is not for a thread that others may wait for.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
-/// A program begins where [`Sandbox::run`] is polled; when it is not done after a millisecond or so, it goes on in threads
-/// that belong to the sandbox. Dropping the sandbox ends all executions.
+/// A small program begins where [`Sandbox::run`] is polled; when it is not done after a millisecond or two, it goes on in
+/// threads that belong to the sandbox, where large ones begin. Dropping the sandbox ends all executions.
 pub struct Sandbox {
     shared: Arc<Shared>,
     tasks: TaskTracker,
+    /// Held while a large execution is looked at.
+    accepting: Arc<Mutex<()>>,
     /// `Some` until the sandbox is dropped.
     runtime: Option<Runtime>,
 }
@@ -86,26 +94,58 @@ impl Sandbox {
     async fn run_recorded(
         &self,
         id: ExecutionId,
-        mut execution: Execution,
+        execution: Execution,
         record: &mut Record,
     ) -> Result<Report, Error> {
         let shared = self.shared.clone();
-        let source = shared.accept(&mut execution)?;
+        let is_large = execution.bytes() > LARGE_BYTES;
+        let (source, execution) = if is_large {
+            self.accept_apart(execution, record).await?
+        } else {
+            record.code_sha256 = Some(code_sha256(&execution.code));
+            shared.accept(execution)?
+        };
         let queued = Instant::now();
         let permit = shared.admission.admit(&shared.metrics).await?;
         let queue = queued.elapsed();
         let started = Arc::<AtomicU32>::default();
         record.start(&started);
-        let run = async move {
+        // Cancelled when this future is dropped, also while the guest does not yield.
+        let cancel = shared.cancel.child_token();
+        let _cancelled = cancel.clone().drop_guard();
+        let run = self.tasks.track_future(async move {
             let _permit = permit;
             // Dropped before the permit: no more executions are active than there are slots.
             let _active = shared.metrics.active();
             let grants = shared.grants(&execution, started);
-            shared.execute(id, &source, &execution, grants).await
-        };
-        let mut report = self.on_guest_threads(run).await?;
+            let run =
+                Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
+            shared.execute(run, &cancel).await
+        });
+        let mut report =
+            if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
         report.stages.queue = queue;
         Ok(report)
+    }
+
+    /// What takes more than some hundred microseconds is not for a thread on which others may wait, nor for one that guests
+    /// run on.
+    async fn accept_apart(
+        &self,
+        execution: Execution,
+        record: &mut Record,
+    ) -> Result<(ValidatedSource, Execution), Error> {
+        let shared = self.shared.clone();
+        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        // One at a time: however many there are, together they keep one core.
+        let alone = self.accepting.clone().lock_owned().await;
+        let accept = move || {
+            let _alone = alone;
+            Ok((code_sha256(&execution.code), shared.accept(execution)))
+        };
+        let (code_sha256, accepted) = flatten(runtime.spawn_blocking(accept).await)?;
+        record.code_sha256 = Some(code_sha256);
+        accepted
     }
 
     /// Runs a small program that no metric counts and no log shows, and looks at its value.
@@ -115,20 +155,17 @@ impl Sandbox {
     /// [`Error::Internal`] when programs cannot be run here.
     pub async fn self_test(&self) -> Result<(), Error> {
         let shared = self.shared.clone();
-        self.on_guest_threads(async move { shared.self_test().await }).await
+        self.on_guest_threads(self.tasks.track_future(async move { shared.self_test().await })).await
     }
 
     /// Polls `run` once where the caller is: most programs are done before they yield, and waking another thread takes as
-    /// long as they do. What is not done then moves to the guests' threads, so a caller's thread is kept for a millisecond
-    /// or so. Dropping the future drops `run`.
-    async fn on_guest_threads<T: Send + 'static>(
+    /// long as they do. What is not done then moves to the guests' threads. Dropping the future drops `run`.
+    async fn on_this_thread_first<T: Send + 'static>(
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let Some(runtime) = &self.runtime else {
-            return Err(Error::ShuttingDown);
-        };
-        let mut run = Box::pin(self.tasks.track_future(run));
+        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        let mut run = Box::pin(run);
         let first = poll_fn(|context| {
             // Its timers and tool calls belong to the guests' threads from the beginning.
             let _entered = runtime.enter();
@@ -136,21 +173,30 @@ impl Sandbox {
         });
         match first.await {
             Poll::Ready(ended) => ended,
-            Poll::Pending => match AbortOnDropHandle::new(runtime.spawn(run)).await {
-                Ok(ended) => ended,
-                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-                Err(_) => Err(Error::ShuttingDown),
-            },
+            Poll::Pending => self.on_guest_threads(run).await,
         }
     }
 
-    /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them.
+    /// Dropping the future drops `run`.
+    async fn on_guest_threads<T: Send + 'static>(
+        &self,
+        run: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        flatten(AbortOnDropHandle::new(runtime.spawn(run)).await)
+    }
+
+    /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them. One that does not
+    /// end then within half a second, because it is in a function of the host, is left alone.
     pub async fn shutdown(&self, grace: Duration) {
+        const CANCELLED_TIME: Duration = Duration::from_millis(500);
         self.shared.admission.close();
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             self.shared.cancel.cancel();
-            self.tasks.wait().await;
+            if tokio::time::timeout(CANCELLED_TIME, self.tasks.wait()).await.is_err() {
+                warn!("executions that do not end are given up");
+            }
         }
     }
 
@@ -190,14 +236,22 @@ impl Drop for Sandbox {
 
 impl Shared {
     /// Lowers the limits to the ceilings and takes the program out, if it can be run.
-    fn accept(&self, execution: &mut Execution) -> Result<ValidatedSource, Error> {
+    fn accept(&self, mut execution: Execution) -> Result<(ValidatedSource, Execution), Error> {
         execution.limits = execution.limits.clamped_to(&self.ceilings);
-        self.check(execution)?;
-        let code = std::mem::take(&mut execution.code);
-        match self.layers {
-            Layers::All => validator::validate(code, &self.policy_for(execution)).map_err(Error::Rejected),
-            Layers::NoValidator | Layers::WallOnly => Ok(ValidatedSource::unchecked(code)),
+        self.check(&execution)?;
+        if let Some(tools) = &mut execution.tools {
+            // From here on, it is no longer than all tools that there are.
+            tools.sort_unstable();
+            tools.dedup();
         }
+        let code = std::mem::take(&mut execution.code);
+        let source = match self.layers {
+            Layers::All => {
+                validator::validate(code, &self.policy_for(&execution)).map_err(Error::Rejected)?
+            }
+            Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
+        };
+        Ok((source, execution))
     }
 
     /// What a program may call; `started` counts its calls.
@@ -211,14 +265,8 @@ impl Shared {
         }
     }
 
-    async fn execute(
-        &self,
-        id: ExecutionId,
-        source: &ValidatedSource,
-        execution: &Execution,
-        grants: Grants,
-    ) -> Result<Report, Error> {
-        let report = self.template.run(Run { id, source, execution, grants }, &self.cancel).await?;
+    async fn execute(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
+        let report = self.template.run(run, cancel).await?;
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
             Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),
@@ -229,7 +277,8 @@ impl Shared {
     async fn self_test(&self) -> Result<(), Error> {
         let execution = Execution { limits: self.ceilings, ..Execution::default() };
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
-        let run = Run { id: ExecutionId::random(), source: &source, execution: &execution, grants };
+        let id = ExecutionId::random();
+        let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
         let report = self.template.run(run, &self.cancel).await?;
         match report.value.as_ref().map(|value| value.get()) {
             Some("42") => Ok(()),
@@ -258,6 +307,15 @@ impl Shared {
             return Err(Error::UnknownTool { name: name.clone() });
         }
         context::check(&execution.context, &self.policy, &self.registry)
+    }
+}
+
+/// What a task has come to.
+fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
+    match joined {
+        Ok(ended) => ended,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::ShuttingDown),
     }
 }
 

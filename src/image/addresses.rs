@@ -42,6 +42,11 @@ impl Addresses {
         self.protect(range, MprotectFlags::READ | MprotectFlags::WRITE)
     }
 
+    /// Lets a range be read.
+    pub(super) fn allow_reading(&self, range: Range<usize>) -> io::Result<()> {
+        self.protect(range, MprotectFlags::READ)
+    }
+
     /// Lets a range trap again.
     pub(super) fn deny(&self, range: Range<usize>) -> io::Result<()> {
         self.protect(range, MprotectFlags::empty())
@@ -50,6 +55,9 @@ impl Addresses {
     /// Puts a file's bytes from `offset` on where the range is, to be read, and written to without changing the file.
     pub(super) fn put(&self, range: &Range<usize>, file: &File, offset: u64) -> io::Result<()> {
         self.check(range);
+        if range.is_empty() {
+            return Ok(());
+        }
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
         // SAFETY: replaces a part of this mapping.
         unsafe { mmap(self.at(range.start).cast(), range.len(), protection, flags, file, offset) }?;

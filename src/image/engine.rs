@@ -10,7 +10,10 @@ use super::stack::Stacks;
 use crate::error::Error;
 
 /// All that 32 bits can address: then compiled code need not look whether an address is inside of its memory.
-pub(super) const RESERVATION: Reservation = Reservation { memory_bytes_max: 4 << 30, guard_bytes: 32 << 20 };
+pub(super) const RESERVATION: Reservation = Reservation { memory_bytes: 4 << 30, guard_bytes: 32 << 20 };
+
+/// What linear memory can grow to.
+pub(crate) const MEMORY_BYTES_MAX: usize = RESERVATION.bytes_max();
 
 /// The guest's own stack. CPython's recursion limits are reached long before its end; what gets past them traps here.
 const WASM_STACK_BYTES_MAX: usize = 8 << 20;
@@ -20,18 +23,19 @@ const HOST_STACK_BYTES: usize = 2 << 20;
 
 /// The engine that starts the interpreter once, in memory that is zero at first.
 pub(super) fn blank() -> Result<Engine, Error> {
-    engine(&config())
+    engine(config(), Memories::blank())
 }
 
 /// The engine that runs executions: compiled code of one fits the other.
 pub(super) fn runner(memories: Memories) -> Result<Engine, Error> {
     let mut config = config();
-    config.with_host_memory(Arc::new(memories)).with_host_stack(Arc::new(Stacks::default()));
-    engine(&config)
+    config.with_host_stack(Arc::new(Stacks::default()));
+    engine(config, memories)
 }
 
-fn engine(config: &Config) -> Result<Engine, Error> {
-    Engine::new(config).map_err(|error| Error::Image(format!("starting the engine: {error:#}")))
+fn engine(mut config: Config, memories: Memories) -> Result<Engine, Error> {
+    config.with_host_memory(Arc::new(memories));
+    Engine::new(&config).map_err(|error| Error::Image(format!("starting the engine: {error:#}")))
 }
 
 fn config() -> Config {
@@ -56,7 +60,7 @@ fn config() -> Config {
         // Nobody reads them: traps have a table of their own, and panics do not pass through guests.
         .generate_address_map(false)
         .native_unwind_info(false)
-        .memory_reservation(RESERVATION.memory_bytes_max as u64)
+        .memory_reservation(RESERVATION.memory_bytes as u64)
         .memory_guard_size(RESERVATION.guard_bytes as u64)
         .memory_may_move(false)
         .wasm_branch_hinting(true);

@@ -10,6 +10,7 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 use super::idle::{Idle, Lent, Reusable};
 use super::pagemap::PageMap;
+use super::polling::PollingPages;
 use super::pristine::Pristine;
 use super::slot::{Reservation, Slot};
 
@@ -32,15 +33,35 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 }
 
 /// Hands out memories.
+#[derive(Clone)]
 pub(super) struct Memories {
-    pristine: Arc<Pristine>,
+    /// What they begin as; zeros without one.
+    pristine: Option<Arc<Pristine>>,
     page_map: Option<Arc<PageMap>>,
+    polling_pages: PollingPages,
     idle: Arc<Idle<Slot>>,
 }
 
 impl Memories {
     pub(super) fn new(pristine: Pristine) -> Self {
-        Self { pristine: Arc::new(pristine), page_map: PageMap::of_process(), idle: Arc::default() }
+        Self { pristine: Some(Arc::new(pristine)), page_map: PageMap::of_process(), ..Self::blank() }
+    }
+
+    /// Memories of zeros, for making an image.
+    pub(super) fn blank() -> Self {
+        Self { pristine: None, page_map: None, polling_pages: PollingPages::default(), idle: Arc::default() }
+    }
+
+    pub(super) fn polling_pages(&self) -> &PollingPages {
+        &self.polling_pages
+    }
+
+    fn slot(&self, bytes_min: usize, reservation: Reservation) -> io::Result<Slot> {
+        let pristine = match &self.pristine {
+            Some(pristine) => pristine.clone(),
+            None => Arc::new(Pristine::zeros(bytes_min)?),
+        };
+        Slot::new(pristine, self.page_map.clone(), self.polling_pages.clone(), reservation)
     }
 }
 
@@ -56,13 +77,13 @@ unsafe impl MemoryCreator for Memories {
         reserved_bytes: Option<usize>,
         guard_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let memory_bytes_max = reserved_bytes.ok_or("memories that move are not made here")?;
-        let reservation = Reservation { memory_bytes_max, guard_bytes };
+        let memory_bytes = reserved_bytes.ok_or("memories that move are not made here")?;
+        let reservation = Reservation { memory_bytes, guard_bytes };
         let slot = self
             .idle
-            .lend(|| Slot::new(self.pristine.clone(), self.page_map.clone(), reservation))
+            .lend(|| self.slot(bytes_min, reservation))
             .map_err(|error| format!("no address space for another execution: {error}"))?;
-        if slot.bytes() < bytes_min || slot.bytes_max() != memory_bytes_max {
+        if slot.bytes() < bytes_min || slot.reservation() != reservation {
             return Err("the image does not fit the module".into());
         }
         Ok(Box::new(slot))
@@ -82,7 +103,7 @@ unsafe impl LinearMemory for Lent<Slot> {
     }
 
     fn byte_capacity(&self) -> usize {
-        self.bytes_max()
+        self.reservation().bytes_max()
     }
 
     fn grow_to(&mut self, bytes: usize) -> Result<()> {

@@ -3,8 +3,10 @@
 //! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
 //! code is charged where it can repeat and nowhere else: where a loop goes round, and on entry to as many functions as
 //! break every cycle of calls ([`graph`]); calls through the table are made direct before ([`table`]). A loop that calls
-//! nothing counts in a local, which costs less. The counter is a global that the interpreter's own code does not know of,
-//! so no guest can reach it. What a program burns depends on the program, and on no clock.
+//! nothing counts in a local, which costs less: a call in it, however rare, would take its registers. It cannot ask the
+//! host, so each round reads from the *polling page*, as code of a JVM does at its safepoints; a guest that is overdue
+//! finds that page inaccessible, and traps ([`super::slot`]). The counter is a global that the interpreter's own code does
+//! not know of, so no guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
@@ -24,8 +26,11 @@ use insert::Meter;
 /// The global that holds what is left; below zero, the guest has to call its `refuel`.
 pub(crate) const FUEL: &str = "fuel";
 
-/// The global that holds the least that fuel may come to, below zero: a loop that calls nothing cannot ask for more.
-pub(crate) const FUEL_MIN: &str = "fuel_min";
+/// Where the polling page is in linear memory: at the end of what 32 bits can address, which no memory grows to.
+pub(super) const POLLED_AT: u32 = 0xffff_0000;
+
+/// Its size: what can be made inaccessible on every machine.
+pub(super) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
 
 /// Code with another meter is other code: what the cache's names are made of.
 pub(super) const SOURCE: [&str; 7] = [
@@ -38,8 +43,8 @@ pub(super) const SOURCE: [&str; 7] = [
     include_str!("meter/way.rs"),
 ];
 
-/// A function type, as the binary format has it.
-const I32_TO_I32: [u8; 5] = [0x60, 1, 0x7f, 1, 0x7f];
+/// Function types, as the binary format has them: of `memory.grow`, and of `memory.copy` and `memory.fill`.
+const NEW_TYPES: [&[u8]; 2] = [&[0x60, 1, 0x7f, 1, 0x7f], &[0x60, 3, 0x7f, 0x7f, 0x7f, 0]];
 
 /// `wasm` with a meter in it.
 ///
@@ -54,9 +59,8 @@ pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let charges = Charges::of(&input.bodies, input.functions_imported, direct.functions)?;
     let meter = Meter {
         fuel: input.globals,
-        fuel_min: input.globals + 1,
         refuel: input.refuel,
-        charge_bytes: input.functions_imported + u32::try_from(input.bodies.len())?,
+        first_new: input.functions_imported + u32::try_from(input.bodies.len())?,
     };
     let (code, hints, new_functions) = meter.code(&input, &charges)?;
 
@@ -65,23 +69,19 @@ pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
         let Some((id, range)) = section?.as_section() else { continue };
         let old = &wasm[range];
         let data = if id == u8::from(SectionId::Type) {
-            with_more(old, 1, |new| new.extend(I32_TO_I32))?
+            with_more(old, NEW_TYPES.len(), |new| NEW_TYPES.iter().for_each(|ty| new.extend(*ty)))?
         } else if id == u8::from(SectionId::Function) {
             with_more(old, new_functions.len(), |new| new_functions.iter().for_each(|ty| ty.encode(new)))?
         } else if id == u8::from(SectionId::Global) {
-            with_more(old, 2, |new| {
-                for _ in [FUEL, FUEL_MIN] {
-                    GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
-                    ConstExpr::i64_const(0).encode(new);
-                }
+            with_more(old, 1, |new| {
+                GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
+                ConstExpr::i64_const(0).encode(new);
             })?
         } else if id == u8::from(SectionId::Export) {
-            with_more(old, 2, |new| {
-                for (name, global) in [(FUEL, meter.fuel), (FUEL_MIN, meter.fuel_min)] {
-                    name.encode(new);
-                    ExportKind::Global.encode(new);
-                    global.encode(new);
-                }
+            with_more(old, 1, |new| {
+                FUEL.encode(new);
+                ExportKind::Global.encode(new);
+                meter.fuel.encode(new);
             })?
         } else if id == u8::from(SectionId::Code) {
             module.section(&hints).section(&code);

@@ -64,6 +64,17 @@ impl Pristine {
         Ok(Self { file, address: address.cast(), file_bytes, start })
     }
 
+    /// A memory of so many zeros.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pristine::map`].
+    pub(super) fn zeros(memory_bytes: usize) -> io::Result<Self> {
+        let mut header = vec![0; BLOCK_BYTES];
+        header[..8].copy_from_slice(&(memory_bytes as u64).to_le_bytes());
+        Self::map_bytes(&header)
+    }
+
     /// Maps it from a file that exists in this process only.
     ///
     /// # Errors

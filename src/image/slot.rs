@@ -14,7 +14,9 @@ use std::sync::Arc;
 use rustix::mm::Advice;
 
 use super::addresses::Addresses;
+use super::meter::POLLED_BYTES;
 use super::pagemap::PageMap;
+use super::polling::{PollingPage, PollingPages};
 use super::pristine::{PAGE_BYTES, Pristine};
 
 /// Executions between two looks at which pages are still in use.
@@ -26,17 +28,28 @@ const PAGES_SPARED_MAX: usize = 16;
 /// Pages that stay in memory between executions, at most: copying more takes longer than it saves.
 const PAGES_KEPT_MAX: usize = 2048;
 
-/// What a memory needs: the addresses that compiled code may reach without looking, and those that trap behind them.
-#[derive(Clone, Copy)]
+/// What a memory needs: the addresses that compiled code may reach without looking, at the end of them the polling page, and
+/// those that trap behind them.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reservation {
-    pub(super) memory_bytes_max: usize,
+    pub(super) memory_bytes: usize,
     pub(super) guard_bytes: usize,
 }
 
 impl Reservation {
     /// All of it: there are guards on both sides.
     pub(super) fn bytes(self) -> usize {
-        self.guard_bytes + self.memory_bytes_max + self.guard_bytes
+        self.guard_bytes + self.memory_bytes + self.guard_bytes
+    }
+
+    /// What a memory can grow to.
+    pub(super) const fn bytes_max(self) -> usize {
+        self.memory_bytes - POLLED_BYTES
+    }
+
+    fn polling_page(self) -> Range<usize> {
+        let memory_end = self.guard_bytes + self.memory_bytes;
+        memory_end - POLLED_BYTES..memory_end
     }
 
     /// Whether there is room for `slots` at once.
@@ -54,7 +67,9 @@ pub(super) struct Slot {
     pristine: Arc<Pristine>,
     page_map: Option<Arc<PageMap>>,
     reservation: Reservation,
-    addresses: Addresses,
+    addresses: Arc<Addresses>,
+    polling_page: Arc<PollingPage>,
+    polling_pages: PollingPages,
     /// What the guest can reach now.
     bytes: usize,
     /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
@@ -69,13 +84,26 @@ impl Slot {
     pub(super) fn new(
         pristine: Arc<Pristine>,
         page_map: Option<Arc<PageMap>>,
+        polling_pages: PollingPages,
         reservation: Reservation,
     ) -> io::Result<Self> {
         let bytes = pristine.memory_bytes();
-        assert!(bytes <= reservation.memory_bytes_max, "the image is larger than a memory can be");
-        let addresses = Addresses::reserve(reservation.bytes())?;
+        assert!(bytes <= reservation.bytes_max(), "the image is larger than a memory can be");
+        let addresses = Arc::new(Addresses::reserve(reservation.bytes())?);
+        let polling_page = Arc::new(PollingPage::new(addresses.clone(), reservation.polling_page())?);
         let own = Vec::new();
-        let slot = Self { pristine, page_map, reservation, addresses, bytes, own, executions: 0 };
+        let slot = Self {
+            pristine,
+            page_map,
+            reservation,
+            addresses,
+            polling_page,
+            polling_pages,
+            bytes,
+            own,
+            executions: 0,
+        };
+        slot.polling_pages.insert(slot.address(), slot.polling_page.clone());
         let (image, file, offset) = slot.pristine.mapped();
         slot.addresses.allow(slot.range(0..image.start))?;
         slot.addresses.put(&slot.range(image.clone()), file, offset)?;
@@ -96,18 +124,17 @@ impl Slot {
         self.bytes
     }
 
-    /// What it can grow to.
-    pub(super) fn bytes_max(&self) -> usize {
-        self.reservation.memory_bytes_max
+    pub(super) fn reservation(&self) -> Reservation {
+        self.reservation
     }
 
     /// Lets the guest reach `bytes` from the beginning; new memory is zero.
     ///
     /// # Errors
     ///
-    /// For more than [`Slot::bytes_max`], and the kernel's.
+    /// For more than [`Reservation::bytes_max`], and the kernel's.
     pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
-        if bytes > self.bytes_max() {
+        if bytes > self.reservation.bytes_max() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.bytes {
@@ -125,6 +152,7 @@ impl Slot {
     ///
     /// The kernel's: then it must not be used again.
     pub(super) fn reset(&mut self, faulted: bool) -> io::Result<()> {
+        self.polling_page.open()?;
         let image_bytes = self.pristine.memory_bytes();
         if self.bytes > image_bytes {
             let grown = self.range(image_bytes..self.bytes.next_multiple_of(rustix::param::page_size()));
@@ -189,6 +217,12 @@ impl Slot {
     }
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.polling_pages.remove(self.address());
+    }
+}
+
 /// Adds a range to those that it follows.
 fn extend(ranges: &mut Vec<Range<usize>>, next: Range<usize>) {
     match ranges.last_mut() {
@@ -217,8 +251,8 @@ mod tests {
         }
         let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
         assert_eq!(pristine.memory_bytes(), memory.len());
-        let reservation = Reservation { memory_bytes_max: 64 << 20, guard_bytes: 1 << 20 };
-        Slot::new(Arc::new(pristine), page_map, reservation).unwrap()
+        let reservation = Reservation { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
+        Slot::new(Arc::new(pristine), page_map, PollingPages::default(), reservation).unwrap()
     }
 
     /// What a guest sees of it.
@@ -301,6 +335,6 @@ mod tests {
             slot.reset(true).unwrap();
             assert_is_the_image(&mut slot);
         }
-        assert!(slot.grow(slot.bytes_max() + 1).is_err());
+        assert!(slot.grow(slot.reservation().bytes_max() + 1).is_err());
     }
 }

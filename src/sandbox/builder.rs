@@ -1,6 +1,7 @@
 //! What a sandbox is made of, and the making of it.
 
 use std::borrow::Cow;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -190,12 +191,22 @@ impl Builder {
             log_code: self.log_code,
             cancel: CancellationToken::new(),
         };
-        Ok(Sandbox { shared: Arc::new(shared), tasks: TaskTracker::new(), runtime: Some(runtime()?) })
+        Ok(Sandbox {
+            shared: Arc::new(shared),
+            tasks: TaskTracker::new(),
+            accepting: Arc::default(),
+            runtime: Some(runtime(self.slots)?),
+        })
     }
 }
 
-fn runtime() -> Result<Runtime, Error> {
+/// A thread for each guest, so that one which does not yield keeps nobody but itself; beyond so many, they share. Not fewer
+/// than there are cores.
+fn runtime(slots: u32) -> Result<Runtime, Error> {
+    const GUEST_THREADS_MAX: usize = 64;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(GUEST_THREADS_MAX.min(slots as usize)))
         .thread_name("guest")
         .enable_all()
         .build()

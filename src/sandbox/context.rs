@@ -16,16 +16,25 @@ const KEY_CHARS_SHOWN: usize = 64;
 const BRACES_BYTES: usize = 2;
 const ENTRY_BYTES: usize = 4;
 
-/// Looks at the keys, then at how deep each value is nested, then at the size of all, in this order.
+/// Looks at the size of all, then at each key and how deep its value is nested.
 ///
 /// # Errors
 ///
-/// [`Error::Context`] names the first key with a fault, or the largest where together they are too large.
+/// [`Error::Context`] names the largest where together they are too large, or the first key with a fault.
 pub(super) fn check(
     context: &BTreeMap<String, Box<RawValue>>,
     policy: &Policy,
     registry: &Registry,
 ) -> Result<(), Error> {
+    let sizes = context.iter().map(|(key, value)| (key.len() + value.get().len() + ENTRY_BYTES, key));
+    let bytes = BRACES_BYTES + sizes.clone().map(|(bytes, _)| bytes).sum::<usize>();
+    let limit = policy.context_bytes_max;
+    if let Some((largest, key)) = sizes.max()
+        && bytes > limit
+    {
+        let why = format!("takes {largest} bytes of a context of {bytes} bytes; limit is {limit} bytes");
+        return Err(fault(key, why));
+    }
     for (key, value) in context {
         check_key(key, registry).map_err(|why| fault(key, why))?;
         let (depth, limit) = (json::depth_of(value.get().as_bytes()), policy.context_depth_max);
@@ -33,16 +42,7 @@ pub(super) fn check(
             return Err(fault(key, format!("is nested {depth} levels deep; limit is {limit}")));
         }
     }
-    let sizes = context.iter().map(|(key, value)| (key.len() + value.get().len() + ENTRY_BYTES, key));
-    let bytes = BRACES_BYTES + sizes.clone().map(|(bytes, _)| bytes).sum::<usize>();
-    let limit = policy.context_bytes_max;
-    match sizes.max() {
-        Some((largest, key)) if bytes > limit => {
-            let why = format!("takes {largest} bytes of a context of {bytes} bytes; limit is {limit} bytes");
-            Err(fault(key, why))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_key(key: &str, registry: &Registry) -> Result<(), &'static str> {

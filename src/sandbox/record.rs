@@ -18,7 +18,8 @@ pub(super) struct Record {
     metrics: Metrics,
     id: ExecutionId,
     request_id: Option<String>,
-    code_sha256: String,
+    /// Not known yet of a large program.
+    pub(super) code_sha256: Option<String>,
     code_bytes: usize,
     /// Only if the operator wants programs in the log.
     code: Option<String>,
@@ -34,7 +35,7 @@ impl Record {
             metrics: metrics.clone(),
             id,
             request_id: execution.request_id.clone(),
-            code_sha256: base16ct::lower::encode_string(&Sha256::digest(&execution.code)),
+            code_sha256: None,
             code_bytes: execution.code.len(),
             code: log_code.then(|| execution.code.clone()),
             started: None,
@@ -96,7 +97,7 @@ impl Record {
             fuel = usage.map(|usage| usage.fuel),
             memory_bytes_peak = usage.map(|usage| usage.memory_bytes_peak),
             tool_calls = usage.map(|usage| usage.tool_calls),
-            code_sha256 = %self.code_sha256,
+            code_sha256 = self.code_sha256,
             code_bytes = self.code_bytes,
             code = self.code.as_deref(),
             "execution"
@@ -116,6 +117,11 @@ impl Drop for Record {
         self.metrics.cancelled(self.started.map(|started| started.elapsed()), tool_calls);
         self.log(Outcome::Cancelled.name(), "", None);
     }
+}
+
+/// What the log knows a program by.
+pub(super) fn code_sha256(code: &str) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(code))
 }
 
 fn micros(time: Duration) -> u64 {

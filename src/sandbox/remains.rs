@@ -104,7 +104,8 @@ fn execution(code: &str, secret: &str, limits: Limits) -> Execution {
 async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let source = ValidatedSource::unchecked(execution.code.clone());
     let grants = Grants::default();
-    let run = Run { id: ExecutionId::random(), source: &source, execution, grants };
+    let id = ExecutionId::random();
+    let run = Run { id, source: &source, execution, grants, in_callers_thread: false };
     sandbox.shared.template.open(run).await.unwrap()
 }
 

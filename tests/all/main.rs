@@ -40,3 +40,4 @@ mod tree;
 mod troubleshooting;
 mod upstreams;
 mod validator;
+mod yields;

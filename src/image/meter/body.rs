@@ -15,16 +15,30 @@ pub(super) struct Body<'a> {
     /// Operators outside of loops.
     pub(super) operators: u32,
     pub(super) loops: Vec<Loop>,
-    /// Where it copies or fills memory.
-    pub(super) copies: Vec<usize>,
-    /// Where it asks for more memory.
-    pub(super) grows: Vec<usize>,
+    /// Where it grows, copies or fills memory.
+    pub(super) bulk: Vec<(usize, Bulk)>,
     /// Where it may end or call, after a plain loop.
     pub(super) settled: Vec<usize>,
     /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
     pub(super) callees: Vec<usize>,
     /// It goes on after a call: not all of them are its last act.
     pub(super) is_returned_to: bool,
+}
+
+/// An instruction whose work depends on its operands.
+#[derive(Clone, Copy)]
+pub(super) struct Bulk {
+    pub(super) kind: BulkKind,
+    /// Where the next operator is.
+    pub(super) after: usize,
+}
+
+/// In the order of the functions that stand for them.
+#[derive(Clone, Copy)]
+pub(super) enum BulkKind {
+    Grow,
+    Copy,
+    Fill,
 }
 
 pub(super) struct Loop {
@@ -129,8 +143,9 @@ impl<'a> Body<'a> {
                         body.loops[index].callees.extend(callee);
                     }
                 }
-                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => body.copies.push(at),
-                Operator::MemoryGrow { .. } => body.grows.push(at),
+                Operator::MemoryGrow { .. } => body.bulk.push((at, Bulk { kind: BulkKind::Grow, after })),
+                Operator::MemoryCopy { .. } => body.bulk.push((at, Bulk { kind: BulkKind::Copy, after })),
+                Operator::MemoryFill { .. } => body.bulk.push((at, Bulk { kind: BulkKind::Fill, after })),
                 Operator::MemoryInit { .. } => {
                     bail!("it has an instruction whose work is not metered: {operator:?}");
                 }
@@ -145,10 +160,7 @@ impl<'a> Body<'a> {
 
     /// Its calls are its last act, also with a meter in it.
     pub(super) fn only_tail_calls(&self) -> bool {
-        !self.is_returned_to
-            && self.copies.is_empty()
-            && self.grows.is_empty()
-            && self.loops.iter().all(|round| round.is_plain)
+        !self.is_returned_to && self.bulk.is_empty() && self.loops.iter().all(|round| round.is_plain)
     }
 
     /// It calls nothing but what is imported.

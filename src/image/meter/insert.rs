@@ -1,12 +1,14 @@
 //! The meter's instructions, and where they go.
 
-use wasm_encoder::{BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, ValType};
+use wasm_encoder::{
+    BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, MemArg, ValType,
+};
 use wasmtime::Result;
 
-use super::body::{Body, Loop, Repeat};
+use super::body::{Body, Bulk, Loop, Repeat};
 use super::graph::Charges;
 use super::input::Input;
-use super::with_more;
+use super::{POLLED_AT, POLLED_BYTES, with_more};
 
 /// What one entry or round is charged at most. Functions and loops with more operators than this are full of branches:
 /// few ways through them take most.
@@ -15,8 +17,8 @@ const CHARGE_MAX: u32 = 32;
 /// Bytes that are copied or filled for one unit of fuel, as a power of two.
 const BYTES_PER_FUEL_LOG2: i64 = 3;
 
-/// An instruction that asks for more memory.
-const MEMORY_GROW_BYTES: usize = 2;
+/// What is copied or filled at once: some 100 µs in memory that no cache holds.
+const PIECE_BYTES: i32 = 1 << 20;
 
 /// A page that is new must be faulted in and zeroed by the host.
 const FUEL_PER_PAGE_LOG2: i64 = 8;
@@ -24,10 +26,9 @@ const FUEL_PER_PAGE_LOG2: i64 = 8;
 /// Indices of what the meter consists of.
 pub(super) struct Meter {
     pub(super) fuel: u32,
-    pub(super) fuel_min: u32,
     pub(super) refuel: u32,
     /// The first of the functions that are added.
-    pub(super) charge_bytes: u32,
+    pub(super) first_new: u32,
 }
 
 impl Meter {
@@ -38,16 +39,16 @@ impl Meter {
         charges: &Charges,
     ) -> Result<(CodeSection, BranchHints, Vec<u32>)> {
         let (mut code, mut hints) = (CodeSection::new(), BranchHints::new());
-        let i32_to_i32 = u32::try_from(input.types.len())?;
-        let mut types = vec![i32_to_i32; 2];
-        let mut new = vec![self.bytes_charged(), self.memory_grown()];
+        let first_type = u32::try_from(input.types.len())?;
+        let mut types = vec![first_type, first_type + 1, first_type + 1];
+        let mut new = vec![self.grown(), self.copied(), self.filled()];
         for (index, (body, charged)) in input.bodies.iter().zip(&charges.on_entry).enumerate() {
             let function = input.functions_imported + u32::try_from(index)?;
             let ty = input.functions[index];
             let parameters = input.types[ty as usize];
             let mut again = None;
             if *charged && body.only_tail_calls() {
-                again = Some(Again { function: self.charge_bytes + u32::try_from(new.len())?, parameters });
+                again = Some(Again { function: self.first_new + u32::try_from(new.len())?, parameters });
                 types.push(ty);
                 new.push(self.again(function, parameters, body.operators));
             }
@@ -81,20 +82,19 @@ impl Meter {
         let operators = |round: &Loop| {
             round.callees.iter().fold(round.operators, |sum, callee| sum.saturating_add(ways[*callee]))
         };
-        let heads = body.loops.iter().filter_map(|round| match round.repeats {
-            _ if round.is_plain => Some((round.start, Insertion::Count(round.operators))),
+        let heads = (0u32..).zip(&body.loops).filter_map(|(index, round)| match round.repeats {
+            _ if round.is_plain => Some((round.start, Insertion::Count(round.operators, index))),
             None => Some((round.start, Insertion::Charge(operators(round)))),
             Some(_) => None,
         });
         let repeats = body.loops.iter().filter(|round| !round.is_plain).flat_map(|round| {
             round.repeats.iter().flatten().map(move |repeat| repeat.charged(operators(round)))
         });
-        let fills = body.copies.iter().map(|at| (*at, Insertion::Copy));
-        let grows = body.grows.iter().map(|at| (*at, Insertion::Grow));
+        let bulk = body.bulk.iter().map(|(at, bulk)| (*at, Insertion::Bulk(*bulk)));
         let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
         // What stands at the head of a loop comes before what belongs to its first operator.
         let mut insertions: Vec<_> =
-            entry.into_iter().chain(heads).chain(repeats).chain(fills).chain(grows).chain(ends).collect();
+            entry.into_iter().chain(heads).chain(repeats).chain(bulk).chain(ends).collect();
         insertions.sort_by_key(|(at, _)| *at);
 
         let refuel = [Instruction::Call(self.refuel)];
@@ -102,8 +102,7 @@ impl Meter {
             if !counts {
                 return self.charge(&[charge_for(operators)], &refuel, bytes);
             }
-            let [get, extend] = uncharged_fuel(uncharged);
-            let fuel = [get, extend, charge_for(operators), Instruction::I64Add];
+            let fuel = [Instruction::LocalGet(uncharged), charge_for(operators), Instruction::I64Add];
             let at = self.charge(&fuel, &refuel, bytes);
             encode(&none_uncharged(uncharged), bytes);
             at
@@ -113,7 +112,7 @@ impl Meter {
         if counts {
             bytes = with_more(&bytes, 1, |new| {
                 1u32.encode(new);
-                ValType::I32.encode(new);
+                ValType::I64.encode(new);
             })?;
         }
         for (at, insertion) in insertions {
@@ -131,11 +130,10 @@ impl Meter {
                     encode(&[Instruction::Br(repeat.depth + 1), Instruction::End], &mut bytes);
                     copied = repeat.after;
                 }
-                Insertion::Count(operators) => unlikely.push(self.count(operators, uncharged, &mut bytes)),
-                Insertion::Copy => Instruction::Call(self.charge_bytes).encode(&mut bytes),
-                Insertion::Grow => {
-                    Instruction::Call(self.grow()).encode(&mut bytes);
-                    copied += MEMORY_GROW_BYTES;
+                Insertion::Count(operators, index) => encode(&count(operators, index, uncharged), &mut bytes),
+                Insertion::Bulk(bulk) => {
+                    Instruction::Call(self.first_new + bulk.kind as u32).encode(&mut bytes);
+                    copied = bulk.after;
                 }
                 Insertion::Settle => encode(&self.settle(uncharged), &mut bytes),
             }
@@ -144,40 +142,12 @@ impl Meter {
         Ok((bytes, unlikely))
     }
 
-    /// Counts the operators of a round in the local `uncharged`. When that overflows, it is charged. A guest that then has
-    /// burned too much of what it does not have goes on no more: it is out of fuel.
-    fn count(&self, operators: u32, uncharged: u32, bytes: &mut Vec<u8>) -> usize {
-        encode(
-            &[
-                Instruction::LocalGet(uncharged),
-                Instruction::I32Const(fuel_for(operators).cast_signed()),
-                Instruction::I32Add,
-                Instruction::LocalTee(uncharged),
-                Instruction::I32Const(0),
-                Instruction::I32LtS,
-            ],
-            bytes,
-        );
-        let stop = [
-            Instruction::GlobalGet(self.fuel),
-            Instruction::GlobalGet(self.fuel_min),
-            Instruction::I64LtS,
-            Instruction::If(BlockType::Empty),
-            Instruction::I64Const(i64::MIN),
-            Instruction::GlobalSet(self.fuel),
-            Instruction::Unreachable,
-            Instruction::End,
-        ];
-        let overflow = [&self.settle(uncharged)[..], &stop].concat();
-        unlikely(&overflow, bytes)
-    }
-
     /// Takes from the counter what was counted in the local `uncharged`.
-    fn settle(&self, uncharged: u32) -> [Instruction<'static>; 7] {
-        let [count, extend] = uncharged_fuel(uncharged);
+    fn settle(&self, uncharged: u32) -> [Instruction<'static>; 6] {
+        let count = Instruction::LocalGet(uncharged);
         let [zero, reset] = none_uncharged(uncharged);
         let [get, set] = [Instruction::GlobalGet(self.fuel), Instruction::GlobalSet(self.fuel)];
-        [get, count, extend, Instruction::I64Sub, set, zero, reset]
+        [get, count, Instruction::I64Sub, set, zero, reset]
     }
 
     /// Takes from the counter what `fuel` puts on the stack, and refuels if nothing is left.
@@ -197,37 +167,136 @@ impl Meter {
         unlikely(refuel, bytes)
     }
 
-    /// Charges for so many bytes, and gives their number back.
-    fn bytes_charged(&self) -> Function {
-        let fuel = fuel_for_parameter(Instruction::I64ShrU, BYTES_PER_FUEL_LOG2);
-        let mut bytes = Vec::new();
-        self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
-        encode(&[Instruction::LocalGet(0), Instruction::End], &mut bytes);
-        function_of([], bytes)
-    }
-
-    fn grow(&self) -> u32 {
-        self.charge_bytes + 1
-    }
-
-    /// Asks for so many pages of memory, and charges for them if they are there.
-    fn memory_grown(&self) -> Function {
-        let fuel = fuel_for_parameter(Instruction::I64Shl, FUEL_PER_PAGE_LOG2);
+    /// Asks for so many pages of memory. If they are there, it charges for them and lets the host decide whether to go on
+    /// before they are filled.
+    fn grown(&self) -> Function {
+        let (pages, before) = (Instruction::LocalGet(0), 1);
         let mut bytes = Vec::new();
         encode(
             &[
-                Instruction::LocalGet(0),
+                pages.clone(),
                 Instruction::MemoryGrow(0),
-                Instruction::LocalTee(1),
+                Instruction::LocalTee(before),
                 Instruction::I32Const(-1),
                 Instruction::I32Ne,
                 Instruction::If(BlockType::Empty),
+                Instruction::GlobalGet(self.fuel),
+                pages,
+                Instruction::I64ExtendI32U,
+                Instruction::I64Const(FUEL_PER_PAGE_LOG2),
+                Instruction::I64Shl,
+                Instruction::I64Sub,
+                Instruction::GlobalSet(self.fuel),
+                Instruction::Call(self.refuel),
+                Instruction::End,
+                Instruction::LocalGet(before),
+                Instruction::End,
             ],
             &mut bytes,
         );
-        self.charge(&fuel, &[Instruction::Call(self.refuel)], &mut bytes);
-        encode(&[Instruction::End, Instruction::LocalGet(1), Instruction::End], &mut bytes);
         function_of([ValType::I32], bytes)
+    }
+
+    /// `memory.copy` in pieces, each charged before it is copied. Where source and destination overlap, the end is copied
+    /// first if it would be overwritten otherwise.
+    fn copied(&self) -> Function {
+        let [to, from, length, piece] = [0, 1, 2, 3];
+        let at_end = |address| {
+            [
+                Instruction::LocalGet(address),
+                Instruction::LocalGet(length),
+                Instruction::I32Add,
+                Instruction::LocalGet(piece),
+                Instruction::I32Sub,
+            ]
+        };
+        let mut bytes = Vec::new();
+        self.in_pieces(length, piece, &mut bytes, |bytes| {
+            encode(
+                &[
+                    Instruction::LocalGet(to),
+                    Instruction::LocalGet(from),
+                    Instruction::I32LeU,
+                    Instruction::If(BlockType::Empty),
+                    Instruction::LocalGet(to),
+                    Instruction::LocalGet(from),
+                    Instruction::LocalGet(piece),
+                    Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 },
+                ],
+                bytes,
+            );
+            encode(&advance(to, piece), bytes);
+            encode(&advance(from, piece), bytes);
+            Instruction::Else.encode(bytes);
+            encode(&at_end(to), bytes);
+            encode(&at_end(from), bytes);
+            encode(
+                &[
+                    Instruction::LocalGet(piece),
+                    Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 },
+                    Instruction::End,
+                ],
+                bytes,
+            );
+        });
+        function_of([ValType::I32], bytes)
+    }
+
+    /// `memory.fill` in pieces, each charged before it is filled.
+    fn filled(&self) -> Function {
+        let [to, value, length, piece] = [0, 1, 2, 3];
+        let mut bytes = Vec::new();
+        self.in_pieces(length, piece, &mut bytes, |bytes| {
+            encode(
+                &[
+                    Instruction::LocalGet(to),
+                    Instruction::LocalGet(value),
+                    Instruction::LocalGet(piece),
+                    Instruction::MemoryFill(0),
+                ],
+                bytes,
+            );
+            encode(&advance(to, piece), bytes);
+        });
+        function_of([ValType::I32], bytes)
+    }
+
+    /// Does `work` for each piece of so many bytes; for none, once. An address outside of memory traps in the piece that it
+    /// is in: what comes before it has been written then, which nobody sees, because a guest that traps has ended.
+    fn in_pieces(&self, length: u32, piece: u32, bytes: &mut Vec<u8>, work: impl FnOnce(&mut Vec<u8>)) {
+        encode(
+            &[
+                Instruction::Loop(BlockType::Empty),
+                Instruction::LocalGet(length),
+                Instruction::I32Const(PIECE_BYTES),
+                Instruction::LocalGet(length),
+                Instruction::I32Const(PIECE_BYTES),
+                Instruction::I32LtU,
+                Instruction::Select,
+                Instruction::LocalSet(piece),
+            ],
+            bytes,
+        );
+        let fuel = [
+            Instruction::LocalGet(piece),
+            Instruction::I64ExtendI32U,
+            Instruction::I64Const(BYTES_PER_FUEL_LOG2),
+            Instruction::I64ShrU,
+        ];
+        self.charge(&fuel, &[Instruction::Call(self.refuel)], bytes);
+        work(bytes);
+        encode(
+            &[
+                Instruction::LocalGet(length),
+                Instruction::LocalGet(piece),
+                Instruction::I32Sub,
+                Instruction::LocalTee(length),
+                Instruction::BrIf(0),
+                Instruction::End,
+                Instruction::End,
+            ],
+            bytes,
+        );
     }
 
     /// Refuels and calls a function again, which charges the same as it did before.
@@ -289,18 +358,34 @@ fn charge_for(operators: u32) -> Instruction<'static> {
     Instruction::I64Const(fuel_for(operators).into())
 }
 
-/// What was counted in a local.
-fn uncharged_fuel(uncharged: u32) -> [Instruction<'static>; 2] {
-    [Instruction::LocalGet(uncharged), Instruction::I64ExtendI32U]
+/// Counts the operators of a round in the local `uncharged`, and reads from the polling page. The loops of a function read
+/// different places: what one has read, the compiler would not read again in the next.
+fn count(operators: u32, index: u32, uncharged: u32) -> [Instruction<'static>; 7] {
+    let offset = u64::from(POLLED_AT) + u64::from(index) % POLLED_BYTES as u64;
+    let polled = MemArg { offset, align: 0, memory_index: 0 };
+    [
+        Instruction::LocalGet(uncharged),
+        charge_for(operators),
+        Instruction::I64Add,
+        Instruction::LocalSet(uncharged),
+        Instruction::I32Const(0),
+        Instruction::I32Load8U(polled),
+        Instruction::Drop,
+    ]
 }
 
 fn none_uncharged(uncharged: u32) -> [Instruction<'static>; 2] {
-    [Instruction::I32Const(0), Instruction::LocalSet(uncharged)]
+    [Instruction::I64Const(0), Instruction::LocalSet(uncharged)]
 }
 
-/// A function's only parameter, shifted by so many bits.
-fn fuel_for_parameter(shift: Instruction<'static>, bits: i64) -> [Instruction<'static>; 4] {
-    [Instruction::LocalGet(0), Instruction::I64ExtendI32U, Instruction::I64Const(bits), shift]
+/// Moves an address behind a piece.
+fn advance(address: u32, piece: u32) -> [Instruction<'static>; 4] {
+    [
+        Instruction::LocalGet(address),
+        Instruction::LocalGet(piece),
+        Instruction::I32Add,
+        Instruction::LocalSet(address),
+    ]
 }
 
 fn encode(instructions: &[Instruction<'_>], bytes: &mut Vec<u8>) {
@@ -332,8 +417,8 @@ enum Insertion<'a> {
     Enter(u32),
     Charge(u32),
     ChargeAndRepeat(u32, &'a Repeat),
-    Count(u32),
-    Copy,
-    Grow,
+    /// With the index of its loop.
+    Count(u32, u32),
+    Bulk(Bulk),
     Settle,
 }

