@@ -1,5 +1,6 @@
 //! One execution: a new Store, limits around it, and how it ended. A Store is never used twice.
 
+mod cancel;
 mod watchdog;
 
 use std::pin::{Pin, pin};
@@ -9,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::time::{ClockId, clock_gettime};
-use tokio_util::sync::CancellationToken;
 use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::image::{self, Image, PollingPage, PollingPages};
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
+pub(crate) use cancel::Cancel;
 use watchdog::{Bounds, Overdue, Watchdog};
 
 /// More is not read in a thread on which connections wait.
@@ -26,7 +27,7 @@ const LARGE_BYTES: usize = 1 << 20;
 
 /// CPU time that a guest may have in its caller's thread. One that has not yielded then goes on in the guests' threads: from
 /// its beginning, if it has to be stopped for that.
-const SLICE: Duration = Duration::from_millis(2);
+const SLICE: Duration = Duration::from_millis(3);
 
 /// What an instance is for.
 pub(crate) struct Run<'a> {
@@ -68,7 +69,7 @@ impl Template {
     /// # Errors
     ///
     /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
-    pub(crate) async fn run(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
+    pub(crate) async fn run(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
         let started = Instant::now();
         let mut attempt = Attempt {
             started,
@@ -91,14 +92,15 @@ impl Template {
     async fn attempt(&self, run: &Run<'_>, attempt: &mut Attempt<'_>) -> Result<Option<Report>, Error> {
         let (id, limits, begun) = (run.id, &run.execution.limits, Instant::now());
         let mut store = self.store(run, attempt.slice.is_some());
-        let faults_before = thread_faults();
+        // What instantiating takes is the guest's, too: no guest has run in between.
+        attempt.spent.faults = 0;
+        let before = Some((thread_cpu_time(), thread_faults()));
         let (instance, page) = self
             .instantiate(&mut store)
             .await
             .map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let instantiated = Instant::now();
-        attempt.spent.faults = thread_faults() - faults_before;
-        let end = drive(call(instance, &mut store), &self.watchdog, page, limits, attempt).await;
+        let end = drive(call(instance, &mut store), before, &self.watchdog, page, limits, attempt).await;
         let ended = Instant::now();
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
@@ -166,7 +168,7 @@ struct Attempt<'a> {
     spent: Spent,
     /// CPU time until the first yield.
     slice: Option<Duration>,
-    cancel: &'a CancellationToken,
+    cancel: &'a Cancel,
 }
 
 /// Why a guest is no longer running.
@@ -204,6 +206,7 @@ struct Spent {
 /// Drives the guest until it ends or a limit ends it.
 async fn drive(
     guest: impl Future<Output = End>,
+    before: Option<(Duration, u64)>,
     watchdog: &Watchdog,
     page: Arc<PollingPage>,
     limits: &Limits,
@@ -212,6 +215,7 @@ async fn drive(
     let (cancel, deadline) = (attempt.cancel, attempt.deadline);
     let guest = Metered {
         guest: pin!(guest),
+        before,
         watchdog,
         page,
         spent: &mut attempt.spent,
@@ -233,23 +237,29 @@ async fn drive(
 /// ended by the watchdog. A guest that reaches both limits at once has reached its deadline.
 struct Metered<'a, F> {
     guest: Pin<&'a mut F>,
+    /// The thread's CPU time and page faults before the first poll, which is in the same thread.
+    before: Option<(Duration, u64)>,
     watchdog: &'a Watchdog,
     page: Arc<PollingPage>,
     spent: &'a mut Spent,
     cpu_time_max: Duration,
     slice: Option<Duration>,
     deadline: Instant,
-    cancel: &'a CancellationToken,
+    cancel: &'a Cancel,
 }
 
 impl<F: Future<Output = End>> Future for Metered<'_, F> {
     type Output = End;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        let (cpu_time, faults) = (thread_cpu_time(), thread_faults());
+        let (cpu_time, faults) = self.before.take().unwrap_or_else(|| (thread_cpu_time(), thread_faults()));
+        if let Err(error) = self.page.open() {
+            return Poll::Ready(End::Crashed(format!("opening its polling page: {error}")));
+        }
         let watch = self.watchdog.watch(Bounds {
             page: self.page.clone(),
             deadline: self.deadline,
+            cpu_time_before: cpu_time,
             cpu_time: self.cpu_time_max.saturating_sub(self.spent.cpu_time),
             slice: self.slice.take(),
             cancel: self.cancel.clone(),
@@ -265,12 +275,12 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
             (Poll::Ready(end), _) => Poll::Ready(end),
             (Poll::Pending, _) if Instant::now() >= self.deadline => Poll::Ready(End::WallTime),
             (Poll::Pending, _) if self.spent.cpu_time > self.cpu_time_max => Poll::Ready(End::CpuTime),
-            (Poll::Pending, Some(Overdue::Slice)) => match self.page.open() {
+            // It has yielded after all.
+            (Poll::Pending, None | Some(Overdue::Slice)) => match self.page.rest() {
                 Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(End::Crashed(format!("opening its polling page: {error}"))),
+                Err(error) => Poll::Ready(End::Crashed(format!("closing its polling page: {error}"))),
             },
             (Poll::Pending, Some(overdue)) => Poll::Ready(overdue.into()),
-            (Poll::Pending, None) => Poll::Pending,
         }
     }
 }

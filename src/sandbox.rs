@@ -25,7 +25,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
-use crate::instance::{Run, Template};
+use crate::instance::{Cancel, Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
@@ -111,8 +111,8 @@ impl Sandbox {
         let started = Arc::<AtomicU32>::default();
         record.start(&started);
         // Cancelled when this future is dropped, also while the guest does not yield.
-        let cancel = shared.cancel.child_token();
-        let _cancelled = cancel.clone().drop_guard();
+        let cancel = Cancel::new(shared.cancel.clone());
+        let _abandon = cancel.when_dropped();
         let run = self.tasks.track_future(async move {
             let _permit = permit;
             // Dropped before the permit: no more executions are active than there are slots.
@@ -265,7 +265,7 @@ impl Shared {
         }
     }
 
-    async fn execute(&self, run: Run<'_>, cancel: &CancellationToken) -> Result<Report, Error> {
+    async fn execute(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
         let report = self.template.run(run, cancel).await?;
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
@@ -279,7 +279,7 @@ impl Shared {
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
         let id = ExecutionId::random();
         let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
-        let report = self.template.run(run, &self.cancel).await?;
+        let report = self.template.run(run, &Cancel::new(self.cancel.clone())).await?;
         match report.value.as_ref().map(|value| value.get()) {
             Some("42") => Ok(()),
             _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),

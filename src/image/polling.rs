@@ -7,47 +7,67 @@
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::addresses::Addresses;
 
-/// The polling page of one slot.
+/// Pages that are open while their guests wait, at most. An open one takes two of the mappings that the kernel lets a process
+/// have (`vm.max_map_count`), which are 65,530 on many machines.
+const OPEN_WAITING_MAX: usize = 4096;
+
+/// The polling page of one slot, inaccessible at first.
 pub(crate) struct PollingPage {
     addresses: Arc<Addresses>,
     range: Range<usize>,
-    closed: AtomicBool,
+    is_open: AtomicBool,
+    open_pages: Arc<AtomicUsize>,
 }
 
 impl PollingPage {
+    /// Lets the guest run. No other thread closes the page at the same time.
+    ///
     /// # Errors
     ///
     /// The kernel's, here and below.
-    pub(super) fn new(addresses: Arc<Addresses>, range: Range<usize>) -> io::Result<Self> {
-        let page = Self { addresses, range, closed: AtomicBool::new(true) };
-        page.open().map(|()| page)
+    pub(crate) fn open(&self) -> io::Result<()> {
+        if !self.is_open.load(Ordering::Relaxed) {
+            self.addresses.allow_reading(self.range.clone())?;
+            self.is_open.store(true, Ordering::Relaxed);
+            self.open_pages.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The guest's next read of it traps. Other threads may be running the guest.
     pub(crate) fn close(&self) -> io::Result<()> {
-        // First: a page that could not be closed is opened once more, which does no harm.
-        self.closed.store(true, Ordering::Relaxed);
-        self.addresses.deny(self.range.clone())
-    }
-
-    /// Lets the guest go on. No other thread closes the page at the same time.
-    pub(crate) fn open(&self) -> io::Result<()> {
-        if self.closed.load(Ordering::Relaxed) {
-            self.addresses.allow_reading(self.range.clone())?;
-            self.closed.store(false, Ordering::Relaxed);
+        self.addresses.deny(self.range.clone())?;
+        if self.is_open.swap(false, Ordering::Relaxed) {
+            self.open_pages.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// The guest waits, or runs soon in another thread.
+    pub(crate) fn rest(&self) -> io::Result<()> {
+        if self.open_pages.load(Ordering::Relaxed) > OPEN_WAITING_MAX { self.close() } else { Ok(()) }
+    }
+}
+
+impl Drop for PollingPage {
+    fn drop(&mut self) {
+        if *self.is_open.get_mut() {
+            self.open_pages.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// The polling page of each slot, by where its linear memory begins: what an instance knows of its slot.
 #[derive(Clone, Default)]
-pub(crate) struct PollingPages(Arc<Mutex<HashMap<usize, Arc<PollingPage>>>>);
+pub(crate) struct PollingPages {
+    pages: Arc<Mutex<HashMap<usize, Arc<PollingPage>>>>,
+    open_pages: Arc<AtomicUsize>,
+}
 
 impl PollingPages {
     /// The page of the slot whose memory begins there.
@@ -55,8 +75,17 @@ impl PollingPages {
         self.lock().get(&memory.addr()).cloned()
     }
 
-    pub(super) fn insert(&self, memory: *mut u8, page: Arc<PollingPage>) {
-        self.lock().insert(memory.addr(), page);
+    /// A new one, at a range of `addresses`.
+    pub(super) fn add(
+        &self,
+        memory: *mut u8,
+        addresses: Arc<Addresses>,
+        range: Range<usize>,
+    ) -> Arc<PollingPage> {
+        let open_pages = self.open_pages.clone();
+        let page = Arc::new(PollingPage { addresses, range, is_open: AtomicBool::new(false), open_pages });
+        self.lock().insert(memory.addr(), page.clone());
+        page
     }
 
     pub(super) fn remove(&self, memory: *mut u8) {
@@ -65,6 +94,6 @@ impl PollingPages {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, Arc<PollingPage>>> {
         // A page is in the map or not: a panic in between leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

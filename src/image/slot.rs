@@ -90,7 +90,8 @@ impl Slot {
         let bytes = pristine.memory_bytes();
         assert!(bytes <= reservation.bytes_max(), "the image is larger than a memory can be");
         let addresses = Arc::new(Addresses::reserve(reservation.bytes())?);
-        let polling_page = Arc::new(PollingPage::new(addresses.clone(), reservation.polling_page())?);
+        let memory = addresses.at(reservation.guard_bytes);
+        let polling_page = polling_pages.add(memory, addresses.clone(), reservation.polling_page());
         let own = Vec::new();
         let slot = Self {
             pristine,
@@ -103,7 +104,8 @@ impl Slot {
             own,
             executions: 0,
         };
-        slot.polling_pages.insert(slot.address(), slot.polling_page.clone());
+        // The interpreter is started without anybody who watches it.
+        slot.polling_page.open()?;
         let (image, file, offset) = slot.pristine.mapped();
         slot.addresses.allow(slot.range(0..image.start))?;
         slot.addresses.put(&slot.range(image.clone()), file, offset)?;

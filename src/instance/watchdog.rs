@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use rustix::thread::gettid;
-use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use super::cancel::Cancel;
 use crate::image::PollingPage;
 
 /// Between two looks at a guest that runs: nothing tells when one is cancelled.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Between two looks while none runs, so that the next one need not wake the thread.
-const LINGER_INTERVAL: Duration = Duration::from_millis(2);
+const LINGER_INTERVAL: Duration = Duration::from_millis(3);
 
 /// How long these go on.
 const LINGER: Duration = Duration::from_millis(100);
@@ -36,10 +36,12 @@ thread_local! {
 pub(super) struct Bounds {
     pub(super) page: Arc<PollingPage>,
     pub(super) deadline: Instant,
+    /// What this thread has used before.
+    pub(super) cpu_time_before: Duration,
     pub(super) cpu_time: Duration,
     /// CPU time in a thread that is not for guests.
     pub(super) slice: Option<Duration>,
-    pub(super) cancel: CancellationToken,
+    pub(super) cancel: Cancel,
 }
 
 /// Which of them is over.
@@ -106,7 +108,10 @@ pub(super) struct Watch<'a> {
 impl Watch<'_> {
     /// The guest has yielded or ended. Its polling page stays as it is now.
     pub(super) fn end(self) -> Option<Overdue> {
-        self.shared.lock().guests[self.place].take().and_then(|guest| guest.overdue)
+        let guest = self.shared.lock().guests[self.place].take();
+        // There is nothing left to drop.
+        std::mem::forget(self);
+        guest.and_then(|guest| guest.overdue)
     }
 }
 
@@ -158,8 +163,6 @@ impl Shared {
 struct Guest {
     bounds: Bounds,
     clock: ClockId,
-    /// What the thread had spent before.
-    cpu_time_before: Duration,
     look_at: Instant,
     cpu_look_at: Instant,
     overdue: Option<Overdue>,
@@ -172,7 +175,6 @@ impl Guest {
         Self {
             look_at: cpu_look_at.min(bounds.deadline).min(now + INTERVAL),
             cpu_look_at,
-            cpu_time_before: cpu_time(clock).unwrap_or_default(),
             bounds,
             clock,
             overdue: None,
@@ -203,7 +205,7 @@ impl Guest {
         if now < self.cpu_look_at {
             return None;
         }
-        let spent = cpu_time(self.clock)?.saturating_sub(self.cpu_time_before);
+        let spent = cpu_time(self.clock)?.saturating_sub(self.bounds.cpu_time_before);
         if spent >= self.bounds.cpu_time {
             return Some(Overdue::CpuTime);
         }
