@@ -97,7 +97,11 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
     // Signals and new connections wait for no program.
-    runtime()?.block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup))
+    let main = runtime()?;
+    let served = main.block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup));
+    // Whoever had to be answered has been: waiting for what else these threads do has no end.
+    runtimes.into_iter().chain([main]).for_each(Runtime::shutdown_background);
+    served
 }
 
 /// The program in `file`; says why there is none.

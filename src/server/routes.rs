@@ -14,9 +14,10 @@ use super::refusal::Refusal;
 use super::request_id::RequestId;
 use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery};
 use crate::error::Error;
+use crate::execution::Execution;
 
 /// Takes some hundred microseconds to read or write: more is not for a thread on which connections wait.
-const LARGE_BYTES: usize = 64 << 10;
+const LARGE_BYTES: usize = 16 << 10;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,15 +52,14 @@ pub(super) async fn execute(
     body: Body,
 ) -> Result<Response, Refusal> {
     let mut body = Incoming::new(body);
-    let request = match accept(&service, &headers, &mut body).await {
-        Ok(request) => request,
+    let mut execution = match accept(&service, &headers, &mut body).await {
+        Ok(execution) => execution,
         Err(refusal) => {
             body.discard(service.0.settings.body_bytes_max);
             return Err(refusal);
         }
     };
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
-    let mut execution = request.into_execution(&service.0.settings.ceilings).map_err(Refusal::unusable)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     let report = sandbox.run(execution).await?;
     // The value is JSON already.
@@ -81,19 +81,19 @@ async fn apart_if_large<T: Send + 'static>(
 }
 
 /// The caller's right to ask comes first: without it, nothing of the body is read.
-async fn accept(
-    service: &Service,
-    headers: &HeaderMap,
-    body: &mut Incoming,
-) -> Result<ExecuteRequest, Refusal> {
+async fn accept(service: &Service, headers: &HeaderMap, body: &mut Incoming) -> Result<Execution, Refusal> {
     let settings = &service.0.settings;
     settings.token.check(headers)?;
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
     let bytes = body.read(settings.body_bytes_max, settings.body_time, &service.0.places).await?;
-    let Json(request) = apart_if_large(bytes.len(), move || Json::from_bytes(&bytes)).await??;
-    Ok(request)
+    let ceilings = settings.ceilings;
+    apart_if_large(bytes.len(), move || {
+        let Json(request) = Json::<ExecuteRequest>::from_bytes(&bytes)?;
+        request.into_execution(&ceilings).map_err(Refusal::unusable)
+    })
+    .await?
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
