@@ -3,6 +3,7 @@
 
 mod addresses;
 mod artifact;
+mod audit;
 mod code;
 mod engine;
 mod heap;
@@ -31,6 +32,7 @@ use crate::PROGRESS;
 use crate::error::Error;
 use crate::validator::REFUSED_NAMES;
 use artifact::Kind;
+pub(crate) use audit::OnAudit;
 use code::Code;
 pub(crate) use engine::MEMORY_BYTES_MAX;
 use interpreter::Interpreter;
@@ -98,7 +100,12 @@ impl Image {
     /// # Errors
     ///
     /// [`Error::Image`] when it cannot be made. A cache that cannot be used is never an error, only a warning.
-    pub(crate) fn open(spec: &ImageSpec<'_>, slots: u32, cache_dir: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        spec: &ImageSpec<'_>,
+        slots: u32,
+        cache_dir: Option<&Path>,
+        on_audit: OnAudit,
+    ) -> Result<Self, Error> {
         let started = Instant::now();
         probe(slots)?;
         let recipe = recipe(spec);
@@ -118,7 +125,8 @@ impl Image {
             }
         };
         let memory_bytes_min = pristine.memory_bytes() as u64;
-        let memories = Memories::new(pristine);
+        let memories = Memories::new(pristine, on_audit)
+            .map_err(|error| Error::Config(format!("starting the auditor: {error}")))?;
         let polling_pages = memories.polling_pages().clone();
         let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;

@@ -28,6 +28,9 @@ const STATUSES: [&str; 4] = ["success", "failure", "timeout", "security_blocked"
 const REJECTED: &str = "rejected";
 const HOST_FAILURE: &str = "host_failure";
 
+/// What came of comparing a memory with the image.
+const AUDITS: [&str; 2] = ["different", "same"];
+
 const OUTCOMES: [&str; 8] = [
     Outcome::Completed.name(),
     Outcome::Failure.name(),
@@ -62,6 +65,7 @@ struct Inner {
     cpu: Seconds,
     tool_calls: Counter,
     image: Labelled<Gauge<f64, AtomicU64>>,
+    audits: Labelled<Counter>,
     ready: Gauge,
 }
 
@@ -118,6 +122,11 @@ impl Default for Metrics {
                 "What the interpreter image took: to map it from the cache, or to build it",
                 Family::default(),
             ),
+            audits: add.metric(
+                "code_executor_memory_audits",
+                "Memories compared with the image after a reset",
+                Family::default(),
+            ),
             ready: add.metric("code_executor_ready", "1 once programs can run", Gauge::default()),
             registry,
         };
@@ -127,6 +136,9 @@ impl Default for Metrics {
         }
         for outcome in OUTCOMES {
             metrics.outcomes.get_or_create(&[("outcome", outcome)]).inc_by(0);
+        }
+        for result in AUDITS {
+            metrics.audits.get_or_create(&[("result", result)]).inc_by(0);
         }
         Self(Arc::new(metrics))
     }
@@ -180,6 +192,14 @@ impl Metrics {
     /// Counts a request that found the queue full. It is no execution.
     pub fn busy(&self) {
         self.0.busy.inc();
+    }
+
+    /// Counts a memory that was looked at after a reset. One that is not the image ends readiness.
+    pub fn audited(&self, is_image: bool) {
+        self.0.audits.get_or_create(&[("result", AUDITS[usize::from(is_image)])]).inc();
+        if !is_image {
+            self.0.ready.set(0);
+        }
     }
 
     /// Says what the interpreter image took to map, or to build.

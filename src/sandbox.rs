@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,9 @@ struct Shared {
     admission: Admission,
     metrics: Metrics,
     log_code: bool,
+    is_sound: Arc<AtomicBool>,
+    /// Its threads are in no other.
+    process: u32,
     cancel: CancellationToken,
 }
 
@@ -79,7 +82,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error::Rejected`] for what cannot be run, [`Error::Busy`] and [`Error::ShuttingDown`] for what cannot be run
-    /// now, [`Error::Internal`] for the host's own failures. Whatever the program does is in the report.
+    /// now, [`Error::Internal`] for the host's own failures, and in a process that was forked from the one that made the
+    /// sandbox. Whatever the program does is in the report.
     pub async fn run(&self, execution: Execution) -> Result<Report, Error> {
         let shared = &self.shared;
         let id = ExecutionId::random();
@@ -206,6 +210,13 @@ impl Sandbox {
         !self.shared.admission.is_closed()
     }
 
+    /// Whether each memory that was looked at after an execution was the image again. Once one was not, programs may read what
+    /// others have left: start the process anew, and report it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.shared.is_sound.load(Ordering::Relaxed)
+    }
+
     /// What its executions are counted in.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -237,6 +248,10 @@ impl Drop for Sandbox {
 impl Shared {
     /// Lowers the limits to the ceilings and takes the program out, if it can be run.
     fn accept(&self, mut execution: Execution) -> Result<(ValidatedSource, Execution), Error> {
+        if self.process != std::process::id() {
+            let why = "this process was forked from the one that made the sandbox: make another one in it";
+            return Err(Error::Internal(why.into()));
+        }
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         self.check(&execution)?;
         if let Some(tools) = &mut execution.tools {

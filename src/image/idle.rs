@@ -14,6 +14,14 @@ pub(super) trait Reusable {
     ///
     /// Then it is not used again.
     fn renew(&mut self) -> io::Result<()>;
+
+    /// It has been renewed; whether it is ready for the next use, now.
+    fn ready(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        Some(self)
+    }
 }
 
 /// Things that are ready for use. The one used last is used next: it is in the processor's caches.
@@ -42,6 +50,14 @@ impl<T: Reusable> Idle<T> {
 }
 
 impl<T> Idle<T> {
+    /// Something that is ready, to be used after all others.
+    pub(super) fn give_last(&self, thing: T) {
+        let mut things = self.lock();
+        if things.len() < IDLE_MAX {
+            things.insert(0, thing);
+        }
+    }
+
     /// How many are ready.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
@@ -79,6 +95,7 @@ impl<T: Reusable> Drop for Lent<T> {
     fn drop(&mut self) {
         if let Some(mut thing) = self.thing.take()
             && thing.renew().is_ok()
+            && let Some(thing) = thing.ready()
         {
             let mut things = self.home.lock();
             if things.len() < IDLE_MAX {

@@ -81,3 +81,31 @@ fn check_globals(globals: &GlobalSectionReader<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `Memories` relies on: nothing fills or reads memory before the guest's own code does.
+    #[test]
+    fn an_instance_begins_without_data_and_without_a_start_function() {
+        let interpreter = Interpreter::unpack(super::super::PYTHON_WASM_ZST).unwrap();
+        for payload in Parser::new(0).parse_all(&interpreter.code) {
+            match payload.unwrap() {
+                Payload::DataSection(_) | Payload::DataCountSection { .. } | Payload::StartSection { .. } => {
+                    panic!("data, or a start function")
+                }
+                Payload::ElementSection(_) | Payload::TableSection(_) => panic!("a table"),
+                _ => {}
+            }
+        }
+        assert!(!interpreter.data.is_empty(), "it was taken out");
+    }
+
+    #[test]
+    fn a_module_that_starts_by_itself_is_refused() {
+        let wasm = wat::parse_str("(module (func $f (export \"refuel\")) (start $f))").unwrap();
+        let error = take_apart(&wasm).err().unwrap();
+        assert_eq!(error.to_string(), "it starts by itself");
+    }
+}

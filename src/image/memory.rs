@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
+use super::audit::{Auditor, OnAudit};
 use super::idle::{Idle, Lent, Reusable};
 use super::pagemap::PageMap;
 use super::polling::PollingPages;
@@ -40,16 +41,29 @@ pub(super) struct Memories {
     page_map: Option<Arc<PageMap>>,
     polling_pages: PollingPages,
     idle: Arc<Idle<Slot>>,
+    auditor: Option<Arc<Auditor>>,
 }
 
 impl Memories {
-    pub(super) fn new(pristine: Pristine) -> Self {
-        Self { pristine: Some(Arc::new(pristine)), page_map: PageMap::of_process(), ..Self::blank() }
+    /// # Errors
+    ///
+    /// The kernel's: there is no room for a thread.
+    pub(super) fn new(pristine: Pristine, on_audit: OnAudit) -> io::Result<Self> {
+        let blank = Self::blank();
+        let auditor = Auditor::start(Arc::downgrade(&blank.idle), on_audit)?;
+        let (pristine, page_map) = (Some(Arc::new(pristine)), PageMap::of_process());
+        Ok(Self { pristine, page_map, auditor: Some(auditor), ..blank })
     }
 
     /// Memories of zeros, for making an image.
     pub(super) fn blank() -> Self {
-        Self { pristine: None, page_map: None, polling_pages: PollingPages::default(), idle: Arc::default() }
+        Self {
+            pristine: None,
+            page_map: None,
+            polling_pages: PollingPages::default(),
+            idle: Arc::default(),
+            auditor: None,
+        }
     }
 
     pub(super) fn polling_pages(&self) -> &PollingPages {
@@ -61,13 +75,17 @@ impl Memories {
             Some(pristine) => pristine.clone(),
             None => Arc::new(Pristine::zeros(bytes_min)?),
         };
-        Slot::new(pristine, self.page_map.clone(), self.polling_pages.clone(), reservation)
+        let (page_map, polling_pages) = (self.page_map.clone(), self.polling_pages.clone());
+        Slot::new(pristine, page_map, polling_pages, reservation, self.auditor.clone())
     }
 }
 
 // SAFETY: a slot has the address space that is asked for, with inaccessible memory before and behind it, and never moves.
-// It is not zero, as wasmtime expects of a memory that it then fills from the module's data segments: the module has none,
-// and the image is what they would have made.
+// Two things are not as `MemoryCreator` has them. Memory should be zero: it is the image. wasmtime relies on zeros where it
+// initialises memory, from data segments and by a start function; the module has neither (`Interpreter::unpack` takes the
+// first out and refuses the second), so nobody looks at memory before the guest's own code, which expects the image. And
+// accesses behind the end of memory should trap: reads of the polling page, which is zeros, do not. Writes to it do, and
+// host functions, which compare with the size of memory, never come there.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,
@@ -93,6 +111,13 @@ unsafe impl MemoryCreator for Memories {
 impl Reusable for Slot {
     fn renew(&mut self) -> io::Result<()> {
         self.reset(FAULTED.get())
+    }
+
+    fn ready(self) -> Option<Self> {
+        match self.auditor() {
+            Some(auditor) => auditor.take(self),
+            None => Some(self),
+        }
     }
 }
 

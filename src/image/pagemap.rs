@@ -8,7 +8,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+
+use tracing::warn;
+
+use super::addresses::Addresses;
+use super::pristine::PAGE_BYTES;
 
 /// Ranges that one call finds at most; a scan makes as many calls as it needs.
 const RANGES_PER_CALL: usize = 128;
@@ -20,8 +26,11 @@ const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
-/// This process's page map.
-pub(super) struct PageMap(File);
+/// The page map of one process: also after a fork, a child's copy of it tells of its parent's pages.
+pub(super) struct PageMap {
+    file: File,
+    process: u32,
+}
 
 /// `struct pm_scan_arg`.
 #[repr(C)]
@@ -52,22 +61,58 @@ struct Found {
 
 impl PageMap {
     /// The one of this process, opened at the first call: a process that is hardened cannot open it any more. `None` where
-    /// the kernel cannot scan.
+    /// the kernel cannot scan, or means something else by it.
     pub(super) fn of_process() -> Option<Arc<Self>> {
         static OPENED: OnceLock<Option<Arc<PageMap>>> = OnceLock::new();
         OPENED.get_or_init(|| Self::open().map(Arc::new)).clone()
     }
 
     fn open() -> Option<Self> {
-        let map = Self(File::open("/proc/self/pagemap").ok()?);
-        let page_bytes = rustix::param::page_size();
-        let page = std::ptr::from_ref(&map).addr() & !(page_bytes - 1);
-        map.private_pages(page..page + page_bytes, |_| ()).ok()?;
-        Some(map)
+        let map = Self { file: File::open("/proc/self/pagemap").ok()?, process: std::process::id() };
+        match map.tells_what_is_expected() {
+            Ok(true) => Some(map),
+            Ok(false) => {
+                warn!(
+                    "PAGEMAP_SCAN of this kernel does not tell which pages were written to: resets take longer"
+                );
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Of pages that were read, written to and left alone, in memory of zeros and in a file's: does it find those that were
+    /// written to, and no others?
+    fn tells_what_is_expected(&self) -> io::Result<bool> {
+        let page_bytes = rustix::param::page_size().max(PAGE_BYTES);
+        let file = File::from(memfd_create("pages", MemfdFlags::CLOEXEC)?);
+        file.set_len(3 * page_bytes as u64)?;
+        let pages = Addresses::reserve(6 * page_bytes)?;
+        pages.allow(0..3 * page_bytes)?;
+        pages.put(&(3 * page_bytes..6 * page_bytes), &file, 0)?;
+        pages.forbid_huge_pages(0..6 * page_bytes)?;
+        let page = |n: usize| pages.at(n * page_bytes);
+        for n in [0, 3] {
+            // SAFETY: pages of this mapping, which can be read and written.
+            unsafe {
+                page(n).write_volatile(1);
+                page(n + 1).read_volatile();
+            }
+        }
+        let mut written = Vec::new();
+        let range = page(0).addr()..page(0).addr() + 6 * page_bytes;
+        self.private_pages(range, page(3).addr(), |found| written.push(found))?;
+        let expected = [0, 3].map(|n| page(n).addr()..page(n).addr() + page_bytes);
+        Ok(written == expected)
     }
 
     /// Calls `found` with each range of addresses in `range` that has pages of its own: no longer those of a mapped file,
-    /// nor the page of zeros that stands for what was never written to. Swapped pages are among them.
+    /// nor, before `zeros_end`, the page of zeros that stands for what was never written to. (Behind it, a page of zeros has
+    /// been written to: KSM may put that page in the place of others that hold zeros.) Swapped pages are among them.
     ///
     /// # Errors
     ///
@@ -75,6 +120,7 @@ impl PageMap {
     pub(super) fn private_pages(
         &self,
         range: Range<usize>,
+        zeros_end: usize,
         mut found: impl FnMut(Range<usize>),
     ) -> io::Result<()> {
         let mut ranges = [Found::default(); RANGES_PER_CALL];
@@ -84,15 +130,21 @@ impl PageMap {
             end: range.end,
             vec: ranges.as_mut_ptr().expose_provenance(),
             vec_len: RANGES_PER_CALL as u64,
-            category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
-            category_mask: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            category_inverted: PAGE_IS_FILE,
+            category_mask: PAGE_IS_FILE,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask: PAGE_IS_PFNZERO,
             ..Scan::default()
         };
         while scan.start < range.end {
             // SAFETY: the argument is the one that this request takes, and `vec` is as long as it says.
-            let count = unsafe { ioctl(&self.0, Request(&mut scan)) }?;
-            ranges[..count].iter().for_each(|range| found(range.start..range.end));
+            let count = unsafe { ioctl(&self.file, Request(&mut scan)) }?;
+            for Found { start, end, categories } in &ranges[..count] {
+                let start = if categories & PAGE_IS_PFNZERO == 0 { *start } else { zeros_end.max(*start) };
+                if start < *end {
+                    found(start..*end);
+                }
+            }
             scan.start = scan.walk_end;
         }
         Ok(())

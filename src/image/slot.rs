@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustix::mm::Advice;
 
 use super::addresses::Addresses;
+use super::audit::Auditor;
 use super::meter::POLLED_BYTES;
 use super::pagemap::PageMap;
 use super::polling::{PollingPage, PollingPages};
@@ -70,6 +71,7 @@ pub(super) struct Slot {
     addresses: Arc<Addresses>,
     polling_page: Arc<PollingPage>,
     polling_pages: PollingPages,
+    auditor: Option<Arc<Auditor>>,
     /// What the guest can reach now.
     bytes: usize,
     /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
@@ -86,6 +88,7 @@ impl Slot {
         page_map: Option<Arc<PageMap>>,
         polling_pages: PollingPages,
         reservation: Reservation,
+        auditor: Option<Arc<Auditor>>,
     ) -> io::Result<Self> {
         let bytes = pristine.memory_bytes();
         assert!(bytes <= reservation.bytes_max(), "the image is larger than a memory can be");
@@ -100,6 +103,7 @@ impl Slot {
             addresses,
             polling_page,
             polling_pages,
+            auditor,
             bytes,
             own,
             executions: 0,
@@ -124,6 +128,10 @@ impl Slot {
     /// The size of linear memory.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn auditor(&self) -> Option<Arc<Auditor>> {
+        self.auditor.clone()
     }
 
     pub(super) fn reservation(&self) -> Reservation {
@@ -162,19 +170,18 @@ impl Slot {
             self.addresses.deny(grown)?;
             self.bytes = image_bytes;
         }
-        let Some(page_map) = &self.page_map else {
-            return self.addresses.forget(self.range(0..image_bytes));
+        let Some(page_map) = self.page_map.as_ref().filter(|page_map| page_map.is_of_this_process()) else {
+            return self.forget();
         };
         if faulted {
-            let base = self.address().addr();
+            let (base, zeros_end) = (self.address().addr(), self.pristine.mapped().0.start);
             self.own.clear();
-            page_map.private_pages(base..base + image_bytes, |found| {
+            page_map.private_pages(base..base + image_bytes, base + zeros_end, |found| {
                 self.own.push(found.start - base..found.end - base);
             })?;
         }
         if bytes(&self.own) > PAGES_KEPT_MAX * PAGE_BYTES {
-            self.own.clear();
-            return self.addresses.forget(self.range(0..image_bytes));
+            return self.forget();
         }
         self.executions += 1;
         if self.executions.is_multiple_of(SWEEP_INTERVAL) {
@@ -185,6 +192,25 @@ impl Slot {
             unsafe { ptr::copy_nonoverlapping(self.pristine.page(offset), self.at(offset).cast(), 1) };
         }
         Ok(())
+    }
+
+    /// Gives back all pages.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Slot::reset`].
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.own.clear();
+        self.addresses.forget(self.range(0..self.pristine.memory_bytes()))
+    }
+
+    /// Where it is not the image, although it was reset.
+    pub(super) fn first_difference(&self) -> Option<usize> {
+        (0..self.pristine.memory_bytes()).step_by(PAGE_BYTES).find(|offset| {
+            // SAFETY: pages of the image's part of this memory can be read; no guest runs in it.
+            let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(*offset).cast() };
+            page != self.pristine.page(*offset)
+        })
     }
 
     /// Gives back the pages that are as in the image, if there are many.
@@ -238,105 +264,4 @@ fn bytes(ranges: &[Range<usize>]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::slice;
-
-    use super::super::pristine;
-    use super::*;
-
-    const IMAGE_PAGES: usize = 3008;
-
-    fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
-        let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];
-        for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
-            bytes.fill(u8::try_from(page % 251).unwrap() | 1);
-        }
-        let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
-        assert_eq!(pristine.memory_bytes(), memory.len());
-        let reservation = Reservation { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
-        Slot::new(Arc::new(pristine), page_map, PollingPages::default(), reservation).unwrap()
-    }
-
-    /// What a guest sees of it.
-    fn memory(slot: &mut Slot) -> &mut [u8] {
-        // SAFETY: so much can be read and written.
-        unsafe { slice::from_raw_parts_mut(slot.address(), slot.bytes()) }
-    }
-
-    fn assert_is_the_image(slot: &mut Slot) {
-        assert_eq!(slot.bytes(), IMAGE_PAGES * PAGE_BYTES);
-        let pristine = slot.pristine.clone();
-        for (page, bytes) in memory(slot).chunks_exact(PAGE_BYTES).enumerate() {
-            assert!(bytes == pristine.page(page * PAGE_BYTES), "page {page}");
-        }
-    }
-
-    /// Writes to pages, some of zeros and some of the image, in each execution to others.
-    fn scribble(slot: &mut Slot, execution: usize, pages: usize) {
-        for n in 0..pages {
-            let page = (execution * 37 + n * 61) % IMAGE_PAGES;
-            memory(slot)[page * PAGE_BYTES + n % PAGE_BYTES] ^= 0xff;
-        }
-    }
-
-    #[test]
-    fn an_execution_leaves_nothing_behind() {
-        for page_map in [PageMap::of_process(), None] {
-            let mut slot = slot(page_map);
-            for execution in 0..3 * SWEEP_INTERVAL as usize {
-                let pages = if execution % 7 == 0 { PAGES_KEPT_MAX + 500 } else { 40 };
-                scribble(&mut slot, execution, pages);
-                slot.reset(true).unwrap();
-                assert_is_the_image(&mut slot);
-            }
-        }
-    }
-
-    #[test]
-    fn without_a_fault_the_known_pages_are_restored() {
-        let Some(page_map) = PageMap::of_process() else {
-            println!("skipped: this kernel has no PAGEMAP_SCAN");
-            return;
-        };
-        let mut slot = slot(Some(page_map));
-        scribble(&mut slot, 0, 40);
-        slot.reset(true).unwrap();
-        for _ in 0..3 * SWEEP_INTERVAL {
-            scribble(&mut slot, 0, 40);
-            slot.reset(false).unwrap();
-            assert_is_the_image(&mut slot);
-        }
-    }
-
-    #[test]
-    fn a_sweep_gives_back_what_was_not_changed_if_it_is_much() {
-        let Some(page_map) = PageMap::of_process() else {
-            println!("skipped: this kernel has no PAGEMAP_SCAN");
-            return;
-        };
-        for (pages, left) in [(PAGES_SPARED_MAX + 1, 0), (PAGES_SPARED_MAX, PAGES_SPARED_MAX)] {
-            let mut slot = slot(Some(page_map.clone()));
-            scribble(&mut slot, 0, pages);
-            slot.reset(true).unwrap();
-            for _ in 0..SWEEP_INTERVAL {
-                slot.reset(false).unwrap();
-            }
-            assert_eq!(bytes(&slot.own), left * PAGE_BYTES, "{:?}", slot.own);
-            assert_is_the_image(&mut slot);
-        }
-    }
-
-    #[test]
-    fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
-        let mut slot = slot(PageMap::of_process());
-        let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
-        for _ in 0..3 {
-            slot.grow(grown).unwrap();
-            assert!(memory(&mut slot)[image..].iter().all(|byte| *byte == 0));
-            memory(&mut slot)[image..].fill(1);
-            slot.reset(true).unwrap();
-            assert_is_the_image(&mut slot);
-        }
-        assert!(slot.grow(slot.reservation().bytes_max() + 1).is_err());
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
@@ -167,7 +168,13 @@ impl Builder {
             guards: self.layers != Layers::WallOnly,
         };
         let opening = Instant::now();
-        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref())?;
+        let is_sound = Arc::new(AtomicBool::new(true));
+        let (audited, sound) = (self.metrics.clone(), is_sound.clone());
+        let on_audit = Box::new(move |is_image| {
+            audited.audited(is_image);
+            sound.fetch_and(is_image, Ordering::Relaxed);
+        });
+        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref(), on_audit)?;
         self.metrics.image(image.built, opening.elapsed());
         if self.ceilings.memory_bytes_max < image.memory_bytes_min {
             return Err(Error::MemoryBelowImage {
@@ -189,6 +196,8 @@ impl Builder {
             admission: Admission::new(self.slots, self.waiting_max),
             metrics: self.metrics,
             log_code: self.log_code,
+            is_sound,
+            process: std::process::id(),
             cancel: CancellationToken::new(),
         };
         Ok(Sandbox {

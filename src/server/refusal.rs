@@ -46,6 +46,12 @@ impl Refusal {
         Error::ShuttingDown.into()
     }
 
+    pub(super) fn unsound() -> Self {
+        let detail =
+            "A memory was not the image after its reset; restart the executor, and report what its log says";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsound", detail)
+    }
+
     pub(super) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
     }

@@ -154,6 +154,9 @@ pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
 )]
 pub(super) async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Refusal> {
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
+    if !sandbox.is_sound() {
+        return Err(Refusal::unsound());
+    }
     if sandbox.is_open() { Ok(Json(Ready::new())) } else { Err(Refusal::shutting_down()) }
 }
 

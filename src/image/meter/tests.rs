@@ -6,7 +6,6 @@ use wasmtime::{Caller, Extern, Instance, Linker, Module, Result, Store, Trap, Va
 
 use super::super::engine;
 use super::super::memory::Memories;
-use super::super::pristine::Pristine;
 use super::{FUEL, add};
 
 /// What the tests' modules begin with.
@@ -45,7 +44,7 @@ fn refuel(mut caller: Caller<'_, Host>) -> Result<()> {
 /// An instance of a module, in an engine as executions have it.
 fn instantiate(wat: &str, portion: i64, portions: u32) -> Result<(Store<Host>, Instance, Memories)> {
     let wasm = wat::parse_str(format!("(module {PRELUDE} {wat})"))?;
-    let memories = Memories::new(Pristine::zeros(64 << 10)?);
+    let memories = Memories::blank();
     let engine = engine::runner(memories.clone())?;
     let module = Module::new(&engine, add(&wasm)?)?;
     let mut linker = Linker::new(&engine);

@@ -1,0 +1,237 @@
+//! What is left of executions: nothing, by whichever way memory came to be what it is.
+
+#![allow(clippy::unwrap_used)]
+
+use std::slice;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::idle::Idle;
+use super::super::pristine;
+use super::*;
+
+const IMAGE_PAGES: usize = 3008;
+
+fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
+    let mut memory = vec![0; IMAGE_PAGES * PAGE_BYTES];
+    for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
+        bytes.fill(u8::try_from(page % 251).unwrap() | 1);
+    }
+    let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
+    assert_eq!(pristine.memory_bytes(), memory.len());
+    let reservation = Reservation { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
+    Slot::new(Arc::new(pristine), page_map, PollingPages::default(), reservation, None).unwrap()
+}
+
+/// What a guest sees of it.
+fn memory(slot: &mut Slot) -> &mut [u8] {
+    // SAFETY: so much can be read and written.
+    unsafe { slice::from_raw_parts_mut(slot.address(), slot.bytes()) }
+}
+
+fn assert_is_the_image(slot: &mut Slot) {
+    assert_eq!(slot.bytes(), IMAGE_PAGES * PAGE_BYTES);
+    let pristine = slot.pristine.clone();
+    for (page, bytes) in memory(slot).chunks_exact(PAGE_BYTES).enumerate() {
+        assert!(bytes == pristine.page(page * PAGE_BYTES), "page {page}");
+    }
+}
+
+/// Writes to pages, some of zeros and some of the image, in each execution to others.
+fn scribble(slot: &mut Slot, execution: usize, pages: usize) {
+    for n in 0..pages {
+        let page = (execution * 37 + n * 61) % IMAGE_PAGES;
+        memory(slot)[page * PAGE_BYTES + n % PAGE_BYTES] ^= 0xff;
+    }
+}
+
+#[test]
+fn an_execution_leaves_nothing_behind() {
+    for page_map in [PageMap::of_process(), None] {
+        let mut slot = slot(page_map);
+        for execution in 0..3 * SWEEP_INTERVAL as usize {
+            let pages = if execution % 7 == 0 { PAGES_KEPT_MAX + 500 } else { 40 };
+            scribble(&mut slot, execution, pages);
+            slot.reset(true).unwrap();
+            assert_is_the_image(&mut slot);
+        }
+    }
+}
+
+#[test]
+fn without_a_fault_the_known_pages_are_restored() {
+    let Some(page_map) = PageMap::of_process() else {
+        println!("skipped: this kernel has no PAGEMAP_SCAN");
+        return;
+    };
+    let mut slot = slot(Some(page_map));
+    scribble(&mut slot, 0, 40);
+    slot.reset(true).unwrap();
+    for _ in 0..3 * SWEEP_INTERVAL {
+        scribble(&mut slot, 0, 40);
+        slot.reset(false).unwrap();
+        assert_is_the_image(&mut slot);
+    }
+}
+
+#[test]
+fn a_sweep_gives_back_what_was_not_changed_if_it_is_much() {
+    let Some(page_map) = PageMap::of_process() else {
+        println!("skipped: this kernel has no PAGEMAP_SCAN");
+        return;
+    };
+    for (pages, left) in [(PAGES_SPARED_MAX + 1, 0), (PAGES_SPARED_MAX, PAGES_SPARED_MAX)] {
+        let mut slot = slot(Some(page_map.clone()));
+        scribble(&mut slot, 0, pages);
+        slot.reset(true).unwrap();
+        for _ in 0..SWEEP_INTERVAL {
+            slot.reset(false).unwrap();
+        }
+        assert_eq!(bytes(&slot.own), left * PAGE_BYTES, "{:?}", slot.own);
+        assert_is_the_image(&mut slot);
+    }
+}
+
+#[test]
+fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
+    let mut slot = slot(PageMap::of_process());
+    let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
+    for _ in 0..3 {
+        slot.grow(grown).unwrap();
+        assert!(memory(&mut slot)[image..].iter().all(|byte| *byte == 0));
+        memory(&mut slot)[image..].fill(1);
+        slot.reset(true).unwrap();
+        assert_is_the_image(&mut slot);
+    }
+    assert!(slot.grow(slot.reservation().bytes_max() + 1).is_err());
+}
+
+/// What can become of a memory between two resets.
+#[derive(Clone, Debug)]
+enum Step {
+    Read(usize),
+    Fill(usize, u8),
+    Grow(usize),
+    /// The kernel takes what it can get.
+    Pressure,
+    Reset,
+    /// A child of this process goes on with a copy of it.
+    Fork(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let page = 0..IMAGE_PAGES;
+    let step = prop_oneof![
+        3 => page.clone().prop_map(Step::Read),
+        // Also with what the page holds already, and with zeros.
+        9 => (page.clone(), prop_oneof![Just(0), any::<u8>()]).prop_map(|(page, byte)| Step::Fill(page, byte)),
+        1 => (1..200usize).prop_map(Step::Grow),
+        1 => Just(Step::Pressure),
+        4 => Just(Step::Reset),
+        1 => page.prop_map(Step::Fork),
+    ];
+    vec(step, 1..80)
+}
+
+fn faults() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    usage.minor_page_faults() + usage.major_page_faults()
+}
+
+/// Does it; returns whether the slot was reset.
+fn take(slot: &mut Slot, step: &Step, faulted: bool) -> bool {
+    match *step {
+        Step::Read(page) => drop(std::hint::black_box(memory(slot)[page * PAGE_BYTES])),
+        Step::Fill(page, byte) => memory(slot)[page * PAGE_BYTES..][..PAGE_BYTES].fill(byte),
+        Step::Grow(pages) => {
+            let (before, bytes) = (slot.bytes(), slot.bytes() + (pages << 16));
+            if slot.grow(bytes).is_ok() {
+                assert!(memory(slot)[before..].iter().all(|byte| *byte == 0), "new memory is zero");
+                memory(slot)[before..].fill(7);
+            }
+        }
+        Step::Pressure => slot.addresses.advise(slot.range(0..slot.bytes()), Advice::LinuxPageOut).unwrap(),
+        Step::Reset => {
+            slot.reset(faulted).unwrap();
+            assert_is_the_image(slot);
+            return true;
+        }
+        Step::Fork(page) => in_a_child(|| {
+            memory(slot)[page * PAGE_BYTES..][..PAGE_BYTES].fill(0x5a);
+            slot.reset(true).unwrap();
+            slot.bytes() == IMAGE_PAGES * PAGE_BYTES && slot.first_difference().is_none()
+        }),
+    }
+    false
+}
+
+/// `holds`, in a child of this process, which does nothing else.
+fn in_a_child(holds: impl FnOnce() -> bool) {
+    // SAFETY: the child looks at memory of its own, asks the kernel, and exits without running anything of this process.
+    match unsafe { fork() }.unwrap() {
+        // SAFETY: as above.
+        ForkResult::Child => unsafe { libc::_exit(i32::from(!holds())) },
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0), "in a child");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_to_a_memory_a_reset_makes_it_the_image(steps in steps()) {
+        let mut slot = slot(PageMap::of_process());
+        let mut faults_before = -1;
+        for step in steps.iter().chain([&Step::Reset]) {
+            let faulted = faults() != faults_before;
+            if take(&mut slot, step, faulted) {
+                faults_before = faults();
+            }
+        }
+    }
+}
+
+/// A child's page map is its parent's: nothing that the child writes is in it.
+#[test]
+fn a_child_of_this_process_leaves_nothing_behind_either() {
+    let mut slot = slot(PageMap::of_process());
+    scribble(&mut slot, 0, 40);
+    slot.reset(true).unwrap();
+    in_a_child(|| {
+        (1..5).all(|execution| {
+            scribble(&mut slot, execution, 60);
+            slot.reset(true).is_ok() && slot.first_difference().is_none()
+        })
+    });
+    assert_is_the_image(&mut slot);
+}
+
+#[test]
+fn a_memory_that_is_not_the_image_is_found_and_not_used_again() {
+    let (idle, (audits, audited)) = (Arc::<Idle<Slot>>::default(), channel());
+    let auditor =
+        Auditor::start(Arc::downgrade(&idle), Box::new(move |same| audits.send(same).unwrap())).unwrap();
+    let (mut good, mut bad) = (slot(PageMap::of_process()), slot(PageMap::of_process()));
+    scribble(&mut good, 0, 40);
+    good.reset(true).unwrap();
+    // As if a reset had missed one byte.
+    memory(&mut bad)[2000 * PAGE_BYTES + 17] ^= 1;
+    for (slot, same) in [(good, true), (bad, false)] {
+        assert!(auditor.take(slot).is_none(), "it is time for a look");
+        assert_eq!(audited.recv(), Ok(same));
+        let next = self::slot(PageMap::of_process());
+        assert!(auditor.take(next).is_some(), "one look a second");
+        *auditor.next_at.lock().unwrap() = Instant::now();
+    }
+    drop(auditor);
+    assert_eq!(audited.recv().ok(), None, "its thread has ended");
+    assert_eq!(idle.count(), 1);
+}
