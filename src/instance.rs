@@ -421,3 +421,6 @@ impl Opened {
         self.memory.grow(&mut self.store, pages as u64).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;
