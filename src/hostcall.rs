@@ -12,6 +12,8 @@ mod output;
 mod wasi;
 pub(crate) mod wire;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use wasmtime::{
@@ -24,6 +26,7 @@ use crate::limits::Limits;
 use crate::tools::Grants;
 use calls::Calls;
 use clock::Clock;
+pub(crate) use clock::thread_cpu_time;
 use fuel::Fuel;
 use output::Capture;
 pub(crate) use wasi::Exit;
@@ -103,6 +106,11 @@ impl HostState {
 
     pub(crate) fn tool_calls(&self) -> u32 {
         self.calls.started()
+    }
+
+    /// Nanoseconds of CPU time that other threads than those that poll the guest have spent for it.
+    pub(crate) fn cpu_time_elsewhere(&self) -> Arc<AtomicU64> {
+        self.calls.cpu_time_elsewhere()
     }
 
     /// What the guest handed over, if anything.
@@ -203,7 +211,7 @@ async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i
     }
     let (memory, state) = memory::of(&mut caller)?;
     let message = memory::slice(memory, ptr, len)?;
-    let id = state.calls.take(message).map_or(-1, u32::cast_signed);
+    let id = state.calls.take(message).await.map_or(-1, u32::cast_signed);
     yield_after(caller, CALL_WORK_FACTOR * len as usize).await;
     Ok(id)
 }

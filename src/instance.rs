@@ -5,16 +5,16 @@ mod watchdog;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
-use crate::hostcall::{self, Exit, HostState, fuel, wire};
+use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
 use crate::image::{self, Image, PollingPage, PollingPages};
 use crate::limits::{Limits, TIME_MAX};
 use crate::tools::Grants;
@@ -100,7 +100,22 @@ impl Template {
             .await
             .map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
         let instantiated = Instant::now();
-        let end = drive(call(instance, &mut store), before, &self.watchdog, page, limits, attempt).await;
+        let elsewhere = store.data().cpu_time_elsewhere();
+        let end = {
+            let guest = Metered {
+                guest: pin!(call(instance, &mut store)),
+                before,
+                watchdog: &self.watchdog,
+                page,
+                spent: &mut attempt.spent,
+                elsewhere: &elsewhere,
+                cpu_time_max: limits.cpu_time,
+                slice: attempt.slice,
+                deadline: attempt.deadline,
+                cancel: attempt.cancel,
+            };
+            drive(guest, attempt.deadline, attempt.cancel).await
+        };
         let ended = Instant::now();
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
@@ -204,26 +219,7 @@ struct Spent {
 }
 
 /// Drives the guest until it ends or a limit ends it.
-async fn drive(
-    guest: impl Future<Output = End>,
-    before: Option<(Duration, u64)>,
-    watchdog: &Watchdog,
-    page: Arc<PollingPage>,
-    limits: &Limits,
-    attempt: &mut Attempt<'_>,
-) -> End {
-    let (cancel, deadline) = (attempt.cancel, attempt.deadline);
-    let guest = Metered {
-        guest: pin!(guest),
-        before,
-        watchdog,
-        page,
-        spent: &mut attempt.spent,
-        cpu_time_max: limits.cpu_time,
-        slice: attempt.slice,
-        deadline,
-        cancel,
-    };
+async fn drive(guest: impl Future<Output = End>, deadline: Instant, cancel: &Cancel) -> End {
     tokio::select! {
         biased;
         end = guest => end,
@@ -242,6 +238,8 @@ struct Metered<'a, F> {
     watchdog: &'a Watchdog,
     page: Arc<PollingPage>,
     spent: &'a mut Spent,
+    /// Nanoseconds that other threads have spent for it, and that are not in `spent` yet.
+    elsewhere: &'a AtomicU64,
     cpu_time_max: Duration,
     slice: Option<Duration>,
     deadline: Instant,
@@ -266,7 +264,8 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
         });
         let polled = self.guest.as_mut().poll(cx);
         let overdue = watch.end();
-        self.spent.cpu_time += thread_cpu_time().saturating_sub(cpu_time);
+        let elsewhere = Duration::from_nanos(self.elsewhere.swap(0, Ordering::Relaxed));
+        self.spent.cpu_time += thread_cpu_time().saturating_sub(cpu_time) + elsewhere;
         self.spent.faults += thread_faults() - faults;
         match (polled, overdue) {
             (Poll::Ready(End::Trapped(Trap::MemoryOutOfBounds)), Some(overdue)) => {
@@ -283,14 +282,6 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
             (Poll::Pending, Some(overdue)) => Poll::Ready(overdue.into()),
         }
     }
-}
-
-fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
 }
 
 /// Page faults of this thread so far.

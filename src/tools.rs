@@ -13,6 +13,7 @@ mod plain;
 mod policy;
 mod registry;
 mod room;
+mod schema;
 mod signature;
 mod text;
 
@@ -31,6 +32,7 @@ use serde_json::{Map, Value, json};
 use crate::execution::ExecutionId;
 
 pub(crate) use self::http::BaseUrl;
+pub(crate) use arguments::Effort;
 pub(crate) use caller::{Begun, Caller, UNREADABLE};
 pub use catalogue::{Catalogue, ToolCard};
 pub use file::{Surroundings, ToolFile};

@@ -6,17 +6,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
+use super::clock::thread_cpu_time;
 use super::wire::{self, Message};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-use crate::tools::{Begun, Caller, Grants, Room, Share, UNREADABLE};
+use crate::tools::{Begun, Caller, Effort, Grants, Room, Share, UNREADABLE};
 
 /// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
 /// much memory.
@@ -43,6 +45,7 @@ pub(super) struct Calls {
     next_id: u32,
     message_bytes: usize,
     has_denied: bool,
+    cpu_time_elsewhere: Arc<AtomicU64>,
 }
 
 struct Awaited {
@@ -74,6 +77,7 @@ impl Calls {
             next_id: 0,
             message_bytes: 0,
             has_denied: false,
+            cpu_time_elsewhere: Arc::default(),
         }
     }
 
@@ -81,9 +85,16 @@ impl Calls {
         self.started.load(Ordering::Relaxed)
     }
 
+    /// Nanoseconds that other threads than those that poll the guest have spent on its calls' arguments.
+    pub(super) fn cpu_time_elsewhere(&self) -> Arc<AtomicU64> {
+        self.cpu_time_elsewhere.clone()
+    }
+
     /// Does what `message` says and returns the call's id. `None` is for a guest that goes on calling beyond its budget
     /// and does not collect the answers; whatever else is wrong with a call is said in its reply.
-    pub(super) fn take(&mut self, message: &[u8]) -> Option<u32> {
+    ///
+    /// Waits while large arguments are looked at in another thread. The guest waits too, so there is one at a time.
+    pub(super) async fn take(&mut self, message: &[u8]) -> Option<u32> {
         let exhausted = self.exhausted(message.len());
         // Beyond a budget, reading is work for nothing, unless it is little: a call may be cancelled all the same.
         let is_read = match exhausted {
@@ -103,7 +114,7 @@ impl Calls {
             };
         }
         let begun = match read? {
-            Ok(Message::Call { tool, arguments }) => self.caller.begin(&tool, arguments.get()),
+            Ok(Message::Call { tool, arguments }) => self.begin(&tool, arguments).await,
             Ok(Message::Refused { tool, why }) => self.caller.refuse(&tool, &why),
             Ok(Message::Cancel { .. }) => return None,
             Err(why) => self.caller.unreadable(&why),
@@ -111,6 +122,32 @@ impl Calls {
         let id = self.new_id()?;
         self.start(id, begun, message.len());
         Some(id)
+    }
+
+    async fn begin(&self, tool: &str, arguments: &RawValue) -> Begun {
+        match self.caller.begin(tool, arguments.get(), &Effort::Brief) {
+            Ok(begun) => begun,
+            Err(_) => self.begin_elsewhere(tool, arguments).await,
+        }
+    }
+
+    /// In a thread of its own, whose CPU time is the execution's. Ends soon after this future is dropped.
+    async fn begin_elsewhere(&self, tool: &str, arguments: &RawValue) -> Begun {
+        let waiting = Arc::new(());
+        let effort = Effort::Full(Arc::downgrade(&waiting));
+        let (caller, cpu_time) = (self.caller.clone(), self.cpu_time_elsewhere.clone());
+        let (path, arguments) = (tool.to_owned(), arguments.to_owned());
+        let begun = spawn_blocking(move || {
+            let before = thread_cpu_time();
+            let begun = caller.begin(&path, arguments.get(), &effort);
+            let spent = thread_cpu_time().saturating_sub(before);
+            cpu_time.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            begun
+        });
+        let begun = begun.await;
+        drop(waiting);
+        // Only a runtime that is being shut down begins nothing.
+        begun.ok().and_then(Result::ok).unwrap_or_else(|| self.caller.not_begun(tool))
     }
 
     fn start(&mut self, id: u32, begun: Begun, message_bytes: usize) {
@@ -253,16 +290,15 @@ mod tests {
     async fn messages_about_calls_that_there_are_not_do_no_harm() {
         let mut calls = calls(2);
         let question = br#"{"tool": "tools.search", "arguments": {"query": ""}}"#;
-        assert_eq!((calls.take(question), calls.take(question)), (Some(0), Some(1)));
+        assert_eq!((calls.take(question).await, calls.take(question).await), (Some(0), Some(1)));
         for id in ["7", "4294967295", "2147483648", "0", "0"] {
-            assert!(
-                calls.take(format!("{{\"cancel\": {id}}}").as_bytes()).unwrap() <= i32::MAX.cast_unsigned()
-            );
+            let cancelled = calls.take(format!("{{\"cancel\": {id}}}").as_bytes()).await.unwrap();
+            assert!(cancelled <= i32::MAX.cast_unsigned());
         }
         // One of the two is left, and what is cancelled now has come to its end already.
         let completions = calls.wait(-1, 1000).await.unwrap();
         assert_eq!((completions[0], completions.len()), (1, 8 + br#"{"ok":[]}"#.len()));
-        calls.take(br#"{"cancel": 1}"#);
+        calls.take(br#"{"cancel": 1}"#).await;
         assert_eq!(calls.wait(1000, 1000).await, Ok(Vec::new()));
         assert_eq!((calls.started(), calls.message_bytes, calls.awaited.len()), (2, 0, 0));
     }
@@ -294,12 +330,12 @@ mod tests {
             br#"{"tool": "x", "arguments": {}, "refused": "y"}"#,
         ];
         for message in cases {
-            assert!(calls.take(message).is_some());
+            assert!(calls.take(message).await.is_some());
             let reply = calls.wait(-1, 1000).await.unwrap();
             let reply = String::from_utf8_lossy(&reply[8..]).into_owned();
             assert!(reply.contains("ToolArgumentError") && reply.contains("cannot be read"), "{reply}");
         }
-        calls.take(br#"{"tool": "x", "refused": "because"}"#);
+        calls.take(br#"{"tool": "x", "refused": "because"}"#).await;
         let reply = calls.wait(-1, 1000).await.unwrap();
         assert!(String::from_utf8_lossy(&reply).contains("Tool 'x' is not granted to this execution"));
     }
@@ -308,10 +344,15 @@ mod tests {
     async fn a_guest_that_calls_beyond_its_budget_keeps_nothing_on_the_host() {
         let mut calls = calls(0);
         let large = vec![b' '; MESSAGE_BYTES_MAX + 1];
-        assert_eq!((0..1000).filter(|_| calls.take(&large).is_some()).count(), DENIED_MAX);
+        let mut denied = 0;
+        for _ in 0..1000 {
+            denied += usize::from(calls.take(&large).await.is_some());
+        }
+        assert_eq!(denied, DENIED_MAX);
         let replies = calls.wait(-1, 1 << 20).await.unwrap();
         let words = "'?' was not called: the budget of 0 tool calls is exhausted";
         assert_eq!(String::from_utf8_lossy(&replies).matches(words).count(), DENIED_MAX);
-        assert_eq!((calls.started(), calls.take(&large)), (0, Some(u32::try_from(DENIED_MAX).unwrap())));
+        let next = u32::try_from(DENIED_MAX).unwrap();
+        assert_eq!((calls.started(), calls.take(&large).await), (0, Some(next)));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId as SystemClock, clock_gettime};
+
 /// Coarse enough to take the fine timer from side channels, fine enough for programs that time themselves.
 pub(super) const CLOCK_RESOLUTION: Duration = Duration::from_micros(10);
 
@@ -45,6 +47,15 @@ impl Clock {
             (Self::Stopped, ClockId::Monotonic) => Duration::ZERO,
         }
     }
+}
+
+/// What this thread has spent so far.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(SystemClock::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }
 
 fn coarse(time: Duration) -> Duration {

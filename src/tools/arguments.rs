@@ -1,23 +1,46 @@
 //! Arguments of calls against their tool's JSON Schema.
 
+use std::collections::HashSet;
+use std::sync::Weak;
+
+use jsonschema::ValidationError;
 use jsonschema::paths::LocationSegment;
-use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
+use super::schema::{self, Exhausted, Meter, Schema};
 use super::signature::Signature;
 use super::{ToolError, plain, text};
+use crate::json;
 
 /// A message shows what was given, which may be large.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-const EXPLAINED_BYTES_MAX: usize = 16 << 10;
+/// What is read where the guest runs: about a millisecond's worth.
+const BRIEF_BYTES_MAX: usize = 32 << 10;
+const BRIEF_STEPS_MAX: u64 = 50_000;
+
+/// What is read elsewhere: half a second's worth, of which ordinary arguments take a hundredth.
+const STEPS_MAX: u64 = 50_000_000;
+
+/// How much may be done to read a call's arguments.
+#[derive(Clone, Debug)]
+pub(crate) enum Effort {
+    /// The guest's thread is kept meanwhile.
+    Brief,
+    /// As much as is reasonable, while the other end is there.
+    Full(Weak<()>),
+}
+
+/// More effort is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
 
 /// One tool's compiled schema.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    validator: Validator,
-    /// An explanation follows each alternative to each of its ends: too long a way for large arguments.
-    has_alternatives: bool,
+    schema: Schema,
+    /// How deep defaults may be nested.
+    schema_depth: usize,
 }
 
 impl Arguments {
@@ -28,26 +51,22 @@ impl Arguments {
         if !schema.is_object() || schema.get("type").is_some_and(|kind| kind != "object") {
             return Err("the schema of its arguments is not one of an object".into());
         }
-        // Patterns come from whoever supplied the schema: no backtracking. References lead nowhere but into the schema.
-        let options = jsonschema::options().with_pattern_options(PatternOptions::regex()).offline();
-        let validator =
-            options.build(schema).map_err(|error| format!("the schema of its arguments: {error}"))?;
-        let text = schema.to_string();
-        let has_alternatives = ["\"anyOf\"", "\"oneOf\""].iter().any(|word| text.contains(word));
-        Ok(Self { validator, has_alternatives })
+        let schema_depth = json::depth_of(schema.to_string().as_bytes());
+        let schema = Schema::new(schema).map_err(|why| format!("the schema of its arguments: {why}"))?;
+        Ok(Self { schema, schema_depth })
     }
 
     /// The keys of defaults that do not fit: each would fail every call that relies on it.
-    pub(super) fn misfits(&self, signature: &Signature) -> Vec<String> {
+    ///
+    /// # Errors
+    ///
+    /// They cannot be checked with reasonable effort.
+    pub(super) fn misfits(&self, signature: &Signature) -> Result<Vec<String>, String> {
         let defaults = signature.parameters.iter().filter(|parameter| !parameter.default.is_null());
         let given = defaults.map(|parameter| (parameter.key.clone(), parameter.default.clone())).collect();
-        let given = Value::Object(given);
-        let first = |error: ValidationError<'_>| match error.instance_path().iter().next() {
-            Some(LocationSegment::Property(key)) => Some(key.to_string()),
-            // Of the object as a whole, because of what is not given here.
-            _ => None,
-        };
-        self.validator.iter_errors(&given).filter_map(first).collect()
+        let meter = Meter::new(BRIEF_STEPS_MAX, None);
+        let misfits = self.schema.misfits(&Value::Object(given), self.schema_depth, &meter);
+        misfits.map_err(|Exhausted| "checking its defaults takes too long".into())
     }
 
     /// The arguments in `text`, which are JSON, with the defaults of what is not given. `path` is the tool's name for
@@ -55,54 +74,92 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// Which argument does not fit, and what was expected.
+    /// The inner one says which argument does not fit, and what was expected.
     pub(super) fn read(
         &self,
         path: &str,
         signature: &Signature,
         text: &str,
-    ) -> Result<Map<String, Value>, ToolError> {
-        let mut arguments = plain::arguments(text)?;
-        let unknown = arguments.keys().find(|key| signature.find(key).is_none());
-        if let (Some(key), false) = (unknown, signature.takes_more) {
-            let key = text::line(key, MESSAGE_CHARS_MAX);
-            return Err(ToolError::arguments(format!("{path}() has no argument '{key}'")));
-        }
-        for parameter in &signature.parameters {
-            if !parameter.default.is_null() && !arguments.contains_key(&parameter.key) {
-                arguments.insert(parameter.key.clone(), parameter.default.clone());
-            }
-        }
-        let given = Value::Object(arguments);
-        match given {
-            ref given if !self.validator.is_valid(given) => {
-                let error = (!self.has_alternatives || text.len() <= EXPLAINED_BYTES_MAX)
-                    .then(|| self.validator.validate(given).err())
-                    .flatten();
-                Err(error.map_or_else(|| unexplained(path), |error| explain(path, signature, &error)))
-            }
-            Value::Object(arguments) => Ok(arguments),
-            _ => Err(unexplained(path)),
+        effort: &Effort,
+    ) -> Result<Result<Map<String, Value>, ToolError>, TooLarge> {
+        let meter = match effort {
+            Effort::Brief if text.len() > BRIEF_BYTES_MAX => return Err(TooLarge),
+            Effort::Brief => Meter::new(BRIEF_STEPS_MAX, None),
+            Effort::Full(waiting) => Meter::new(STEPS_MAX, Some(waiting.clone())),
+        };
+        let (given, depth) = match parse(path, signature, text) {
+            Ok((arguments, depth)) => (Value::Object(arguments), depth.max(self.schema_depth)),
+            Err(error) => return Ok(Err(error)),
+        };
+        let is_brief = matches!(effort, Effort::Brief);
+        let show = |error: &ValidationError<'_>| explain(path, signature, error);
+        let error = match (self.schema.fits(&given, depth, &meter), given) {
+            (Ok(true), Value::Object(arguments)) => return Ok(Ok(arguments)),
+            (Ok(_), given) => match self.schema.explain(&given, depth, &meter, show) {
+                None if is_brief => return Err(TooLarge),
+                explained => explained.unwrap_or_else(|| unexplained(path)),
+            },
+            (Err(Exhausted), _) if is_brief => return Err(TooLarge),
+            (Err(Exhausted), given) => exhausted(path, signature, &given),
+        };
+        Ok(Err(error))
+    }
+}
+
+/// The arguments with their defaults, and how deep those that were given are nested.
+fn parse(path: &str, signature: &Signature, text: &str) -> Result<(Map<String, Value>, usize), ToolError> {
+    let (mut arguments, depth) = plain::arguments(text)?;
+    if let Some(key) = unknown(&arguments, signature) {
+        let key = text::line(key, MESSAGE_CHARS_MAX);
+        return Err(ToolError::arguments(format!("{path}() has no argument '{key}'")));
+    }
+    for parameter in &signature.parameters {
+        if !parameter.default.is_null() && !arguments.contains_key(&parameter.key) {
+            arguments.insert(parameter.key.clone(), parameter.default.clone());
         }
     }
+    Ok((arguments, depth))
+}
+
+/// An argument that the tool does not have.
+fn unknown<'a>(arguments: &'a Map<String, Value>, signature: &Signature) -> Option<&'a str> {
+    let known = signature.parameters.iter().filter(|parameter| arguments.contains_key(&parameter.key));
+    if signature.takes_more || known.count() == arguments.len() {
+        return None;
+    }
+    let keys: HashSet<&str> = signature.parameters.iter().map(|parameter| parameter.key.as_str()).collect();
+    arguments.keys().map(String::as_str).find(|key| !keys.contains(key))
+}
+
+fn exhausted(path: &str, signature: &Signature, given: &Value) -> ToolError {
+    let size = |value: &Value| value.to_string().len();
+    let largest = given.as_object().and_then(|given| given.iter().max_by_key(|(_, value)| size(value)));
+    let name = largest.map_or(String::new(), |(key, _)| name_of(signature, key));
+    let name = text::line(&name, MESSAGE_CHARS_MAX);
+    ToolError::arguments(format!(
+        "Argument '{name}' of {path}() is too large, or nested too deeply, to be checked against its schema: pass less"
+    ))
 }
 
 fn unexplained(path: &str) -> ToolError {
     ToolError::arguments(format!(
-        "The arguments of {path}() do not fit its schema; with less than {EXPLAINED_BYTES_MAX} bytes of them, this would say why"
+        "The arguments of {path}() do not fit its schema; they are too many, or nested too deeply, for this to say why"
     ))
+}
+
+fn name_of(signature: &Signature, key: &str) -> String {
+    signature.find(key).map_or_else(|| key.to_owned(), |parameter| parameter.name.clone())
 }
 
 /// Names the argument as the program does, the place in it, and what was expected.
 fn explain(path: &str, signature: &Signature, error: &ValidationError<'_>) -> ToolError {
     let named = |(depth, segment): (usize, LocationSegment<'_>)| match segment {
-        LocationSegment::Property(key) if depth == 0 => {
-            signature.find(&key).map_or_else(|| key.to_string(), |parameter| parameter.name.clone())
-        }
+        LocationSegment::Property(key) if depth == 0 => name_of(signature, &key),
         LocationSegment::Property(key) => format!("[{key:?}]"),
         LocationSegment::Index(index) => format!("[{index}]"),
     };
     let place: String = error.instance_path().iter().enumerate().map(named).collect();
+    let error = schema::beginning(error, MESSAGE_CHARS_MAX);
     let message = if place.is_empty() {
         format!("{path}(): {error}")
     } else {

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
 use tracing::info;
 
+use super::arguments::{Effort, TooLarge};
 use super::text::NAME_CHARS_MAX;
 use super::{
     Decision, Grants, Reply, Share, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
@@ -35,11 +36,21 @@ impl Caller {
     }
 
     /// What can be said of a call of the tool `path` with `arguments`, JSON of an object, before it is made. The guest
-    /// wrote both: they are untrusted. What this takes is the guest's own time: it runs inside of its call.
-    pub(crate) fn begin(&self, path: &str, arguments: &str) -> Begun {
+    /// wrote both: they are untrusted.
+    ///
+    /// # Errors
+    ///
+    /// It takes more than a brief effort. (Full effort always does.)
+    pub(crate) fn begin(&self, path: &str, arguments: &str, effort: &Effort) -> Result<Begun, TooLarge> {
+        let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments, effort)));
+        let ready = ready.unwrap_or_else(|_| Ok(Err(Err(crashed()))))?;
         let record = Record::new(self.execution, path, arguments);
-        let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments)));
-        Begun { record, path: path.to_owned(), ready: ready.unwrap_or_else(|_| Err(Err(crashed()))) }
+        Ok(Begun { record, path: path.to_owned(), ready })
+    }
+
+    /// A call whose arguments nobody could look at.
+    pub(crate) fn not_begun(&self, path: &str) -> Begun {
+        self.answered(path, crashed())
     }
 
     /// A call of the tool `path` whose arguments did not even become JSON of the tool's, and why.
@@ -67,13 +78,20 @@ impl Caller {
     }
 
     /// The arguments, complete and fitting; or the answer, if there is one already.
-    fn check(&self, path: &str, arguments: &str) -> Result<Map<String, Value>, Reply> {
+    fn check(
+        &self,
+        path: &str,
+        arguments: &str,
+        effort: &Effort,
+    ) -> Result<Result<Map<String, Value>, Reply>, TooLarge> {
         if let Some(answer) = catalogue::answer(&self.grants, path, arguments) {
-            return Err(answer.and_then(|answer| within(answer, self.reply_bytes_max)));
+            return Ok(Err(answer.and_then(|answer| within(answer, self.reply_bytes_max))));
         }
         // Before the arguments are parsed: without a tool to call, they are not worth their memory.
-        let tool = self.grants.find(path).map_err(Err)?;
-        tool.arguments.read(path, &tool.signature, arguments).map_err(Err)
+        match self.grants.find(path) {
+            Ok(tool) => Ok(tool.arguments.read(path, &tool.signature, arguments, effort)?.map_err(Err)),
+            Err(error) => Ok(Err(Err(error))),
+        }
     }
 
     /// Makes the call; `share` holds its reply.

@@ -14,13 +14,14 @@ use crate::json;
 /// Deeper arguments fit no schema that makes sense; checking recurses.
 const DEPTH_MAX: usize = 64;
 
-/// The arguments of a call.
+/// The arguments of a call, and how deep they are nested.
 ///
 /// # Errors
 ///
 /// They are not JSON of an object, nested too deep, or have a number that would become another.
-pub(super) fn arguments(text: &str) -> Result<Map<String, Value>, ToolError> {
-    if json::depth_of(text.as_bytes()) > DEPTH_MAX {
+pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolError> {
+    let depth = json::depth_of(text.as_bytes());
+    if depth > DEPTH_MAX {
         return Err(ToolError::arguments(format!("The arguments are nested more than {DEPTH_MAX} deep")));
     }
     if let Some(number) = json::large_integer(text) {
@@ -32,7 +33,7 @@ pub(super) fn arguments(text: &str) -> Result<Map<String, Value>, ToolError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Plain.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(Value::Object(arguments)) => Ok((arguments, depth)),
         Ok(_) => Err(ToolError::arguments("The arguments are not an object")),
         Err(error) => Err(ToolError::arguments(format!("The arguments cannot be read: {error}"))),
     }
@@ -103,7 +104,9 @@ mod tests {
 
     #[test]
     fn arguments_are_what_stands_there() {
-        let read = |text: &str| arguments(text).map(Value::Object).map_err(|error| error.message);
+        let read = |text: &str| {
+            arguments(text).map(|(arguments, _)| Value::Object(arguments)).map_err(|error| error.message)
+        };
         let value = json!({"a": [1, -1, 1.5, "x", null, true, {}], "b": 18_446_744_073_709_551_615_u64});
         assert_eq!(read(&value.to_string()), Ok(value));
         let raw = r#"{"x": {"$serde_json::private::RawValue": "[[1]]"}}"#;

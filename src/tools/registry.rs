@@ -39,7 +39,7 @@ impl Registered {
         }
         let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
         let arguments = Arguments::new(&tool.parameters)?;
-        for key in arguments.misfits(&signature) {
+        for key in arguments.misfits(&signature)? {
             warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "its default does not fit its schema: it has none");
             signature.forget_default(&key);
         }

@@ -214,6 +214,81 @@ async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
     assert!(long.chars().count() <= 500 && long.starts_with("Argument 'bed'"), "{long}");
 }
 
+/// `where` is a filter of filters, whose kind shows late or never; `maze` has more ways to be wrong than there is time for.
+fn searchable() -> &'static Sandbox {
+    static SEARCHABLE: OnceLock<Sandbox> = OnceLock::new();
+    let kind = |n: u32| json!({"type": "object", "properties": {"not": {"$ref": "#/$defs/filter"}, "kind": {"const": n}}});
+    let filter = json!({"anyOf": [kind(1), kind(2), kind(3), {"type": "integer"}]});
+    let maze = (0..40).fold(
+        json!({"properties": {"a": {}}}),
+        |inner, _| json!({"anyOf": [inner, {"required": ["b"]}], "unevaluatedProperties": false}),
+    );
+    let find = |name: &str| Tool::new("search", name, async |_| Ok(json!("found")));
+    let schema = json!({"type": "object", "properties": {"where": {"$ref": "#/$defs/filter"}}, "$defs": {"filter": filter}});
+    let tools = [
+        find("find").parameters(schema),
+        find("maze").parameters(json!({"type": "object", "properties": {"where": maze}})),
+        find("any")
+            .parameters(json!({"type": "object", "properties": {"where": {"items": {"type": "integer"}}}})),
+    ];
+    SEARCHABLE.get_or_init(|| Sandbox::builder().cache_dir(cache_dir()).tools(tools).build().unwrap())
+}
+
+#[tokio::test]
+async fn recursive_schemas_are_checked_in_no_time() {
+    let code = "import asyncio, search\n\
+        def nest(filter):\n    for level in range(60): filter = {'not': filter}\n    return filter\n\
+        calls = [search.find(where=nest(n)) for n in [1, 'x'] * 16]\n\
+        [type(reply).__name__ for reply in await asyncio.gather(*calls, return_exceptions=True)]";
+    let report = searchable().run(Execution::new(code)).await.unwrap();
+    assert_eq!(value_of(&report), json!(["str", "ToolArgumentError"].repeat(16)), "{report:?}");
+}
+
+#[tokio::test]
+async fn checks_that_take_too_long_are_given_up() {
+    let run = async |code: &str| {
+        let limits = Limits {
+            cpu_time: Duration::from_secs(20),
+            wall_time: Duration::from_mins(1),
+            ..Limits::default()
+        };
+        searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap()
+    };
+    let error = run("import search\nawait search.maze(where={'a': 1})").await.error.unwrap().to_string();
+    let words = "ToolArgumentError: Argument 'where' of search.maze() is too large, or nested too deeply, to be checked";
+    assert!(error.starts_with(words), "{error}");
+    // Larger than what is read where the guest runs, and in order.
+    let report = run("import search\nawait search.any(where=[1] * 100_000)").await;
+    assert_eq!(value_of(&report), "found", "{report:?}");
+    let error = run("import search\nawait search.any(where=[1] * 100_000 + ['x'])").await.error.unwrap();
+    assert_eq!(error.message, "Argument 'where[100000]' of search.any(): \"x\" is not of type \"integer\"");
+}
+
+#[tokio::test]
+async fn checks_are_the_executions_own_time() {
+    let code =
+        "import search\nwhile True:\n    try: await search.maze(where={'a': 1})\n    except Exception: pass";
+    let seconds = Duration::from_secs;
+    for (cpu_time, wall_time, outcome) in
+        [(seconds(1), seconds(60), Outcome::CpuLimit), (seconds(60), seconds(1), Outcome::Timeout)]
+    {
+        let limits = Limits { cpu_time, wall_time, ..Limits::default() };
+        let report = searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+        assert_eq!(report.outcome, outcome, "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn schemas_whose_checks_have_no_bound_are_refused() {
+    let tool = Tool::new("search", "loop", async |_| Ok(Value::Null));
+    let loops = json!({"type": "object", "properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}});
+    let error = Sandbox::builder().tool(tool.parameters(loops)).build().err().unwrap().to_string();
+    assert!(
+        error.contains("tool 'search.loop' is unusable: the schema of its arguments: more than 128"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn fifty_tools_cost_a_run_without_them_nothing() {
     let run = async |sandbox: &Sandbox| sandbox.run(Execution::new("1 + 1")).await.unwrap().usage.fuel;

@@ -213,9 +213,10 @@ fn check_parameters(table: &Table<'_>, tool: Tool) {
 
 /// A default that its own schema refuses would fail each call that relies on it.
 fn check_defaults(table: &Table<'_>, parameters: &Value) {
-    let Ok(arguments) = Arguments::new(parameters) else { return };
+    let misfits = |arguments: Arguments| arguments.misfits(&Signature::new(parameters, None));
+    let Ok(misfits) = Arguments::new(parameters).and_then(misfits) else { return };
     let properties = table.table("parameters").and_then(|table| table.table("properties"));
-    for key in arguments.misfits(&Signature::new(parameters, None)) {
+    for key in misfits {
         let parameter = properties.as_ref().and_then(|properties| properties.table(&key));
         match parameter {
             Some(parameter) => parameter.problem("default", "does not fit the schema that it stands in"),
