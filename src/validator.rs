@@ -2,6 +2,7 @@
 //!
 //! This is a sieve for clear messages, not the wall: the wall is WebAssembly.
 
+mod costly;
 mod depth;
 mod hints;
 mod indent;
@@ -11,12 +12,12 @@ mod rules;
 mod scopes;
 mod syntax;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ruff_python_ast::PythonVersion;
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
-use ruff_source_file::LineIndex;
-use ruff_text_size::TextSize;
+use ruff_source_file::{LineIndex, OneIndexed};
+use ruff_text_size::{TextRange, TextSize};
 
 use crate::execution::{Finding, Rule};
 
@@ -216,8 +217,8 @@ pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<
     if found.is_empty() {
         return Ok(ValidatedSource(source));
     }
-    let lines = LineIndex::from_source_text(&source);
-    Err(found.into_iter().map(|found| found.locate(&source, &lines)).collect())
+    let places = Places::new(&source, &found);
+    Err(found.into_iter().map(|found| found.locate(&places)).collect())
 }
 
 fn check_size(source: &str, policy: &Policy) -> Result<(), Finding> {
@@ -269,10 +270,38 @@ struct Found {
 }
 
 impl Found {
-    fn locate(self, source: &str, lines: &LineIndex) -> Finding {
-        let place = lines.line_column(self.at, source);
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (line, column) = (number(place.line.get()), number(place.column.get()));
+    fn locate(self, places: &Places) -> Finding {
+        let (line, column) = places.line_and_column(self.at);
         Finding { rule: self.rule, message: self.message, line, column, hint: self.hint }
+    }
+}
+
+/// Lines and columns, from 1, in characters. All are found in one pass: a line may have as many findings as it has
+/// characters, and each of them counted from its beginning would be quadratic.
+struct Places(HashMap<TextSize, (u32, u32)>);
+
+impl Places {
+    fn new(source: &str, found: &[Found]) -> Self {
+        let lines = LineIndex::from_source_text(source);
+        let mut all: Vec<TextSize> = found.iter().map(|found| found.at).collect();
+        all.sort_unstable();
+        let mut places = HashMap::new();
+        let (mut line, mut column, mut from) = (OneIndexed::MIN, 1, TextSize::new(0));
+        for at in all {
+            if lines.line_index(at) != line {
+                line = lines.line_index(at);
+                (column, from) = (1, lines.line_start(line, source));
+            }
+            column += source[TextRange::new(from, at)].chars().count();
+            from = at;
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            places.insert(at, (number(line.get()), number(column)));
+        }
+        Self(places)
+    }
+
+    /// Of a finding that it was made for.
+    fn line_and_column(&self, at: TextSize) -> (u32, u32) {
+        self.0.get(&at).copied().unwrap_or((1, 1))
     }
 }

@@ -5,16 +5,19 @@ use super::Policy;
 /// For a module that is not on the allow-list.
 pub(super) fn for_import(name: &str, policy: &Policy, with_list: bool) -> Option<String> {
     let beneath = format!("{name}.");
-    let allowed = policy.allowed_imports.iter();
-    let submodules: Vec<&str> =
-        allowed.clone().filter(|allowed| allowed.starts_with(&beneath)).map(String::as_str).collect();
+    let from_there = policy.allowed_imports.range(beneath.clone()..).map(String::as_str);
+    let submodules: Vec<&str> = from_there.take_while(|allowed| allowed.starts_with(&beneath)).collect();
     if !submodules.is_empty() {
         return Some(format!("Import {} instead.", submodules.join(", ")));
     }
     let root = name.split('.').next().unwrap_or(name);
     let why = REASONS.iter().find(|(roots, _)| roots.contains(&root)).map_or("", |(_, why)| why);
-    let allowed: Vec<&str> = allowed.map(String::as_str).collect();
-    let list = if with_list { format!("Importable here: {}.", allowed.join(", ")) } else { String::new() };
+    let list = if with_list {
+        let allowed: Vec<&str> = policy.allowed_imports.iter().map(String::as_str).collect();
+        format!("Importable here: {}.", allowed.join(", "))
+    } else {
+        String::new()
+    };
     Some(why.to_owned() + &list).filter(|hint| !hint.is_empty()).map(|hint| hint.trim_end().to_owned())
 }
 

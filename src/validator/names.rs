@@ -19,7 +19,7 @@ use crate::execution::Rule;
 pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     let mut aliases = AliasesOfRe(HashSet::from(["re"]));
     aliases.visit_body(body);
-    let mut names = Names { policy, aliases_of_re: aliases.0, found: Vec::new() };
+    let mut names = Names { policy, aliases_of_re: aliases.0, found: Vec::new(), has_listed_imports: false };
     names.visit_body(body);
     names.found
 }
@@ -39,6 +39,8 @@ struct Names<'a> {
     policy: &'a Policy,
     aliases_of_re: HashSet<&'a str>,
     found: Vec<Found>,
+    /// The list of what may be imported is long, and once is enough.
+    has_listed_imports: bool,
 }
 
 impl Names<'_> {
@@ -76,9 +78,8 @@ impl Names<'_> {
         let root = name.split('.').next().unwrap_or(name);
         if !self.policy.allows_import(name) && !self.policy.disabled_imports.contains(root) {
             let message = format!("Import of '{root}' is not permitted");
-            // The list is long, and once is enough.
-            let is_first = !self.found.iter().any(|found| found.rule == Rule::Import);
-            let hint = hints::for_import(name, self.policy, is_first);
+            let with_list = !std::mem::replace(&mut self.has_listed_imports, true);
+            let hint = hints::for_import(name, self.policy, with_list);
             self.found.push(Found { rule: Rule::Import, at: range.start(), message, hint });
         }
     }

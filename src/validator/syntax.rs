@@ -7,12 +7,13 @@ use ruff_python_ast::{
 };
 use ruff_python_parser::Parsed;
 use ruff_python_parser::semantic_errors::SemanticSyntaxChecker;
+use ruff_source_file::LineIndex;
 use ruff_text_size::{Ranged, TextSize};
 
 use super::names::bound_by;
 use super::rules::{self, Broken};
 use super::scopes::{Kind, Scope, Scopes};
-use super::{Found, hints, indent};
+use super::{Found, costly, hints, indent};
 use crate::execution::Rule;
 
 /// CPython's limit, `CO_MAXBLOCKS`.
@@ -33,8 +34,8 @@ pub(super) fn errors(parsed: &Parsed<ModModule>, source: &str) -> Vec<Found> {
         errors.extend(indent::check(parsed.tokens(), source).map(|(at, why)| (at, why.to_owned())));
     }
     errors.sort();
-    let line_of = |at: TextSize| source[..at.to_usize()].rfind('\n');
-    errors.dedup_by_key(|(at, _)| line_of(*at));
+    let lines = LineIndex::from_source_text(source);
+    errors.dedup_by_key(|(at, _)| lines.line_index(*at));
     errors.into_iter().map(|(at, why)| found(at, &why)).collect()
 }
 
@@ -136,7 +137,8 @@ impl<'a> Walk<'a> {
 
     fn check_stmt(&mut self, stmt: &'a Stmt) {
         // The checker takes `.__future__` for `__future__`; a relative import is refused whatever it names.
-        if !matches!(stmt, Stmt::ImportFrom(import) if import.level > 0) {
+        let is_relative = matches!(stmt, Stmt::ImportFrom(import) if import.level > 0);
+        if !is_relative && !costly::stmt(stmt) {
             self.checker.visit_stmt(stmt, &self.scopes);
         }
         if let Stmt::Nonlocal(nonlocal) = stmt {
@@ -210,7 +212,9 @@ impl<'a> Visitor<'a> for Walk<'a> {
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
-        self.checker.visit_expr(expr, &self.scopes);
+        if !costly::expr(expr) {
+            self.checker.visit_expr(expr, &self.scopes);
+        }
         self.refuse_broken(rules::expr(expr, self.source));
         match expr {
             Expr::Lambda(lambda) => {

@@ -2,6 +2,7 @@
 
 use ai_code_executor::validator::{CODE_BYTES_CEILING, REFUSED_NAMES, validate};
 use ai_code_executor::{Finding, Policy};
+use rustix::time::{ClockId, clock_gettime};
 
 fn findings(program: &str) -> Vec<Finding> {
     validate(program.into(), &Policy::default()).err().unwrap_or_default()
@@ -311,4 +312,48 @@ fn hostile_programs_of_the_largest_size_are_survived() {
         drop(validate(line.repeat(CODE_BYTES_CEILING / line.len()), &policy));
     }
     assert_eq!(validate(nested("if x:", 350), &policy).unwrap_err()[0].line, 100);
+}
+
+/// In a line of many findings, each finding's place, message and hint take as long as those of the first.
+#[test]
+fn four_times_the_program_takes_four_times_the_work() {
+    let repeated = |pattern: &str, bytes: usize| pattern.repeat(bytes / pattern.len());
+    let numbered = |bytes: usize| (0..bytes / 6).map(|n| format!("T{n},")).collect::<Vec<_>>().concat();
+    type Program<'a> = (&'a str, &'a dyn Fn(usize) -> String);
+    let programs: [Program<'_>; 11] = [
+        ("unknown characters", &|bytes| repeated("$", bytes)),
+        ("on lines of their own", &|bytes| repeated("?\r", bytes)),
+        ("after a letter of two bytes", &|bytes| "é;".to_owned() + &repeated("$;", bytes - 3)),
+        ("no statements", &|bytes| repeated("x y;", bytes)),
+        ("what cannot be compiled", &|bytes| repeated("await = 1;", bytes)),
+        ("names", &|bytes| "é;".to_owned() + &repeated("os;", bytes - 3)),
+        ("attributes", &|bytes| "é;".to_owned() + &repeated("a.os;", bytes - 3)),
+        ("names, then imports", &|bytes| repeated("os;", bytes / 2) + &repeated("import os;", bytes / 2)),
+        ("imported names", &|bytes| format!("from é import {}x", repeated("os,", bytes - 20))),
+        ("type parameters", &|bytes| format!("def f[{}](): pass", numbered(bytes - 20))),
+        ("conditions on many names", &|bytes| {
+            format!("[1 for ({}) in y {}]", numbered(bytes - bytes / 12), "if z ".repeat(bytes / 80))
+        }),
+    ];
+    let policy =
+        Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: usize::MAX, ..Policy::default() };
+    let work = |program: &str| {
+        let once = || {
+            let program = program.to_owned();
+            let before = thread_cpu_nanos();
+            drop(validate(program, &policy));
+            thread_cpu_nanos() - before
+        };
+        (0..5).map(|_| once()).min().unwrap()
+    };
+    for (what, program) in programs {
+        // In tenths: linear is 40, quadratic 160. What else the machine does is felt in CPU time too: any try will do.
+        let ratio = || 10 * work(&program(CODE_BYTES_CEILING)) / work(&program(CODE_BYTES_CEILING / 4));
+        assert!((0..5).any(|_| (20..80).contains(&ratio())), "{what}: {}", ratio());
+    }
+}
+
+fn thread_cpu_nanos() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
