@@ -319,8 +319,7 @@ fn hostile_programs_of_the_largest_size_are_survived() {
 fn four_times_the_program_takes_four_times_the_work() {
     let repeated = |pattern: &str, bytes: usize| pattern.repeat(bytes / pattern.len());
     let numbered = |bytes: usize| (0..bytes / 6).map(|n| format!("T{n},")).collect::<Vec<_>>().concat();
-    type Program<'a> = (&'a str, &'a dyn Fn(usize) -> String);
-    let programs: [Program<'_>; 11] = [
+    let programs: [(&str, &dyn Fn(usize) -> String); 11] = [
         ("unknown characters", &|bytes| repeated("$", bytes)),
         ("on lines of their own", &|bytes| repeated("?\r", bytes)),
         ("after a letter of two bytes", &|bytes| "é;".to_owned() + &repeated("$;", bytes - 3)),

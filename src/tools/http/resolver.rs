@@ -10,8 +10,9 @@ use tokio::net::lookup_host;
 use tower::Service;
 
 /// Where clouds answer any program on the machine with its credentials, beside the link-local addresses.
-const METADATA: [IpAddr; 5] = [
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+const METADATA: [IpAddr; 6] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -68,7 +69,10 @@ fn is_allowed(address: IpAddr) -> bool {
             address.is_link_local() || is_this_network || address.is_multicast() || address.is_broadcast()
         }
         IpAddr::V6(address) => {
-            let is_unusual = address.is_unspecified() || address.is_multicast() || is_local_nat64(address);
+            let is_unusual = address.is_unspecified()
+                || address.is_multicast()
+                || is_local_nat64(address)
+                || is_of_instance(address);
             let inner = embedded(address).map(IpAddr::V4);
             inner.map_or(is_unusual || address.is_unicast_link_local(), |inner| !is_allowed(inner))
         }
@@ -76,19 +80,24 @@ fn is_allowed(address: IpAddr) -> bool {
     !unusable && !METADATA.contains(&address)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, compatible, or behind NAT64 or 6to4.
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, translated, or behind NAT64 or 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     let prefix: [u16; 6] = std::array::from_fn(|index| address.segments()[index]);
     let is_plain = address.is_loopback() || address.is_unspecified();
     let [a, b, c, d] = match prefix {
         [0x2002, ..] => [octets[2], octets[3], octets[4], octets[5]],
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] if !is_plain => {
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] if !is_plain => {
             [octets[12], octets[13], octets[14], octets[15]]
         }
         _ => return None,
     };
     Some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// `fd00:ec2::/32`: what an instance in Amazon's cloud asks about itself, and its services for names and time.
+fn is_of_instance(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [0xfd00, 0xec2, ..])
 }
 
 /// `64:ff9b:1::/48`: where in it the IPv4 address stands is up to the network's operator (RFC 8215).
@@ -116,6 +125,12 @@ mod tests {
             "febf::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd00:ec2:ffff::1",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b::6464:64c8",
             "fd20:ce::254",
             "::ffff:169.254.169.254",
             "::169.254.169.254",
@@ -140,6 +155,8 @@ mod tests {
             "169.253.255.255",
             "::1",
             "fd00::1",
+            "fd00:ec3::254",
+            "fd00:42::43",
             "2606:2800::1",
             "::ffff:127.0.0.1",
             "64:ff9b::5db8:d822",

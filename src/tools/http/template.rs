@@ -8,6 +8,9 @@ use super::url::check_path;
 /// What RFC 3986 calls unreserved means the same everywhere; the rest is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// An argument that takes more decoding is refused.
+const DECODINGS_MAX: usize = 8;
+
 /// `/v1/{city}/forecast`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Template {
@@ -33,13 +36,10 @@ impl Template {
 
     /// The placeholders' names.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flatten().filter_map(|piece| match piece {
-            Piece::Argument(name) => Some(name.as_str()),
-            Piece::Literal(_) => None,
-        })
+        self.segments.iter().flat_map(|segment| names_of(segment))
     }
 
-    /// The path with `arguments` in it, none of which can leave its segment.
+    /// The path with `arguments` in it, none of which can leave its segment, however often a server decodes the path.
     ///
     /// # Errors
     ///
@@ -48,24 +48,58 @@ impl Template {
         let mut path = String::new();
         for segment in &self.segments {
             path.push('/');
-            let start = path.len();
+            let (start, mut given) = (path.len(), String::new());
             for piece in segment {
                 match piece {
                     Piece::Literal(text) => path.push_str(text),
                     Piece::Argument(name) => {
-                        path.extend(utf8_percent_encode(&part(name, arguments)?, ENCODED));
+                        let text = part(name, arguments)?;
+                        path.extend(utf8_percent_encode(&text, ENCODED));
+                        given.push_str(&text);
                     }
                 }
             }
-            // A server may decode a segment once more.
-            let decoded = percent_decode_str(&path[start..]).decode_utf8_lossy();
-            if decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
-                let names: Vec<_> = self.arguments().collect();
+            if is_dots(&path[start..]) || !stays_within(&given) {
+                let names: Vec<_> = names_of(segment).collect();
                 return Err(format!("Argument '{}' makes another path", names.join("', '")));
             }
         }
         Ok(path)
     }
+}
+
+fn names_of(segment: &[Piece]) -> impl Iterator<Item = &str> {
+    segment.iter().filter_map(|piece| match piece {
+        Piece::Argument(name) => Some(name.as_str()),
+        Piece::Literal(_) => None,
+    })
+}
+
+/// Whether a server may read a path's segment as `.` or `..`.
+fn is_dots(segment: &str) -> bool {
+    let has_dots = |text: &String| text.split(['/', '\\']).any(|part| matches!(part, "." | ".."));
+    decodings(segment).is_none_or(|texts| texts.iter().any(has_dots))
+}
+
+/// Whether `text`, once encoded, stays a part of its segment for servers that decode more often than once: proxies and
+/// frameworks each may.
+fn stays_within(text: &str) -> bool {
+    let is_special = |char: char| char.is_control() || matches!(char, '/' | '\\' | '?' | '#');
+    decodings(text).is_some_and(|texts| !texts.iter().skip(1).any(|text| text.contains(is_special)))
+}
+
+/// `text`, and what becomes of it each time that it is decoded; `None` if that is not text, or has no end soon.
+fn decodings(text: &str) -> Option<Vec<String>> {
+    let mut texts = vec![text.to_owned()];
+    while texts.len() <= DECODINGS_MAX {
+        let last = texts.last()?;
+        let decoded = percent_decode_str(last).decode_utf8().ok()?.into_owned();
+        if decoded == *last {
+            return Some(texts);
+        }
+        texts.push(decoded);
+    }
+    None
 }
 
 /// An argument's text. A slash would be safe when encoded, but many servers decode a path before they route it.
@@ -97,8 +131,11 @@ fn pieces(segment: &str) -> Result<Vec<Piece>, String> {
         rest = after;
     }
     push_literal(&mut pieces, rest)?;
-    if let [Piece::Literal(only)] = &pieces[..] {
-        check_path(only)?;
+    match &pieces[..] {
+        [Piece::Literal(only)] => check_path(only)?,
+        // With an argument, it could become another code.
+        _ if segment.contains("%25") => return Err("has an encoded '%' beside a placeholder".into()),
+        _ => {}
     }
     Ok(pieces)
 }
@@ -138,7 +175,7 @@ mod tests {
         }
         let refused = [
             "", "a", "{a}", "/{", "/a}", "/{}", "/{a{b}}", "/a?b", "/a#b", "/..", "/a/./b", "/%", "/%2e%2E/",
-            "/a b", "/\u{1b}", "/ü",
+            "/a b", "/\u{1b}", "/ü", "/%25{a}",
         ];
         for text in refused {
             assert!(Template::parse(text).is_err(), "{text}");
@@ -153,7 +190,21 @@ mod tests {
             (json!(7), Some("/v1/7/x")),
             (json!(true), Some("/v1/true/x")),
             (json!("a b?c#d%e;f=g"), Some("/v1/a%20b%3Fc%23d%25e%3Bf%3Dg/x")),
-            (json!("%2e%2e%2f"), Some("/v1/%252e%252e%252f/x")),
+            (json!("50%"), Some("/v1/50%25/x")),
+            (json!("50%25 %zz"), Some("/v1/50%2525%20%25zz/x")),
+            (json!("%c3%a4"), Some("/v1/%25c3%25a4/x")),
+            (json!("%2e%2e%2f"), None),
+            (json!("%252e%252e%252fadmin"), None),
+            (json!("%25252e"), None),
+            (json!("%2E."), None),
+            (json!("a%2fb"), None),
+            (json!("a%255cb"), None),
+            (json!("a%3fb"), None),
+            (json!("a%23b"), None),
+            (json!("a%0d%0aHost:%20b"), None),
+            (json!("a%00"), None),
+            (json!("%c0%ae"), None),
+            (json!("%".to_owned() + &"25".repeat(1000)), None),
             (json!("größe"), Some("/v1/gr%C3%B6%C3%9Fe/x")),
             (json!("..."), Some("/v1/.../x")),
             (json!(".."), None),
@@ -174,5 +225,10 @@ mod tests {
         let beside = Template::parse("/.{id}").unwrap();
         let dot = Map::from_iter([("id".to_owned(), json!("."))]);
         assert!(beside.fill(&dot).is_err());
+        let halves = Template::parse("/{a}{b}").unwrap();
+        for (a, b) in [("%2", "f"), ("%", "2e"), (".", "%2e")] {
+            let halved = Map::from_iter([("a".to_owned(), json!(a)), ("b".to_owned(), json!(b))]);
+            assert!(halves.fill(&halved).is_err(), "{a} {b}");
+        }
     }
 }
