@@ -83,12 +83,12 @@ def encode_converted(value, items_max, what):
     """Returns the JSON text of a plain copy of `value`, and whether any part of it is a repr."""
     converter = Converter(items_max, what)
     plain = converter.convert(value)
-    digits_max = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(0)
     try:
         return encode_plain(plain), converter.used_repr
-    finally:
-        sys.set_int_max_str_digits(digits_max)
+    except ValueError:  # no NaN is left
+        # Python's readers of the answer have the same limit.
+        digits = sys.get_int_max_str_digits()
+        raise ValueError(f"{what} contains an integer of more than {digits} digits: send it as hex() text") from None
 
 
 def is_plain(value, items_max):

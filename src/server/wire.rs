@@ -231,6 +231,7 @@ impl From<Finding> for FindingDetail {
 /// The service's name and state
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
+    /// `healthy`, or `degraded`: it works, but the process could not be hardened as it was to be
     #[schema(example = "healthy")]
     status: &'static str,
     #[schema(example = "ai-code-executor")]
@@ -262,7 +263,10 @@ struct InForce {
 impl Health {
     pub(super) fn new(mcp_initialized: bool, hardening: Hardening) -> Self {
         let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        Self { status: "healthy", service, version, mcp_initialized, hardening: hardening.into() }
+        // Without any, it was not asked for.
+        let is_as_asked = hardening.is_whole() || hardening == Hardening::default();
+        let status = if is_as_asked { "healthy" } else { "degraded" };
+        Self { status, service, version, mcp_initialized, hardening: hardening.into() }
     }
 }
 

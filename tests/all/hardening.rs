@@ -76,12 +76,16 @@ fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
     let filtered = |filters: &str| BTreeSet::from([["1", "2", filters].map(str::to_owned)]);
     for mode in ["", "on"] {
         let service = Service::start(&[("HARDENING", mode)]);
-        assert_eq!(service.get("/health").1["hardening"], all_in_force());
+        let (status, health) = service.get("/health");
+        assert_eq!((status, &health["hardening"]), (200, &all_in_force()));
+        let is_whole = all_in_force().as_object().unwrap().values().all(|in_force| in_force == true);
+        assert_eq!(health["status"], if is_whole { "healthy" } else { "degraded" });
         // The second one came when the image was made.
         assert_eq!(fields_of(&service), filtered("2"));
     }
     let service = Service::start(&[("HARDENING", "off")]);
-    assert_eq!(service.get("/health").1["hardening"], nothing_in_force());
+    let health = service.get("/health").1;
+    assert_eq!((&health["hardening"], &health["status"]), (&nothing_in_force(), &json!("healthy")));
     assert_eq!(fields_of(&service).len(), 1);
     assert_ne!(fields_of(&service), filtered("2"));
 }
@@ -228,7 +232,9 @@ fn an_old_kernel_is_made_the_best_of_unless_everything_is_required() {
     let cases = [(&landlock[..], true, "Landlock: not in this kernel"), (&both, false, "seccomp: ")];
     for (missing, seccomp, named) in cases {
         let mut service = Service::spawn(service_on_an_old_kernel("on", missing)).until_ready();
-        let in_force = &service.get("/health").1["hardening"];
+        let (status, health) = service.get("/health");
+        assert_eq!((status, &health["status"]), (200, &json!("degraded")));
+        let in_force = &health["hardening"];
         let fields = ["no_new_privileges", "no_dumps", "filesystem", "seccomp"].map(|field| &in_force[field]);
         assert_eq!(fields, [&json!(true), &json!(true), &json!(false), &json!(seccomp)]);
         assert!(service.is_honest());

@@ -225,10 +225,10 @@ mod tests {
         let beside = Template::parse("/.{id}").unwrap();
         let dot = Map::from_iter([("id".to_owned(), json!("."))]);
         assert!(beside.fill(&dot).is_err());
-        let halves = Template::parse("/{a}{b}").unwrap();
+        let pair = Template::parse("/{a}{b}").unwrap();
         for (a, b) in [("%2", "f"), ("%", "2e"), (".", "%2e")] {
-            let halved = Map::from_iter([("a".to_owned(), json!(a)), ("b".to_owned(), json!(b))]);
-            assert!(halves.fill(&halved).is_err(), "{a} {b}");
+            let arguments = Map::from_iter([("a".to_owned(), json!(a)), ("b".to_owned(), json!(b))]);
+            assert!(pair.fill(&arguments).is_err(), "{a} {b}");
         }
     }
 }
