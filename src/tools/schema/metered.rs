@@ -18,6 +18,9 @@ use super::cost::Cost;
 /// Bytes of text that are compared, counted or hashed in about the time of a step.
 const BYTES_PER_STEP: usize = 32;
 
+/// An error has places in the value and in the schema, and is kept.
+const STEPS_PER_ERROR: u64 = 64;
+
 /// Steps between two looks at whether somebody still waits for the check.
 const STEPS_PER_LOOK: u64 = 4096;
 
@@ -185,7 +188,9 @@ impl<'a> Node<'a, MeteredJson> for Metered<'a> {
         }
     }
 
+    /// Asked for by errors.
     fn to_value(&self) -> Cow<'a, Value> {
+        self.meter.spend(STEPS_PER_ERROR);
         Cow::Borrowed(self.value)
     }
 
