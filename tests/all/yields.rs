@@ -76,7 +76,7 @@ fn first_poll(sandbox: &Sandbox, code: &str) -> Duration {
     for _ in 0..100 {
         let before = cpu_time();
         let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        longest = longest.max(cpu_time() - before);
+        longest = longest.max(cpu_time().saturating_sub(before));
         if let Poll::Ready(Err(error)) = &polled {
             panic!("{code}: {error}");
         }
