@@ -152,6 +152,24 @@ async fn a_guest_whose_caller_has_gone_is_ended_in_time() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn shutting_down_ends_guests_that_go_on_for_ever() {
+    for (name, endless) in ENDLESS {
+        let sandbox = Arc::new(sandbox(endless, &Arc::default()));
+        let running = tokio::spawn({
+            let sandbox = sandbox.clone();
+            async move { run(&sandbox, Limits::default()).await }
+        });
+        while sandbox.metrics().encode().contains("code_executions_active 0\n") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sandbox.shutdown(Duration::from_millis(20)).await;
+        let report =
+            timeout(Duration::from_secs(5), running).await.unwrap_or_else(|_| panic!("{name}: it goes on"));
+        assert_eq!(report.unwrap().outcome, Outcome::Cancelled, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_slot_in_which_a_guest_was_ended_by_force_is_used_again() {
     // The first execution goes on for ever; the next ones, which begin with the same memory, do not.
