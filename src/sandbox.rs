@@ -65,7 +65,7 @@ struct Shared {
     is_sound: Arc<AtomicBool>,
     /// Its threads are in no other.
     process: u32,
-    cancel: CancellationToken,
+    cancel: Arc<CancellationToken>,
 }
 
 impl Sandbox {

@@ -170,10 +170,13 @@ impl Slot {
             self.addresses.deny(grown)?;
             self.bytes = image_bytes;
         }
-        let Some(page_map) = self.page_map.as_ref().filter(|page_map| page_map.is_of_this_process()) else {
+        let Some(page_map) = &self.page_map else {
             return self.forget();
         };
         if faulted {
+            if !page_map.is_of_this_process() {
+                return self.forget();
+            }
             let (base, zeros_end) = (self.address().addr(), self.pristine.mapped().0.start);
             self.own.clear();
             page_map.private_pages(base..base + image_bytes, base + zeros_end, |found| {

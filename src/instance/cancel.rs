@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 /// The sandbox shuts down, or the execution's caller has gone.
 #[derive(Clone)]
 pub(crate) struct Cancel {
-    all: CancellationToken,
+    all: Arc<CancellationToken>,
     abandoned: Arc<AtomicBool>,
 }
 
 impl Cancel {
     /// `all`: of all executions.
-    pub(crate) fn new(all: CancellationToken) -> Self {
+    pub(crate) fn new(all: Arc<CancellationToken>) -> Self {
         Self { all, abandoned: Arc::default() }
     }
 

@@ -15,6 +15,7 @@ use tracing::error;
 
 use super::cancel::Cancel;
 use crate::image::PollingPage;
+use crate::limits::TIME_MAX;
 
 /// Between two looks at a guest that runs: nothing tells when one is cancelled.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -218,8 +219,9 @@ impl Guest {
 }
 
 impl Bounds {
+    /// The first of them that is over, if no one yields: not longer than clocks can express.
     fn cpu_time_min(&self) -> Duration {
-        self.slice.map_or(self.cpu_time, |slice| slice.min(self.cpu_time))
+        self.slice.unwrap_or(TIME_MAX).min(self.cpu_time)
     }
 }
 

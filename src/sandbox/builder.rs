@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
@@ -198,7 +197,7 @@ impl Builder {
             log_code: self.log_code,
             is_sound,
             process: std::process::id(),
-            cancel: CancellationToken::new(),
+            cancel: Arc::default(),
         };
         Ok(Sandbox {
             shared: Arc::new(shared),
