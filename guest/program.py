@@ -21,8 +21,8 @@ import guest_loop
 import guest_tools
 from guest_tools import FILENAME
 
-# Names that no source text can spell.
-ASSIGNED = "@assigned"
+# A name that no source text can spell, and too long to be suggested for another.
+ASSIGNED = "@assigned by a statement at the module level"
 NOTHING = object()
 
 # Until then, nothing of the program has run.
@@ -96,9 +96,9 @@ def compile_source(source, namespace):
     if guest_guards.enabled:
         guest_lookups.guard_formats(tree, source)
     body = tree.body
+    # Alone it is the program's value, and nothing that describes the program.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
         namespace["__doc__"] = docstring
-        del body[0]
     if "_" in source:
         mark_assignments(body)
     return compile(ast.Interactive(body), FILENAME, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
@@ -142,28 +142,31 @@ def blocks_of(node):
 
 
 def assigns_underscore(statement):
-    """`True` if the statement assigns `_`, `False` if it deletes it, else `None`."""
+    """`True` if the statement assigns `_` alone, `False` if it deletes it, else `None`."""
     kind = type(statement)
     if kind is ast.Assign:
-        return any(map(names_underscore, statement.targets)) or None
+        return (len(statement.targets) == 1 and is_underscore(statement.targets[0])) or None
     if kind is ast.AugAssign or (kind is ast.AnnAssign and statement.value):
-        return names_underscore(statement.target) or None
-    if kind is ast.Delete and any(map(names_underscore, statement.targets)):
+        return is_underscore(statement.target) or None
+    if kind is ast.Delete and any(map(deletes_underscore, statement.targets)):
         return False
     return None
 
 
-def names_underscore(target):
-    """Whether an assignment to `target` binds `_`."""
-    if type(target) is ast.Name:
-        return target.id == "_"
-    if type(target) is ast.Starred:
-        return names_underscore(target.value)
-    return type(target) in (ast.Tuple, ast.List) and any(map(names_underscore, target.elts))
+def is_underscore(target):
+    """Whether `target` is `_` and nothing beside it: in `key, _, value = …` the name means that nobody wants it."""
+    return type(target) is ast.Name and target.id == "_"
+
+
+def deletes_underscore(target):
+    """Whether `_` is among the names of `del target`."""
+    if type(target) in (ast.Tuple, ast.List):
+        return any(map(deletes_underscore, target.elts))
+    return is_underscore(target)
 
 
 def marker(assigned, statement):
-    """`@assigned = True` or `False`, at the place of `statement`."""
+    """The assignment of `assigned` to the name that tells of it, at the place of `statement`."""
     node = ast.Assign([ast.Name(ASSIGNED, ast.Store())], ast.Constant(assigned))
     for part in (node, node.targets[0], node.value):
         ast.copy_location(part, statement)

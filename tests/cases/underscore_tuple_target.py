@@ -1,3 +1,9 @@
-domain, _, name = "light.kitchen".partition(".")
-_, name = name, domain
-#> value: "kitchen"
+# One of several targets says that nobody wants the value.
+line = "light.kitchen=on"
+name, _, state = line.partition("=")
+domain, (_, *_) = name.split(".")[0], name
+first = _ = state
+for _, letter in enumerate(domain):
+    pass
+[domain, name, first]
+#> value: ["light", "light.kitchen", "on"]

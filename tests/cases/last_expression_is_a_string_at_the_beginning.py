@@ -1,0 +1,4 @@
+"a"
+print("b")
+#> value: "a"
+#> stdout: "b\n"
