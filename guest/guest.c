@@ -27,8 +27,16 @@ IMPORT(wait) int32_t executor_wait(int64_t timeout_ns, void *completions, size_t
 IMPORT(finish) void executor_finish(const void *result, size_t length);
 IMPORT(refuel) void executor_refuel(void);
 
-/* Written by python-wasm/freeze.py: the whole importable standard library. */
+/* Written by python-wasm/freeze.py: the whole importable standard library, and where its modules say that they are. */
 extern const struct _frozen executor_stdlib[];
+extern const wchar_t executor_stdlib_dir[];
+
+/* python-wasm/kdf.c */
+extern PyObject *PyInit__kdf(void);
+
+/* python-wasm/task_names.patch, python-wasm/watched_names.patch */
+extern uint64_t _PyAsyncio_task_name_counter;
+extern PyObject *_PyEval_watched_names, *_PyEval_watcher;
 
 static const size_t STDIN_CHUNK_BYTES = 16 * 1024;
 static const size_t COMPLETIONS_BYTES = 64 * 1024;
@@ -148,7 +156,7 @@ remembered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 /* The tree of a source text as that of an interactive statement, which hands the values of its expressions to
- * sys.displayhook. NULL without an exception: it begins with a docstring, which would be such an expression. */
+ * sys.displayhook. NULL without an exception: it begins with a docstring, which has to become its `__doc__`. */
 static mod_ty
 parse_interactive(const char *text, PyObject *filename, PyCompilerFlags *flags, PyArena *arena)
 {
@@ -196,6 +204,18 @@ immortalize(PyObject *Py_UNUSED(module), PyObject *object)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+watch(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *names, *watcher;
+    if (!PyArg_ParseTuple(args, "O!O", &PyFrozenSet_Type, &names, &watcher)) {
+        return NULL;
+    }
+    Py_XSETREF(_PyEval_watched_names, Py_NewRef(names));
+    Py_XSETREF(_PyEval_watcher, Py_NewRef(watcher));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef executor_functions[] = {
     {"call", call, METH_O, "call(payload: bytes) -> int\n\nStart a tool call; returns its id."},
     {"wait", wait, METH_O,
@@ -209,6 +229,9 @@ static PyMethodDef executor_functions[] = {
      "Compile a program for interactive mode; None if it begins with a docstring."},
     {"immortalize", immortalize, METH_O,
      "immortalize(object) -> None\n\nNever count references to object again: reading it no longer writes to memory."},
+    {"watch", watch, METH_VARARGS,
+     "watch(names: frozenset, watcher) -> None\n\n"
+     "What a class pattern finds in an attribute of these names goes through watcher(name, value)."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -292,8 +315,8 @@ start_python(void)
     check(Py_PreInitialize(&preconfig));
 
     PyImport_FrozenModules = executor_stdlib;
-    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0) {
-        fail("_executor cannot be registered");
+    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0 || PyImport_AppendInittab("_kdf", PyInit__kdf) < 0) {
+        fail("modules cannot be registered");
     }
     /* An empty search path: without it zoneinfo asks sysconfig, which is not in here, for directories. */
     setenv("PYTHONTZPATH", "", 1);
@@ -319,6 +342,7 @@ start_python(void)
     set_string(&config, &config.base_prefix, L"/python");
     set_string(&config, &config.exec_prefix, L"/python");
     set_string(&config, &config.base_exec_prefix, L"/python");
+    set_string(&config, &config.stdlib_dir, executor_stdlib_dir);
     config.module_search_paths_set = 1;
     check(Py_InitializeFromConfig(&config));
     PyConfig_Clear(&config);
@@ -416,6 +440,7 @@ initialize(void)
     make_modules(recipe);
     prepare_entry(recipe);
     Py_DECREF(recipe);
+    _PyAsyncio_task_name_counter = 0; /* tasks of what prepare() tried out do not count */
 }
 
 /* ---- run -------------------------------------------------------------------------------------------------------- */

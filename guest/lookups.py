@@ -10,6 +10,7 @@ is left alone and costs nothing.
 """
 
 import ast
+import builtins
 import collections
 import functools
 import operator
@@ -19,75 +20,91 @@ import types
 import unicodedata
 from _string import formatter_field_name_split, formatter_parser
 
+import _executor
+
 # The validator's list, from the recipe.
 refused_names = frozenset()
+# Those of them that belong to the interpreter's objects. Others, such as `open`, a program may use for its own data.
+internals = frozenset()
 # Those whose value matters: the rest of what `getattr` has to look at twice.
 watched_names = frozenset()
 # Finds format strings that need a closer look.
 suspect_field = re.compile("")
 
-# The name under which programs call `guarded`; no source text can spell it.
-GUARD = "@str.format"
+# The name under which programs call `guarded`; no source text can spell it, and it is too long to be suggested for another.
+GUARD = "@str.format, if its template reaches for nothing"
 FORMAT_WORD = re.compile(r"\bformat")
 NOT_GIVEN = object()
 
 
 def install(names):
     """Sets the refused names, and guards the library's own Python that formats what a program gives it."""
-    global refused_names, watched_names, suspect_field
+    global refused_names, internals, watched_names, suspect_field
     refused_names = frozenset(names)
-    watched_names = refused_names | FORMATS.keys()
+    internals = frozenset(name for name in names if "_" in name)
+    watched_names = refused_names.union(FORMATS)
     suspect_field = re.compile(r"[.\[](?:%s)" % "|".join(map(re.escape, sorted(names))))
     string._string = types.SimpleNamespace(formatter_parser=formatter_parser, formatter_field_name_split=split_field)
     for name in FORMATS:
-        setattr(collections.UserString, name, user_string_format(name))
+        setattr(collections.UserString, name, vars(UserString)[name])
+    # `__match_args__` names attributes too, and CPython itself reads them.
+    _executor.watch(internals.union(FORMATS), watch)
 
 
-def checked(name):
-    """`name` itself, as what it really is if its class is made from `str`. Raises `AttributeError` if it is refused."""
+def checked(name, refused=None):
+    """`name` itself, as what it really is if its class is made from `str`. Raises `AttributeError` if it is one of
+    `refused`, by default the validator's names."""
     if issubclass(type(name), str):
         name = str.__str__(name)
-        if name in refused_names:
+        if name in (refused_names if refused is None else refused):
             raise AttributeError(f"Attribute '{name}' is not allowed in sandbox")
     return name
 
 
-def guarded_getattr(thing, name, default=NOT_GIVEN, /):
-    """Takes the place of `getattr`."""
+def guarded_getattr(thing=NOT_GIVEN, name=NOT_GIVEN, default=NOT_GIVEN, /, *more, **keywords):
+    """Takes the place of `getattr`, which itself tells what is wrong with a call."""
+    if more or keywords or name is NOT_GIVEN:
+        given = [value for value in (thing, name, default) if value is not NOT_GIVEN]
+        return getattr(*given, *more, **keywords)
     if type(name) is not str or name in watched_names:
         name = checked(name)
         return guarded(getattr(thing, name) if default is NOT_GIVEN else getattr(thing, name, default))
     return getattr(thing, name) if default is NOT_GIVEN else getattr(thing, name, default)
 
 
-def guarded_hasattr(thing, name, /):
+def guarded_hasattr(*args, **keywords):
     """Takes the place of `hasattr`."""
-    if type(name) is str and name not in refused_names:
-        return hasattr(thing, name)
-    return hasattr(thing, checked(name))
+    return hasattr(*with_checked_name(args), **keywords)
 
 
-def guarded_setattr(thing, name, value, /):
+def guarded_setattr(*args, **keywords):
     """Takes the place of `setattr`."""
-    setattr(thing, checked(name), value)
+    return setattr(*with_checked_name(args), **keywords)
 
 
-def guarded_delattr(thing, name, /):
+def guarded_delattr(*args, **keywords):
     """Takes the place of `delattr`."""
-    delattr(thing, checked(name))
+    return delattr(*with_checked_name(args), **keywords)
 
 
-def guarded_attrgetter(name, /, *names):
+def with_checked_name(args):
+    """The arguments of one of these, whose second is a name."""
+    return (args[0], checked(args[1]), *args[2:]) if len(args) > 1 else args
+
+
+def guarded_attrgetter(*args, **keywords):
     """Takes the place of `operator.attrgetter`."""
-    paths = [checked_path(each) for each in (name, *names)]
+    paths = list(map(checked_path, args))
+    getter = operator.attrgetter(*map(".".join, paths), **keywords)
+    # The getter itself would give away its type, which makes others.
     if not any(name in FORMATS for path in paths for name in path):
-        getter = operator.attrgetter(*map(".".join, paths))
-        # The getter itself would give away its type, which makes others.
-        return lambda thing, /: getter(thing)
+        return lambda *args, **keywords: getter(*args, **keywords)
 
-    def get(thing, /):
-        values = tuple(functools.reduce(guarded_getattr, path, thing) for path in paths)
-        return values if names else values[0]
+    def get(*args, **keywords):
+        if len(args) != 1 or keywords:
+            return getter(*args, **keywords)
+        values = tuple(functools.reduce(guarded_getattr, path, args[0]) for path in paths)
+        return values if len(values) > 1 else values[0]
 
     return get
 
@@ -99,12 +116,19 @@ def checked_path(dotted):
     return list(map(checked, str.split(dotted, ".")))
 
 
-def guarded_methodcaller(name, /, *args, **kwargs):
+def guarded_methodcaller(*args, **keywords):
     """Takes the place of `operator.methodcaller`."""
-    if not issubclass(type(name), str):
-        raise TypeError("method name must be a string")
-    name = checked(name)
-    return lambda thing, /: guarded_getattr(thing, name)(*args, **kwargs)
+    names, others = list(map(checked, args[:1])), args[1:]
+    caller = operator.methodcaller(*names, *others, **keywords)
+    if names[0] not in FORMATS:
+        return lambda *args, **keywords: caller(*args, **keywords)
+
+    def call(*things, **more):
+        if len(things) != 1 or more:
+            return caller(*things, **more)
+        return guarded_getattr(things[0], names[0])(*others, **keywords)
+
+    return call
 
 
 def guarded(value):
@@ -119,24 +143,41 @@ def guarded(value):
     return value
 
 
-def checked_format(template, /, *args, **kwargs):
+def checked_format(*args, **keywords):
     """Takes the place of `str.format`."""
-    check_template(str.__str__(template))
-    return str.format(template, *args, **kwargs)
+    check_first(args)
+    return str.format(*args, **keywords)
 
 
-def checked_format_map(template, mapping, /):
+def checked_format_map(*args, **keywords):
     """Takes the place of `str.format_map`."""
-    check_template(str.__str__(template))
-    return str.format_map(template, mapping)
+    check_first(args)
+    return str.format_map(*args, **keywords)
+
+
+def check_first(args):
+    """Looks at the template that such a method is called with."""
+    if args and issubclass(type(args[0]), str):
+        check_template(str.__str__(args[0]))
 
 
 FORMATS = {"format": checked_format, "format_map": checked_format_map}
 
 
-def user_string_format(name):
-    """The method of `collections.UserString`, which calls that of the string in it."""
-    return lambda self, /, *args, **kwargs: guarded(getattr(self.data, name))(*args, **kwargs)
+class UserString:
+    """Methods of `collections.UserString`, which call those of the string in it."""
+
+    def format(self, /, *args, **kwds):
+        return guarded(self.data.format)(*args, **kwds)
+
+    def format_map(self, mapping):
+        return guarded(self.data.format_map)(mapping)
+
+
+def watch(name, value):
+    """What a class pattern may have of the `value` that it finds in an attribute of a watched name. Raises `AttributeError`."""
+    checked(name, internals)
+    return guarded(value)
 
 
 @functools.lru_cache(64)
@@ -218,5 +259,7 @@ BUILTINS = {
     "delattr": guarded_delattr,
 }
 OPERATORS = {"attrgetter": guarded_attrgetter, "methodcaller": guarded_methodcaller}
-for _name, _function in (BUILTINS | OPERATORS).items():
-    _function.__name__ = _function.__qualname__ = _name  # as their messages have it
+for _module, _functions in ((builtins, BUILTINS), (operator, OPERATORS)):
+    for _name, _function in _functions.items():
+        _function.__name__ = _function.__qualname__ = _name
+        _function.__module__, _function.__doc__ = _module.__name__, vars(_module)[_name].__doc__

@@ -15,9 +15,11 @@ import zoneinfo
 import _executor
 import guest_discovery
 import guest_failure
+import guest_finalization
 import guest_fresh
 import guest_guards
 import guest_immortal
+import guest_library_guards
 import guest_loop
 import guest_program
 import guest_rehearsal
@@ -26,7 +28,7 @@ import guest_values
 import guest_zones
 
 # Modules that a run needs, or that CPython imports by itself when it first needs them.
-NEEDED_MODULES = ("_strptime", "unicodedata", "warnings")
+NEEDED_MODULES = ("_pydecimal", "_strptime", "unicodedata", "warnings")
 # Freed when memory has run out, so that the failure can still be told.
 RESERVE_BYTES = 512 * 1024
 # Heap that is there before a run asks for it: growing it then costs more.
@@ -39,17 +41,23 @@ scan_json = json.JSONDecoder().scan_once
 
 def run(request):
     """One execution: the request's bytes in, the result's bytes out. Never raises."""
+    ends_quietly = True
     try:
-        return execute(request)
+        request, _ = scan_json(str(request, "utf-8"), 0)
+        # The shortest program that leaves something to do is longer.
+        ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
+        result = execute(request)
     except BaseException as error:
         # Even telling a failure can fail, when memory is short.
         reserve.clear()
-        return failed(error)
+        result = failed(error)
+    if not ends_quietly:
+        guest_finalization.finalize()
+    return result
 
 
 def execute(request):
     """Runs the program and tells how it ended."""
-    request, _ = scan_json(str(request, "utf-8"), 0)
     guest_tools.granted = request.get("tools")
     try:
         value = guest_program.run(request["code"], request.get("context") or {})
@@ -81,6 +89,8 @@ def prepare(recipe):
     guest_tools.install(recipe["tools"])
     guest_discovery.install()
     guest_guards.install(recipe)
+    if guest_guards.enabled:
+        guest_library_guards.install()
     sys.displayhook = _executor.remember
     rehearse()
     reserve.extend(bytes(RESERVE_BYTES))
@@ -94,12 +104,13 @@ def rehearse():
     main = sys.modules["__main__"]
     for code in guest_rehearsal.PROGRAMS * 2:
         request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
-        execute(json.dumps(request).encode())
+        run(json.dumps(request).encode())
     sys.modules["__main__"] = main
     linecache.cache.pop(guest_program.FILENAME)
     zoneinfo.ZoneInfo.clear_cache()
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()
+    guest_finalization.freeze()
     guest_tools.granted = None
     # Nothing forgets the last value; this one holds no memory.
     _executor.remember(guest_program.NOTHING)

@@ -69,7 +69,7 @@ main() {
 # Steps made from other inputs do not count.
 forget_stale_steps() {
     local inputs
-    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here/json_plain_text.patch" "$here/pgo/profile.zst" | sha256sum)
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here"/*.patch "$here/pgo/profile.zst" | sha256sum)
     [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
     echo "$inputs" > inputs
 }
@@ -142,7 +142,13 @@ unpack_sources() {
     tar -xf downloads/zlib -C zlib --strip-components=1
     dpkg-deb --extract downloads/wasi-libc sysroot
     python3 "$here/tail_calls.py" cpython/Python
-    patch --quiet --strip=1 --fuzz=0 --directory=cpython < "$here/json_plain_text.patch"
+    local file
+    for file in "$here"/*.patch; do
+        patch --quiet --strip=1 --fuzz=0 --directory=cpython < "$file"
+    done
+    # Keys derived from passwords: OpenSSL is not in here.
+    replace cpython/Lib/hashlib.py 'from _hashlib import pbkdf2_hmac' 'from _kdf import pbkdf2_hmac'
+    replace cpython/Lib/hashlib.py 'from _hashlib import scrypt' 'from _kdf import scrypt'
     # There is one interpreter, so its allocator's state has a fixed address. Nothing here can ask to hear of each object.
     replace cpython/Objects/obmalloc.c 'return interp->obmalloc;' 'return \&obmalloc_state_main;'
     replace cpython/Include/internal/pycore_object.h 'if (tracer->tracer_func != NULL) {' 'if (0) {'
@@ -220,8 +226,7 @@ freeze_stdlib() {
 }
 
 link_module() {
-    cp "$here/link.mk" wasm/
-    cp "$project/guest/guest.c" wasm/guest.c
+    cp "$here/link.mk" "$here/kdf.c" "$here/wcsftime.c" "$project/guest/guest.c" wasm/
     quietly wasm link make -f Makefile -f link.mk guest.wasm
     llvm-strip --strip-all -o python.wasm wasm/guest.wasm
     ! grep -aqF "$build" python.wasm || die "the path of the build is inside python.wasm"

@@ -14,18 +14,29 @@ import sys
 from importlib.machinery import FrozenImporter
 from pathlib import Path
 
-# Not modules of their own: others put them into sys.modules.
-ALIASES = {"collections.abc", "importlib._bootstrap"}
+# Not modules of their own, or in C: others put them into sys.modules.
+ALIASES = {"collections.abc", "importlib._bootstrap", "_kdf"}
 
-HEADER = """\
+# Where the modules say that they are: their `__file__`, and what tracebacks and warnings call their files.
+STDLIB_DIR = f"/python/lib/python{sys.version_info.major}.{sys.version_info.minor}"
+
+# The module that such a call names, as a text or as one of CPython's own identifiers.
+IMPORT_IN_C = re.compile(
+    r'Py(?:Import_Import(?:Module(?:NoBlock|Level)?)?|Import_GetModuleAttr(?:String)?|Capsule_Import)'
+    r'\s*\(\s*(?:"|&_Py_ID\()([\w.]+)'
+)
+
+HEADER = f"""\
 /* Written by freeze.py. */
 #include <Python.h>
 
-static const unsigned char code[] = {
-#embed "frozen_stdlib.bin"
-};
+const wchar_t executor_stdlib_dir[] = L"{STDLIB_DIR}";
 
-const struct _frozen executor_stdlib[] = {
+static const unsigned char code[] = {{
+#embed "frozen_stdlib.bin"
+}};
+
+const struct _frozen executor_stdlib[] = {{
 """
 FOOTER = """\
     {NULL, NULL, 0, false},
@@ -39,7 +50,7 @@ def main(stdlib_list, lib, config, *generated_and_out):
     modules |= {path.stem: path for path in generated}
     blob, rows = bytearray(), []
     for name, path in sorted(modules.items()):
-        code = compile(path.read_bytes(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=0)
+        code = compile(path.read_bytes(), file_of(name, path), "exec", dont_inherit=True, optimize=0)
         data = marshal.dumps(code)
         rows.append(f'    {{"{name}", code + {len(blob)}, {len(data)}, {str(is_package(path)).lower()}}},\n')
         blob += data
@@ -47,7 +58,8 @@ def main(stdlib_list, lib, config, *generated_and_out):
     (out / "frozen_stdlib.c").write_text(HEADER + "".join(rows) + FOOTER)
     print(f"{len(rows)} modules, {len(blob)} bytes", file=sys.stderr)
     builtin = set(re.findall(r'{"(\w+)"', Path(config).read_text()))
-    print("imports that lead nowhere:", *sorted(dangling(modules, builtin)), sep="\n  ", file=sys.stderr)
+    lost = [*dangling(modules, builtin), *dangling_in_c(modules, builtin, Path(lib).parent, Path(config).parent.parent)]
+    print("imports that lead nowhere:", *sorted(lost), sep="\n  ", file=sys.stderr)
 
 
 def read_list(path, lib):
@@ -74,6 +86,11 @@ def package(lib, name):
     return {".".join(path.relative_to(lib).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
+def file_of(name, path):
+    """The file that CPython would have read the module from."""
+    return "/".join([STDLIB_DIR, *name.split("."), *["__init__"] * is_package(path)]) + ".py"
+
+
 def is_package(path):
     return path.name == "__init__.py"
 
@@ -84,6 +101,17 @@ def dangling(modules, builtin):
     for name, path in modules.items():
         wanted = {target for node in ast.walk(ast.parse(path.read_bytes())) for target in imports(node, name, path)}
         yield from (f"{name}: {target}" for target in wanted - found if not FrozenImporter.find_spec(target))
+
+
+def dangling_in_c(modules, builtin, sources, objects):
+    """The same for what C code imports, of the sources that were compiled."""
+    for path in sources.glob("*/**/*.c"):
+        name = path.relative_to(sources)
+        if not (objects / name.with_suffix(".o")).exists():
+            continue
+        wanted = {found[1] for found in IMPORT_IN_C.finditer(path.read_text())}
+        lost = wanted - modules.keys() - builtin - ALIASES
+        yield from (f"{name}: {target}" for target in lost if not FrozenImporter.find_spec(target))
 
 
 def imports(node, name, path):

@@ -6,12 +6,13 @@ GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608
 .PHONY: python-objects
 python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
 
-guest.o: guest.c
-	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal -I. -c $< -o $@
+guest.o wcsftime.o kdf.o: %.o: %.c
+	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal \
+	    -isystem ../cpython/Modules/_hacl -isystem ../cpython/Modules/_hacl/include -I. -c $< -o $@
 
 # Not for LTO: it is one array.
 frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin
 	$(CC) -O1 -std=c23 -I../cpython/Include -I. -c $< -o $@
 
-guest.wasm: guest.o frozen_stdlib.o python-objects
-	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)
+guest.wasm: guest.o wcsftime.o kdf.o frozen_stdlib.o python-objects
+	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o wcsftime.o kdf.o frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)

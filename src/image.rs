@@ -48,7 +48,7 @@ use pristine::Pristine;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python, in the order in which its modules import each other.
-const GUEST_MODULES: [(&str, &str); 16] = [
+const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
@@ -59,9 +59,11 @@ const GUEST_MODULES: [(&str, &str); 16] = [
     ("guest_lookups", include_str!("../guest/lookups.py")),
     ("guest_views", include_str!("../guest/views.py")),
     ("guest_guards", include_str!("../guest/guards.py")),
+    ("guest_library_guards", include_str!("../guest/library_guards.py")),
     ("guest_program", include_str!("../guest/program.py")),
     ("guest_hints", include_str!("../guest/hints.py")),
     ("guest_failure", include_str!("../guest/failure.py")),
+    ("guest_finalization", include_str!("../guest/finalization.py")),
     ("guest_immortal", include_str!("../guest/immortal.py")),
     ("guest_rehearsal", include_str!("../guest/rehearsal.py")),
     ("guest_runner", include_str!("../guest/runner.py")),

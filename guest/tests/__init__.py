@@ -17,8 +17,8 @@ from .fake_executor import FakeExecutor
 GUEST = pathlib.Path(__file__).parent.parent
 # In order of dependency, as the host's recipe lists them.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "lookups", "views", "guards", "program",
-    "hints", "failure", "immortal", "rehearsal", "runner",
+    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "lookups", "views", "guards",
+    "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath

@@ -12,6 +12,8 @@ use crate::support::{cache_dir, value_of};
 const NAMES: &str = concat!(include_str!("../guards/things.py"), include_str!("../guards/names.py"));
 const PATHS: &str = concat!(include_str!("../guards/things.py"), include_str!("../guards/paths.py"));
 
+const FROZEN: &str = include_str!("../guards/frozen.py");
+
 const BYTES_MAX: usize = 16 << 20;
 
 fn limits() -> Limits {
@@ -66,6 +68,12 @@ async fn no_chain_of_attributes_leads_to_another_module() {
     for path in ["json.codecs is codecs", "random._os is os"] {
         assert!(paths.contains(path), "{path} was not found: {paths}");
     }
+}
+
+#[tokio::test]
+async fn the_library_can_be_imported() {
+    let lost = value(&sandbox(Layers::WallOnly), FROZEN.into(), &json!({})).await;
+    assert_eq!(lost, json!({}));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-# What no guard sees: the library evaluates text that is an annotation. The wall must hold.
+# The library evaluates text that is an annotation. The guards look at it; where there are none, the wall must hold.
 import functools
 import typing
 
@@ -14,5 +14,7 @@ for text in ("__import__('os').environ", "[].__class__.__base__.__subclasses__()
         except Exception as error:
             found.append(type(error).__name__)
 print(found)
+[name for name in found if name not in ("AttributeError", "NameError", "TypeError")]
 #> class: "escape"
 #> outcome: ["completed"]
+#> guarded_value: []

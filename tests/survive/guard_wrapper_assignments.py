@@ -1,4 +1,4 @@
-# What no guard sees: the library copies an attribute by its name. The wall must hold.
+# The library copies an attribute by its name. The guards leave it out; where there are none, the wall must hold.
 import functools
 import json
 import types
@@ -7,3 +7,4 @@ found = functools.update_wrapper(types.SimpleNamespace(), json.dumps, assigned=[
 len(repr(found)) > 1000
 #> class: "escape"
 #> outcome: ["completed"]
+#> guarded_value: false
