@@ -2,6 +2,7 @@
 
 mod reader;
 mod settings;
+mod token;
 mod tools;
 mod values;
 
@@ -16,8 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::limits::{self, Limits};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 use reader::Reader;
-use settings::{TOKEN, TOKEN_FILE, WEAK_TOKENS};
-use values::{address, imports, number, one_of, origins, percent, seconds, switch, token};
+use settings::{TOKEN, TOKEN_FILE};
+use token::weakness;
+use values::{address, hosts, imports, number, one_of, origins, percent, seconds, switch, token};
 
 pub use tools::NetworkTools;
 
@@ -37,7 +39,9 @@ pub struct Config {
     pub policy: Policy,
     /// Where the service listens.
     pub address: SocketAddr,
-    /// Web origins whose pages may call the service, as browsers send them.
+    /// Hosts that requests may be for, beside the loopback interface's and `address`.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins whose pages may call the service, beside its own, as browsers send them.
     pub allowed_origins: Vec<String>,
     /// What running executions get to finish after SIGTERM.
     pub shutdown_grace: Duration,
@@ -170,6 +174,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     let mut policy = read_policy(reader);
     let host = reader.value("HOST", address).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let port = reader.value("SERVICE_PORT", number(0..=u16::MAX)).unwrap_or_default();
+    let allowed_hosts = reader.value("ALLOWED_HOSTS", hosts).unwrap_or_default();
     let allowed_origins = reader.value("ALLOWED_ORIGINS", origins).unwrap_or_default();
     let shutdown_grace = reader.value("SHUTDOWN_GRACE", seconds(0.0..=86_400.0)).unwrap_or_default();
     let is_production =
@@ -193,6 +198,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         queue,
         policy,
         address: SocketAddr::new(host, port),
+        allowed_hosts,
         allowed_origins,
         shutdown_grace,
         production,
@@ -279,21 +285,18 @@ fn read_cache_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
     Some(dir)
 }
 
-/// A token that everybody knows, or none at all, is for trying the service out at home.
+/// A token that others guess, or none at all, is for trying the service out at home.
 fn check_token(config: &Config, reader: &mut Reader<'_>) {
     if reader.problems.iter().any(|problem| problem.starts_with(TOKEN)) {
         return;
     }
     let token = config.token.expose_secret();
-    let is = match token {
-        "" => "empty",
-        token if WEAK_TOKENS.contains(&token) => "a well-known one",
-        _ => return,
-    };
+    let Some(is) = weakness(token) else { return };
+    let takes = "which takes a token of your own: make one with `openssl rand -hex 32`";
     if config.production {
-        reader.problem(TOKEN, is, "ENVIRONMENT is production, which takes a token of your own");
+        reader.problem(TOKEN, &is, &format!("ENVIRONMENT is production, {takes}"));
     } else if !token.is_empty() && !config.address.ip().to_canonical().is_loopback() {
-        reader.problem(TOKEN, is, "HOST is open to other machines, which takes a token of your own");
+        reader.problem(TOKEN, &is, &format!("HOST is open to other machines, {takes}"));
     }
 }
 
@@ -331,8 +334,23 @@ mod tests {
     fn weak_tokens_are_for_the_loopback_interface_only() {
         let open = "HOST is open";
         let production = "ENVIRONMENT is production";
-        let cases: [(&[&str], &str); 10] = [
+        let strong = "9fK2mQx7Lw4RtB1z";
+        let cases: [(&[&str], &str); 15] = [
             (&[], ""),
+            (&["--executor-api-token", "5f3e"], ""),
+            (
+                &["--executor-api-token", "5f3e", "--host", "0.0.0.0"],
+                "is shorter than 16 bytes: HOST is open",
+            ),
+            (
+                &["--executor-api-token", "5f3e", "--environment", "production"],
+                "bytes: ENVIRONMENT is production",
+            ),
+            (
+                &["--executor-api-token", "Change-Me-In-Production", "--host", "::"],
+                "is a well-known one: HOST",
+            ),
+            (&["--executor-api-token", strong, "--host", "0.0.0.0"], ""),
             (&["--executor-api-token", ""], ""),
             (&["--executor-api-token", "", "--host", "0.0.0.0"], ""),
             (&["--host", "0.0.0.0"], open),
@@ -341,7 +359,7 @@ mod tests {
             (&["--executor-api-token", "change-me", "--host", "192.0.2.1"], open),
             (&["--environment", "Prod"], production),
             (&["--environment", "production", "--executor-api-token", ""], production),
-            (&["--environment", "production", "--executor-api-token", "5f3e", "--host", "0.0.0.0"], ""),
+            (&["--environment", "production", "--executor-api-token", strong, "--host", "0.0.0.0"], ""),
         ];
         for (arguments, why) in cases {
             match read(arguments) {

@@ -1,6 +1,8 @@
 //! Takes the settings' texts from wherever they were given, and collects everything that is wrong with them.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -102,11 +104,10 @@ impl<'a> Reader<'a> {
 
     /// A file's content without the newline at its end, which editors and `echo` put there.
     fn file(&mut self, name: &'static str, path: &str) -> Option<SecretString> {
-        // Read in one piece, the file's size being known: no smaller buffer is left behind.
-        let content = match fs::read_to_string(path) {
-            Ok(content) => Zeroizing::new(content),
-            Err(error) => {
-                self.problem(name, &shown(path), &format!("cannot be read: {error}"));
+        let content = match read_secret(path) {
+            Ok(content) => content,
+            Err(why) => {
+                self.problem(name, &shown(path), &why);
                 return None;
             }
         };
@@ -117,6 +118,28 @@ impl<'a> Reader<'a> {
         }
         Some(SecretString::from(line))
     }
+}
+
+/// A file that no other user may read, nor anybody but its owner write. Its group may read it: that is how Kubernetes
+/// (`fsGroup`) and systemd (`LoadCredential`, by a list of its own that shows as the group's right) hand a secret over.
+fn read_secret(path: &str) -> Result<Zeroizing<String>, String> {
+    const OTHERS_READ: u32 = 0o004;
+    const OTHERS_WRITE: u32 = 0o022;
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mode = metadata.permissions().mode();
+    // A pipe has one reader, whatever its mode.
+    if metadata.is_file() && mode & (OTHERS_READ | OTHERS_WRITE) != 0 {
+        let verb = if mode & OTHERS_READ != 0 { "read" } else { "change" };
+        let mode = mode & 0o777;
+        return Err(format!("other users can {verb} the file (mode {mode:04o}): `chmod 400` it, or 440"));
+    }
+    // Read in one piece, the file's size being known: no smaller buffer is left behind.
+    let bytes = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut content = Zeroizing::new(String::with_capacity(bytes + 1));
+    file.read_to_string(&mut content).map_err(unreadable)?;
+    Ok(content)
 }
 
 fn setting(name: &str) -> Option<&'static Setting> {

@@ -37,12 +37,13 @@ const GROUPS: [(&str, &[Setting]); 9] = [
     ("HTTP", &[
         setting("HOST", "127.0.0.1", "ADDRESS", "Address to listen on"),
         setting("SERVICE_PORT", "8030", "PORT", "Port to listen on; 0 takes a free one"),
-        setting("ALLOWED_ORIGINS", "http://localhost:8030", "ORIGINS", "Web origins whose pages may call the service, as `scheme://host[:port]`, separated by commas"),
+        setting("ALLOWED_HOSTS", "", "HOSTS", "What the `Host` of requests may be, separated by commas, beside names of the loopback interface and HOST; needed where other machines reach HOST"),
+        setting("ALLOWED_ORIGINS", "http://localhost:8030", "ORIGINS", "Web origins whose pages may call the service, beside its own, as `scheme://host[:port]`, separated by commas"),
         setting("SHUTDOWN_GRACE", "30", "SECONDS", "What running executions get to finish after SIGTERM"),
-        setting("ENVIRONMENT", "", "NAME", "`production` or `prod`: no start without a token of your own"),
+        setting("ENVIRONMENT", "", "NAME", "`production` or `prod`: no start without a token of your own, of at least 16 bytes"),
     ]),
     ("Secrets", &[
-        setting(TOKEN, WEAK_TOKENS[0], "TOKEN", "What callers send as `X-Executor-Token`; empty lets nobody in"),
+        setting(TOKEN, DEFAULT_TOKEN, "TOKEN", "What callers send as `X-Executor-Token`; empty lets nobody in"),
         setting(TOKEN_FILE, "", "FILE", "Where the token is read from instead"),
     ]),
     ("The process", &[
@@ -82,8 +83,8 @@ pub(super) const SIGNING_KEY_FILE: &str = "TOOL_SIGNING_KEY_FILE";
 
 pub(super) const SIGNING_KEY_ID: &str = "TOOL_SIGNING_KEY_ID";
 
-/// Tokens that everybody knows.
-pub(super) const WEAK_TOKENS: [&str; 3] = ["local-dev-token", "change-me", "test-token"];
+/// What stands for a token until somebody sets one.
+const DEFAULT_TOKEN: &str = "local-dev-token";
 
 const fn setting(
     name: &'static str,

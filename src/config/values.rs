@@ -118,6 +118,24 @@ pub(super) fn service_url(text: &str) -> Result<String, String> {
     BaseUrl::parse(text).map(|_| text.to_owned())
 }
 
+/// Hosts as requests have them, without their ports, which do not matter.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(host).collect()
+}
+
+fn host(text: &str) -> Result<String, String> {
+    // An address as it is written elsewhere.
+    let lower = text.parse::<Ipv6Addr>().map_or_else(|_| text.to_ascii_lowercase(), |v6| format!("[{v6}]"));
+    if !is_authority(&lower) {
+        let why = if text == "*" { "lets every web page in" } else { "is not a host" };
+        return Err(format!(
+            "'{text}' {why}; must be a name or an address, such as house.example or 192.0.2.7"
+        ));
+    }
+    let port = lower.rfind(':').filter(|colon| !lower[*colon..].ends_with(']'));
+    Ok(lower[..port.unwrap_or(lower.len())].to_owned())
+}
+
 /// Web origins as browsers send them.
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(origin).collect()
@@ -208,6 +226,27 @@ mod tests {
         let edited = imports("+tomllib,-secrets").unwrap();
         assert!(edited.contains("tomllib") && !edited.contains("secrets"));
         assert_eq!(edited.len(), DEFAULT_IMPORTS.len());
+    }
+
+    #[test]
+    fn hosts_have_no_ports() {
+        let list = |hosts: &[&str]| Ok(hosts.iter().map(|&host| host.to_owned()).collect());
+        let refused = || Err("must be a name or an address");
+        check(
+            hosts,
+            &[
+                ("House.Example, 192.0.2.7:80,", list(&["house.example", "192.0.2.7"])),
+                ("[2001:DB8::1]:80,2001:db8::2,::1", list(&["[2001:db8::1]", "[2001:db8::2]", "[::1]"])),
+                ("", list(&[])),
+                ("*", Err("lets every web page in")),
+                ("*.example", refused()),
+                ("http://house.example", refused()),
+                ("house.example/", refused()),
+                ("u@house.example", refused()),
+                ("house.example:x", refused()),
+                ("[::1", refused()),
+            ],
+        );
     }
 
     #[test]

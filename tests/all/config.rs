@@ -89,6 +89,7 @@ fn everything_wrong_is_said_at_once() {
         ("ALLOWED_IMPORTS", "json,+os", "mixes names"),
         ("HOST", "house", "must be an IP address"),
         ("SERVICE_PORT", "99999", "must be a whole number from 0 to 65535"),
+        ("ALLOWED_HOSTS", "http://house.example", "must be a name or an address"),
         ("ALLOWED_ORIGINS", "*", "lets every web page in"),
         ("SHUTDOWN_GRACE", "-1", "must be a number from 0 to 86400"),
         ("EXECUTOR_API_TOKEN_FILE", "/no/such/file", "cannot be read: No such file"),
@@ -130,7 +131,7 @@ fn no_message_shows_a_secret() {
     let (_tools, tools) =
         file("[services.a]\nurl = 'http://u:${HOME}@a'\nheaders = { a = \"${HOME}\\u0001\" }\n");
     let key = "s3cret0123456789s3cret0123456789";
-    let cases: [(Environment<'_>, &str); 13] = [
+    let cases: [(Environment<'_>, &str); 15] = [
         (
             &[("TOOL_SIGNING_KEY", "s3cret")],
             "has 6 bytes; use at least 32 random ones; make a key with `openssl rand -base64 32`",
@@ -154,6 +155,14 @@ fn no_message_shows_a_secret() {
         (&[("EXECUTOR_API_TOKEN_FILE", &lines)], "control character"),
         (&[("EXECUTOR_API_TOKEN", " s3cret")], "white space"),
         (&[("EXECUTOR_API_TOKEN", "change-me"), ("HOST", "0.0.0.0")], "HOST is open"),
+        (
+            &[("EXECUTOR_API_TOKEN", "s3cret"), ("HOST", "0.0.0.0")],
+            "is shorter than 16 bytes: HOST is open to other machines, which takes a token of your own: make one with",
+        ),
+        (
+            &[("EXECUTOR_API_TOKEN", "s3cs3cs3cs3cs3cs3c"), ("ENVIRONMENT", "production")],
+            "is a few characters again and again: ENVIRONMENT is production",
+        ),
         (&[("ENVIRONMENT", "production")], "ENVIRONMENT is production"),
         (&[("EXECUTOR_API_TOKEN", ""), ("ENVIRONMENT", "prod")], "is empty: ENVIRONMENT is production"),
     ];
@@ -170,6 +179,37 @@ fn no_message_shows_a_secret() {
     assert!(!String::from_utf8(output.stdout).unwrap().contains("s3cret"));
     let help = start("help", &[("EXECUTOR_API_TOKEN", "s3cret")], &[]);
     assert!(!String::from_utf8(help.stdout).unwrap().contains("s3cret"));
+}
+
+/// Of secrets in files, only the owner and the group may know, and only the owner may change them.
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let key = "s3cret0123456789s3cret0123456789";
+    let (file, path) = file(key);
+    for variable in ["EXECUTOR_API_TOKEN_FILE", "TOOL_SIGNING_KEY_FILE"] {
+        for (mode, why) in [
+            (0o400, None),
+            (0o600, None),
+            (0o440, None),
+            (0o640, None),
+            (0o644, Some("other users can read the file (mode 0644)")),
+            (0o404, Some("other users can read the file (mode 0404)")),
+            (0o666, Some("other users can read the file (mode 0666)")),
+            (0o660, Some("other users can change the file (mode 0660)")),
+            (0o602, Some("other users can change the file (mode 0602)")),
+        ] {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            let output = start("config", &[(variable, &path)], &[]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.success(), why.is_none(), "{variable} {mode:o}: {said}");
+            if let Some(why) = why {
+                let flag = variable.to_lowercase().replace('_', "-");
+                let line = format!("{variable} (--{flag}) is '{path}': {why}: `chmod 400` it, or 440");
+                assert!(said.contains(&line) && !said.contains(key), "{said}");
+            }
+        }
+    }
 }
 
 #[test]
