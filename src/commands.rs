@@ -3,6 +3,7 @@
 mod check;
 mod harden;
 mod health;
+mod malloc;
 mod tools;
 
 use std::future::poll_fn;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 pub(crate) use check::{Format, check};
@@ -47,6 +49,12 @@ const SPARE_CONNECTIONS: usize = 256;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
+
+/// What a character of output becomes in JSON, at most.
+const LONGEST_ESCAPE: usize = 6;
+
+/// From when memory is free until it is given back to the kernel: others may be about to free theirs, or to need it again.
+const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
 const RAISED: u8 = 1;
 const REJECTED: u8 = 3;
@@ -85,6 +93,7 @@ pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
 }
 
 pub(crate) fn serve(mut config: Config) -> Done {
+    malloc::tune();
     // From here on only its digest is needed.
     let token = Token::new(mem::take(&mut config.token).expose_secret());
     // The listener comes first: a process that is hardened binds to nothing. The runtime comes last: its threads are to be.
@@ -159,6 +168,13 @@ fn connections_max(config: &Config) -> usize {
     Settings::default().connections_max.max(executions + SPARE_CONNECTIONS)
 }
 
+/// The largest request, and what it comes to when it is parsed, must fit in two thirds, the largest answer in a third.
+fn memory_bytes_max(config: &Config) -> usize {
+    let limits = &config.ceilings;
+    let answer = LONGEST_ESCAPE * 2 * limits.output_bytes_max + limits.result_bytes_max;
+    Settings::default().memory_bytes_max.max(3 * answer).max(6 * config.body_bytes_max())
+}
+
 /// Each connection is an open file, and shells let a process have 1,024, unless it asks for more.
 fn allow_open_files(connections_max: usize) {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
@@ -179,6 +195,8 @@ fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
         ceilings: config.ceilings,
         body_bytes_max: config.body_bytes_max(),
         connections_max: connections_max(config),
+        memory_bytes_max: memory_bytes_max(config),
+        allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         hardening,
         ..Settings::default()
@@ -201,6 +219,7 @@ async fn serve_until_signal(
         let stop = async { drop(stopping.await) };
         serving.serve_across(&runtimes, listener, stop).await;
     });
+    tokio::spawn(give_memory_back(service.clone()));
     let mut signalled = std::pin::pin!(termination(ignores_hangup)?);
     info!(%address, "listening");
     tokio::select! {
@@ -220,12 +239,23 @@ async fn serve_until_signal(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Each time that a crowd has gone. Until the process ends.
+async fn give_memory_back(service: Service) {
+    loop {
+        service.relieved().await;
+        sleep(RELIEF_PAUSE).await;
+        malloc::give_back();
+    }
+}
+
 /// Making an image blocks for seconds and cannot be cancelled, so it gets a thread that nobody waits for at exit.
 async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
     let (done, made) = oneshot::channel();
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
         let sandbox = sandbox(&builder_config, metrics);
+        // What the compiler has freed would count towards the limit of a container in which programs are then run.
+        malloc::give_back();
         if let Ok(sandbox) = &sandbox {
             write_stubs(sandbox.catalogue(), &builder_config.workspace_dir);
         }

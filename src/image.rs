@@ -6,7 +6,6 @@ mod artifact;
 mod audit;
 mod code;
 mod engine;
-mod heap;
 mod idle;
 mod interpreter;
 mod memory;
@@ -132,12 +131,6 @@ impl Image {
         let polling_pages = memories.polling_pages().clone();
         let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;
-        // It keeps what it compiled with.
-        drop(blank);
-        if built {
-            heap::give_back();
-        }
-        heap::keep();
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
         Ok(Self { engine, module, polling_pages, memory_bytes_min, built })

@@ -19,6 +19,34 @@ pub(crate) fn depth_of(json: &[u8]) -> usize {
     deepest
 }
 
+/// How many members and elements there may be, at most, in arrays and objects that are nested no deeper than `depth_max`.
+pub(crate) fn members(json: &[u8], depth_max: usize) -> usize {
+    let (mut depth, mut members) = (0_usize, 0);
+    let mut rest = json;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match byte {
+            b'"' => rest = after_string(rest),
+            b'[' | b'{' => {
+                depth += 1;
+                members += usize::from(depth <= depth_max);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => members += usize::from(depth <= depth_max),
+            _ => {}
+        }
+    }
+    members
+}
+
+/// What a text takes at most when it is written as JSON.
+pub(crate) fn written_bytes_max(text: &str) -> usize {
+    const LONGEST_ESCAPE: usize = r"\u0000".len();
+    let is_escaped = |byte: &&u8| **byte < 0x20 || matches!(**byte, b'"' | b'\\');
+    let escaped = text.as_bytes().iter().filter(is_escaped).count();
+    2 + text.len() + (LONGEST_ESCAPE - 1) * escaped
+}
+
 /// What comes after a string whose opening quote is already behind.
 fn after_string(mut text: &[u8]) -> &[u8] {
     while let Some(end) = memchr::memchr2(b'"', b'\\', text) {
@@ -63,6 +91,31 @@ mod tests {
         ];
         for (json, depth) in cases {
             assert_eq!(depth_of(json.as_bytes()), depth, "{json}");
+        }
+    }
+
+    #[test]
+    fn members_are_counted_as_deep_as_asked() {
+        let cases = [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a": 1, "b": 2}"#, 2),
+            (r#"{"a": {"b": 1, "c": [1, 2, 3, {}]}, "d": "[,,,"}"#, 4),
+            ("[1,,,", 4),
+            ("]]]],,", 2),
+        ];
+        for (json, count) in cases {
+            assert_eq!(members(json.as_bytes(), 2), count, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_takes_no_more_than_is_said() {
+        let all: String = (0..=0x2ff).filter_map(char::from_u32).collect();
+        for text in ["", "abc", "\n\"\\", "\u{1}\u{7f}", &all, "\u{2028}\u{1f600}"] {
+            let written = serde_json::to_string(text).unwrap().len();
+            let bytes_max = written_bytes_max(text);
+            assert!((written..=6 * text.len() + 2).contains(&bytes_max), "{text:?}: {written}, {bytes_max}");
         }
     }
 

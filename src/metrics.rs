@@ -64,6 +64,9 @@ struct Inner {
     fuel: Counter,
     cpu: Seconds,
     tool_calls: Counter,
+    refusals: Labelled<Counter>,
+    wrong_tokens: Counter,
+    closed_for_memory: Counter,
     image: Labelled<Gauge<f64, AtomicU64>>,
     audits: Labelled<Counter>,
     ready: Gauge,
@@ -115,6 +118,21 @@ impl Default for Metrics {
             tool_calls: add.metric(
                 "code_execution_tool_calls",
                 "Tool calls that programs started",
+                Counter::default(),
+            ),
+            refusals: add.metric(
+                "code_executor_refusals",
+                "Requests that were refused, by the code in their answer",
+                Family::default(),
+            ),
+            wrong_tokens: add.metric(
+                "code_executor_wrong_tokens",
+                "Requests with a wrong token",
+                Counter::default(),
+            ),
+            closed_for_memory: add.metric(
+                "code_executor_connections_closed_for_memory",
+                "Slow connections that were closed because others needed the memory that they held",
                 Counter::default(),
             ),
             image: add.metric(
@@ -200,6 +218,21 @@ impl Metrics {
         if !is_image {
             self.0.ready.set(0);
         }
+    }
+
+    /// Counts a request that was refused, by the code in its answer.
+    pub(crate) fn refused(&self, code: &'static str) {
+        self.0.refusals.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// Counts a request with a wrong token.
+    pub(crate) fn wrong_token(&self) {
+        self.0.wrong_tokens.inc();
+    }
+
+    /// Counts a connection that was closed because others needed its memory.
+    pub(crate) fn connection_closed_for_memory(&self) {
+        self.0.closed_for_memory.inc();
     }
 
     /// Says what the interpreter image took to map, or to build.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -68,6 +68,9 @@ struct Shared {
     cancel: Arc<CancellationToken>,
 }
 
+/// The place of one execution, free when dropped.
+pub(crate) struct Slot(#[expect(dead_code, reason = "it is there to be dropped")] OwnedSemaphorePermit);
+
 impl Sandbox {
     /// A sandbox with the service's defaults, to be changed.
     #[must_use]
@@ -85,12 +88,17 @@ impl Sandbox {
     /// now, [`Error::Internal`] for the host's own failures, and in a process that was forked from the one that made the
     /// sandbox. Whatever the program does is in the report.
     pub async fn run(&self, execution: Execution) -> Result<Report, Error> {
+        self.run_in_slot(execution).await.map(|(report, _slot)| report)
+    }
+
+    /// The same. The slot is free when the caller drops it.
+    pub(crate) async fn run_in_slot(&self, execution: Execution) -> Result<(Report, Slot), Error> {
         let shared = &self.shared;
         let id = ExecutionId::random();
         let mut record = Record::new(&shared.metrics, id, &execution, shared.log_code);
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
         let end = run.await.unwrap_or_else(|_| Err(Error::Internal("the execution panicked".into())));
-        record.end(&end);
+        record.end(end.as_ref().map(|(report, _)| report));
         end
     }
 
@@ -100,7 +108,7 @@ impl Sandbox {
         id: ExecutionId,
         execution: Execution,
         record: &mut Record,
-    ) -> Result<Report, Error> {
+    ) -> Result<(Report, Slot), Error> {
         let shared = self.shared.clone();
         let is_large = execution.bytes() > LARGE_BYTES;
         let (source, execution) = if is_large {
@@ -118,18 +126,18 @@ impl Sandbox {
         let cancel = Cancel::new(shared.cancel.clone());
         let _abandon = cancel.when_dropped();
         let run = self.tasks.track_future(async move {
-            let _permit = permit;
-            // Dropped before the permit: no more executions are active than there are slots.
+            let slot = Slot(permit);
+            // Dropped before the slot: no more executions are active than there are slots.
             let _active = shared.metrics.active();
             let grants = shared.grants(&execution, started);
             let run =
                 Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
-            shared.execute(run, &cancel).await
+            Ok((shared.execute(run, &cancel).await?, slot))
         });
-        let mut report =
+        let (mut report, slot) =
             if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
         report.stages.queue = queue;
-        Ok(report)
+        Ok((report, slot))
     }
 
     /// What takes more than some hundred microseconds is not for a thread on which others may wait, nor for one that guests

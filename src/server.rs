@@ -1,7 +1,10 @@
 //! The HTTP service: the only module that knows HTTP, and JSON of answers.
 
+mod answer;
+mod audience;
 mod auth;
 mod body;
+mod budget;
 mod connections;
 mod openapi;
 mod places;
@@ -10,24 +13,32 @@ mod request_id;
 mod routes;
 mod wire;
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, Method, header};
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::warn;
 
 use crate::hardening::Hardening;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
+use audience::Audience;
+use auth::Doorkeeper;
 pub use auth::Token;
+use budget::Budget;
 use connections::Bounds;
 use places::Places;
+use refusal::Code;
 
 /// How the service deals with its clients.
 #[derive(Clone)]
@@ -45,7 +56,18 @@ pub struct Settings {
     pub idle_time: Duration,
     /// Connections at once; further ones wait in the kernel's backlog. Default: 512.
     pub connections_max: usize,
-    /// Origins whose pages may call the service from a browser, such as `http://localhost:8030`. Default: none.
+    /// What all peers together can make the service hold, beside 32 KiB for each of `connections_max`. What would be more
+    /// waits, is answered with 503, or costs the connection that holds most and does nothing. Without the token, peers
+    /// have a sixth of it. A request takes twice its body's size while it is read, and 160 bytes for each member of its
+    /// `context`; programs in the queue and answers that nobody takes count too. Two thirds of it must hold the largest
+    /// request, and all of it the largest answer. Default: 48 MiB.
+    pub memory_bytes_max: usize,
+    /// Hosts that requests may be for, such as `house.example`, beside the address that the service listens on and names
+    /// of the loopback interface. Ports are ignored. Default: none, and then a service that listens on another interface
+    /// answers to every host.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call the service from a browser, such as `http://localhost:8030`, beside the service's own
+    /// pages. Others are refused. Default: none.
     pub allowed_origins: Vec<String>,
     /// What `/metrics` shows: the sandbox's.
     pub metrics: Metrics,
@@ -62,6 +84,8 @@ impl Default for Settings {
             body_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(30),
             connections_max: 512,
+            memory_bytes_max: 48 << 20,
+            allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             metrics: Metrics::default(),
             hardening: Hardening::default(),
@@ -76,6 +100,8 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     settings: Settings,
     places: Places,
+    budget: Budget,
+    doorkeeper: Doorkeeper,
     sandbox: OnceLock<Arc<Sandbox>>,
 }
 
@@ -84,7 +110,9 @@ impl Service {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let places = Places::new(settings.connections_max);
-        Self(Arc::new(Inner { settings, places, sandbox: OnceLock::new() }))
+        let budget = Budget::new(settings.memory_bytes_max, settings.metrics.clone());
+        let doorkeeper = Doorkeeper::new(settings.token.clone(), settings.metrics.clone());
+        Self(Arc::new(Inner { settings, places, budget, doorkeeper, sandbox: OnceLock::new() }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
@@ -103,6 +131,12 @@ impl Service {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Completes when much of what peers had made the service hold is free again: the time to give memory back to the
+    /// kernel, if the allocator does not by itself.
+    pub async fn relieved(&self) {
+        self.0.budget.relieved().await;
     }
 
     /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests
@@ -124,21 +158,40 @@ impl Service {
         stop: impl Future<Output = ()>,
     ) {
         assert!(!runtimes.is_empty(), "no runtime to serve connections");
-        let bounds = Bounds { places: self.0.places.clone(), idle_time: self.0.settings.idle_time };
-        connections::serve(listener, self.router(), bounds, runtimes, stop).await;
+        // A listener that does not know its address is none that other machines reach by a name.
+        let bound = listener.local_addr().map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip());
+        let settings = &self.0.settings;
+        let audience = Audience::new(bound, &settings.allowed_hosts, &settings.allowed_origins);
+        if audience.is_open() {
+            warn!(
+                "requests for any host are answered, since ALLOWED_HOSTS names none: a web page that somebody here opens \
+                 may reach this service under a name of its own"
+            );
+        }
+        let bounds = Bounds {
+            places: self.0.places.clone(),
+            budget: self.0.budget.clone(),
+            idle_time: settings.idle_time,
+        };
+        connections::serve(listener, self.router(audience), bounds, runtimes, stop).await;
     }
 
     /// The answer to a request that needs no connection: its status and body.
     #[cfg(fuzzing)]
     pub async fn answer(&self, request: http::Request<Vec<u8>>) -> (u16, axum::body::Bytes) {
         use tower::ServiceExt;
-        let Ok(response) = self.router().oneshot(request.map(axum::body::Body::from)).await;
+        let mut request = request.map(axum::body::Body::from);
+        request.extensions_mut().insert(self.0.budget.open());
+        let router = self.router(Audience::new(Ipv4Addr::LOCALHOST.into(), &[], &[]));
+        let Ok(response) = router.oneshot(request).await;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
         (status, body.unwrap_or_default())
     }
 
-    fn router(&self) -> Router {
+    fn router(&self, audience: Audience) -> Router {
+        let (audience, metrics) = (Arc::new(audience), self.0.settings.metrics.clone());
+        let front = move |request, next| front(audience.clone(), metrics.clone(), request, next);
         Router::new()
             .route("/execute", post(routes::execute))
             .route("/tools", get(routes::tools))
@@ -151,17 +204,30 @@ impl Service {
             .route("/docs/{file}", get(openapi::file))
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)
-            .layer(cors(self.0.settings.allowed_origins.clone()))
-            .layer(from_fn(request_id::name))
+            .layer(cors())
+            .layer(from_fn(front))
             .with_state(self.clone())
     }
 }
 
-fn cors(allowed_origins: Vec<String>) -> CorsLayer {
-    let is_allowed =
-        move |origin: &_, _: &_| allowed_origins.iter().any(|allowed| *origin == allowed.as_str());
+/// What comes before everything else, on every path: a name for the request, and whether it may ask at all.
+async fn front(audience: Arc<Audience>, metrics: Metrics, mut request: Request, next: Next) -> Response {
+    let id = request_id::name(&mut request);
+    let mut response = match audience.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    if let Some(Code(code)) = response.extensions().get() {
+        metrics.refused(code);
+    }
+    response.headers_mut().insert(request_id::HEADER, id);
+    response
+}
+
+/// For pages that may call: others were refused before.
+fn cors() -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(is_allowed))
+        .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER), request_id::HEADER])
         .expose_headers([header::RETRY_AFTER, request_id::HEADER])

@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// It came to an end, or was refused.
-    pub(super) fn end(mut self, end: &Result<Report, Error>) {
+    pub(super) fn end(mut self, end: Result<&Report, &Error>) {
         self.ended = true;
         match end {
             Ok(report) => {

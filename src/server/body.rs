@@ -1,21 +1,32 @@
 //! Request bodies: bounded in size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use super::budget::{Account, Held, Share};
 use super::places::Places;
 use super::refusal::Refusal;
 
 /// What a client that does not listen may go on sending after its answer, in time.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
+/// What is made room for first; then twice as much each time, up to what is declared.
+const FIRST_BYTES: usize = 8 << 10;
+
 /// A body that is read at most once, and may be left unread.
 pub(super) struct Incoming {
     declared_bytes: u64,
     stream: BodyDataStream,
+}
+
+/// A body that was read, and its memory.
+pub(super) struct Whole {
+    pub(super) bytes: Vec<u8>,
+    pub(super) held: Held,
 }
 
 impl Incoming {
@@ -30,27 +41,42 @@ impl Incoming {
         bytes_max: usize,
         time: Duration,
         places: &Places,
-    ) -> Result<Vec<u8>, Refusal> {
+        account: &Arc<Account>,
+    ) -> Result<Whole, Refusal> {
         if self.declared_bytes > bytes_max as u64 {
             return Err(Refusal::too_large(bytes_max));
         }
         tokio::select! {
             biased;
-            read = self.read_to_end(bytes_max) => read,
+            read = self.read_to_end(bytes_max, account) => read,
             waited = places.patience(time) => Err(Refusal::too_slow(waited)),
         }
     }
 
-    async fn read_to_end(&mut self, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = Vec::new();
+    async fn read_to_end(&mut self, bytes_max: usize, account: &Arc<Account>) -> Result<Whole, Refusal> {
+        let declared = usize::try_from(self.declared_bytes).ok().filter(|bytes| *bytes > 0);
+        let mut awaited = Some(account.await_peer());
+        let mut whole = Whole { bytes: Vec::new(), held: account.hold_nothing() };
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|error| Refusal::unreadable(&error))?;
-            if bytes.len() + chunk.len() > bytes_max {
+            account.moved(chunk.len());
+            let (needed, capacity) = (whole.bytes.len() + chunk.len(), whole.bytes.capacity());
+            if needed > bytes_max {
                 return Err(Refusal::too_large(bytes_max));
             }
-            bytes.extend_from_slice(&chunk);
+            if needed > capacity {
+                let room = (2 * capacity).max(FIRST_BYTES).min(declared.unwrap_or(bytes_max)).max(needed);
+                if !whole.held.try_grow(room - capacity, Share::Request) {
+                    // Meanwhile the peer is not awaited: it waits itself.
+                    awaited = None;
+                    whole.held.grow(room - capacity, Share::Request).await.ok_or_else(Refusal::overloaded)?;
+                }
+                whole.bytes.reserve_exact(room - whole.bytes.len());
+            }
+            whole.bytes.extend_from_slice(&chunk);
+            awaited.get_or_insert_with(|| account.await_peer());
         }
-        Ok(bytes)
+        Ok(whole)
     }
 
     /// Takes what is still coming, within bounds, and forgets it. A connection that is closed while its client still

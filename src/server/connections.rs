@@ -3,33 +3,55 @@
 //! One rule bounds how long a peer can hold a connection: without a request in progress, it is closed after the idle
 //! time, or sooner when places run out. That covers a request head that does not come to its end, an answer that is not
 //! taken, and keep-alive, for both versions of HTTP alike. A request in progress has bounds of its own: its body's time,
-//! then the execution's.
+//! then the execution's. What a connection holds in memory is bounded as well: see `budget`.
 
-use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::Request;
+use axum::http::{Request, Version};
 use axum::response::Response;
 use axum::{BoxError, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
+use super::answer::{Answer, answer};
+use super::budget::{Account, Budget, Held, Share};
 use super::places::Places;
 
 /// Requests that one HTTP/2 connection may have in progress.
 const STREAMS_MAX: u32 = 100;
+
+/// A request's head; for HTTP/1 also what is read or written at once.
+const HEAD_BYTES_MAX: u32 = 16 << 10;
+
+/// What a peer may send of bodies that nobody has read yet, in HTTP/2.
+const WINDOW_BYTES: u32 = 64 << 10;
+
+/// What the kernel keeps of a connection's bytes in each direction; it doubles the number for its own needs. By default it
+/// keeps up to megabytes, which count towards the limit of a container.
+pub(super) const SOCKET_BYTES: usize = 64 << 10;
+
+/// A request in progress, beside its headers: its stream, its task, its path through the service.
+const REQUEST_BYTES: usize = 8 << 10;
+
+/// An entry in a map of headers, beside its text.
+const HEADER_BYTES: usize = 128;
+
+/// How often connections are looked at whose peers take or send nothing.
+const STALL_CHECK: Duration = Duration::from_secs(1);
 
 /// Between two attempts to accept a connection while the process has no file descriptor left for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -38,6 +60,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Bounds {
     pub(super) places: Places,
+    pub(super) budget: Budget,
     pub(super) idle_time: Duration,
 }
 
@@ -54,10 +77,16 @@ pub(super) async fn serve(
     let mut homes: Vec<(&Handle, JoinSet<()>)> =
         runtimes.iter().map(|runtime| (runtime, JoinSet::new())).collect();
     let mut stop = pin!(stop);
+    let mut checks = interval(STALL_CHECK);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let (stream, permit) = tokio::select! {
             biased;
             () = &mut stop => break,
+            _ = checks.tick() => {
+                bounds.budget.close_stalled(bounds.places.tolerance(bounds.idle_time));
+                continue;
+            }
             accepted = accept(&listener, &bounds.places) => accepted,
         };
         for (_, connections) in &mut homes {
@@ -84,7 +113,10 @@ pub(super) async fn serve(
 
 /// `stream`, with its readiness known to the runtime that this runs on, not to the one that has accepted it.
 fn here(stream: TcpStream) -> io::Result<TcpStream> {
-    TcpStream::from_std(stream.into_std()?)
+    let stream = stream.into_std()?;
+    setsockopt(&stream, sockopt::SndBuf, &(SOCKET_BYTES / 2))?;
+    setsockopt(&stream, sockopt::RcvBuf, &(SOCKET_BYTES / 2))?;
+    TcpStream::from_std(stream)
 }
 
 /// The next connection for which there is room. Dropping the future loses no connection.
@@ -114,11 +146,10 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, sto
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
+    let account = bounds.budget.open();
     let (in_progress, watched) = watch::channel(0_usize);
-    let service = TowerToHyperService::new(counted(router, in_progress));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    let service = TowerToHyperService::new(counted(router, account.clone(), in_progress));
+    let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let served = async {
         tokio::select! {
@@ -130,25 +161,67 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, sto
     tokio::select! {
         ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
         () = idle(watched, &bounds) => debug!("idle connection closed"),
+        () = account.closed() => debug!("connection closed: its peer is too slow"),
     }
 }
 
-/// `router`, with its requests in progress counted in `in_progress`.
+/// HTTP/1 and HTTP/2, with bounds on what each keeps of a connection.
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).max_buf_size(HEAD_BYTES_MAX as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .adaptive_window(false)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_send_buf_size(WINDOW_BYTES as usize);
+    builder
+}
+
+/// `router`, with its requests counted in `in_progress`, and what they and their answers take in `account`.
 fn counted<B>(
     router: Router,
+    account: Arc<Account>,
     in_progress: watch::Sender<usize>,
-) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone
+) -> impl Service<Request<B>, Response = Response<Answer>, Error = h2::Error, Future: Send> + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    tower::service_fn(move |request: Request<B>| {
+    tower::service_fn(move |mut request: Request<B>| {
         let counted = InProgress::new(&in_progress);
-        let answer = router.clone().oneshot(request);
+        let (router, account, bytes) = (router.clone(), account.clone(), bytes_of(&request));
         async move {
-            let _counted = counted;
-            answer.await
+            let Some(held) = hold(bytes, &account).await else {
+                // Any answer would take more than the request does. HTTP/1, which has one at a time, closes the connection.
+                return Err(h2::Reason::REFUSED_STREAM.into());
+            };
+            request.extensions_mut().insert(account.clone());
+            let Ok(response) = router.oneshot(request).await;
+            drop(counted);
+            Ok(answer(response, account, held).await)
         }
     })
+}
+
+/// The memory of a request's head, and of what comes of its body unasked.
+fn bytes_of<B: HttpBody>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES);
+    let has_window = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
+    let window = if has_window { WINDOW_BYTES as usize } else { 0 };
+    REQUEST_BYTES + headers.sum::<usize>() + window
+}
+
+/// A request waits for its memory only if its connection takes none from others: so few wait.
+async fn hold(bytes: usize, account: &Arc<Account>) -> Option<Held> {
+    if account.is_light() {
+        account.hold(bytes, Share::Request).await
+    } else {
+        account.try_hold(bytes, Share::Request)
+    }
 }
 
 /// A request that counts until this is dropped: when it is answered, or its client has gone.

@@ -1,16 +1,20 @@
 //! The service's description of itself: an `OpenAPI` document made from its types, and a page that shows it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
-use axum::Json;
+use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use tracing::error;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
+use super::answer::Memory;
 use super::refusal::Refusal;
 use super::{auth, routes};
 
@@ -23,9 +27,33 @@ use super::{auth, routes};
         (name = "tools", description = "What programs can call; needs no token"),
         (name = "operations", description = "The service; needs no token"),
     ),
-    modifiers(&TokenHeader),
+    modifiers(&TokenHeader, &EveryPath),
 )]
 struct Document;
+
+/// What each path may answer before it does anything.
+struct EveryPath;
+
+impl Modify for EveryPath {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let refusals = [
+            ("400", "The request does not name one host"),
+            ("403", "The web page that sent it may not call this service"),
+            ("421", "It is for another host"),
+            ("503", "The service holds as much as it can for its callers"),
+        ];
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                for (status, description) in refusals {
+                    let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name("RefusalBody"))));
+                    let response = ResponseBuilder::new().description(description);
+                    let response = response.content("application/json", body).build();
+                    operation.responses.responses.entry(status.into()).or_insert(response.into());
+                }
+            }
+        }
+    }
+}
 
 struct TokenHeader;
 
@@ -37,8 +65,15 @@ impl Modify for TokenHeader {
     }
 }
 
-pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+/// Made once: whoever asks for it, and takes nothing, has no copy of it.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    // The types are this crate's: their description can be written.
+    Document::openapi().to_json().unwrap_or_else(|error| unreachable!("{error}"))
+});
+
+pub(super) async fn document() -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, Extension(Memory::Static), Bytes::from_static(DOCUMENT.as_bytes())).into_response()
 }
 
 /// Relative, like everything on the page: the service may sit below any path of a proxy.
@@ -56,7 +91,13 @@ pub(super) async fn file(Path(name): Path<String>) -> Response {
     match utoipa_swagger_ui::serve(&name, Arc::new(config)) {
         Ok(Some(file)) => {
             let encoding = file.gzpipped.then_some([(header::CONTENT_ENCODING, "gzip")]);
-            ([(header::CONTENT_TYPE, file.content_type)], encoding, file.bytes.into_owned()).into_response()
+            let (memory, body) = match file.bytes {
+                Cow::Borrowed(bytes) => {
+                    (Some(Extension(Memory::Static)), Body::from(Bytes::from_static(bytes)))
+                }
+                Cow::Owned(bytes) => (None, Body::from(bytes)),
+            };
+            ([(header::CONTENT_TYPE, file.content_type)], encoding, memory, body).into_response()
         }
         Ok(None) => Refusal::not_found().into_response(),
         Err(error) => {

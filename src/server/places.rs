@@ -24,6 +24,11 @@ impl Places {
         self.0.clone().acquire_owned().await.ok()
     }
 
+    /// What a peer may keep the service waiting beyond what it has by itself: `time`, or less if no place is free.
+    pub(super) fn tolerance(&self, time: Duration) -> Duration {
+        if self.0.available_permits() == 0 { CROWDED_TIME } else { time }
+    }
+
     /// Completes after `time`, or earlier if no place is free; says after how long. The next connection's place counts as
     /// taken.
     pub(super) async fn patience(&self, time: Duration) -> Duration {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use tracing::error;
 
 use super::wire::RefusalBody;
@@ -15,6 +15,10 @@ use crate::execution::Finding;
 
 /// When to come back while the service cannot take a request, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The stable name of why a request was refused, as an extension of the response.
+#[derive(Clone, Copy)]
+pub(super) struct Code(pub(super) &'static str);
 
 /// Why a request was refused.
 pub(super) struct Refusal {
@@ -27,6 +31,11 @@ pub(super) struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), findings: Vec::new() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(super) fn unauthorized() -> Self {
@@ -73,6 +82,26 @@ impl Refusal {
     pub(super) fn too_slow(time: Duration) -> Self {
         let detail = format!("Request body did not arrive within {}s", time.as_secs_f64());
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
+    }
+
+    pub(super) fn overloaded() -> Self {
+        let detail = "The service holds as much as it can for its callers; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+    }
+
+    pub(super) fn bad_host() -> Self {
+        let detail = "The request must name one host, as `host` or `host:port`";
+        Self::new(StatusCode::BAD_REQUEST, "bad_host", detail)
+    }
+
+    pub(super) fn misdirected_host() -> Self {
+        let detail = "The request is for a host that is not this service's; ALLOWED_HOSTS names its hosts";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_host", detail)
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        let detail = "The request comes from a web page that may not call this service; ALLOWED_ORIGINS names those that may";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
     }
 
     pub(super) fn unreadable(error: &axum::Error) -> Self {
@@ -122,7 +151,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let retry = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let body = RefusalBody::new(self.detail, self.code, self.findings);
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Extension(Code(self.code)), Json(body)).into_response();
         if retry {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -2,8 +2,6 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,14 +17,12 @@ impl RequestId {
     }
 }
 
-/// Gives every request a name and every answer that of its request.
-pub(super) async fn name(mut request: Request, next: Next) -> Response {
+/// Gives a request a name, which its answer is to have as well.
+pub(super) fn name(request: &mut Request) -> HeaderValue {
     let id =
         request.headers().get(HEADER).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(random);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(HEADER, id);
-    response
+    id
 }
 
 fn is_sane(id: &[u8]) -> bool {

@@ -1,5 +1,7 @@
 //! What each path does.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -9,12 +11,16 @@ use axum::{Extension, Json};
 use tokio::task::spawn_blocking;
 
 use super::Service;
-use super::body::Incoming;
+use super::answer::Memory;
+use super::body::{Incoming, Whole};
+use super::budget::{Account, Held, Share};
 use super::refusal::Refusal;
 use super::request_id::RequestId;
-use super::wire::{ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery};
+use super::wire::{
+    ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery, parsed_bytes_max,
+};
 use crate::error::Error;
-use crate::execution::Execution;
+use crate::execution::{Execution, Report};
 
 /// Takes some hundred microseconds to read or write: more is not for a thread on which connections wait.
 const LARGE_BYTES: usize = 16 << 10;
@@ -41,19 +47,21 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
         (status = 429, description = "The queue is full", body = RefusalBody,
             headers(("retry-after" = u32, description = "Seconds"))),
         (status = 500, description = "The executor's own failure", body = RefusalBody),
-        (status = 503, description = "Not ready yet, stopping, or without a token", body = RefusalBody,
+        (status = 503, description = "Not ready yet, stopping, without a token, or out of memory for its callers", body = RefusalBody,
             headers(("retry-after" = u32, description = "Seconds"))),
     )
 )]
 pub(super) async fn execute(
     State(service): State<Service>,
     Extension(request_id): Extension<RequestId>,
+    Extension(account): Extension<Arc<Account>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
     let mut body = Incoming::new(body);
-    let mut execution = match accept(&service, &headers, &mut body).await {
-        Ok(execution) => execution,
+    // The program's memory counts until it has run.
+    let (mut execution, held) = match accept(&service, &headers, &mut body, &account).await {
+        Ok(accepted) => accepted,
         Err(refusal) => {
             body.discard(service.0.settings.body_bytes_max);
             return Err(refusal);
@@ -61,10 +69,28 @@ pub(super) async fn execute(
     };
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
-    let report = sandbox.run(execution).await?;
+    // No further program runs in its place while there is no memory for its answer.
+    let (report, _slot) = sandbox.run_in_slot(execution).await?;
+    drop(held);
+    answer(report, &account).await
+}
+
+/// The report as JSON, whose memory counts until the peer has taken it.
+async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refusal> {
     // The value is JSON already.
-    let bytes = report.stdout.text.len() + report.stderr.text.len();
-    apart_if_large(bytes, move || Json(ExecuteResponse::from(report)).into_response()).await
+    let to_write = report.stdout.text.len() + report.stderr.text.len();
+    let response = ExecuteResponse::from(report);
+    let bytes_max = response.json_bytes_max();
+    let mut held = account.hold(bytes_max, Share::Answer).await.ok_or_else(Refusal::overloaded)?;
+    let (json, held) = apart_if_large(to_write, move || {
+        let json = response.to_json(bytes_max);
+        held.shrink_to(json.as_ref().map_or(0, Vec::capacity));
+        (json, held)
+    })
+    .await?;
+    let json = json.map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
+    let memory = Extension(Memory::Held(Arc::new(held)));
+    Ok(([(header::CONTENT_TYPE, "application/json")], memory, json).into_response())
 }
 
 /// Works on so many bytes: where the connection is if they are few, and else where no other connection waits for it.
@@ -81,17 +107,34 @@ async fn apart_if_large<T: Send + 'static>(
 }
 
 /// The caller's right to ask comes first: without it, nothing of the body is read.
-async fn accept(service: &Service, headers: &HeaderMap, body: &mut Incoming) -> Result<Execution, Refusal> {
+async fn accept(
+    service: &Service,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+    account: &Arc<Account>,
+) -> Result<(Execution, Held), Refusal> {
     let settings = &service.0.settings;
-    settings.token.check(headers)?;
+    service.0.doorkeeper.let_in(headers).await?;
+    account.has_token();
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
-    let bytes = body.read(settings.body_bytes_max, settings.body_time, &service.0.places).await?;
+    let Whole { bytes, mut held } =
+        body.read(settings.body_bytes_max, settings.body_time, &service.0.places, account).await?;
+    let (bytes, parsed_bytes) = apart_if_large(bytes.len(), move || {
+        let parsed_bytes = parsed_bytes_max(&bytes);
+        (bytes, parsed_bytes)
+    })
+    .await?;
+    // While it is parsed, it is there twice.
+    held.grow(parsed_bytes, Share::Request).await.ok_or_else(Refusal::overloaded)?;
     let ceilings = settings.ceilings;
     apart_if_large(bytes.len(), move || {
         let Json(request) = Json::<ExecuteRequest>::from_bytes(&bytes)?;
-        request.into_execution(&ceilings).map_err(Refusal::unusable)
+        drop(bytes);
+        held.shrink_to(request.bytes());
+        let execution = request.into_execution(&ceilings).map_err(Refusal::unusable)?;
+        Ok((execution, held))
     })
     .await?
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::hardening::Hardening;
+use crate::json;
 use crate::limits::Limits;
 pub(super) use tools::{ToolList, ToolsQuery};
 
@@ -40,7 +41,23 @@ pub(super) struct ExecuteRequest {
     tools: Option<Vec<String>>,
 }
 
+/// What parsing takes for each member of an object or element of a list, beside its text.
+const MEMBER_BYTES: usize = 160;
+
+/// What a body of JSON takes at most once it is parsed as an [`ExecuteRequest`], whose deepest parts stay text.
+pub(super) fn parsed_bytes_max(json: &[u8]) -> usize {
+    json.len() + json::members(json, 2) * MEMBER_BYTES
+}
+
 impl ExecuteRequest {
+    /// What it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let variables = self.context.iter().flatten();
+        let variables = variables.map(|(name, value)| name.len() + value.get().len() + MEMBER_BYTES);
+        let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
+        self.code.len() + variables.sum::<usize>() + tools.sum::<usize>()
+    }
+
     /// `Err` names the field that cannot be used.
     pub(super) fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
         let mut limits = *ceilings;
@@ -106,6 +123,30 @@ pub(super) struct ExecuteResponse {
     /// Which of `stdout` and `stderr` were cut at the limit
     truncated: Vec<&'static str>,
     usage: UsageDetail,
+}
+
+/// An answer as JSON, beside what the program says in it.
+const FRAME_BYTES: usize = 1 << 10;
+
+impl ExecuteResponse {
+    /// What it takes at most as JSON.
+    pub(super) fn json_bytes_max(&self) -> usize {
+        let detail = self.error_detail.as_ref();
+        let details = detail.map(|error| [&error.kind, &error.message, &error.traceback]);
+        let texts = [&self.stdout, &self.stderr, &self.execution_id].into_iter();
+        let texts = texts.chain(&self.error).chain(details.into_iter().flatten());
+        let texts = texts.chain(detail.and_then(|error| error.hint.as_ref()));
+        let value = self.return_value.as_ref().map_or(0, |value| value.get().len());
+        FRAME_BYTES + value + texts.map(|text| json::written_bytes_max(text)).sum::<usize>()
+    }
+
+    /// As JSON, of which it has said that it takes at most `bytes_max`.
+    pub(super) fn to_json(&self, bytes_max: usize) -> serde_json::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(bytes_max);
+        serde_json::to_writer(&mut json, self)?;
+        json.shrink_to_fit();
+        Ok(json)
+    }
 }
 
 /// Why a program did not run to its end

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
@@ -31,7 +32,7 @@ fn connections_go_to_the_runtime_that_has_the_fewest() {
     let first = runtimes[0].handle().clone();
     let local = Local::across(runtimes, settings());
     let mut kept = local.connect();
-    kept.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    kept.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_ne!(kept.read(&mut [0; 1000]).unwrap(), 0);
     // The first runtime has a connection. Now its thread is busy until this test ends.
     let (end, ended) = mpsc::channel::<()>();
@@ -162,7 +163,9 @@ fn limits_are_lowered_and_never_raised() {
 fn every_refusal_has_the_same_shape() {
     let unready = Local::start_unready(settings());
     let request = |start: &str, headers: &str| {
-        format!("{start} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n")
+        format!(
+            "{start} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+        )
     };
     let token = format!("X-Executor-Token: {}\r\n", crate::support::TOKEN);
     let rows = [
@@ -260,8 +263,9 @@ fn request_ids_are_kept_if_they_are_sane() {
         ("", None),
     ];
     for (sent, kept) in rows {
-        let request =
-            format!("GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: {sent}\r\n\r\n");
+        let request = format!(
+            "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Request-Id: {sent}\r\n\r\n"
+        );
         let answer = local.raw(request.as_bytes());
         let id = answer.header("x-request-id").unwrap();
         assert!(kept.map_or(id.len() == 36, |kept| id == kept), "{sent}: {id}");
@@ -269,24 +273,117 @@ fn request_ids_are_kept_if_they_are_sane() {
 }
 
 #[test]
-fn browsers_are_let_in_from_allowed_origins_only() {
+fn browsers_are_let_in_from_allowed_origins_and_the_services_own() {
     let local = Local::start_unready(settings());
+    let own = format!("http://localhost:{}", local.address.port());
     for (origin, allowed) in [
         ("http://localhost:8030", true),
         ("https://home.example", true),
+        (own.as_str(), true),
         ("https://home.example.evil", false),
         ("http://home.example", false),
+        ("http://localhost:1", false),
         ("null", false),
     ] {
+        let host = local.address.port();
         let request = format!(
-            "OPTIONS /execute HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: {origin}\r\n\
+            "OPTIONS /execute HTTP/1.1\r\nHost: localhost:{host}\r\nConnection: close\r\nOrigin: {origin}\r\n\
              Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-executor-token\r\n\r\n"
         );
         let answer = local.raw(request.as_bytes());
+        assert_eq!(answer.status, if allowed { 200 } else { 403 }, "{origin}: {answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{origin}");
         let headers = answer.header("access-control-allow-headers").unwrap_or_default();
-        assert!(headers.contains("x-executor-token"), "{answer:?}");
+        assert_eq!(headers.contains("x-executor-token"), allowed, "{answer:?}");
     }
+}
+
+/// A web page whose name leads to this machine, and one that is somewhere else.
+#[test]
+fn foreign_pages_are_refused_on_every_path_before_anything_is_done() {
+    let local = local();
+    let paths =
+        ["/execute", "/tools", "/health", "/ready", "/metrics", "/openapi.json", "/docs", "/docs/", "/no"];
+    let token = format!("X-Executor-Token: {}\r\nContent-Type: application/json\r\n", crate::support::TOKEN);
+    let body = json!({"code": "1"}).to_string();
+    let refusals = [
+        ("Host: attacker.example\r\n", 421, "misdirected_host"),
+        ("Host: attacker.example\r\nOrigin: http://attacker.example\r\n", 421, "misdirected_host"),
+        ("Host: localhost\r\nOrigin: http://attacker.example\r\n", 403, "foreign_origin"),
+        ("Host: localhost\r\nOrigin: null\r\n", 403, "foreign_origin"),
+        ("", 400, "bad_host"),
+        ("Host: localhost\r\nHost: localhost\r\n", 400, "bad_host"),
+    ];
+    for path in paths {
+        for method in ["GET", "POST", "OPTIONS", "TRACE"] {
+            for (headers, status, code) in refusals {
+                let length = body.len();
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\n{headers}{token}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                let answer = local.raw(request.as_bytes());
+                assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{request}");
+                assert!(
+                    answer.header("x-request-id").is_some()
+                        && answer.header("access-control-allow-origin").is_none()
+                );
+            }
+        }
+    }
+    let each = f64::from(u32::try_from(paths.len() * 4).unwrap());
+    for (code, count) in [("misdirected_host", 2.0), ("foreign_origin", 2.0), ("bad_host", 2.0)] {
+        local.assert_metric(&format!("code_executor_refusals_total{{code=\"{code}\"}}"), count * each);
+    }
+    local.assert_metric("code_executions_total{status=\"success\"}", 0.0);
+    // HTTP/1.0 has no hosts, and no browser speaks it.
+    assert_eq!(local.raw(b"GET /health HTTP/1.0\r\n\r\n").status, 200);
+}
+
+#[test]
+fn hosts_that_are_allowed_are_answered() {
+    let allowed_hosts = vec!["house.example".into()];
+    let local = Local::start_unready(Settings { allowed_hosts, ..settings() });
+    for (host, status) in
+        [("house.example", 200), ("House.example:443", 200), ("127.0.0.1", 200), ("x.example", 421)]
+    {
+        let request = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(local.raw(request.as_bytes()).status, status, "{host}");
+    }
+    let own = b"GET /health HTTP/1.1\r\nHost: house.example\r\nOrigin: https://house.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(local.raw(own).header("access-control-allow-origin"), Some("https://house.example"));
+}
+
+/// Guessing is slow, however it is spread over connections; whoever knows the token does not notice.
+#[test]
+fn wrong_tokens_are_slowed_down_and_right_ones_are_not() {
+    let local = local();
+    let guess = || {
+        let request =
+            String::from_utf8(execute("{}", "")).unwrap().replace(crate::support::TOKEN, "a-wrong-token");
+        local.raw(request.as_bytes()).status
+    };
+    let begun = Instant::now();
+    assert!((0..5).all(|_| guess() == 401));
+    let free = begun.elapsed();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let begun = Instant::now();
+                assert_eq!(guess(), 401);
+                assert!(begun.elapsed() >= Duration::from_secs(1), "{:?} after {free:?}", begun.elapsed());
+                is_over.store(true, Ordering::Relaxed);
+            });
+        }
+        let mut answered = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            assert_eq!(local.execute(&json!({"code": "6 * 7"})).json()["return_value"], 42);
+            answered += 1;
+        }
+        assert!(answered >= 2, "{answered} answers while others guess");
+    });
+    local.assert_metric("code_executor_wrong_tokens_total", 13.0);
+    local.assert_metric("code_executor_refusals_total{code=\"unauthorized\"}", 13.0);
 }
 
 #[test]
@@ -341,11 +438,10 @@ fn openapi_describes_every_path_and_status() {
         let responses = document["paths"][path][method]["responses"].as_object();
         responses.map(|responses| responses.keys().cloned().collect()).unwrap_or_default()
     };
-    let execute = ["200", "400", "401", "408", "413", "415", "422", "429", "500", "503"];
+    let execute = ["200", "400", "401", "403", "408", "413", "415", "421", "422", "429", "500", "503"];
     assert_eq!(statuses("/execute", "post"), execute);
-    assert_eq!(statuses("/ready", "get"), ["200", "503"]);
-    for path in ["/health", "/metrics"] {
-        assert_eq!(statuses(path, "get"), ["200"]);
+    for path in ["/health", "/metrics", "/ready"] {
+        assert_eq!(statuses(path, "get"), ["200", "400", "403", "421", "503"]);
     }
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["ExecuteRequest"]["additionalProperties"], json!(false), "{schemas}");

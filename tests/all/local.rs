@@ -68,7 +68,7 @@ impl Local {
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        self.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+        self.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
     }
 
     /// Starts an execution and does not wait for its answer.
@@ -107,7 +107,7 @@ impl Local {
 pub(crate) fn execute(body: &str, headers: &str) -> Vec<u8> {
     let bytes = body.len();
     format!(
-        "POST /execute HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /execute HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          X-Executor-Token: {TOKEN}\r\nContent-Length: {bytes}\r\n{headers}\r\n{body}"
     )
     .into_bytes()

@@ -43,7 +43,7 @@ fn drip(local: &Local, beginning: &str, bytes: &[u8]) -> Answer {
 fn slow_senders_are_cut_off() {
     let local = Local::start_unready(impatient());
     let head = format!(
-        "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
+        "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
     );
     let cases = [
         // Nothing of a request at all, the beginning of HTTP/2's preface, a head without an end.
@@ -67,7 +67,7 @@ fn idle_connections_are_closed_and_used_ones_kept() {
     let mut stream = local.connect();
     let mut buffer = [0; 4096];
     for _ in 0..6 {
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let count = stream.read(&mut buffer).unwrap();
         assert!(buffer[..count].starts_with(b"HTTP/1.1 200"));
         std::thread::sleep(Duration::from_millis(100));
@@ -103,7 +103,7 @@ fn bodies_over_the_cap_are_refused_unread() {
     let local = Local::start_unready(impatient());
     let head = |length: &str| {
         format!(
-            "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n{length}\r\n\r\n"
+            "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n{length}\r\n\r\n"
         )
     };
     let chunks = format!("{:x}\r\n{}\r\n", 50_000, " ".repeat(50_000)).repeat(3);
@@ -132,7 +132,7 @@ fn without_the_token_a_body_is_not_read() {
     let local = Local::start_unready(Settings { body_time: Duration::from_mins(1), ..Settings::default() });
     let started = Instant::now();
     let answer = local.raw(
-        b"POST /execute HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+        b"POST /execute HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
     );
     assert_eq!(answer.status, 401);
     assert!(started.elapsed() < SOON);
@@ -195,7 +195,7 @@ fn connections_are_bounded_in_number() {
     let (_first, second) = (local.connect(), local.connect());
     std::thread::sleep(Duration::from_millis(100));
     let mut third = local.connect();
-    third.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    third.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     third.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert!(third.peek(&mut [0]).is_err(), "a third connection is served");
     drop(second);
@@ -210,7 +210,7 @@ fn http_2_is_spoken_to_those_who_begin_with_it() {
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     // Empty settings; then a head that ends its stream: GET, http, /health, from HPACK's static table.
     stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
-    let head = [&[0x82, 0x86, 0x04, 7][..], b"/health", &[0x01, 1], b"x"].concat();
+    let head = [&[0x82, 0x86, 0x04, 7][..], b"/health", &[0x01, 9], b"localhost"].concat();
     stream.write_all(&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1]).unwrap();
     stream.write_all(&head).unwrap();
     let (mut status, mut body) = (0, Vec::new());

@@ -22,7 +22,7 @@ const CONNECTIONS_MAX: usize = 8;
 /// What a slow peer begins with; the rest comes byte by byte, or is an answer that is not read.
 fn beginnings() -> [String; 4] {
     let head = format!(
-        "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
+        "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
     );
     let large = json!({"code": "print('x' * 1_000_000)"}).to_string();
     [

@@ -1,0 +1,367 @@
+//! One bound on the memory that peers can make the service hold.
+//!
+//! Each connection may hold [`OWN_BYTES`]: those are bounded by the number of connections. What it holds beyond them
+//! (requests, bodies, programs in the queue, answers until they are sent) comes out of one budget for all connections.
+//! Those that have not shown the token share a small part of it. When the budget is spent, the largest holder that keeps
+//! the service waiting is closed.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tracing::debug;
+
+use crate::metrics::Metrics;
+
+/// What a connection may hold without the budget: a small request and its answer are never refused for lack of memory.
+pub(super) const OWN_BYTES: usize = 32 << 10;
+
+/// The part of the budget for all connections without a token together.
+const STRANGERS_PART: usize = 6;
+
+/// A peer that takes or sends less than this, while the budget is spent, may be cut off.
+const BYTES_PER_SECOND_MIN: u32 = 64 << 10;
+
+/// What a peer may be behind that rate.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// How often those who wait for memory look for somebody to close.
+const RECHECK: Duration = Duration::from_millis(50);
+
+/// Below this, it does not matter whether freed memory is given back to the kernel.
+const RELIEF_BYTES_MIN: usize = 8 << 20;
+
+/// What memory is wanted for.
+#[derive(Clone, Copy)]
+pub(super) enum Share {
+    /// A request and its body: programs wait in the queue with what they hold.
+    Request,
+    /// An answer. A third of the budget is for answers alone: running programs end, whoever waits for them.
+    Answer,
+}
+
+impl Share {
+    fn of(self, bytes_max: usize) -> usize {
+        match self {
+            Self::Request => bytes_max / 3 * 2,
+            Self::Answer => bytes_max,
+        }
+    }
+
+    /// How long to wait for memory. An answer is of a program that has run: giving it up loses its effects.
+    fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Request => 5,
+            Self::Answer => 30,
+        })
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Budget(Arc<Inner>);
+
+struct Inner {
+    bytes_max: usize,
+    metrics: Metrics,
+    ledger: Mutex<Ledger>,
+    freed: Notify,
+    relieved: Notify,
+}
+
+/// Who holds how much.
+#[derive(Default)]
+struct Ledger {
+    entries: HashMap<u64, Entry>,
+    opened: u64,
+    /// Out of the budget.
+    bytes: usize,
+    strangers_bytes: usize,
+    /// The largest load since freed memory was last given back.
+    peak_bytes: usize,
+}
+
+struct Entry {
+    held_bytes: usize,
+    has_token: bool,
+    /// Bodies and answers whose next step is the peer's.
+    awaited: usize,
+    /// When the peer is too slow, while it is awaited.
+    due: Instant,
+    close: CancellationToken,
+}
+
+impl Budget {
+    pub(super) fn new(bytes_max: usize, metrics: Metrics) -> Self {
+        let (freed, relieved) = (Notify::new(), Notify::new());
+        Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved }))
+    }
+
+    /// An account for a new connection.
+    pub(super) fn open(&self) -> Arc<Account> {
+        let close = CancellationToken::new();
+        let id = self.0.ledger().open(close.clone());
+        Arc::new(Account { budget: self.0.clone(), id, close })
+    }
+
+    /// Closes the connections whose peers have been too slow for so long.
+    pub(super) fn close_stalled(&self, tolerance: Duration) {
+        let now = Instant::now();
+        let ledger = self.0.ledger();
+        for entry in ledger.entries.values().filter(|entry| entry.is_overdue(now, tolerance)) {
+            entry.close.cancel();
+        }
+    }
+
+    /// Completes when much of what was held is free again.
+    pub(super) async fn relieved(&self) {
+        self.0.relieved.notified().await;
+    }
+}
+
+impl Inner {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // No step in between leaves it inconsistent.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_hold(&self, id: u64, bytes: usize, share: Share) -> bool {
+        let limit = share.of(self.bytes_max);
+        let mut ledger = self.ledger();
+        let Some(entry) = ledger.entries.get(&id) else { return false };
+        let more = beyond_own(entry.held_bytes + bytes) - beyond_own(entry.held_bytes);
+        let is_within = ledger.bytes + more <= limit
+            && (entry.has_token || ledger.strangers_bytes + more <= self.bytes_max / STRANGERS_PART);
+        if more == 0 || is_within {
+            let held_bytes = entry.held_bytes + bytes;
+            ledger.set(id, held_bytes);
+            return true;
+        }
+        false
+    }
+
+    fn release(&self, id: u64, bytes: usize) {
+        let mut ledger = self.ledger();
+        let Some(entry) = ledger.entries.get(&id) else { return };
+        let (before, held_bytes) = (ledger.bytes, entry.held_bytes - bytes);
+        ledger.set(id, held_bytes);
+        if ledger.bytes < before {
+            self.freed.notify_waiters();
+            self.relieve(&mut ledger);
+        }
+    }
+
+    fn close_account(&self, id: u64) {
+        let mut ledger = self.ledger();
+        // Whatever it held has been released before.
+        ledger.entries.remove(&id);
+        self.relieve(&mut ledger);
+    }
+
+    fn relieve(&self, ledger: &mut Ledger) {
+        let load = ledger.load();
+        if ledger.peak_bytes >= RELIEF_BYTES_MIN && load <= ledger.peak_bytes / 2 {
+            ledger.peak_bytes = load;
+            self.relieved.notify_one();
+        }
+    }
+
+    /// Closes the largest holder among those whose peers are too slow; of strangers, if it is a stranger that wants memory.
+    fn close_largest(&self, for_stranger: bool) {
+        let now = Instant::now();
+        let ledger = self.ledger();
+        let holders = || {
+            let entries = ledger.entries.values().filter(|entry| beyond_own(entry.held_bytes) > 0);
+            entries.filter(|entry| !for_stranger || !entry.has_token)
+        };
+        if holders().any(|entry| entry.close.is_cancelled()) {
+            // Its memory is about to be free.
+            return;
+        }
+        let slow = holders().filter(|entry| entry.is_overdue(now, Duration::ZERO));
+        if let Some(largest) = slow.max_by_key(|entry| entry.held_bytes) {
+            debug!(bytes = largest.held_bytes, "slow connection closed: its memory is needed");
+            self.metrics.connection_closed_for_memory();
+            largest.close.cancel();
+        }
+    }
+}
+
+impl Ledger {
+    fn open(&mut self, close: CancellationToken) -> u64 {
+        self.opened += 1;
+        let entry = Entry { held_bytes: 0, has_token: false, awaited: 0, due: Instant::now(), close };
+        self.entries.insert(self.opened, entry);
+        self.peak_bytes = self.peak_bytes.max(self.load());
+        self.opened
+    }
+
+    fn set(&mut self, id: u64, held_bytes: usize) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let (before, after) = (beyond_own(entry.held_bytes), beyond_own(held_bytes));
+        entry.held_bytes = held_bytes;
+        self.bytes = self.bytes + after - before;
+        if !entry.has_token {
+            self.strangers_bytes = self.strangers_bytes + after - before;
+        }
+        self.peak_bytes = self.peak_bytes.max(self.load());
+    }
+
+    fn load(&self) -> usize {
+        self.bytes + self.entries.len() * OWN_BYTES
+    }
+}
+
+impl Entry {
+    fn is_overdue(&self, now: Instant, tolerance: Duration) -> bool {
+        self.awaited > 0 && now > self.due + tolerance && !self.close.is_cancelled()
+    }
+}
+
+fn beyond_own(held_bytes: usize) -> usize {
+    held_bytes.saturating_sub(OWN_BYTES)
+}
+
+/// What one connection holds, all of its requests together.
+pub(super) struct Account {
+    budget: Arc<Inner>,
+    id: u64,
+    close: CancellationToken,
+}
+
+impl Account {
+    /// Completes when the connection is to be closed.
+    pub(super) fn closed(&self) -> WaitForCancellationFuture<'_> {
+        self.close.cancelled()
+    }
+
+    /// The peer has shown the token.
+    pub(super) fn has_token(&self) {
+        let mut ledger = self.budget.ledger();
+        let Some(entry) = ledger.entries.get_mut(&self.id) else { return };
+        if !std::mem::replace(&mut entry.has_token, true) {
+            let bytes = beyond_own(entry.held_bytes);
+            ledger.strangers_bytes -= bytes;
+        }
+    }
+
+    /// The peer has taken or sent so much.
+    pub(super) fn moved(&self, bytes: usize) {
+        let worth = SLACK.min(Duration::from_secs(bytes as u64) / BYTES_PER_SECOND_MIN);
+        let latest = Instant::now() + SLACK;
+        self.update(|entry| entry.due = latest.min(entry.due + worth));
+    }
+
+    /// The peer is awaited until the result is dropped.
+    pub(super) fn await_peer(self: &Arc<Self>) -> Awaited {
+        let due = Instant::now() + SLACK;
+        self.update(|entry| {
+            if entry.awaited == 0 {
+                entry.due = due;
+            }
+            entry.awaited += 1;
+        });
+        Awaited(self.clone())
+    }
+
+    /// Holds so much, if there is so much: `None` when it would have to wait.
+    pub(super) fn try_hold(self: &Arc<Self>, bytes: usize, share: Share) -> Option<Held> {
+        let mut held = self.hold_nothing();
+        held.try_grow(bytes, share).then_some(held)
+    }
+
+    /// Holds so much as soon as there is so much; `None` when that takes too long.
+    pub(super) async fn hold(self: &Arc<Self>, bytes: usize, share: Share) -> Option<Held> {
+        let mut held = self.hold_nothing();
+        held.grow(bytes, share).await.map(|()| held)
+    }
+
+    pub(super) fn hold_nothing(self: &Arc<Self>) -> Held {
+        Held { account: self.clone(), bytes: 0 }
+    }
+
+    /// Whether it takes nothing from the budget.
+    pub(super) fn is_light(&self) -> bool {
+        let ledger = self.budget.ledger();
+        ledger.entries.get(&self.id).is_some_and(|entry| beyond_own(entry.held_bytes) == 0)
+    }
+
+    fn is_strangers(&self) -> bool {
+        self.budget.ledger().entries.get(&self.id).is_none_or(|entry| !entry.has_token)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.budget.ledger().entries.get_mut(&self.id) {
+            change(entry);
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.budget.close_account(self.id);
+    }
+}
+
+/// A peer whose turn it is.
+pub(super) struct Awaited(Arc<Account>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.update(|entry| entry.awaited -= 1);
+    }
+}
+
+/// Memory that counts until this is dropped.
+pub(super) struct Held {
+    account: Arc<Account>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(super) fn try_grow(&mut self, bytes: usize, share: Share) -> bool {
+        let grown = self.account.budget.try_hold(self.account.id, bytes, share);
+        if grown {
+            self.bytes += bytes;
+        }
+        grown
+    }
+
+    /// Holds so much more as soon as there is so much; `None` when that takes too long.
+    pub(super) async fn grow(&mut self, bytes: usize, share: Share) -> Option<()> {
+        if self.try_grow(bytes, share) {
+            return Some(());
+        }
+        let mut over = pin!(sleep(share.patience()));
+        let budget = self.account.budget.clone();
+        loop {
+            let mut freed = pin!(budget.freed.notified());
+            freed.as_mut().enable();
+            if self.try_grow(bytes, share) {
+                return Some(());
+            }
+            budget.close_largest(self.account.is_strangers());
+            tokio::select! {
+                () = freed => {}
+                () = sleep(RECHECK) => {}
+                () = &mut over => return None,
+            }
+        }
+    }
+
+    /// Gives back what is more than so much.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.account.budget.release(self.account.id, less);
+        self.bytes -= less;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
