@@ -150,6 +150,8 @@ mod tests {
 
     use super::*;
 
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -223,7 +225,7 @@ mod tests {
         let local = Audience::new(LOOPBACK, &[], &[]);
         let (good, evil) = (("host", "localhost"), ("host", "attacker.example"));
         let (v1, v11, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
-        let cases: &[(Version, &str, &[(&str, &str)], u16)] = &[
+        let cases: &[(Version, &str, Headers<'_>, u16)] = &[
             (v11, "/", &[], 400),
             (v1, "/", &[], 0),
             (v1, "/", &[evil], 421),
