@@ -23,6 +23,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
 
 fuzz_target!(|body: &[u8]| {
     let request = http::Request::post("/execute")
+        .header("host", "localhost")
         .header("x-executor-token", "token")
         .header("content-type", "application/json")
         .body(body.to_vec())
