@@ -27,7 +27,7 @@ const STRANGERS_PART: usize = 6;
 const BYTES_PER_SECOND_MIN: u32 = 64 << 10;
 
 /// What a peer may be behind that rate.
-const SLACK: Duration = Duration::from_secs(1);
+const SLACK: Duration = Duration::from_millis(500);
 
 /// How often those who wait for memory look for somebody to close.
 const RECHECK: Duration = Duration::from_millis(50);

@@ -24,6 +24,7 @@ mod isolation;
 mod limits;
 mod local;
 mod log;
+mod memory_budget;
 mod metrics;
 mod properties;
 mod search;

@@ -1,0 +1,175 @@
+//! Peers that make the service hold as much as they can, all at once: it lives within a container's 384 MB, answers those
+//! who are honest, and gives the memory back.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use ai_code_executor::server::Settings;
+use http::Request;
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::local::{Local, execute};
+use crate::support::{Service, TOKEN};
+
+const MB: u64 = 1 << 20;
+
+/// The container's limit, in which two executions have 128 MB each.
+const LIMIT_BYTES: u64 = 384 * MB;
+
+/// Nobody waits longer than this, on a machine that does other things as well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Large, in the service's own file.
+const LARGE_FILE: &str = "/docs/swagger-ui-bundle.js";
+
+/// What keeps the service's memory until it is dropped.
+enum Hold {
+    Http1(#[expect(dead_code)] TcpStream),
+    Http2(#[expect(dead_code)] Runtime),
+}
+
+fn open(address: &str, bytes: &[u8]) -> Hold {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    // It may be cut off, or not read, before it has sent everything.
+    let _ = stream.write_all(bytes);
+    Hold::Http1(stream)
+}
+
+/// A head that does not end.
+fn head(address: &str) -> Hold {
+    open(address, format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}", "a".repeat(400_000)).as_bytes())
+}
+
+/// A body of 2 MB, of which so much does not come.
+fn body_without(address: &str, missing: usize) -> Hold {
+    let request = execute(&" ".repeat(2_000_000), "");
+    open(address, &request[..request.len() - missing])
+}
+
+fn body(address: &str) -> Hold {
+    body_without(address, 1)
+}
+
+/// An answer that is not taken.
+fn answer(address: &str) -> Hold {
+    open(address, &execute(&json!({"code": "print('\\n' * 1_000_000)\n'x' * 1_000_000"}).to_string(), ""))
+}
+
+/// So many answers on each of so many connections of HTTP/2, of which none may be sent.
+fn streams(address: &str, path: &str, token: bool, connections: usize, streams: usize) -> Hold {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let uri = format!("http://localhost{path}");
+    let request = || {
+        let request = Request::get(&uri).header("x-executor-token", if token { TOKEN } else { "" });
+        request.body(()).unwrap()
+    };
+    runtime.block_on(async {
+        for _ in 0..connections {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let mut builder = h2::client::Builder::new();
+            let (sender, connection) =
+                builder.initial_window_size(0).handshake::<_, bytes::Bytes>(stream).await.unwrap();
+            tokio::spawn(connection);
+            let mut answers = Vec::new();
+            for _ in 0..streams {
+                // It may be closed before all of them are there.
+                let Ok(mut ready) = sender.clone().ready().await else { break };
+                answers.extend(ready.send_request(request(), true));
+            }
+            // The service has somebody to answer as long as these are there.
+            tokio::spawn(async move {
+                let _peer = (sender, answers);
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    Hold::Http2(runtime)
+}
+
+/// A line of `/proc/<pid>/status`, in bytes.
+fn memory(service: &Service, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.child.id())).unwrap();
+    let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+fn assert_honest(service: &Service) {
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let (status, answer) = service.execute(&json!({"code": "6 * 7"}));
+        assert_eq!((status, &answer["return_value"]), (200, &json!(42)), "{answer}");
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+        assert_eq!(service.get("/health").0, 200);
+    }
+}
+
+#[test]
+fn everything_at_once_stays_within_a_containers_memory() {
+    // This process has the other ends.
+    let most = getrlimit(Resource::Nofile).maximum;
+    prlimit(None, Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let mut service = Service::start(&[("MAX_CONCURRENT_EXECUTIONS", "3")]);
+    let greedy = || service.execute(&json!({"code": "x = bytearray(90 << 20)\nlen(x)"})).1;
+    assert_eq!(greedy()["return_value"], 90 << 20);
+    let before = memory(&service, "RssAnon");
+    let code = "import time\nx = bytearray(90 << 20)\ntime.sleep(8)\nlen(x)";
+    std::thread::scope(|scope| {
+        let executions = [(); 2].map(|()| scope.spawn(|| service.execute(&json!({"code": code})).1));
+        service.await_metric("code_executions_active 2\n");
+        let address = service.address.as_str();
+        let mut held = vec![streams(address, LARGE_FILE, false, 1, 100)];
+        held.extend(
+            [LARGE_FILE, "/metrics", "/openapi.json"].map(|path| streams(address, path, false, 20, 100)),
+        );
+        held.push(streams(address, "/metrics", true, 5, 100));
+        held.extend((0..150).map(|_| head(address)));
+        let senders = [body, answer]
+            .map(|kind| scope.spawn(move || (0..50).map(|_| kind(address)).collect::<Vec<_>>()));
+        assert_honest(&service);
+        for sender in senders {
+            held.extend(sender.join().unwrap());
+        }
+        assert_honest(&service);
+        for execution in executions {
+            assert_eq!(execution.join().unwrap()["return_value"], 90 << 20);
+        }
+        drop(held);
+    });
+    let peak = memory(&service, "VmHWM");
+    assert!(peak < LIMIT_BYTES, "{} MB", peak / MB);
+    // Without what is in files: the service has used more of its own code meanwhile.
+    let (begun, allowed) = (Instant::now(), before + before / 10 + 8 * MB);
+    while memory(&service, "RssAnon") > allowed {
+        let now = memory(&service, "RssAnon") / MB;
+        assert!(begun.elapsed() < PATIENCE, "{now} MB after {} MB, at most {} MB", before / MB, peak / MB);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("{} MB before, {} after, at most {}", before / MB, memory(&service, "RssAnon") / MB, peak / MB);
+    assert!(service.is_honest());
+}
+
+/// The budget is a fraction of what each kind of peer would take: it is refused, or closed, and others are not.
+#[test]
+fn what_does_not_fit_is_refused_and_who_takes_nothing_is_closed() {
+    let local =
+        Local::start(Settings { memory_bytes_max: 3 << 20, ..Settings::default() }, |builder| builder);
+    let address = local.address.to_string();
+    let held: Vec<Hold> = (0..4).map(|_| body_without(&address, 1_700_000)).collect();
+    // A body that would fit alone has its room when the first of those is too slow.
+    let large = json!({"code": "len(text)", "context": {"text": "x".repeat(400_000)}});
+    let answer = local.execute(&large);
+    assert_eq!(answer.json()["return_value"], 400_000, "{answer:?}");
+    assert!(local.metric("code_executor_connections_closed_for_memory_total") >= 1.0);
+    // One that cannot fit is told so.
+    let larger =
+        json!({"code": "len(text)", "context": {"text": "x".repeat(1_048_000), "more": "x".repeat(500)}});
+    drop(held);
+    let answer = local.execute(&larger);
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")), "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(local.execute(&json!({"code": "6 * 7"})).json()["return_value"], 42);
+}
