@@ -156,7 +156,7 @@ fn everything_at_once_stays_within_a_containers_memory() {
 #[test]
 fn what_does_not_fit_is_refused_and_who_takes_nothing_is_closed() {
     let local =
-        Local::start(Settings { memory_bytes_max: 3 << 20, ..Settings::default() }, |builder| builder);
+        Local::start(Settings { memory_bytes_max: 5 << 19, ..Settings::default() }, |builder| builder);
     let address = local.address.to_string();
     let held: Vec<Hold> = (0..4).map(|_| body_without(&address, 1_700_000)).collect();
     // A body that would fit alone has its room when the first of those is too slow.
