@@ -13,7 +13,7 @@ use super::connections::SOCKET_BYTES;
 use super::refusal::Refusal;
 
 /// What is handed over at once: an answer of which the peer takes a part makes progress.
-const PIECE_BYTES: usize = 16 << 10;
+const PIECE_BYTES: usize = 32 << 10;
 
 /// Where an answer's bytes are, as an extension of the response. Without it, they are yet to be counted.
 #[derive(Clone)]

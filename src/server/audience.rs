@@ -150,7 +150,8 @@ mod tests {
 
     use super::*;
 
-    type Headers<'a> = &'a [(&'a str, &'a str)];
+    /// Version, target, headers, and the status of the refusal.
+    type Case<'a> = (Version, &'a str, &'a [(&'a str, &'a str)], u16);
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -225,7 +226,7 @@ mod tests {
         let local = Audience::new(LOOPBACK, &[], &[]);
         let (good, evil) = (("host", "localhost"), ("host", "attacker.example"));
         let (v1, v11, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
-        let cases: &[(Version, &str, Headers<'_>, u16)] = &[
+        let cases: &[Case<'_>] = &[
             (v11, "/", &[], 400),
             (v1, "/", &[], 0),
             (v1, "/", &[evil], 421),

@@ -53,29 +53,31 @@ impl Incoming {
         }
     }
 
+    /// A body whose length is declared waits for its memory before it holds any: else many could wait for each other.
     async fn read_to_end(&mut self, bytes_max: usize, account: &Arc<Account>) -> Result<Whole, Refusal> {
-        let declared = usize::try_from(self.declared_bytes).ok().filter(|bytes| *bytes > 0);
-        let mut awaited = Some(account.await_peer());
+        let declared = usize::try_from(self.declared_bytes).unwrap_or(usize::MAX);
         let mut whole = Whole { bytes: Vec::new(), held: account.hold_nothing() };
+        whole.hold_room_for(declared).await?;
+        let mut awaited = account.await_peer();
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|error| Refusal::unreadable(&error))?;
             account.moved(chunk.len());
-            let (needed, capacity) = (whole.bytes.len() + chunk.len(), whole.bytes.capacity());
+            let needed = whole.bytes.len() + chunk.len();
             if needed > bytes_max {
                 return Err(Refusal::too_large(bytes_max));
             }
-            if needed > capacity {
-                let room = (2 * capacity).max(FIRST_BYTES).min(declared.unwrap_or(bytes_max)).max(needed);
-                if !whole.held.try_grow(room - capacity, Share::Request) {
-                    // Meanwhile the peer is not awaited: it waits itself.
-                    awaited = None;
-                    whole.held.grow(room - capacity, Share::Request).await.ok_or_else(Refusal::overloaded)?;
-                }
+            if needed > whole.bytes.capacity() {
+                let room = (2 * whole.bytes.capacity()).max(FIRST_BYTES).max(needed);
+                let room = if declared >= needed { room.min(declared) } else { room };
+                // Meanwhile the peer is not awaited: it may wait itself.
+                drop(awaited);
+                whole.hold_room_for(room).await?;
+                awaited = account.await_peer();
                 whole.bytes.reserve_exact(room - whole.bytes.len());
             }
             whole.bytes.extend_from_slice(&chunk);
-            awaited.get_or_insert_with(|| account.await_peer());
         }
+        drop(awaited);
         Ok(whole)
     }
 
@@ -95,5 +97,12 @@ impl Incoming {
 
     async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
         self.stream.next().await
+    }
+}
+
+impl Whole {
+    /// As text, and once more when it is parsed.
+    async fn hold_room_for(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.held.grow_to(2 * bytes, Share::Request).await.ok_or_else(Refusal::overloaded)
     }
 }

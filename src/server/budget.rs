@@ -276,7 +276,7 @@ impl Account {
     /// Holds so much as soon as there is so much; `None` when that takes too long.
     pub(super) async fn hold(self: &Arc<Self>, bytes: usize, share: Share) -> Option<Held> {
         let mut held = self.hold_nothing();
-        held.grow(bytes, share).await.map(|()| held)
+        held.grow_to(bytes, share).await.map(|()| held)
     }
 
     pub(super) fn hold_nothing(self: &Arc<Self>) -> Held {
@@ -322,7 +322,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn try_grow(&mut self, bytes: usize, share: Share) -> bool {
+    fn try_grow(&mut self, bytes: usize, share: Share) -> bool {
         let grown = self.account.budget.try_hold(self.account.id, bytes, share);
         if grown {
             self.bytes += bytes;
@@ -330,8 +330,9 @@ impl Held {
         grown
     }
 
-    /// Holds so much more as soon as there is so much; `None` when that takes too long.
-    pub(super) async fn grow(&mut self, bytes: usize, share: Share) -> Option<()> {
+    /// Holds at least so much as soon as there is so much; `None` when that takes too long.
+    pub(super) async fn grow_to(&mut self, bytes: usize, share: Share) -> Option<()> {
+        let bytes = bytes.saturating_sub(self.bytes);
         if self.try_grow(bytes, share) {
             return Some(());
         }

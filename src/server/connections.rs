@@ -40,9 +40,12 @@ const HEAD_BYTES_MAX: u32 = 16 << 10;
 /// What a peer may send of bodies that nobody has read yet, in HTTP/2.
 const WINDOW_BYTES: u32 = 64 << 10;
 
-/// What the kernel keeps of a connection's bytes in each direction; it doubles the number for its own needs. By default it
-/// keeps up to megabytes, which count towards the limit of a container.
-pub(super) const SOCKET_BYTES: usize = 64 << 10;
+/// What the kernel keeps of an answer, its own needs included. By default it keeps up to megabytes, which count towards the
+/// limit of a container.
+pub(super) const SOCKET_BYTES: usize = 128 << 10;
+
+/// The same of a request.
+const SOCKET_REQUEST_BYTES: usize = 64 << 10;
 
 /// A request in progress, beside its headers: its stream, its task, its path through the service.
 const REQUEST_BYTES: usize = 8 << 10;
@@ -114,8 +117,9 @@ pub(super) async fn serve(
 /// `stream`, with its readiness known to the runtime that this runs on, not to the one that has accepted it.
 fn here(stream: TcpStream) -> io::Result<TcpStream> {
     let stream = stream.into_std()?;
+    // It doubles what it is told: socket(7).
     setsockopt(&stream, sockopt::SndBuf, &(SOCKET_BYTES / 2))?;
-    setsockopt(&stream, sockopt::RcvBuf, &(SOCKET_BYTES / 2))?;
+    setsockopt(&stream, sockopt::RcvBuf, &(SOCKET_REQUEST_BYTES / 2))?;
     TcpStream::from_std(stream)
 }
 

@@ -126,8 +126,7 @@ async fn accept(
         (bytes, parsed_bytes)
     })
     .await?;
-    // While it is parsed, it is there twice.
-    held.grow(parsed_bytes, Share::Request).await.ok_or_else(Refusal::overloaded)?;
+    held.grow_to(bytes.len() + parsed_bytes, Share::Request).await.ok_or_else(Refusal::overloaded)?;
     let ceilings = settings.ceilings;
     apart_if_large(bytes.len(), move || {
         let Json(request) = Json::<ExecuteRequest>::from_bytes(&bytes)?;
