@@ -114,4 +114,6 @@ fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> 
 }
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use wasmtime::{Caller, Extern, Instance, Linker, Module, Result, Store, Trap, Va
 
 use super::super::engine;
 use super::super::memory::Memories;
+use super::check::check;
 use super::{FUEL, add};
 
 /// What the tests' modules begin with.
@@ -46,7 +47,9 @@ fn instantiate(wat: &str, portion: i64, portions: u32) -> Result<(Store<Host>, I
     let wasm = wat::parse_str(format!("(module {PRELUDE} {wat})"))?;
     let memories = Memories::blank();
     let engine = engine::runner(memories.clone())?;
-    let module = Module::new(&engine, add(&wasm)?)?;
+    let metered = add(&wasm)?;
+    assert_eq!(check(&metered)?.faults, [""; 0], "{wat}");
+    let module = Module::new(&engine, metered)?;
     let mut linker = Linker::new(&engine);
     linker.func_wrap("executor", "refuel", refuel)?;
     let mut store = Store::new(&engine, Host { portion, portions, given: portion });

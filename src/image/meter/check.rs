@@ -1,0 +1,100 @@
+//! Reads a module that has been metered, and looks for a way around its meter. It shares no code with what adds the
+//! meter, and believes nothing but the module's bytes.
+//!
+//! A way around the meter is a cycle in the control flow of a function that passes no charge and no read of the polling
+//! page; a cycle of calls without a function that is charged on entry; a count of rounds that is never charged; work on
+//! memory outside of the functions that do it in pieces; and anything but the meter's own code that touches its counter.
+
+mod added;
+mod flow;
+mod function;
+mod metered;
+mod pieces;
+
+use std::collections::HashMap;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use wasmtime::Result;
+
+use added::Again;
+use function::{Entry, Function};
+use metered::Metered;
+
+/// What there is of the meter, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) faults: Vec<String>,
+    pub(super) charges: usize,
+    pub(super) polls: usize,
+}
+
+/// # Errors
+///
+/// Modules with a table, without `fuel` or `refuel`, and with features that the checker does not know.
+pub(super) fn check(wasm: &[u8]) -> Result<Findings> {
+    let module = Metered::read(wasm)?;
+    let (mut findings, mut entries, mut agains) = (Findings::default(), HashMap::new(), Vec::new());
+    let mut calls = DiGraph::<(), ()>::new();
+    let nodes: Vec<NodeIndex> = (0..module.functions()).map(|_| calls.add_node(())).collect();
+    for index in module.defined() {
+        let operators = module.operators(index)?;
+        if module.is_in_pieces(index) {
+            continue;
+        }
+        if index == module.names.refuel {
+            findings.faults.extend(module.check_refuel(&operators));
+            continue;
+        }
+        if let Some(again) = module.names.again(&operators) {
+            agains.push((index, again));
+            continue;
+        }
+        let function = Function::read(&module, index, &operators);
+        findings.charges += function.charges;
+        findings.polls += function.polls.len();
+        findings.faults.extend(function.faults.iter().map(|fault| format!("function {index}: {fault}")));
+        match function.entry {
+            Some(entry) => drop(entries.insert(index, entry)),
+            None => function.callees.iter().for_each(|callee| {
+                calls.add_edge(nodes[index as usize], nodes[*callee as usize], ());
+            }),
+        }
+    }
+    findings.faults.extend(check_again(&module, &entries, &agains));
+    for cycle in flow::cycles(&calls) {
+        let functions: Vec<usize> = cycle.into_iter().map(NodeIndex::index).collect();
+        findings.faults.push(format!("functions {functions:?} call each other without a charge on entry"));
+    }
+    Ok(findings)
+}
+
+/// A function that refuels by [`Again`] is charged what that gives back, and that calls the same function.
+fn check_again(module: &Metered<'_>, entries: &HashMap<u32, Entry>, agains: &[(u32, Again)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (index, again) in agains {
+        let is_its_own = entries.get(&again.function).is_some_and(|entry| {
+            entry.fuel == again.fuel && entry.again.is_some_and(|called| called.function == *index)
+        });
+        if !is_its_own || again.parameters != module.parameters(*index) {
+            faults.push(format!(
+                "function {index} gives back fuel that function {} did not burn",
+                again.function
+            ));
+        }
+    }
+    for (function, entry) in entries {
+        let is_known = |called: added::TailCall| {
+            called.parameters == module.parameters(*function)
+                && agains
+                    .iter()
+                    .any(|(index, again)| *index == called.function && again.function == *function)
+        };
+        if entry.again.is_some_and(|called| !is_known(called)) {
+            faults.push(format!("function {function} does not come back after it has refuelled"));
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests;
