@@ -23,7 +23,7 @@ lint: ## Format and lints
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 
-fuzz: ## Attacks by machine, five minutes for each of five targets, two at a time: docs/fuzzing.md
+fuzz: ## Attacks by machine, five minutes for each target, two at a time: docs/fuzzing.md
 	fuzz/run 300
 
 bench: ## All benches; criterion's own report is target/criterion

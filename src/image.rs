@@ -6,6 +6,9 @@ mod artifact;
 mod audit;
 mod code;
 mod engine;
+#[cfg(fuzzing)]
+#[allow(missing_docs, clippy::expect_used)]
+pub mod fuzzing;
 mod idle;
 mod interpreter;
 mod memory;

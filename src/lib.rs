@@ -47,6 +47,10 @@ pub mod signing;
 pub mod tools;
 pub mod validator;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use image::fuzzing;
+
 pub use error::Error;
 pub use execution::{
     Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule, Stages, Usage,

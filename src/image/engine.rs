@@ -33,6 +33,15 @@ pub(super) fn runner(memories: Memories) -> Result<Engine, Error> {
     engine(config, memories)
 }
 
+/// For fuzzing: what guests do is counted, too, and the same on each machine.
+#[cfg(fuzzing)]
+pub(super) fn counting(memories: Memories) -> Result<Engine, Error> {
+    let mut config = config();
+    config.consume_fuel(true).cranelift_nan_canonicalization(true);
+    config.with_host_stack(Arc::new(Stacks::default()));
+    engine(config, memories)
+}
+
 fn engine(mut config: Config, memories: Memories) -> Result<Engine, Error> {
     config.with_host_memory(Arc::new(memories));
     Engine::new(&config).map_err(|error| Error::Image(format!("starting the engine: {error:#}")))

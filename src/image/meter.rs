@@ -113,7 +113,8 @@ fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> 
     Ok(new)
 }
 
-#[cfg(test)]
-mod check;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, clippy::unwrap_used, reason = "as in tests")]
+pub(super) mod check;
 #[cfg(test)]
 mod tests;

@@ -22,16 +22,16 @@ use metered::Metered;
 
 /// What there is of the meter, and what is wrong with it.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
-    pub(super) faults: Vec<String>,
-    pub(super) charges: usize,
-    pub(super) polls: usize,
+pub(in crate::image) struct Findings {
+    pub(in crate::image) faults: Vec<String>,
+    pub(in crate::image) charges: usize,
+    pub(in crate::image) polls: usize,
 }
 
 /// # Errors
 ///
 /// Modules with a table, without `fuel` or `refuel`, and with features that the checker does not know.
-pub(super) fn check(wasm: &[u8]) -> Result<Findings> {
+pub(in crate::image) fn check(wasm: &[u8]) -> Result<Findings> {
     let module = Metered::read(wasm)?;
     let (mut findings, mut entries, mut agains) = (Findings::default(), HashMap::new(), Vec::new());
     let mut calls = DiGraph::<(), ()>::new();

@@ -1,6 +1,6 @@
 //! A module that is to be metered.
 
-use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
+use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 use wasmtime::{Result, bail, format_err};
 
 use super::body::Body;
@@ -36,6 +36,7 @@ impl<'a> Input<'a> {
                         match import?.ty {
                             TypeRef::Func(_) => input.functions_imported += 1,
                             TypeRef::Global(_) => input.globals += 1,
+                            TypeRef::Memory(ty) => check_memory(ty)?,
                             _ => {}
                         }
                     }
@@ -43,6 +44,11 @@ impl<'a> Input<'a> {
                 Payload::FunctionSection(functions) => {
                     for ty in functions {
                         input.functions.push(ty?);
+                    }
+                }
+                Payload::MemorySection(memories) => {
+                    for ty in memories {
+                        check_memory(ty?)?;
                     }
                 }
                 Payload::GlobalSection(globals) => input.globals += globals.count(),
@@ -68,4 +74,12 @@ impl<'a> Input<'a> {
         }
         Ok(input)
     }
+}
+
+/// wasmtime compiles a read beyond what a memory can grow to as a trap, and the polling page is there.
+fn check_memory(ty: MemoryType) -> Result<()> {
+    if ty.maximum.is_some() {
+        bail!("its memory has a maximum, so loops could not read the polling page");
+    }
+    Ok(())
 }

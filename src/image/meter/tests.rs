@@ -501,19 +501,17 @@ fn what_cannot_repeat_is_not_charged_until_it_is_long() {
 
 #[test]
 fn modules_that_cannot_be_metered_are_refused() {
-    let without_refuel = "(module (func (export \"run\")))";
-    let memory_from_elsewhere = "(module (memory 1) (data \"x\") (func (export \"refuel\"))
-        (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1))))";
-    let refuel_loops = "(module (func (export \"refuel\") (loop (br 0))))";
-    let no_globals = "(module (func (export \"refuel\")))";
+    let memory_init = "(memory 1) (data \"x\") (func (export \"refuel\"))
+        (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)))";
     let cases = [
-        (without_refuel, "it exports no function \"refuel\""),
-        (memory_from_elsewhere, "not metered"),
-        (refuel_loops, "does more than to call the host"),
-        (no_globals, "it lacks one of types, functions, globals"),
+        ("(func (export \"run\"))", "it exports no function \"refuel\""),
+        ("(memory 1 16) (func (export \"refuel\"))", "its memory has a maximum"),
+        (memory_init, "not metered"),
+        ("(func (export \"refuel\") (loop (br 0)))", "does more than to call the host"),
+        ("(func (export \"refuel\"))", "it lacks one of types, functions, globals"),
     ];
     for (wat, why) in cases {
-        let error = add(&wat::parse_str(wat).unwrap()).unwrap_err().to_string();
+        let error = add(&wat::parse_str(format!("(module {wat})")).unwrap()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
 }
