@@ -37,6 +37,9 @@ use record::{Record, code_sha256};
 /// Takes some hundred microseconds to look at: more is not for a thread that others may wait for.
 const LARGE_BYTES: usize = 16 << 10;
 
+/// The same of a program. The parser takes up to a third of a microsecond for each byte.
+const LARGE_CODE_BYTES: usize = 4 << 10;
+
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
 /// A small program begins where [`Sandbox::run`] is polled; when it is not done after a millisecond or two, it goes on in
@@ -110,7 +113,7 @@ impl Sandbox {
         record: &mut Record,
     ) -> Result<(Report, Slot), Error> {
         let shared = self.shared.clone();
-        let is_large = execution.bytes() > LARGE_BYTES;
+        let is_large = is_large(&execution);
         let (source, execution) = if is_large {
             self.accept_apart(execution, record).await?
         } else {
@@ -334,6 +337,11 @@ impl Shared {
 }
 
 /// What a task has come to.
+/// Whether looking at it takes too long where its caller is.
+fn is_large(execution: &Execution) -> bool {
+    execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
+}
+
 fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     match joined {
         Ok(ended) => ended,

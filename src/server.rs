@@ -7,7 +7,6 @@ mod body;
 mod budget;
 mod connections;
 mod openapi;
-mod places;
 mod refusal;
 mod request_id;
 mod routes;
@@ -37,7 +36,6 @@ use auth::Doorkeeper;
 pub use auth::Token;
 use budget::Budget;
 use connections::Bounds;
-use places::Places;
 use refusal::Code;
 
 /// How the service deals with its clients.
@@ -49,12 +47,12 @@ pub struct Settings {
     pub ceilings: Limits,
     /// Larger request bodies are refused, and read no further. Default: 2 MiB.
     pub body_bytes_max: usize,
-    /// From the request's head to the end of its body; a second if `connections_max` are there. Default: 30 s.
+    /// From the request's head to the end of its body. Default: 30 s.
     pub body_time: Duration,
-    /// A connection without a request in progress is closed after this time, or after a second if `connections_max` are
-    /// there. Default: 30 s.
+    /// A connection without a request in progress is closed after this time. Default: 30 s.
     pub idle_time: Duration,
-    /// Connections at once; further ones wait in the kernel's backlog. Default: 512.
+    /// Connections at once. One more takes the place of the connection that has been idle longest, or of one whose peer is
+    /// slow; if all are busy, it waits. Default: 512.
     pub connections_max: usize,
     /// What all peers together can make the service hold, beside 32 KiB for each of `connections_max`. What would be more
     /// waits, is answered with 503, or costs the connection that holds most and does nothing. Without the token, peers
@@ -99,7 +97,6 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    places: Places,
     budget: Budget,
     doorkeeper: Doorkeeper,
     sandbox: OnceLock<Arc<Sandbox>>,
@@ -109,10 +106,9 @@ impl Service {
     /// A service that is not ready yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let places = Places::new(settings.connections_max);
         let budget = Budget::new(settings.memory_bytes_max, settings.metrics.clone());
         let doorkeeper = Doorkeeper::new(settings.token.clone(), settings.metrics.clone());
-        Self(Arc::new(Inner { settings, places, budget, doorkeeper, sandbox: OnceLock::new() }))
+        Self(Arc::new(Inner { settings, budget, doorkeeper, sandbox: OnceLock::new() }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
@@ -169,7 +165,7 @@ impl Service {
             );
         }
         let bounds = Bounds {
-            places: self.0.places.clone(),
+            connections_max: settings.connections_max,
             budget: self.0.budget.clone(),
             idle_time: settings.idle_time,
         };

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::budget::{Account, Held, Share};
-use super::places::Places;
 use super::refusal::Refusal;
 
 /// What a client that does not listen may go on sending after its answer, in time.
@@ -34,23 +33,19 @@ impl Incoming {
         Self { declared_bytes: body.size_hint().lower(), stream: body.into_data_stream() }
     }
 
-    /// Reads it all, as long as it has no more than `bytes_max` and takes no longer than `time`, or than `places` have
-    /// patience with it. What is declared to be larger is not read at all.
+    /// Reads it all, as long as it has no more than `bytes_max` and takes no longer than `time`. What is declared to be
+    /// larger is not read at all.
     pub(super) async fn read(
         &mut self,
         bytes_max: usize,
         time: Duration,
-        places: &Places,
         account: &Arc<Account>,
     ) -> Result<Whole, Refusal> {
         if self.declared_bytes > bytes_max as u64 {
             return Err(Refusal::too_large(bytes_max));
         }
-        tokio::select! {
-            biased;
-            read = self.read_to_end(bytes_max, account) => read,
-            waited = places.patience(time) => Err(Refusal::too_slow(waited)),
-        }
+        let read = timeout(time, self.read_to_end(bytes_max, account)).await;
+        read.unwrap_or_else(|_| Err(Refusal::too_slow(time)))
     }
 
     /// A body whose length is declared waits for its memory before it holds any: else many could wait for each other.

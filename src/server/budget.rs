@@ -5,8 +5,10 @@
 //! Those that have not shown the token share a small part of it. When the budget is spent, the largest holder that keeps
 //! the service waiting is closed.
 
-use std::collections::HashMap;
+mod ledger;
+
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::debug;
 
 use crate::metrics::Metrics;
+use ledger::{Entry, Ledger, beyond_own};
 
 /// What a connection may hold without the budget: a small request and its answer are never refused for lack of memory.
 pub(super) const OWN_BYTES: usize = 32 << 10;
@@ -31,6 +34,9 @@ const SLACK: Duration = Duration::from_millis(500);
 
 /// How often those who wait for memory look for somebody to close.
 const RECHECK: Duration = Duration::from_millis(50);
+
+/// Requests that may wait for memory: each keeps its connection, and the service does not see that its peer has gone.
+const WAITING_MAX: usize = 64;
 
 /// Below this, it does not matter whether freed memory is given back to the kernel.
 const RELIEF_BYTES_MIN: usize = 8 << 20;
@@ -70,34 +76,15 @@ struct Inner {
     ledger: Mutex<Ledger>,
     freed: Notify,
     relieved: Notify,
-}
-
-/// Who holds how much.
-#[derive(Default)]
-struct Ledger {
-    entries: HashMap<u64, Entry>,
-    opened: u64,
-    /// Out of the budget.
-    bytes: usize,
-    strangers_bytes: usize,
-    /// The largest load since freed memory was last given back.
-    peak_bytes: usize,
-}
-
-struct Entry {
-    held_bytes: usize,
-    has_token: bool,
-    /// Bodies and answers whose next step is the peer's.
-    awaited: usize,
-    /// When the peer is too slow, while it is awaited.
-    due: Instant,
-    close: CancellationToken,
+    /// Requests that wait for memory.
+    waiting: AtomicUsize,
 }
 
 impl Budget {
     pub(super) fn new(bytes_max: usize, metrics: Metrics) -> Self {
         let (freed, relieved) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved }))
+        let waiting = AtomicUsize::new(0);
+        Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved, waiting }))
     }
 
     /// An account for a new connection.
@@ -107,11 +94,21 @@ impl Budget {
         Arc::new(Account { budget: self.0.clone(), id, close })
     }
 
-    /// Closes the connections whose peers have been too slow for so long.
-    pub(super) fn close_stalled(&self, tolerance: Duration) {
+    /// Closes the connections that have had no request for this long, and those whose peers have been too slow for as long.
+    pub(super) fn close_stalled(&self, time: Duration) {
         let now = Instant::now();
+        let has_no_request = |entry: &&Entry| entry.requests == 0 && now > entry.idle_since + time;
         let ledger = self.0.ledger();
-        for entry in ledger.entries.values().filter(|entry| entry.is_overdue(now, tolerance)) {
+        for entry in
+            ledger.entries.values().filter(|entry| has_no_request(entry) || entry.is_overdue(now, time))
+        {
+            entry.close.cancel();
+        }
+    }
+
+    /// Closes the connection that others can best do without.
+    pub(super) fn close_one(&self) {
+        if let Some(entry) = self.0.ledger().most_dispensable(Instant::now()) {
             entry.close.cancel();
         }
     }
@@ -154,6 +151,17 @@ impl Inner {
         }
     }
 
+    /// Counts somebody who waits for memory; `None` if too many do.
+    fn wait(&self, share: Share) -> Option<Waiting<'_>> {
+        let waiting = Waiting(&self.waiting);
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let has_room = match share {
+            Share::Request => before < WAITING_MAX,
+            Share::Answer => true,
+        };
+        has_room.then_some(waiting)
+    }
+
     fn close_account(&self, id: u64) {
         let mut ledger = self.ledger();
         // Whatever it held has been released before.
@@ -190,41 +198,6 @@ impl Inner {
     }
 }
 
-impl Ledger {
-    fn open(&mut self, close: CancellationToken) -> u64 {
-        self.opened += 1;
-        let entry = Entry { held_bytes: 0, has_token: false, awaited: 0, due: Instant::now(), close };
-        self.entries.insert(self.opened, entry);
-        self.peak_bytes = self.peak_bytes.max(self.load());
-        self.opened
-    }
-
-    fn set(&mut self, id: u64, held_bytes: usize) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let (before, after) = (beyond_own(entry.held_bytes), beyond_own(held_bytes));
-        entry.held_bytes = held_bytes;
-        self.bytes = self.bytes + after - before;
-        if !entry.has_token {
-            self.strangers_bytes = self.strangers_bytes + after - before;
-        }
-        self.peak_bytes = self.peak_bytes.max(self.load());
-    }
-
-    fn load(&self) -> usize {
-        self.bytes + self.entries.len() * OWN_BYTES
-    }
-}
-
-impl Entry {
-    fn is_overdue(&self, now: Instant, tolerance: Duration) -> bool {
-        self.awaited > 0 && now > self.due + tolerance && !self.close.is_cancelled()
-    }
-}
-
-fn beyond_own(held_bytes: usize) -> usize {
-    held_bytes.saturating_sub(OWN_BYTES)
-}
-
 /// What one connection holds, all of its requests together.
 pub(super) struct Account {
     budget: Arc<Inner>,
@@ -253,6 +226,12 @@ impl Account {
         let worth = SLACK.min(Duration::from_secs(bytes as u64) / BYTES_PER_SECOND_MIN);
         let latest = Instant::now() + SLACK;
         self.update(|entry| entry.due = latest.min(entry.due + worth));
+    }
+
+    /// The peer has a request in progress until the result is dropped.
+    pub(super) fn begin_request(self: &Arc<Self>) -> InProgress {
+        self.update(|entry| entry.requests += 1);
+        InProgress(self.clone())
     }
 
     /// The peer is awaited until the result is dropped.
@@ -306,12 +285,33 @@ impl Drop for Account {
     }
 }
 
+/// A request: until it is answered, or its client has gone.
+pub(super) struct InProgress(Arc<Account>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.0.update(|entry| {
+            entry.requests -= 1;
+            entry.idle_since = now;
+        });
+    }
+}
+
 /// A peer whose turn it is.
 pub(super) struct Awaited(Arc<Account>);
 
 impl Drop for Awaited {
     fn drop(&mut self) {
         self.0.update(|entry| entry.awaited -= 1);
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -336,8 +336,9 @@ impl Held {
         if self.try_grow(bytes, share) {
             return Some(());
         }
-        let mut over = pin!(sleep(share.patience()));
         let budget = self.account.budget.clone();
+        let _waiting = budget.wait(share)?;
+        let mut over = pin!(sleep(share.patience()));
         loop {
             let mut freed = pin!(budget.freed.notified());
             freed.as_mut().enable();

@@ -1,9 +1,10 @@
 //! Connections: accepted, bounded in number, served with HTTP/1.1 or HTTP/2, and closed in time.
 //!
 //! One rule bounds how long a peer can hold a connection: without a request in progress, it is closed after the idle
-//! time, or sooner when places run out. That covers a request head that does not come to its end, an answer that is not
-//! taken, and keep-alive, for both versions of HTTP alike. A request in progress has bounds of its own: its body's time,
-//! then the execution's. What a connection holds in memory is bounded as well: see `budget`.
+//! time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for both
+//! versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's. When all
+//! places for connections are taken, a new one takes the place of the one that has been idle longest. What a connection
+//! holds in memory is bounded as well: see `budget`.
 
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -20,16 +21,15 @@ use hyper_util::service::TowerToHyperService;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
 use super::answer::{Answer, answer};
 use super::budget::{Account, Budget, Held, Share};
-use super::places::Places;
 
 /// Requests that one HTTP/2 connection may have in progress.
 const STREAMS_MAX: u32 = 100;
@@ -54,7 +54,10 @@ const REQUEST_BYTES: usize = 8 << 10;
 const HEADER_BYTES: usize = 128;
 
 /// How often connections are looked at whose peers take or send nothing.
-const STALL_CHECK: Duration = Duration::from_secs(1);
+const STALL_CHECK: Duration = Duration::from_millis(500);
+
+/// Between two looks for a connection whose place another could have.
+const PLACE_CHECK: Duration = Duration::from_millis(20);
 
 /// Between two attempts to accept a connection while the process has no file descriptor left for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -62,7 +65,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Bounds of connections.
 #[derive(Clone)]
 pub(super) struct Bounds {
-    pub(super) places: Places,
+    pub(super) connections_max: usize,
     pub(super) budget: Budget,
     pub(super) idle_time: Duration,
 }
@@ -79,33 +82,31 @@ pub(super) async fn serve(
     let stopping = CancellationToken::new();
     let mut homes: Vec<(&Handle, JoinSet<()>)> =
         runtimes.iter().map(|runtime| (runtime, JoinSet::new())).collect();
-    let mut stop = pin!(stop);
-    let mut checks = interval(STALL_CHECK);
-    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let (stream, permit) = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            _ = checks.tick() => {
-                bounds.budget.close_stalled(bounds.places.tolerance(bounds.idle_time));
-                continue;
+    let accepting = async {
+        let places = Arc::new(Semaphore::new(bounds.connections_max.min(Semaphore::MAX_PERMITS)));
+        loop {
+            let stream = accept(&listener).await;
+            let place = place(&places, &bounds.budget).await;
+            for (_, connections) in &mut homes {
+                while connections.try_join_next().is_some() {}
             }
-            accepted = accept(&listener, &bounds.places) => accepted,
-        };
-        for (_, connections) in &mut homes {
-            while connections.try_join_next().is_some() {}
+            let fewest = homes.iter_mut().min_by_key(|(_, connections)| connections.len());
+            let (runtime, connections) = fewest.unwrap_or_else(|| unreachable!("there is a runtime"));
+            let (router, budget, stopping) = (router.clone(), bounds.budget.clone(), stopping.clone());
+            let connection = async move {
+                match here(stream) {
+                    Ok(stream) => serve_connection(stream, router, &budget, stopping).await,
+                    Err(error) => warn!(%error, "connection closed: its thread cannot serve it"),
+                }
+                drop(place);
+            };
+            connections.spawn_on(connection, runtime);
         }
-        let fewest = homes.iter_mut().min_by_key(|(_, connections)| connections.len());
-        let (runtime, connections) = fewest.unwrap_or_else(|| unreachable!("there is a runtime"));
-        let (router, bounds, stopping) = (router.clone(), bounds.clone(), stopping.clone());
-        let connection = async move {
-            match here(stream) {
-                Ok(stream) => serve_connection(stream, router, bounds, stopping).await,
-                Err(error) => warn!(%error, "connection closed: its thread cannot serve it"),
-            }
-            drop(permit);
-        };
-        connections.spawn_on(connection, runtime);
+    };
+    tokio::select! {
+        () = stop => {}
+        () = accepting => {}
+        () = close_stalled(&bounds) => {}
     }
     drop(listener);
     stopping.cancel();
@@ -123,12 +124,34 @@ fn here(stream: TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
-/// The next connection for which there is room. Dropping the future loses no connection.
-async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    let permit = places.take().await;
+async fn close_stalled(bounds: &Bounds) {
+    let mut checks = interval(STALL_CHECK);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        checks.tick().await;
+        bounds.budget.close_stalled(bounds.idle_time);
+    }
+}
+
+/// A place for a connection, given back when dropped. If there is none, another connection has to go.
+async fn place(places: &Arc<Semaphore>, budget: &Budget) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return Some(place);
+    }
+    loop {
+        budget.close_one();
+        if let Ok(place) = timeout(PLACE_CHECK, places.clone().acquire_owned()).await {
+            // The semaphore is never closed.
+            return place.ok();
+        }
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, _)) => return stream,
             // The peer was gone already.
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
@@ -146,13 +169,12 @@ fn is_of_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) {
+async fn serve_connection(stream: TcpStream, router: Router, budget: &Budget, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
-    let account = bounds.budget.open();
-    let (in_progress, watched) = watch::channel(0_usize);
-    let service = TowerToHyperService::new(counted(router, account.clone(), in_progress));
+    let account = budget.open();
+    let service = TowerToHyperService::new(counted(router, account.clone()));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let served = async {
@@ -164,8 +186,7 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, sto
     };
     tokio::select! {
         ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
-        () = idle(watched, &bounds) => debug!("idle connection closed"),
-        () = account.closed() => debug!("connection closed: its peer is too slow"),
+        () = account.closed() => debug!("connection closed: it is idle, or its peer is too slow"),
     }
 }
 
@@ -185,17 +206,16 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// `router`, with its requests counted in `in_progress`, and what they and their answers take in `account`.
+/// `router`, with its requests, and what they and their answers take, counted in `account`.
 fn counted<B>(
     router: Router,
     account: Arc<Account>,
-    in_progress: watch::Sender<usize>,
 ) -> impl Service<Request<B>, Response = Response<Answer>, Error = h2::Error, Future: Send> + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     tower::service_fn(move |mut request: Request<B>| {
-        let counted = InProgress::new(&in_progress);
+        let in_progress = account.begin_request();
         let (router, account, bytes) = (router.clone(), account.clone(), bytes_of(&request));
         async move {
             let Some(held) = hold(bytes, &account).await else {
@@ -204,7 +224,7 @@ where
             };
             request.extensions_mut().insert(account.clone());
             let Ok(response) = router.oneshot(request).await;
-            drop(counted);
+            drop(in_progress);
             Ok(answer(response, account, held).await)
         }
     })
@@ -225,35 +245,5 @@ async fn hold(bytes: usize, account: &Arc<Account>) -> Option<Held> {
         account.hold(bytes, Share::Request).await
     } else {
         account.try_hold(bytes, Share::Request)
-    }
-}
-
-/// A request that counts until this is dropped: when it is answered, or its client has gone.
-struct InProgress(watch::Sender<usize>);
-
-impl InProgress {
-    fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Completes when there has been no request for the idle time, or for less while places are scarce.
-async fn idle(mut in_progress: watch::Receiver<usize>, bounds: &Bounds) {
-    loop {
-        let idle = *in_progress.borrow_and_update() == 0;
-        let ended = tokio::select! {
-            changed = in_progress.changed() => changed.is_err(),
-            _ = bounds.places.patience(bounds.idle_time), if idle => true,
-        };
-        if ended {
-            return;
-        }
     }
 }

@@ -119,8 +119,7 @@ async fn accept(
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
-    let Whole { bytes, mut held } =
-        body.read(settings.body_bytes_max, settings.body_time, &service.0.places, account).await?;
+    let Whole { bytes, mut held } = body.read(settings.body_bytes_max, settings.body_time, account).await?;
     let (bytes, parsed_bytes) = apart_if_large(bytes.len(), move || {
         let parsed_bytes = parsed_bytes_max(&bytes);
         (bytes, parsed_bytes)

@@ -189,18 +189,57 @@ fn the_queue_is_first_come_first_served() {
     assert!(ended.is_sorted(), "{ended:?}");
 }
 
+const LAST_HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
 #[test]
 fn connections_are_bounded_in_number() {
-    let local = Local::start_unready(Settings { connections_max: 2, ..impatient() });
-    let (_first, second) = (local.connect(), local.connect());
-    std::thread::sleep(Duration::from_millis(100));
+    let local = Local::start(Settings { connections_max: 2, ..Settings::default() }, |builder| {
+        builder.concurrency(2)
+    });
+    let busy = json!({"code": "import time\ntime.sleep(1.5)\n'done'"});
+    let (first, second) = (local.begin(&busy), local.begin(&busy));
+    std::thread::sleep(Duration::from_millis(500));
     let mut third = local.connect();
-    third.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    third.write_all(LAST_HEALTH).unwrap();
     third.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert!(third.peek(&mut [0]).is_err(), "a third connection is served");
-    drop(second);
     third.set_read_timeout(Some(SOON)).unwrap();
     assert_eq!(Answer::read(third).status, 200);
+    // Neither was closed for it.
+    for stream in [first, second] {
+        assert_eq!(Answer::read(stream).json()["return_value"], "done");
+    }
+}
+
+/// However many connections others keep, whoever comes is served at once.
+#[test]
+fn a_crowd_that_does_nothing_keeps_nobody_out() {
+    let settings = Settings { connections_max: 20, ..Settings::default() };
+    let local = Local::start(settings, |builder| builder);
+    let head = format!(
+        "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n\
+         Content-Length: 1000\r\n\r\n"
+    );
+    let executing = local.begin(&json!({"code": "import time\ntime.sleep(3)\n'done'"}));
+    local.await_metric("code_executions_active", 1.0);
+    for beginning in ["", "GET / HTTP/1.1\r\nX-Slow: ", head.as_str()] {
+        let crowd: Vec<_> = (0..60)
+            .map(|_| {
+                let mut stream = local.connect();
+                // It may be closed already.
+                let _ = stream.write_all(beginning.as_bytes());
+                stream
+            })
+            .collect();
+        for _ in 0..3 {
+            let started = Instant::now();
+            assert_eq!(local.raw(LAST_HEALTH).status, 200, "{beginning}");
+            // A body that does not come is known to be late after half a second.
+            assert!(started.elapsed() < Duration::from_secs(2), "{beginning}: {:?}", started.elapsed());
+        }
+        drop(crowd);
+    }
+    assert_eq!(Answer::read(executing).json()["return_value"], "done", "a busy connection was closed");
 }
 
 #[test]
