@@ -7,6 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::OWN_BYTES;
 
+/// What a client may take between two requests, however much others need its connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Who holds how much.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -62,16 +65,15 @@ impl Ledger {
         self.peak_bytes = self.peak_bytes.max(self.load());
     }
 
-    /// The connection that others can best do without: the one that has been idle longest, else the one whose peer is most
-    /// overdue. None while one is about to be closed.
+    /// The connection that others can best do without: of those that are idle, or whose peers are too slow, the one that has
+    /// been so for longest. None while one is about to be closed.
     pub(super) fn most_dispensable(&self, now: Instant) -> Option<&Entry> {
         let entries = || self.entries.values();
         if entries().any(|entry| entry.close.is_cancelled()) {
             return None;
         }
-        let idle = entries().filter(|entry| entry.is_idle()).min_by_key(|entry| entry.idle_since);
-        let overdue = || entries().filter(|entry| entry.is_overdue(now, Duration::ZERO));
-        idle.or_else(|| overdue().min_by_key(|entry| entry.due))
+        let useless = entries().filter_map(|entry| Some((entry.useless_since(now)?, entry)));
+        useless.min_by_key(|(since, _)| *since).map(|(_, entry)| entry)
     }
 
     pub(super) fn load(&self) -> usize {
@@ -84,9 +86,13 @@ impl Entry {
         self.awaited > 0 && now > self.due + tolerance && !self.close.is_cancelled()
     }
 
-    /// Neither a request nor an answer is on its way.
-    fn is_idle(&self) -> bool {
-        self.requests == 0 && self.awaited == 0 && !self.close.is_cancelled()
+    /// Since when it has had neither a request nor an answer, or waits for its peer.
+    fn useless_since(&self, now: Instant) -> Option<Instant> {
+        if self.requests == 0 && self.awaited == 0 {
+            // Between two requests of one client there is a moment, too.
+            return (now > self.idle_since + PAUSE).then_some(self.idle_since);
+        }
+        self.is_overdue(now, Duration::ZERO).then_some(self.due)
     }
 }
 
