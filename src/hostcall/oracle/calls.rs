@@ -78,6 +78,8 @@ pub(super) const CASES: &[Case] = &[
         PADDING,
     ),
     Same(&[("poll_oneoff", &[NEVER, EVENTS, 1, AT])]),
+    Same(&[("poll_oneoff", &[MINUTE, EVENTS, 1, AT])]),
+    Same(&[("poll_oneoff", &[FUTURE, EVENTS, 1, AT])]),
     differs(&[("poll_oneoff", &[CPU_TIME, EVENTS, 1, AT])], "58", "28", CLOCKS_ONLY),
     differs(&[("poll_oneoff", &[UNKNOWN_CLOCK, EVENTS, 1, AT])], "58", "28", CLOCKS_ONLY),
     differs(&[("poll_oneoff", &[UNKNOWN_KIND, EVENTS, 1, AT])], "58", "28", CLOCKS_ONLY),

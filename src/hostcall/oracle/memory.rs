@@ -35,6 +35,8 @@ pub(super) const INPUT: u64 = 0x610;
 pub(super) const OUTPUT: u64 = 0x640;
 pub(super) const CLOSED: u64 = 0x670;
 pub(super) const NOW_AND_NOW: u64 = 0x6a0;
+pub(super) const MINUTE: u64 = 0x710;
+pub(super) const FUTURE: u64 = 0x740;
 /// A letter.
 pub(super) const PATH: u64 = 0x700;
 /// Zeros: as many vectors and subscriptions as a call can have.
@@ -75,9 +77,11 @@ fn contents() -> Vec<(usize, Vec<u8>)> {
         (NOW_AND_LATER, 0, 1, 0, 0),
         (NOW_AND_LATER + 48, 0, 1, 60_000_000_000, 0),
         (REALTIME, 0, 0, 1_000_000, 0),
-        (PAST, 0, 0, 1, 1),
+        (PAST, 0, 0, 1_000_000_000_000, 1),
         (SOON, 0, 1, 1_000_000, 1),
         (NEVER, 0, 0, u64::MAX, 0),
+        (MINUTE, 0, 0, 60_000_000_000, 0),
+        (FUTURE, 0, 0, u64::MAX, 1),
         (CPU_TIME, 0, 3, 0, 0),
         (UNKNOWN_CLOCK, 0, 4, 0, 0),
         (UNKNOWN_KIND, 3, 0, 0, 0),
