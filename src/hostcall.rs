@@ -58,6 +58,8 @@ pub(crate) struct HostState {
     work: usize,
     /// It runs in a thread that is not for guests, and has not yielded yet.
     in_callers_thread: bool,
+    #[cfg(test)]
+    oracle: Option<oracle::Oracle>,
 }
 
 impl HostState {
@@ -85,6 +87,8 @@ impl HostState {
             result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
             in_callers_thread,
+            #[cfg(test)]
+            oracle: None,
         }
     }
 
@@ -125,6 +129,8 @@ impl HostState {
 
     /// Standard output and standard error.
     pub(crate) fn take_outputs(&mut self) -> (Output, Output) {
+        #[cfg(test)]
+        self.take_from_oracle();
         (self.wasi.stdout.take(), self.wasi.stderr.take())
     }
 }
@@ -244,5 +250,7 @@ async fn yield_after(mut caller: impl AsContextMut<Data = HostState>, bytes: usi
     }
 }
 
+#[cfg(test)]
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 mod admission;
 mod builder;
 mod context;
+#[cfg(test)]
+mod oracle;
 mod record;
 #[cfg(test)]
-mod remains;
+pub(crate) mod remains;
 
 use std::borrow::Cow;
 use std::future::poll_fn;

@@ -14,7 +14,7 @@ use super::memory;
 use super::output::Capture;
 use super::{HostState, WORK_MAX};
 
-const MODULE: &str = "wasi_snapshot_preview1";
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// An error number, as a guest sees it.
 type Errno = i32;
@@ -32,7 +32,7 @@ const STDERR: u32 = 2;
 const RANDOM_BYTES_MAX: u32 = 64 << 10;
 
 /// What random numbers are made of while an image is made.
-const FIXED_RANDOM_BYTE: u8 = 0x5a;
+pub(super) const FIXED_RANDOM_BYTE: u8 = 0x5a;
 
 /// Buffers of one `fd_read` or `fd_write`; libc uses two.
 const VECTORS_MAX: u32 = 1024;

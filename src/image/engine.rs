@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, WasmFeatures};
 
 use super::memory::Memories;
 use super::slot::Reservation;
@@ -61,6 +61,8 @@ fn config() -> Config {
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
         .wasm_stack_switching(false)
+        // Compiled into tests alone, for their wasmtime-wasi: so that they share cached code with the binary.
+        .wasm_features(WasmFeatures::COMPONENT_MODEL, false)
         .shared_memory(false)
         .max_wasm_stack(WASM_STACK_BYTES_MAX)
         .async_stack_size(WASM_STACK_BYTES_MAX + HOST_STACK_BYTES)

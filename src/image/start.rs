@@ -15,14 +15,20 @@ pub(super) fn memory_of(
     recipe: &[u8],
 ) -> Result<Vec<u8>, Error> {
     let mut store = Store::new(engine, HostState::for_image(recipe.to_vec()));
-    block_on(start(&mut store, module, data)).map_err(|error| {
+    let started = hostcall::linker(engine, module)
+        .and_then(|linker| block_on(start(&mut store, &linker, module, data)));
+    started.map_err(|error| {
         let (_, said) = store.data_mut().take_outputs();
         Error::Image(format!("initialising the interpreter: {error:#}\n{}", said.text))
     })
 }
 
-async fn start(store: &mut Store<HostState>, module: &Module, data: &[Segment]) -> Result<Vec<u8>> {
-    let linker: Linker<HostState> = hostcall::linker(store.engine(), module)?;
+async fn start(
+    store: &mut Store<HostState>,
+    linker: &Linker<HostState>,
+    module: &Module,
+    data: &[Segment],
+) -> Result<Vec<u8>> {
     let instance = linker.instantiate_async(&mut *store, module).await?;
     fuel::fill(&instance, &mut *store)?;
     let memory = hostcall::memory_of(&instance, &mut *store)?;
@@ -35,3 +41,6 @@ async fn start(store: &mut Store<HostState>, module: &Module, data: &[Segment]) 
     }
     Ok(memory.data(&*store).to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ const ENDS: [(&str, &str); 14] = [
     ("import os\nos._exit(3)", "SystemError: The interpreter crashed: exit status 3"),
 ];
 
-fn cache_dir() -> PathBuf {
+pub(crate) fn cache_dir() -> PathBuf {
     // target/<profile>/deps/<this test>
     let executable = std::env::current_exe().unwrap();
     executable.ancestors().nth(3).unwrap().join("tmp/images")

@@ -25,7 +25,8 @@ fn relative(path: &Path, root: &Path) -> String {
 
 fn code_of(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    // Fields and functions of tests have code after them.
+    let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 

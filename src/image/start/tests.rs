@@ -1,0 +1,40 @@
+//! The interpreter initialises itself with wasmtime's own WASI to the same bytes.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::hostcall::oracle;
+use crate::image::interpreter::Interpreter;
+use crate::image::{Cache, Code, ImageSpec, Keys, Kind, PYTHON_WASM_ZST, compile, engine, recipe};
+use crate::sandbox::remains::cache_dir;
+use crate::validator::Policy;
+
+const MODULE: &str = "wasi_snapshot_preview1";
+const ENOTSUP: i32 = 58;
+
+#[test]
+fn images_are_the_same_with_wasmtimes_own_wasi() {
+    let policy = Policy::default();
+    let spec = ImageSpec {
+        interpreter: PYTHON_WASM_ZST,
+        allowed_imports: &policy.allowed_imports,
+        disabled_imports: &policy.disabled_imports,
+        guards: true,
+        tools: serde_json::json!([]),
+    };
+    let (engine, recipe) = (engine::blank().unwrap(), recipe(&spec));
+    let dir = cache_dir();
+    let cache = Cache { dir: Some(&dir), keys: Keys::new(&engine, spec.interpreter, &recipe) };
+    let interpreter = Interpreter::unpack(spec.interpreter).unwrap();
+    let code =
+        cache.load(Kind::Code).map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), Code::File);
+    let module = code.module(&engine).unwrap();
+    let ours = memory_of(&engine, &module, &interpreter.data, &recipe).unwrap();
+    let mut store = Store::new(&engine, HostState::for_image(recipe));
+    let mut linker = oracle::linker(&engine, &module).unwrap();
+    // The message of this error stays in memory that was freed, and theirs is another error.
+    linker.func_wrap(MODULE, "fd_seek", |_: u32, _: i64, _: u32, _: u32| ENOTSUP).unwrap();
+    let theirs = block_on(start(&mut store, &linker, &module, &interpreter.data)).unwrap();
+    let first = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
+    assert_eq!((ours.len(), None), (theirs.len(), first), "bytes, and where they begin to differ");
+}
