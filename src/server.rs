@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::warn;
 
@@ -99,6 +100,8 @@ struct Inner {
     settings: Settings,
     budget: Budget,
     doorkeeper: Doorkeeper,
+    /// One for each body that is being forgotten.
+    discards: Arc<Semaphore>,
     sandbox: OnceLock<Arc<Sandbox>>,
 }
 
@@ -108,7 +111,8 @@ impl Service {
     pub fn new(settings: Settings) -> Self {
         let budget = Budget::new(settings.memory_bytes_max, settings.metrics.clone());
         let doorkeeper = Doorkeeper::new(settings.token.clone(), settings.metrics.clone());
-        Self(Arc::new(Inner { settings, budget, doorkeeper, sandbox: OnceLock::new() }))
+        let discards = Arc::new(Semaphore::new(body::DISCARDS_MAX));
+        Self(Arc::new(Inner { settings, budget, doorkeeper, discards, sandbox: OnceLock::new() }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
@@ -177,7 +181,7 @@ impl Service {
     pub async fn answer(&self, request: http::Request<Vec<u8>>) -> (u16, axum::body::Bytes) {
         use tower::ServiceExt;
         let mut request = request.map(axum::body::Body::from);
-        request.extensions_mut().insert(self.0.budget.open());
+        request.extensions_mut().insert(self.0.budget.open(None));
         let router = self.router(Audience::new(Ipv4Addr::LOCALHOST.into(), &[], &[]));
         let Ok(response) = router.oneshot(request).await;
         let status = response.status().as_u16();

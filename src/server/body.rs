@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use futures::StreamExt;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::budget::{Account, Held, Share};
@@ -12,6 +13,9 @@ use super::refusal::Refusal;
 
 /// What a client that does not listen may go on sending after its answer, in time.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// Bodies that are forgotten at once: reading them takes the time of those who listen.
+pub(super) const DISCARDS_MAX: usize = 16;
 
 /// What is made room for first; then twice as much each time, up to what is declared.
 const FIRST_BYTES: usize = 8 << 10;
@@ -77,10 +81,12 @@ impl Incoming {
     }
 
     /// Takes what is still coming, within bounds, and forgets it. A connection that is closed while its client still
-    /// sends loses the answer on the way to it.
-    pub(super) fn discard(mut self, bytes_max: usize) {
+    /// sends loses the answer on the way to it; when many are refused, some do.
+    pub(super) fn discard(mut self, bytes_max: usize, discards: &Arc<Semaphore>) {
+        let Ok(permit) = discards.clone().try_acquire_owned() else { return };
         // Ends by itself, soon.
         tokio::spawn(timeout(DISCARD_TIME, async move {
+            let _permit = permit;
             let mut bytes = 0;
             while let Some(Ok(chunk)) = self.next().await
                 && bytes <= bytes_max

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::debug;
@@ -87,10 +87,10 @@ impl Budget {
         Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved, waiting }))
     }
 
-    /// An account for a new connection.
-    pub(super) fn open(&self) -> Arc<Account> {
+    /// An account for a new connection, which gives its place back with it.
+    pub(super) fn open(&self, place: Option<OwnedSemaphorePermit>) -> Arc<Account> {
         let close = CancellationToken::new();
-        let id = self.0.ledger().open(close.clone());
+        let id = self.0.ledger().open(place, close.clone());
         Arc::new(Account { budget: self.0.clone(), id, close })
     }
 
@@ -106,11 +106,9 @@ impl Budget {
         }
     }
 
-    /// Closes the connection that others can best do without.
-    pub(super) fn close_one(&self) {
-        if let Some(entry) = self.0.ledger().most_dispensable(Instant::now()) {
-            entry.close.cancel();
-        }
+    /// The place of a connection that others can best do without.
+    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.ledger().take_place(Instant::now())
     }
 
     /// Completes when much of what was held is free again.

@@ -95,10 +95,9 @@ pub(super) async fn serve(
             let (router, budget, stopping) = (router.clone(), bounds.budget.clone(), stopping.clone());
             let connection = async move {
                 match here(stream) {
-                    Ok(stream) => serve_connection(stream, router, &budget, stopping).await,
+                    Ok(stream) => serve_connection(stream, router, budget.open(place), stopping).await,
                     Err(error) => warn!(%error, "connection closed: its thread cannot serve it"),
                 }
-                drop(place);
             };
             connections.spawn_on(connection, runtime);
         }
@@ -133,13 +132,16 @@ async fn close_stalled(bounds: &Bounds) {
     }
 }
 
-/// A place for a connection, given back when dropped. If there is none, another connection has to go.
+/// A place for a connection, given back when dropped. If there is none, another connection has to go, and need not be gone
+/// yet.
 async fn place(places: &Arc<Semaphore>, budget: &Budget) -> Option<OwnedSemaphorePermit> {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return Some(place);
     }
     loop {
-        budget.close_one();
+        if let Some(place) = budget.take_place() {
+            return Some(place);
+        }
         if let Ok(place) = timeout(PLACE_CHECK, places.clone().acquire_owned()).await {
             // The semaphore is never closed.
             return place.ok();
@@ -169,11 +171,10 @@ fn is_of_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, budget: &Budget, stop: CancellationToken) {
+async fn serve_connection(stream: TcpStream, router: Router, account: Arc<Account>, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
-    let account = budget.open();
     let service = TowerToHyperService::new(counted(router, account.clone()));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

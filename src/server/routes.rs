@@ -63,7 +63,7 @@ pub(super) async fn execute(
     let (mut execution, held) = match accept(&service, &headers, &mut body, &account).await {
         Ok(accepted) => accepted,
         Err(refusal) => {
-            body.discard(service.0.settings.body_bytes_max);
+            body.discard(service.0.settings.body_bytes_max, &service.0.discards);
             return Err(refusal);
         }
     };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::OWN_BYTES;
@@ -34,10 +35,12 @@ pub(super) struct Entry {
     /// When the peer is too slow, while it is awaited.
     pub(super) due: Instant,
     pub(super) close: CancellationToken,
+    /// Until another connection has it.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Ledger {
-    pub(super) fn open(&mut self, close: CancellationToken) -> u64 {
+    pub(super) fn open(&mut self, place: Option<OwnedSemaphorePermit>, close: CancellationToken) -> u64 {
         self.opened += 1;
         let now = Instant::now();
         let entry = Entry {
@@ -48,6 +51,7 @@ impl Ledger {
             awaited: 0,
             due: now,
             close,
+            place,
         };
         self.entries.insert(self.opened, entry);
         self.peak_bytes = self.peak_bytes.max(self.load());
@@ -65,15 +69,14 @@ impl Ledger {
         self.peak_bytes = self.peak_bytes.max(self.load());
     }
 
-    /// The connection that others can best do without: of those that are idle, or whose peers are too slow, the one that has
-    /// been so for longest. None while one is about to be closed.
-    pub(super) fn most_dispensable(&self, now: Instant) -> Option<&Entry> {
-        let entries = || self.entries.values();
-        if entries().any(|entry| entry.close.is_cancelled()) {
-            return None;
-        }
-        let useless = entries().filter_map(|entry| Some((entry.useless_since(now)?, entry)));
-        useless.min_by_key(|(since, _)| *since).map(|(_, entry)| entry)
+    /// Closes the connection that others can best do without, for its place: one that is about to be closed anyway, or that
+    /// of those which are idle, or whose peers are too slow, that has been so for longest.
+    pub(super) fn take_place(&mut self, now: Instant) -> Option<OwnedSemaphorePermit> {
+        let useless = self.entries.values_mut().filter(|entry| entry.place.is_some());
+        let useless = useless.filter_map(|entry| Some((entry.useless_since(now)?, entry)));
+        let (_, entry) = useless.min_by_key(|(since, _)| *since)?;
+        entry.close.cancel();
+        entry.place.take()
     }
 
     pub(super) fn load(&self) -> usize {
@@ -92,7 +95,8 @@ impl Entry {
             // Between two requests of one client there is a moment, too.
             return (now > self.idle_since + PAUSE).then_some(self.idle_since);
         }
-        self.is_overdue(now, Duration::ZERO).then_some(self.due)
+        let is_useless = self.close.is_cancelled() || self.is_overdue(now, Duration::ZERO);
+        is_useless.then_some(self.due)
     }
 }
 
