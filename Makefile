@@ -19,7 +19,7 @@ test-all: ## What CI runs: format, guest tests, lints, documentation, tests
 	.ci/run
 
 lint: ## Format and lints
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 

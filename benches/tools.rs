@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ai_code_executor::signing::{Key, Signer};
+use http_signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Limits, Sandbox, Tool};
 use axum::routing::post;

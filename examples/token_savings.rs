@@ -15,7 +15,7 @@ mod services;
 use std::collections::HashMap;
 use std::error::Error;
 
-use ai_code_executor::signing::{Key, Signer};
+use http_signing::{Key, Signer};
 use ai_code_executor::tools::catalogue::prompt;
 use ai_code_executor::tools::{Catalogue, Surroundings, Tool, ToolCard, ToolFile};
 use ai_code_executor::{Execution, Policy, Sandbox};

@@ -43,13 +43,15 @@ pub mod limits;
 mod metrics;
 mod sandbox;
 pub mod server;
-pub mod signing;
 pub mod tools;
 pub mod validator;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use image::fuzzing;
+
+/// Signs the requests of HTTP tools.
+pub use http_signing;
 
 pub use error::Error;
 pub use execution::{

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ai_code_executor::signing::{Key, Verifier};
+use http_signing::{Key, Verifier};
 use clap::Parser;
 use services::{Behaviour, Fault};
 use tokio::net::TcpListener;

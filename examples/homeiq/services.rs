@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ai_code_executor::signing::{Verifier, VerifierLayer};
+use http_signing::{Verifier, VerifierLayer};
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};

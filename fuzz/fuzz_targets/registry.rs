@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::LazyLock;
 
-use ai_code_executor::signing::{Key, Signer};
+use ai_code_executor::http_signing::{Key, Signer};
 use ai_code_executor::tools::catalogue::{prompt, stubs};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::validator::{CODE_BYTES_CEILING, validate};

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use ai_code_executor::signing::{Key, Signer, Verifier};
+use ai_code_executor::http_signing::{Key, Signer, Verifier};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};

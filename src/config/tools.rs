@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::reader::{MASKED, Reader, shown};
 use super::settings::{SIGNING_KEY, SIGNING_KEY_FILE, SIGNING_KEY_ID};
 use super::values::{service_url, signing_key, switch};
-use crate::signing::{Key, KeyError, Signer};
+use http_signing::{Key, KeyError, Signer};
 use crate::tools::{Surroundings, ToolFile};
 
 const NEW_KEY: &str = "make a key with `openssl rand -base64 32`";

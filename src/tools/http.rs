@@ -27,7 +27,7 @@ use tracing::{debug, warn};
 
 use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
 use crate::error::Error;
-use crate::signing::Signer;
+use http_signing::Signer;
 use breaker::Breaker;
 use client::Client;
 use failure::Failure;

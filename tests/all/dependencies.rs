@@ -51,9 +51,18 @@ fn package<'a>(metadata: &'a Value, id: &Value) -> &'a Value {
     metadata["packages"].as_array().unwrap().iter().find(|package| package["id"] == *id).unwrap()
 }
 
-fn resolved(metadata: &Value) -> &Value {
+/// What a crate of this repository needs by its manifest, and what was found for it.
+fn direct_dependencies<'a>(metadata: &'a Value, id: &Value) -> Vec<(&'a str, &'a Value)> {
+    let declared = package(metadata, id)["dependencies"].as_array().unwrap();
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    nodes.iter().find(|node| node["id"] == metadata["resolve"]["root"]).unwrap()
+    let resolved = nodes.iter().find(|node| node["id"] == *id).unwrap()["deps"].as_array().unwrap();
+    let packages = resolved.iter().map(|dep| package(metadata, &dep["pkg"]));
+    // Those of this repository have no source.
+    let others = packages.filter(|package| !package["source"].is_null());
+    let requirement = |package: &Value| {
+        declared.iter().find(|each| each["name"] == package["name"]).unwrap()["req"].as_str().unwrap()
+    };
+    others.map(|package| (requirement(package), package)).collect()
 }
 
 /// Both tables of the page.
@@ -72,12 +81,9 @@ fn reviewed() -> Facts {
 }
 
 fn actual(metadata: &Value) -> Facts {
-    let declared = package(metadata, &metadata["resolve"]["root"])["dependencies"].as_array().unwrap();
-    let deps = resolved(metadata)["deps"].as_array().unwrap();
-    let packages = deps.iter().map(|dep| package(metadata, &dep["pkg"]));
-    let facts = packages.map(|package| {
-        let name = package["name"].as_str().unwrap();
-        let requirement = declared.iter().find(|each| each["name"] == name).unwrap()["req"].as_str().unwrap();
+    let members = metadata["workspace_members"].as_array().unwrap();
+    let dependencies = members.iter().flat_map(|id| direct_dependencies(metadata, id));
+    let facts = dependencies.map(|(requirement, package)| {
         let targets = package["targets"].as_array().unwrap();
         let has_build_script = targets.iter().any(|target| target["kind"][0] == "custom-build");
         let manifest_path = PathBuf::from(package["manifest_path"].as_str().unwrap());
@@ -87,7 +93,7 @@ fn actual(metadata: &Value) -> Facts {
             has_unsafe_code(&manifest_path.with_file_name("src")),
             has_build_script,
         );
-        (name.to_owned(), facts)
+        (package["name"].as_str().unwrap().to_owned(), facts)
     });
     facts.collect()
 }

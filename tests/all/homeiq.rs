@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ai_code_executor::signing::{Key, Verifier};
+use http_signing::{Key, Verifier};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;

@@ -31,7 +31,6 @@ mod search;
 mod service;
 #[path = "../../examples/homeiq/services.rs"]
 mod services;
-mod signing;
 mod soak;
 mod sockets;
 mod support;

@@ -8,7 +8,7 @@ mod upstream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use ai_code_executor::signing::{Key, Signer};
+use http_signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::uri::Authority;
 
 use super::url::BaseUrl;
-use crate::signing::{SIGNATURE, SIGNATURE_INPUT};
+use http_signing::{SIGNATURE, SIGNATURE_INPUT};
 use crate::tools::text;
 
 /// Shorter values are no secrets, and could be part of anything.

@@ -178,7 +178,7 @@ fn key_ids(entries: &[Entry]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signing::Signer;
+    use crate::Signer;
 
     const SECRET: &str = "a secret of thirty-two bytes or more";
 

@@ -1,11 +1,11 @@
 //! A tower layer that lets only signed requests through.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -77,7 +77,7 @@ where
 {
     type Response = Response<P>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<P>, S::Error>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<P>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)

@@ -1,11 +1,11 @@
 //! Signed requests: RFC 9421 HTTP Message Signatures, with RFC 9530 digests of their bodies.
 //!
-//! A service that checks them can refuse every caller that is not this executor, and knows which execution a request
-//! comes from. [`Signer`] signs what goes out; [`Verifier`], also as the tower layer [`VerifierLayer`], checks what
-//! comes in.
+//! A service that verifies its requests can refuse every caller that does not hold a key, and knows for which execution
+//! a request was made. [`Signer`] signs outgoing requests. [`Verifier`] checks incoming ones; [`VerifierLayer`] does so
+//! in front of a tower service.
 //!
 //! ```
-//! use ai_code_executor::signing::{Key, Signer, Verifier};
+//! use http_signing::{Key, Signer, Verifier};
 //!
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = "a secret that both sides know, of 32 bytes or more";
@@ -19,13 +19,16 @@
 //! # example().unwrap();
 //! ```
 //!
-//! Nothing here knows of the rest of the crate.
+//! # Features
+//!
+//! `tower` (default): [`VerifierLayer`].
 
 mod base;
 mod digest;
 mod error;
 mod fields;
 mod key;
+#[cfg(feature = "tower")]
 mod layer;
 mod replay;
 mod signer;
@@ -36,6 +39,7 @@ mod verifier;
 pub use base::ComponentError;
 pub use error::VerifyError;
 pub use key::{Key, KeyError};
+#[cfg(feature = "tower")]
 pub use layer::{VerifierLayer, VerifierService};
 pub use signer::{Signer, SigningError};
 pub use verifier::{Verified, Verifier};
@@ -44,8 +48,10 @@ use http::HeaderName;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
-pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("signature");
-pub(crate) const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+/// The header with the signatures of a request, in base64.
+pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+/// The header that says what each signature covers, by which key, and for how long.
+pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 
 const CONTENT_TYPE: &str = "content-type";
 
@@ -60,7 +66,7 @@ fn covered(head: &http::request::Parts) -> impl Iterator<Item = &'static str> {
     COVERED.into_iter().filter(move |component| has_content_type || *component != CONTENT_TYPE)
 }
 
-/// The page's Rust compiles.
+/// Compiles the README's Rust.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/signing.md")]
-struct Page;
+#[doc = include_str!("../README.md")]
+struct Readme;

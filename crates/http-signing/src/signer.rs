@@ -93,8 +93,9 @@ impl Signer {
         let created = now.duration_since(UNIX_EPOCH).map_err(|_| SigningError::Clock)?.as_secs();
         let params = self.params(head, created, nonce);
         let base = signature_base(head, covered(head), &params)?;
-        // `new` let no key in that cannot sign.
-        let signature = STANDARD.encode(self.key.sign(base.as_bytes()).unwrap_or_default());
+        #[expect(clippy::expect_used, reason = "`new` refuses public keys")]
+        let signature = self.key.sign(base.as_bytes()).expect("the key can sign");
+        let signature = STANDARD.encode(signature);
         head.headers.insert(SIGNATURE_INPUT, HeaderValue::try_from(format!("{LABEL}={params}"))?);
         head.headers.insert(SIGNATURE, HeaderValue::try_from(format!("{LABEL}=:{signature}:"))?);
         Ok(())

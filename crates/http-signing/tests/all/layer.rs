@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ai_code_executor::signing::{Signer, Verified, VerifierLayer};
+use http_signing::{Signer, Verified, VerifierLayer};
 use axum::body::Body;
 use axum::extract::Extension;
 use axum::routing::{any, get};

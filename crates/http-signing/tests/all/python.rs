@@ -1,13 +1,13 @@
-//! The same requests on the other side, in Python: an independent implementation, and the service of `docs/signing.md`.
+//! The same requests on the other side, in Python: an independent implementation, and the service of the README.
 //!
-//! `SIGNING_PYTHON` names a Python that has what `tests/signing.sh` installs; without it, these tests say so and pass.
+//! `SIGNING_PYTHON` names a Python that has what `tests/python.sh` installs; without it, these tests say so and pass.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use ai_code_executor::signing::{Key, Signer, Verifier};
+use http_signing::{Key, Signer, Verifier};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn python() -> Option<String> {
     let python = std::env::var("SIGNING_PYTHON").ok();
     if python.is_none() {
         eprintln!(
-            "skipped: SIGNING_PYTHON names no Python with http-message-signatures; see tests/signing.sh"
+            "skipped: SIGNING_PYTHON names no Python with http-message-signatures; see tests/python.sh"
         );
     }
     python
@@ -42,9 +42,9 @@ fn head((method, url, content_type, _): (&str, &str, Option<&str>, &str)) -> Par
     request.body(()).unwrap().into_parts().0
 }
 
-/// What `tests/signing/peer.py` answers.
+/// What `tests/peer.py` answers.
 fn ask_peer(python: &str, asked: &Value) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signing/peer.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer.py");
     let mut peer = Command::new(python);
     let peer = peer.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut peer = peer.spawn().unwrap();
@@ -123,7 +123,7 @@ struct Example {
 
 impl Example {
     fn start(python: &str, algorithm: &str, secret: &str) -> Self {
-        let page = include_str!("../../../docs/signing.md");
+        let page = include_str!("../../README.md");
         let (_, code) = page.split_once("```python\n").unwrap();
         let code = code.split("```").next().unwrap().replace("HMAC_SHA256", algorithm);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("signing-{algorithm}"));

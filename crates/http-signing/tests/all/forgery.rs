@@ -1,6 +1,6 @@
 //! Signatures made by hand, without the code that is tested: by who has a key and does not keep to the rules.
 
-use ai_code_executor::signing::{Verifier, VerifyError};
+use http_signing::{Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,6 +1,6 @@
 //! Requests that were signed well and changed on their way.
 
-use ai_code_executor::signing::{Signer, Verifier, VerifyError};
+use http_signing::{Signer, Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;

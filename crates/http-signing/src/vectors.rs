@@ -1,5 +1,5 @@
 //! Examples with their signatures: those of RFC 9421, appendix B, with algorithms of ours, and the one of
-//! `docs/signing.md`.
+//! the README.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -108,7 +108,7 @@ fn the_digest_of_the_requests_body() {
 #[test]
 fn the_example_of_the_documentation() {
     const CREATED: u64 = 1_795_470_000;
-    let page = include_str!("../../docs/signing.md");
+    let page = include_str!("../README.md");
     let url = "http://data-api:8006/devices/query?limit=5";
     let request = Request::post(url).header("content-type", "application/json");
     let mut head = request.body(()).unwrap().into_parts().0;

@@ -7,7 +7,7 @@ mod tampering;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ai_code_executor::signing::{Key, Signer, Verifier, VerifyError};
+use http_signing::{Key, Signer, Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;

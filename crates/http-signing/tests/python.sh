@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes a virtual environment in target/, from PyPI, with an independent implementation of RFC 9421 and what the example
-# in docs/signing.md needs, and prints its Python's path: what SIGNING_PYTHON of tests/all/signing/python.rs names.
+# in the README needs, and prints its Python's path: what SIGNING_PYTHON of tests/all/python.rs names.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../../.."
 
 venv=$PWD/target/signing
 if [ ! -d "$venv" ]; then
