@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Limits, Sandbox, Tool};
 use axum::routing::post;
@@ -17,6 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use futures::StreamExt;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
+use http_signing::{Key, Signer};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;

@@ -15,11 +15,11 @@ mod services;
 use std::collections::HashMap;
 use std::error::Error;
 
-use http_signing::{Key, Signer};
 use ai_code_executor::tools::catalogue::prompt;
 use ai_code_executor::tools::{Catalogue, Surroundings, Tool, ToolCard, ToolFile};
 use ai_code_executor::{Execution, Policy, Sandbox};
 use house::EventQuery;
+use http_signing::{Key, Signer};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use services::Behaviour;

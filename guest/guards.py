@@ -7,7 +7,7 @@ wall is WebAssembly. The standard library itself runs with the real builtins.
 import builtins
 
 import guest_fresh
-import guest_lookups
+import guest_attribute_guards
 import guest_tools
 import guest_views
 
@@ -24,15 +24,15 @@ def install(recipe):
     enabled, disabled_modules = recipe["guards"], frozenset(recipe["disabled_modules"])
     user_builtins = vars(builtins) | guest_tools.ERRORS | {"__import__": unguarded_import}
     if enabled:
-        guest_lookups.install(recipe["refused_names"])
+        guest_attribute_guards.install(recipe["refused_names"])
         guest_views.install(recipe["allowed_imports"])
         names = guest_fresh.STATELESS & guest_views.allowed_imports
         at_hand.update((name, guest_views.views[name]) for name in names)
-        for name in guest_lookups.refused_names & user_builtins.keys():
+        for name in guest_attribute_guards.refused_names & user_builtins.keys():
             del user_builtins[name]
-        user_builtins |= guest_lookups.BUILTINS | {
+        user_builtins |= guest_attribute_guards.BUILTINS | {
             "__import__": guarded_import,
-            guest_lookups.GUARD: guest_lookups.guarded,
+            guest_attribute_guards.GUARD: guest_attribute_guards.guarded,
         }
 
 

@@ -18,7 +18,7 @@ import types
 import typing
 
 import guest_guards
-import guest_lookups
+import guest_attribute_guards
 import guest_views
 
 # What `redirect_stdout` and `redirect_stderr` exchange.
@@ -39,9 +39,9 @@ SETTERS = (copy, dataclasses, functools)
 def install():
     """Puts the guards into the library; call it when the views are made, which must not show them."""
     for module, own_names in OWN_NAMES.items():
-        module.getattr = getattr_without(guest_lookups.internals - own_names)
+        module.getattr = getattr_without(guest_attribute_guards.internals - own_names)
     for module in SETTERS:
-        module.setattr = setattr_without(guest_lookups.internals - OWN_NAMES[module])
+        module.setattr = setattr_without(guest_attribute_guards.internals - OWN_NAMES[module])
     contextlib.getattr, contextlib.setattr = getattr_of_streams, setattr_of_streams
     typing.eval = inspect.eval = evaluate
     dataclasses.exec = make_functions
@@ -57,9 +57,9 @@ def getattr_without(refused):
     """A `getattr` for the library's own code, to which the names in `refused` are not allowed."""
 
     def getattr_of_library(thing, name, *default):
-        if type(name) is str and name not in refused and name not in guest_lookups.FORMATS:
+        if type(name) is str and name not in refused and name not in guest_attribute_guards.FORMATS:
             return getattr(thing, name, *default)
-        return guest_lookups.guarded(getattr(thing, guest_lookups.checked(name, refused), *default))
+        return guest_attribute_guards.guarded(getattr(thing, guest_attribute_guards.checked(name, refused), *default))
 
     return getattr_of_library
 
@@ -68,7 +68,7 @@ def setattr_without(refused):
     """A `setattr` for the library's own code, to which the names in `refused` are not allowed."""
 
     def setattr_of_library(thing, name, value):
-        setattr(thing, guest_lookups.checked(name, refused), value)
+        setattr(thing, guest_attribute_guards.checked(name, refused), value)
 
     return setattr_of_library
 
@@ -83,13 +83,13 @@ def stream_name(name):
 def getattr_of_streams(thing, name, *default):
     """The `getattr` of `contextlib`."""
     if thing is sys:
-        name = stream_name(guest_lookups.checked(name))
+        name = stream_name(guest_attribute_guards.checked(name))
     return getattr(thing, name, *default)
 
 
 def setattr_of_streams(thing, name, value):
     """The `setattr` of `contextlib`."""
-    setattr(thing, stream_name(guest_lookups.checked(name)) if thing is sys else name, value)
+    setattr(thing, stream_name(guest_attribute_guards.checked(name)) if thing is sys else name, value)
 
 
 def field_with_checked_name(get_field):
@@ -107,7 +107,7 @@ def field_with_checked_name(get_field):
 def set_state_of_dataclass(self, state):
     """Takes the place of `dataclasses._dataclass_setstate`."""
     for field, value in zip(dataclasses.fields(self), state):
-        object.__setattr__(self, guest_lookups.checked(field.name, guest_lookups.internals), value)
+        object.__setattr__(self, guest_attribute_guards.checked(field.name, guest_attribute_guards.internals), value)
 
 
 # ---- texts
@@ -116,14 +116,14 @@ def set_state_of_dataclass(self, state):
 def evaluate(source, globals=None, locals=None):
     """The `eval` of `typing` and `inspect`, for annotations: with the builtins and modules that programs see."""
     code = compile(source, "<string>", "eval", dont_inherit=True) if isinstance(source, str) else source
-    vet(code, guest_lookups.internals.union(guest_lookups.FORMATS))
+    vet(code, guest_attribute_guards.internals.union(guest_attribute_guards.FORMATS))
     return eval(code, seen_globals(globals), locals)
 
 
 def make_functions(source, globals, locals):
     """The `exec` of `dataclasses`, for the text of methods that it writes."""
     code = compile(source, "<string>", "exec", dont_inherit=True)
-    vet(code, guest_lookups.internals - OWN_NAMES[dataclasses])
+    vet(code, guest_attribute_guards.internals - OWN_NAMES[dataclasses])
     exec(code, seen_globals(globals), locals)
 
 
@@ -133,7 +133,7 @@ def vet(code, refused):
     while codes:
         code = codes.pop()
         for name in refused.intersection(code.co_names):
-            guest_lookups.checked(name, refused)
+            guest_attribute_guards.checked(name, refused)
         codes += (part for part in code.co_consts if type(part) is types.CodeType)
 
 

@@ -16,7 +16,7 @@ import types
 
 import _executor
 import guest_guards
-import guest_lookups
+import guest_attribute_guards
 import guest_loop
 import guest_tools
 from guest_tools import FILENAME
@@ -94,7 +94,7 @@ def compile_source(source, namespace):
             return code
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
-        guest_lookups.guard_formats(tree, source)
+        guest_attribute_guards.guard_formats(tree, source)
     body = tree.body
     # Alone it is the program's value, and nothing that describes the program.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:

@@ -9,7 +9,7 @@ import builtins
 import sys
 import types
 
-import guest_lookups
+import guest_attribute_guards
 import guest_tools
 
 # Names of modules that programs may import, from the recipe; `json` stands for `json.decoder` too.
@@ -28,11 +28,11 @@ def install(allowed):
     global allowed_imports
     allowed_imports = frozenset(allowed)
     views.update((name, sys.modules[name]) for name in guest_tools.modules)
-    for name in guest_lookups.refused_names & vars(builtins).keys():
+    for name in guest_attribute_guards.refused_names & vars(builtins).keys():
         replaced[id(vars(builtins)[name])] = ABSENT
     # Runs whatever bytecode a program makes up.
     replaced[id(types.CodeType)] = ABSENT
-    for module, functions in ((builtins, guest_lookups.BUILTINS), (sys.modules["operator"], guest_lookups.OPERATORS)):
+    for module, functions in ((builtins, guest_attribute_guards.BUILTINS), (sys.modules["operator"], guest_attribute_guards.OPERATORS)):
         replaced.update((id(vars(module)[name]), function) for name, function in functions.items())
     for name in list(sys.modules):
         view_of(name)

@@ -14,60 +14,60 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::limits::{self, Limits};
-use crate::validator::{CODE_BYTES_CEILING, Policy};
+use ai_code_executor::limits::{self, Limits};
+use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy};
 use reader::Reader;
 use settings::{TOKEN, TOKEN_FILE};
 use token::weakness;
 use values::{address, hosts, imports, number, one_of, origins, percent, seconds, switch, token};
 
-pub use tools::NetworkTools;
+pub(crate) use tools::NetworkTools;
 
 /// Texts, outputs, results and replies that the host buffers for each execution, in bytes.
 const BUFFER_BYTES_CEILING: usize = 256 << 20;
 
 /// What the service is to do, from environment variables and flags.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// The operator's ceilings.
-    pub ceilings: Limits,
+    pub(crate) ceilings: Limits,
     /// Executions at once.
-    pub concurrency: u32,
+    pub(crate) concurrency: u32,
     /// Requests that may wait for a slot.
-    pub queue: usize,
+    pub(crate) queue: usize,
     /// What a program and its context must be like.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// Where the service listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Hosts that requests may be for, beside the loopback interface's and `address`.
-    pub allowed_hosts: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
     /// Web origins whose pages may call the service, beside its own, as browsers send them.
-    pub allowed_origins: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
     /// What running executions get to finish after SIGTERM.
-    pub shutdown_grace: Duration,
+    pub(crate) shutdown_grace: Duration,
     /// Whether `ENVIRONMENT` says that this is no trial.
-    pub production: bool,
+    pub(crate) production: bool,
     /// What callers send as `X-Executor-Token`; empty lets nobody in.
-    pub token: SecretString,
+    pub(crate) token: SecretString,
     /// What the process gives up before it serves.
-    pub hardening: HardeningMode,
+    pub(crate) hardening: HardeningMode,
     /// Where compiled images are kept; `None` for a user without a home who has set none.
-    pub cache_dir: Option<PathBuf>,
+    pub(crate) cache_dir: Option<PathBuf>,
     /// How much to log.
-    pub log_level: LogLevel,
+    pub(crate) log_level: LogLevel,
     /// How to write it.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// Log programs too, never their context or values.
-    pub log_code: bool,
+    pub(crate) log_code: bool,
     /// The tools of network services.
-    pub network_tools: NetworkTools,
+    pub(crate) network_tools: NetworkTools,
     /// Where the tools are described as files.
-    pub workspace_dir: PathBuf,
+    pub(crate) workspace_dir: PathBuf,
 }
 
-/// What the process gives up before it serves; see [`hardening`](crate::hardening).
+/// What the process gives up before it serves; see [`hardening`](ai_code_executor::hardening).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HardeningMode {
+pub(crate) enum HardeningMode {
     /// All that the kernel lets it.
     #[default]
     On,
@@ -79,7 +79,7 @@ pub enum HardeningMode {
 
 /// How much to log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// Everything, for developers of the service.
     Debug,
     /// Start, stop and executions.
@@ -93,7 +93,7 @@ pub enum LogLevel {
 
 /// How to write logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -103,18 +103,18 @@ pub enum LogFormat {
 
 /// A setting as it took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effective {
+pub(crate) struct Effective {
     /// The environment variable.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its value; a secret's is masked.
-    pub value: String,
+    pub(crate) value: String,
     /// Where it came from.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// Where a setting's value came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Nobody has set it.
     #[default]
     Default,
@@ -138,7 +138,7 @@ impl fmt::Display for Source {
 }
 
 /// The flags of all settings, for the [`clap::Command`] whose matches [`Config::read`] takes.
-pub fn args() -> impl Iterator<Item = Arg> {
+pub(crate) fn args() -> impl Iterator<Item = Arg> {
     settings::args()
 }
 
@@ -150,7 +150,7 @@ impl Config {
     /// # Errors
     ///
     /// Everything that is wrong, a line each: the variable, its flag, its value unless it is secret, what is accepted.
-    pub fn read(matches: &ArgMatches, listens: bool) -> Result<(Self, Vec<Effective>), Vec<String>> {
+    pub(crate) fn read(matches: &ArgMatches, listens: bool) -> Result<(Self, Vec<Effective>), Vec<String>> {
         let mut reader = Reader::new(matches);
         let config = read_all(&mut reader);
         if listens {
@@ -161,7 +161,7 @@ impl Config {
 
     /// The largest request body, in bytes: twice what its parts may be, for JSON's escapes.
     #[must_use]
-    pub fn body_bytes_max(&self) -> usize {
+    pub(crate) fn body_bytes_max(&self) -> usize {
         2 * (self.policy.code_bytes_max + self.policy.context_bytes_max)
     }
 }

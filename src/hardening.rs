@@ -16,7 +16,7 @@ use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use nix::sys::resource::{Resource, setrlimit};
 
 use crate::error::Error;
-use crate::image;
+use crate::memory;
 
 /// What a process still needs when it is [restricted](restrict). Beyond it, it may read its cgroup's limits and its own
 /// executable, for backtraces.
@@ -92,7 +92,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
             format!("{threads} threads run already, and would stay as they are: harden the process before");
         return Err(Error::Config(why));
     }
-    image::know_process();
+    memory::open_before_hardening();
     let (mut hardening, mut gaps) = (Hardening::default(), Vec::new());
     hardening.no_new_privileges = noted(&mut gaps, "no new privileges", set_no_new_privs()).is_some();
     hardening.no_dumps = noted(&mut gaps, "no dumps", forbid_dumps()).is_some();

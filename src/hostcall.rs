@@ -21,8 +21,8 @@ use wasmtime::{
 };
 
 use crate::execution::{ExecutionId, Output};
-use crate::image::MEMORY_BYTES_MAX;
 use crate::limits::Limits;
+use crate::memory::MEMORY_BYTES_MAX;
 use crate::tools::Grants;
 use calls::Calls;
 use clock::Clock;

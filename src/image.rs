@@ -1,23 +1,13 @@
 //! The image: an interpreter that has already started, imported its standard library and the guest's own code, and
 //! defined the tool modules. Made once, kept compiled in a cache, mapped copy-on-write into every execution.
 
-mod addresses;
 mod artifact;
-mod audit;
-mod code;
-mod engine;
+pub(crate) mod engine;
 #[cfg(fuzzing)]
 #[allow(missing_docs, clippy::expect_used)]
 pub mod fuzzing;
-mod idle;
 mod interpreter;
-mod memory;
-mod meter;
-mod pagemap;
-mod polling;
-mod pristine;
-mod slot;
-mod stack;
+mod machine_code;
 mod start;
 
 use std::collections::BTreeSet;
@@ -26,25 +16,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
+use crate::memory::{self, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
+use crate::meter;
 use crate::validator::REFUSED_NAMES;
 use artifact::Kind;
-pub(crate) use audit::OnAudit;
-use code::Code;
-pub(crate) use engine::MEMORY_BYTES_MAX;
-use interpreter::Interpreter;
-use memory::Memories;
-pub(crate) use memory::drop_without_fault;
-pub(crate) use meter::FUEL;
-pub(crate) use pagemap::PAGEMAP_SCAN;
-use pagemap::PageMap;
-pub(crate) use polling::{PollingPage, PollingPages};
-use pristine::Pristine;
+pub(crate) use interpreter::Interpreter;
+use machine_code::MachineCode;
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
@@ -58,7 +40,7 @@ const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_values", include_str!("../guest/values.py")),
     ("guest_tools", include_str!("../guest/tools.py")),
     ("guest_discovery", include_str!("../guest/discovery.py")),
-    ("guest_lookups", include_str!("../guest/lookups.py")),
+    ("guest_attribute_guards", include_str!("../guest/attribute_guards.py")),
     ("guest_views", include_str!("../guest/views.py")),
     ("guest_guards", include_str!("../guest/guards.py")),
     ("guest_library_guards", include_str!("../guest/library_guards.py")),
@@ -108,7 +90,7 @@ impl Image {
         spec: &ImageSpec<'_>,
         slots: u32,
         cache_dir: Option<&Path>,
-        on_audit: OnAudit,
+        on_check: OnResetCheck,
     ) -> Result<Self, Error> {
         let started = Instant::now();
         probe(slots)?;
@@ -121,16 +103,16 @@ impl Image {
             (cache.load(Kind::Code), memory.join().unwrap_or_default())
         });
         let built = code.is_none() || memory.is_none();
-        let (code, pristine) = match (code, memory) {
-            (Some(code), Some(memory)) => (Code::File(code), mapped(Pristine::map(memory))?),
+        let (code, memory) = match (code, memory) {
+            (Some(code), Some(memory)) => (MachineCode::File(code), mapped(MemoryImage::map(memory))?),
             (code, memory) => {
                 let interpreter = Interpreter::unpack(spec.interpreter)?;
                 make(&cache, &blank, &interpreter, &recipe, code, memory)?
             }
         };
-        let memory_bytes_min = pristine.memory_bytes() as u64;
-        let memories = Memories::new(pristine, on_audit)
-            .map_err(|error| Error::Config(format!("starting the auditor: {error}")))?;
+        let memory_bytes_min = memory.memory_bytes() as u64;
+        let memories = Memories::new(memory, on_check)
+            .map_err(|error| Error::Config(format!("starting the thread that checks resets: {error}")))?;
         let polling_pages = memories.polling_pages().clone();
         let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;
@@ -142,20 +124,12 @@ impl Image {
 
 /// Are there addresses for so many executions at once?
 fn probe(slots: u32) -> Result<(), Error> {
-    let reservation = engine::RESERVATION;
-    let Err(error) = reservation.probe(slots as usize) else { return Ok(()) };
-    let gib = (reservation.bytes() * slots as usize).div_ceil(1 << 30);
-    let fitting = (1..slots).rev().find(|fewer| reservation.probe(*fewer as usize).is_ok());
+    let Err(error) = LAYOUT.probe(slots as usize) else { return Ok(()) };
+    let gib = (LAYOUT.bytes() * slots as usize).div_ceil(1 << 30);
+    let fitting = (1..slots).rev().find(|fewer| LAYOUT.probe(*fewer as usize).is_ok());
     let fewer = fitting.map_or(String::new(), |most| format!(", or run at most {most} at once"));
     let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
     Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
-}
-
-/// Opens and asks for, before a process is hardened, what it cannot later: the map of pages that guests have written to, and
-/// the size of a page, which rustix remembers (before Linux 6.4 it has to read it from a file in /proc).
-pub(crate) fn know_process() {
-    PageMap::of_process();
-    rustix::param::page_size();
 }
 
 /// Makes what the cache does not have.
@@ -166,48 +140,48 @@ fn make(
     recipe: &[u8],
     code: Option<File>,
     memory: Option<File>,
-) -> Result<(Code, Pristine), Error> {
+) -> Result<(MachineCode, MemoryImage), Error> {
     info!(target: PROGRESS, "making the interpreter image: once, for some seconds");
     let code = match code {
-        Some(file) => Code::File(file),
+        Some(file) => MachineCode::File(file),
         None => compile(cache, blank, interpreter)?,
     };
-    let pristine = match memory {
-        Some(file) => mapped(Pristine::map(file))?,
+    let memory = match memory {
+        Some(file) => mapped(MemoryImage::map(file))?,
         None => start(cache, blank, &code, interpreter, recipe)?,
     };
-    Ok((code, pristine))
+    Ok((code, memory))
 }
 
-fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Result<Code, Error> {
+fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Result<MachineCode, Error> {
     let started = Instant::now();
     let code = engine
         .precompile_module(&interpreter.code)
         .map_err(|error| Error::Image(format!("compiling the interpreter: {error:#}")))?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = code.len(), "interpreter compiled");
-    Ok(cache.store(Kind::Code, &code).map_or(Code::Bytes(code), Code::File))
+    Ok(cache.store(Kind::Code, &code).map_or(MachineCode::Bytes(code), MachineCode::File))
 }
 
 fn start(
     cache: &Cache<'_>,
     engine: &Engine,
-    code: &Code,
+    code: &MachineCode,
     interpreter: &Interpreter,
     recipe: &[u8],
-) -> Result<Pristine, Error> {
+) -> Result<MemoryImage, Error> {
     let started = Instant::now();
     let memory = start::memory_of(engine, &code.module(engine)?, &interpreter.data, recipe)?;
-    let memory = pristine::file_of(&memory);
+    let memory = memory::file_of(&memory);
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = memory.len(), "interpreter started");
-    let pristine = match cache.store(Kind::Memory, &memory) {
-        Some(file) => Pristine::map(file),
-        None => Pristine::map_bytes(&memory),
+    let memory = match cache.store(Kind::Memory, &memory) {
+        Some(file) => MemoryImage::map(file),
+        None => MemoryImage::map_bytes(&memory),
     };
-    mapped(pristine)
+    mapped(memory)
 }
 
-fn mapped(pristine: std::io::Result<Pristine>) -> Result<Pristine, Error> {
-    pristine.map_err(|error| Error::Image(format!("mapping the memory image: {error}")))
+fn mapped(memory: std::io::Result<MemoryImage>) -> Result<MemoryImage, Error> {
+    memory.map_err(|error| Error::Image(format!("mapping the memory image: {error}")))
 }
 
 /// The artifacts of one image.
@@ -238,7 +212,7 @@ struct Keys {
 
 impl Keys {
     fn new(engine: &Engine, interpreter: &[u8], recipe: &[u8]) -> Self {
-        let mut code = KeyHasher(Sha256::new());
+        let mut code = KeyHasher(blake3::Hasher::new());
         code.part(interpreter);
         code.part(env!("CARGO_PKG_VERSION").as_bytes());
         for source in meter::SOURCE {
@@ -247,8 +221,8 @@ impl Keys {
         let mut memory = KeyHasher(code.0.clone());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);
         memory.part(recipe);
-        memory.part(&pristine::BLOCK_BYTES.to_le_bytes());
-        let [code, memory] = [code, memory].map(|hash| base16ct::lower::encode_string(&hash.0.finalize()));
+        memory.part(&memory::BLOCK_BYTES.to_le_bytes());
+        let [code, memory] = [code, memory].map(|hash| hash.0.finalize().to_hex().to_string());
         Self { code, memory }
     }
 
@@ -274,13 +248,12 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
 }
 
 /// Lets wasmtime's compatibility hash, a `Hash`, go into a digest.
-struct KeyHasher(Sha256);
+struct KeyHasher(blake3::Hasher);
 
 impl KeyHasher {
     /// Adds a part with its length, so that no two lists of parts hash alike.
     fn part(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     }
 }
 

@@ -15,8 +15,9 @@ use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
-use crate::image::{self, Image, PollingPage, PollingPages};
+use crate::image::Image;
 use crate::limits::{Limits, TIME_MAX};
+use crate::memory::{self, PollingPage, PollingPages};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 pub(crate) use cancel::Cancel;
@@ -131,7 +132,7 @@ impl Template {
         };
         let report = report(id, end, store.data_mut(), limits, usage);
         if attempt.spent.faults == 0 {
-            image::drop_without_fault(store);
+            memory::drop_without_fault(store);
         } else {
             drop(store);
         }

@@ -31,7 +31,6 @@ compile_error!(
     "ai-code-executor runs on Linux only: on other systems, run it in a Linux container or virtual machine"
 );
 
-pub mod config;
 pub mod error;
 pub mod execution;
 pub mod hardening;
@@ -40,6 +39,8 @@ mod image;
 mod instance;
 mod json;
 pub mod limits;
+mod memory;
+mod meter;
 mod metrics;
 mod sandbox;
 pub mod server;

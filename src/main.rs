@@ -1,12 +1,13 @@
 //! The command line.
 
 mod commands;
+mod config;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use ai_code_executor::config::{self, Config, LogFormat, LogLevel};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use config::{Config, LogFormat, LogLevel};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;

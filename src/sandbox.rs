@@ -1,13 +1,13 @@
 //! The façade: a [`Sandbox`] runs executions, at most so many at once, each in an interpreter of its own.
 
 mod admission;
+mod audit;
 mod builder;
 mod context;
 #[cfg(test)]
-mod oracle;
-mod record;
+pub(crate) mod isolation_tests;
 #[cfg(test)]
-pub(crate) mod remains;
+mod oracle;
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -33,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
 use crate::validator::{self, Policy, ValidatedSource};
 use admission::Admission;
+use audit::{AuditRecord, code_sha256};
 pub use builder::Builder;
-use record::{Record, code_sha256};
 
 /// Takes some hundred microseconds to look at: more is not for a thread that others may wait for.
 const LARGE_BYTES: usize = 16 << 10;
@@ -100,7 +100,7 @@ impl Sandbox {
     pub(crate) async fn run_in_slot(&self, execution: Execution) -> Result<(Report, Slot), Error> {
         let shared = &self.shared;
         let id = ExecutionId::random();
-        let mut record = Record::new(&shared.metrics, id, &execution, shared.log_code);
+        let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
         let end = run.await.unwrap_or_else(|_| Err(Error::Internal("the execution panicked".into())));
         record.end(end.as_ref().map(|(report, _)| report));
@@ -112,7 +112,7 @@ impl Sandbox {
         &self,
         id: ExecutionId,
         execution: Execution,
-        record: &mut Record,
+        record: &mut AuditRecord,
     ) -> Result<(Report, Slot), Error> {
         let shared = self.shared.clone();
         let is_large = is_large(&execution);
@@ -150,7 +150,7 @@ impl Sandbox {
     async fn accept_apart(
         &self,
         execution: Execution,
-        record: &mut Record,
+        record: &mut AuditRecord,
     ) -> Result<(ValidatedSource, Execution), Error> {
         let shared = self.shared.clone();
         let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;

@@ -12,7 +12,7 @@ mod names;
 mod plain;
 mod policy;
 mod registry;
-mod room;
+mod reply_budget;
 mod schema;
 mod signature;
 mod text;
@@ -31,7 +31,7 @@ use serde_json::{Map, Value, json};
 
 use crate::execution::ExecutionId;
 
-pub(crate) use self::http::BaseUrl;
+pub use self::http::BaseUrl;
 pub(crate) use arguments::Effort;
 pub(crate) use caller::{Begun, Caller, UNREADABLE};
 pub use catalogue::{Catalogue, ToolCard};
@@ -39,7 +39,7 @@ pub use file::{Surroundings, ToolFile};
 pub(crate) use grants::Grants;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
-pub(crate) use room::{Room, Share};
+pub(crate) use reply_budget::{ReplyBudget, ReplyShare};
 
 /// One call as the host sees it, after its arguments were found to fit the tool's schema.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub struct ToolCall {
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
     /// What the reply takes of the execution's room.
-    pub(crate) share: Arc<Share>,
+    pub(crate) share: Arc<ReplyShare>,
 }
 
 /// Which exception a failed call becomes in the guest.

@@ -15,8 +15,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_signing::{Key, Verifier};
 use clap::Parser;
+use http_signing::{Key, Verifier};
 use services::{Behaviour, Fault};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

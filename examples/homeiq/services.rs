@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_signing::{Verifier, VerifierLayer};
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use http_signing::{Verifier, VerifierLayer};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ from .fake_executor import FakeExecutor
 GUEST = pathlib.Path(__file__).parent.parent
 # In order of dependency, as the host's recipe lists them.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "lookups", "views", "guards",
+    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
     "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """

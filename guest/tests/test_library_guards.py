@@ -32,7 +32,7 @@ REFUSED = [
     ("s = contextlib.redirect_stdout(None); s._stream = 'modules'; s.__enter__()", "AttributeError"),
     ("s = contextlib.redirect_stdout(None); s._stream = Liar('modules'); s.__enter__()", "AttributeError"),
     ("enum.Enum._convert_('E', 'os', lambda each: each == 'abort')", "KeyError"),
-    ("enum.global_enum(enum.Enum('E', 'checked', module='guest_lookups'))", "KeyError"),
+    ("enum.global_enum(enum.Enum('E', 'checked', module='guest_attribute_guards'))", "KeyError"),
     ("p = enum.property(); p._attr_type, p._cls_type, p.name = 'attr', json.dumps, name; p.__get__(1, enum.Enum)", "AttributeError"),
     ("dataclasses.dataclass(type('X', (), {'__annotations__': {'__getattri' + 'bute__': int}}))", "AttributeError"),
     ("dataclasses.dataclass(type('X', (), {'__annotations__': {'x=1,y': int}}))", "TypeError"),

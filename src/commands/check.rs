@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ai_code_executor::config::Config;
+use crate::config::Config;
 use ai_code_executor::validator;
 use ai_code_executor::{Catalogue, Finding};
 use clap::ValueEnum;

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use ai_code_executor::config::{Config, HardeningMode};
+use crate::config::{Config, HardeningMode};
 use ai_code_executor::hardening::{self, Hardening, Needs};
 use tracing::{info, warn};
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ai_code_executor::config::Config;
+use crate::config::Config;
 use ai_code_executor::tools::{Catalogue, ToolCard, catalogue};
 use clap::ValueEnum;
 use serde_json::{Value, json};

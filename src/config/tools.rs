@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use super::reader::{MASKED, Reader, shown};
 use super::settings::{SIGNING_KEY, SIGNING_KEY_FILE, SIGNING_KEY_ID};
 use super::values::{service_url, signing_key, switch};
+use ai_code_executor::tools::{Surroundings, ToolFile};
 use http_signing::{Key, KeyError, Signer};
-use crate::tools::{Surroundings, ToolFile};
 
 const NEW_KEY: &str = "make a key with `openssl rand -base64 32`";
 
@@ -20,13 +20,13 @@ const URLS: [&str; 3] = ["DATA_API_URL", "AI_AUTOMATION_URL", "DEVICE_INTELLIGEN
 
 /// The tools of network services, not yet connected.
 #[derive(Clone, Debug)]
-pub struct NetworkTools {
+pub(crate) struct NetworkTools {
     /// Whether programs may call them. If not, importing their modules fails with a message that says so.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// The tools.
-    pub file: ToolFile,
+    pub(crate) file: ToolFile,
     /// What signs their requests; there is one if they are enabled.
-    pub signer: Option<Signer>,
+    pub(crate) signer: Option<Signer>,
 }
 
 /// In the order of the table.

@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::tools::BaseUrl;
-use crate::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
+use ai_code_executor::tools::BaseUrl;
+use ai_code_executor::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
 
 /// A whole number or a decimal one, by the range's type.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>

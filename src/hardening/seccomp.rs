@@ -14,7 +14,7 @@ use seccompiler::{
 };
 
 use super::Needs;
-use crate::image::PAGEMAP_SCAN;
+use crate::memory::PAGEMAP_SCAN;
 
 /// Calls that may have any arguments.
 #[rustfmt::skip]

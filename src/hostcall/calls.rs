@@ -18,7 +18,7 @@ use super::clock::thread_cpu_time;
 use super::wire::{self, Message};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
-use crate::tools::{Begun, Caller, Effort, Grants, Room, Share, UNREADABLE};
+use crate::tools::{Begun, Caller, Effort, Grants, ReplyBudget, ReplyShare, UNREADABLE};
 
 /// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
 /// much memory.
@@ -36,7 +36,7 @@ pub(super) struct Calls {
     budget: u32,
     started: Arc<AtomicU32>,
     in_flight: Arc<Semaphore>,
-    room: Room,
+    room: ReplyBudget,
     running: JoinSet<Completion>,
     /// Those of `running` that the guest waits for, by their id.
     awaited: HashMap<u32, Awaited>,
@@ -57,7 +57,7 @@ struct Awaited {
 struct Completion {
     id: u32,
     reply: Vec<u8>,
-    _share: Option<Arc<Share>>,
+    _share: Option<Arc<ReplyShare>>,
     _under_way: Option<OwnedSemaphorePermit>,
 }
 
@@ -70,7 +70,7 @@ impl Calls {
             in_flight: Arc::new(Semaphore::new(
                 limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            room: Room::new(limits.tool_reply_bytes_max),
+            room: ReplyBudget::new(limits.tool_reply_bytes_max),
             running: JoinSet::new(),
             awaited: HashMap::new(),
             ready: VecDeque::new(),

@@ -3,7 +3,7 @@
 use wasmtime::{AsContextMut, Caller, Global, Instance, Result, Trap, Val, format_err};
 
 use super::HostState;
-use crate::image::FUEL;
+use crate::meter::FUEL;
 
 /// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
 const PORTION: u64 = 3_000_000;

@@ -4,16 +4,8 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Engine, WasmFeatures};
 
-use super::memory::Memories;
-use super::slot::Reservation;
-use super::stack::Stacks;
 use crate::error::Error;
-
-/// All that 32 bits can address: then compiled code need not look whether an address is inside of its memory.
-pub(super) const RESERVATION: Reservation = Reservation { memory_bytes: 4 << 30, guard_bytes: 32 << 20 };
-
-/// What linear memory can grow to.
-pub(crate) const MEMORY_BYTES_MAX: usize = RESERVATION.bytes_max();
+use crate::memory::{LAYOUT, Memories, Stacks};
 
 /// The guest's own stack. CPython's recursion limits are reached long before its end; what gets past them traps here.
 const WASM_STACK_BYTES_MAX: usize = 8 << 20;
@@ -22,12 +14,12 @@ const WASM_STACK_BYTES_MAX: usize = 8 << 20;
 const HOST_STACK_BYTES: usize = 2 << 20;
 
 /// The engine that starts the interpreter once, in memory that is zero at first.
-pub(super) fn blank() -> Result<Engine, Error> {
+pub(crate) fn blank() -> Result<Engine, Error> {
     engine(config(), Memories::blank())
 }
 
 /// The engine that runs executions: compiled code of one fits the other.
-pub(super) fn runner(memories: Memories) -> Result<Engine, Error> {
+pub(crate) fn runner(memories: Memories) -> Result<Engine, Error> {
     let mut config = config();
     config.with_host_stack(Arc::new(Stacks::default()));
     engine(config, memories)
@@ -35,7 +27,7 @@ pub(super) fn runner(memories: Memories) -> Result<Engine, Error> {
 
 /// For fuzzing: what guests do is counted, too, and the same on each machine.
 #[cfg(fuzzing)]
-pub(super) fn counting(memories: Memories) -> Result<Engine, Error> {
+pub(crate) fn counting(memories: Memories) -> Result<Engine, Error> {
     let mut config = config();
     config.consume_fuel(true).cranelift_nan_canonicalization(true);
     config.with_host_stack(Arc::new(Stacks::default()));
@@ -71,8 +63,8 @@ fn config() -> Config {
         // Nobody reads them: traps have a table of their own, and panics do not pass through guests.
         .generate_address_map(false)
         .native_unwind_info(false)
-        .memory_reservation(RESERVATION.memory_bytes as u64)
-        .memory_guard_size(RESERVATION.guard_bytes as u64)
+        .memory_reservation(LAYOUT.memory_bytes as u64)
+        .memory_guard_size(LAYOUT.guard_bytes as u64)
         .memory_may_move(false)
         .wasm_branch_hinting(true);
     config

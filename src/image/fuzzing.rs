@@ -2,10 +2,9 @@
 
 use wasmtime::{Engine, Result};
 
-use super::memory::Memories;
-use super::polling::PollingPages;
-use super::pristine::Pristine;
-use super::{engine, meter};
+use super::engine;
+use crate::memory::{Memories, MemoryImage, PollingPages};
+use crate::meter;
 
 /// What each memory has at first, all zeros. Modules may ask for less, not for more.
 pub const MEMORY_BYTES: usize = 64 << 10;
@@ -18,7 +17,7 @@ pub struct Runner {
 
 impl Runner {
     pub fn new() -> Result<Self> {
-        let memories = Memories::new(Pristine::zeros(MEMORY_BYTES)?);
+        let memories = Memories::new(MemoryImage::zeros(MEMORY_BYTES)?);
         let polling_pages = memories.polling_pages().clone();
         Ok(Self { engine: engine::counting(memories)?, polling_pages })
     }

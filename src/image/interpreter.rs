@@ -7,21 +7,21 @@ use wasm_encoder::{Module, RawSection};
 use wasmparser::{Data, DataKind, GlobalSectionReader, Operator, Parser, Payload};
 use wasmtime::{Result, bail};
 
-use super::meter;
 use crate::error::Error;
+use crate::meter;
 
 /// WebAssembly that has been taken apart.
-pub(super) struct Interpreter {
+pub(crate) struct Interpreter {
     /// The module without its data segments.
-    pub(super) code: Vec<u8>,
+    pub(crate) code: Vec<u8>,
     /// What belongs into its memory before anything runs.
-    pub(super) data: Vec<Segment>,
+    pub(crate) data: Vec<Segment>,
 }
 
 /// Bytes of linear memory, and where they begin.
-pub(super) struct Segment {
-    pub(super) offset: usize,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Segment {
+    pub(crate) offset: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Interpreter {
@@ -30,7 +30,7 @@ impl Interpreter {
     /// # Errors
     ///
     /// [`Error::Image`] for a module with state outside of its memory, which an image would not hold.
-    pub(super) fn unpack(python_wasm_zst: &[u8]) -> std::result::Result<Self, Error> {
+    pub(crate) fn unpack(python_wasm_zst: &[u8]) -> std::result::Result<Self, Error> {
         let wasm = zstd::decode_all(python_wasm_zst).map_err(wasmtime::Error::from);
         wasm.and_then(|wasm| take_apart(&wasm))
             .map_err(|error| Error::Image(format!("reading the interpreter: {error:#}")))

@@ -14,8 +14,8 @@ use rustix::thread::gettid;
 use tracing::error;
 
 use super::cancel::Cancel;
-use crate::image::PollingPage;
 use crate::limits::TIME_MAX;
+use crate::memory::PollingPage;
 
 /// Between two looks at a guest that runs: nothing tells when one is cancelled.
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -14,7 +14,7 @@ use tracing::info;
 use super::arguments::{Effort, TooLarge};
 use super::text::NAME_CHARS_MAX;
 use super::{
-    Decision, Grants, Reply, Share, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
+    Decision, Grants, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
 };
 use crate::execution::ExecutionId;
 use crate::limits::{Limits, TIME_MAX};
@@ -95,7 +95,7 @@ impl Caller {
     }
 
     /// Makes the call; `share` holds its reply.
-    pub(crate) async fn finish(&self, begun: Begun, share: Arc<Share>) -> Reply {
+    pub(crate) async fn finish(&self, begun: Begun, share: Arc<ReplyShare>) -> Reply {
         let Begun { record, path, ready } = begun;
         let reply = match ready {
             // A tool that panics fails its own call, not the execution.
@@ -110,7 +110,7 @@ impl Caller {
         reply
     }
 
-    async fn make(&self, path: &str, arguments: Map<String, Value>, share: Arc<Share>) -> Reply {
+    async fn make(&self, path: &str, arguments: Map<String, Value>, share: Arc<ReplyShare>) -> Reply {
         let tool = &self.grants.find(path)?.tool;
         let execution = self.execution;
         if let Some(policy) = &self.grants.policy {

@@ -94,7 +94,11 @@ impl ToolFile {
     }
 
     /// The names of the modules that programs import.
-    pub(crate) fn modules(&self) -> Result<BTreeSet<String>, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when two tools have one name, or a name or a schema cannot be used.
+    pub fn modules(&self) -> Result<BTreeSet<String>, Error> {
         let unconnected = |tool: &HttpTool| tool.with(async |_| Err(ToolError::failed("not connected")));
         let registry = Registry::new(self.tools.iter().map(unconnected).collect())?;
         Ok(registry.modules().into_iter().map(str::to_owned).collect())

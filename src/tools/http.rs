@@ -27,16 +27,16 @@ use tracing::{debug, warn};
 
 use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
 use crate::error::Error;
-use http_signing::Signer;
 use breaker::Breaker;
 use client::Client;
 use failure::Failure;
+use http_signing::Signer;
 use secrets::Secrets;
 
 pub(crate) use definition::{HttpTool, Service};
 pub(crate) use place::{Places, Query, header_name, takes_body};
 pub(crate) use template::Template;
-pub(crate) use url::BaseUrl;
+pub use url::BaseUrl;
 
 const RETRIES_MAX: usize = 2;
 

@@ -8,9 +8,9 @@ mod upstream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use http_signing::{Key, Signer};
 use ai_code_executor::tools::{Surroundings, ToolFile};
 use ai_code_executor::{Execution, Limits, Outcome, Sandbox};
+use http_signing::{Key, Signer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;

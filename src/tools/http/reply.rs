@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::secrets::Secrets;
 use crate::json::depth_of;
-use crate::tools::room::Share;
+use crate::tools::reply_budget::ReplyShare;
 use crate::tools::{Reply, ToolCall, ToolError, text};
 
 /// What is read of a failure's text, and for how long.
@@ -112,7 +112,7 @@ enum End {
 }
 
 /// At most `bytes_max` bytes of the body into `bytes`, counted in `share`.
-async fn read_body<B>(body: &mut B, bytes: &mut Vec<u8>, bytes_max: usize, share: Option<&Share>) -> End
+async fn read_body<B>(body: &mut B, bytes: &mut Vec<u8>, bytes_max: usize, share: Option<&ReplyShare>) -> End
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
@@ -135,7 +135,7 @@ where
 mod tests {
     use super::*;
     use crate::execution::ExecutionId;
-    use crate::tools::Room;
+    use crate::tools::ReplyBudget;
     use http_body_util::Full;
 
     /// A status, an encoding and a body, and what becomes of them.
@@ -149,7 +149,7 @@ mod tests {
             arguments: serde_json::Map::new(),
             deadline: Instant::now() + Duration::from_secs(9),
             reply_bytes_max: 1000,
-            share: Room::new(0).share(),
+            share: ReplyBudget::new(0).share(),
         };
         let reply = read("t", answer, &Secrets::default(), &call).await;
         reply.map(|json| json.get().to_owned()).map_err(|error| error.message)

@@ -8,8 +8,8 @@ use http::header::{HeaderMap, HeaderValue};
 use http::uri::Authority;
 
 use super::url::BaseUrl;
-use http_signing::{SIGNATURE, SIGNATURE_INPUT};
 use crate::tools::text;
+use http_signing::{SIGNATURE, SIGNATURE_INPUT};
 
 /// Shorter values are no secrets, and could be part of anything.
 const SECRET_CHARS_MIN: usize = 4;

@@ -7,9 +7,9 @@ use http::uri::{Authority, Scheme};
 
 const ACCEPTED: &str = "must be http:// or https://, host, optional :port, optional path";
 
-/// `scheme://host[:port][/base path]`.
+/// Where a service is: `scheme://host[:port][/base path]`, by HTTP or HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BaseUrl {
+pub struct BaseUrl {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
     /// Empty, or `/` and segments without a `/` at the end.
@@ -20,7 +20,7 @@ impl BaseUrl {
     /// # Errors
     ///
     /// What is wrong and what is accepted, without the text: a password may be in it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '#']) {
             return Err(format!("has a query or fragment; {ACCEPTED}"));
         }

@@ -1,10 +1,10 @@
 //! Signatures made by hand, without the code that is tested: by who has a key and does not keep to the rules.
 
-use http_signing::{Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
+use http_signing::{Verifier, VerifyError};
 use sha2::{Digest, Sha256, Sha512};
 
 use super::{BODY, PUBLIC_KEY, SECRET, complaint, key, now, post, set};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http_signing::{Signer, Verified, VerifierLayer};
 use axum::body::Body;
 use axum::extract::Extension;
 use axum::routing::{any, get};
@@ -12,6 +11,7 @@ use futures::stream;
 use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use http_signing::{Signer, Verified, VerifierLayer};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::ServiceExt;

@@ -7,11 +7,11 @@ mod tampering;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http_signing::{Key, Signer, Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderValue, Request};
+use http_signing::{Key, Signer, Verifier, VerifyError};
 use sha2::{Digest, Sha256};
 
 const SECRET: &str = "a secret that both sides know: 0123456789abcdef";

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use http_signing::{Key, Signer, Verifier};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
+use http_signing::{Key, Signer, Verifier};
 use serde_json::{Value, json};
 
 use super::{OTHER_SECRET, PRIVATE_KEY, PUBLIC_KEY, SECRET, key};

@@ -1,10 +1,10 @@
 //! Requests that were signed well and changed on their way.
 
-use http_signing::{Signer, Verifier, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderValue, Method};
+use http_signing::{Signer, Verifier, VerifyError};
 
 use super::{BODY, PRIVATE_KEY, SECRET, URL, complaint, header, key, post, set, signed, verifier};
 

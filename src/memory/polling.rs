@@ -1,4 +1,4 @@
-//! The page that loops read in each round ([`super::meter`]). Making it inaccessible ends a guest that does not end by
+//! The page that loops read in each round ([`crate::meter`]). Making it inaccessible ends a guest that does not end by
 //! itself, in whatever loop it is: the next read traps.
 //!
 //! Only WebAssembly code reads it. Host functions, `memory.copy` and `memory.fill` run native code, where a fault would end
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::addresses::Addresses;
+use super::reservation::Reservation;
 
 /// Pages that are open while their guests wait, at most. An open one takes two of the mappings that the kernel lets a process
 /// have (`vm.max_map_count`), which are 65,530 on many machines.
@@ -18,7 +18,7 @@ const OPEN_WAITING_MAX: usize = 4096;
 
 /// The polling page of one slot, inaccessible at first.
 pub(crate) struct PollingPage {
-    addresses: Arc<Addresses>,
+    reservation: Arc<Reservation>,
     range: Range<usize>,
     is_open: AtomicBool,
     open_pages: Arc<AtomicUsize>,
@@ -32,7 +32,7 @@ impl PollingPage {
     /// The kernel's, here and below.
     pub(crate) fn open(&self) -> io::Result<()> {
         if !self.is_open.load(Ordering::Relaxed) {
-            self.addresses.allow_reading(self.range.clone())?;
+            self.reservation.allow_reading(self.range.clone())?;
             self.is_open.store(true, Ordering::Relaxed);
             self.open_pages.fetch_add(1, Ordering::Relaxed);
         }
@@ -41,7 +41,7 @@ impl PollingPage {
 
     /// The guest's next read of it traps. Other threads may be running the guest.
     pub(crate) fn close(&self) -> io::Result<()> {
-        self.addresses.deny(self.range.clone())?;
+        self.reservation.deny(self.range.clone())?;
         if self.is_open.swap(false, Ordering::Relaxed) {
             self.open_pages.fetch_sub(1, Ordering::Relaxed);
         }
@@ -75,15 +75,15 @@ impl PollingPages {
         self.lock().get(&memory.addr()).cloned()
     }
 
-    /// A new one, at a range of `addresses`.
+    /// A new one, at a range of `reservation`.
     pub(super) fn add(
         &self,
         memory: *mut u8,
-        addresses: Arc<Addresses>,
+        reservation: Arc<Reservation>,
         range: Range<usize>,
     ) -> Arc<PollingPage> {
         let open_pages = self.open_pages.clone();
-        let page = Arc::new(PollingPage { addresses, range, is_open: AtomicBool::new(false), open_pages });
+        let page = Arc::new(PollingPage { reservation, range, is_open: AtomicBool::new(false), open_pages });
         self.lock().insert(memory.addr(), page.clone());
         page
     }

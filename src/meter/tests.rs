@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use wasmtime::{Caller, Extern, Instance, Linker, Module, Result, Store, Trap, Val, bail};
 
-use super::super::engine;
 use super::super::memory::Memories;
 use super::check::check;
 use super::{FUEL, add};
+use crate::image::engine;
 
 /// What the tests' modules begin with.
 const PRELUDE: &str = r#"

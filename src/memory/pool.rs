@@ -25,15 +25,15 @@ pub(super) trait Reusable {
 }
 
 /// Things that are ready for use. The one used last is used next: it is in the processor's caches.
-pub(super) struct Idle<T>(Mutex<Vec<T>>);
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
-impl<T> Default for Idle<T> {
+impl<T> Default for Pool<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Reusable> Idle<T> {
+impl<T: Reusable> Pool<T> {
     /// One that is ready, or a new one.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<T: Reusable> Idle<T> {
     }
 }
 
-impl<T> Idle<T> {
+impl<T> Pool<T> {
     /// Something that is ready, to be used after all others.
     pub(super) fn give_last(&self, thing: T) {
         let mut things = self.lock();
@@ -74,7 +74,7 @@ impl<T> Idle<T> {
 pub(super) struct Lent<T: Reusable> {
     /// `Some` until then.
     thing: Option<T>,
-    home: Arc<Idle<T>>,
+    home: Arc<Pool<T>>,
 }
 
 impl<T: Reusable> Deref for Lent<T> {

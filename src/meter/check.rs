@@ -22,16 +22,16 @@ use metered::Metered;
 
 /// What there is of the meter, and what is wrong with it.
 #[derive(Debug, Default)]
-pub(in crate::image) struct Findings {
-    pub(in crate::image) faults: Vec<String>,
-    pub(in crate::image) charges: usize,
-    pub(in crate::image) polls: usize,
+pub(crate) struct Findings {
+    pub(crate) faults: Vec<String>,
+    pub(crate) charges: usize,
+    pub(crate) polls: usize,
 }
 
 /// # Errors
 ///
 /// Modules with a table, without `fuel` or `refuel`, and with features that the checker does not know.
-pub(in crate::image) fn check(wasm: &[u8]) -> Result<Findings> {
+pub(crate) fn check(wasm: &[u8]) -> Result<Findings> {
     let module = Metered::read(wasm)?;
     let (mut findings, mut entries, mut agains) = (Findings::default(), HashMap::new(), Vec::new());
     let mut calls = DiGraph::<(), ()>::new();

@@ -1,6 +1,17 @@
-//! Linear memories that begin as the image, for wasmtime.
+//! Where executions live: linear memories that begin as the image, and stacks, each used by one execution after another.
+//!
+//! Knows nothing of Python, requests or callers. Nearly all of the library's `unsafe` is here.
 
 #![allow(unsafe_code)]
+
+mod memory_image;
+mod pagemap;
+mod polling;
+mod pool;
+mod reservation;
+mod reset_check;
+mod slot;
+mod stack;
 
 use std::cell::Cell;
 use std::io;
@@ -8,12 +19,29 @@ use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
-use super::audit::{Auditor, OnAudit};
-use super::idle::{Idle, Lent, Reusable};
-use super::pagemap::PageMap;
-use super::polling::PollingPages;
-use super::pristine::Pristine;
-use super::slot::{Reservation, Slot};
+pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
+pub(crate) use pagemap::PAGEMAP_SCAN;
+use pagemap::PageMap;
+pub(crate) use polling::{PollingPage, PollingPages};
+use pool::{Lent, Pool, Reusable};
+pub(crate) use reset_check::OnResetCheck;
+use reset_check::ResetChecker;
+use slot::Slot;
+pub(crate) use slot::SlotLayout;
+pub(crate) use stack::Stacks;
+
+/// All that 32 bits can address, so that compiled code need not check whether an address is inside.
+pub(crate) const LAYOUT: SlotLayout = SlotLayout { memory_bytes: 4 << 30, guard_bytes: 32 << 20 };
+
+/// The size up to which linear memory can grow.
+pub(crate) const MEMORY_BYTES_MAX: usize = LAYOUT.bytes_max();
+
+/// Opens and asks for, before a process is hardened, what it cannot later: the map of pages that guests have written to, and
+/// the size of a page, which rustix remembers (before Linux 6.4 it has to read it from a file in /proc).
+pub(crate) fn open_before_hardening() {
+    PageMap::of_process();
+    rustix::param::page_size();
+}
 
 thread_local! {
     static FAULTED: Cell<bool> = const { Cell::new(true) };
@@ -35,48 +63,48 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 
 /// Hands out memories.
 #[derive(Clone)]
-pub(super) struct Memories {
+pub(crate) struct Memories {
     /// What they begin as; zeros without one.
-    pristine: Option<Arc<Pristine>>,
+    image: Option<Arc<MemoryImage>>,
     page_map: Option<Arc<PageMap>>,
     polling_pages: PollingPages,
-    idle: Arc<Idle<Slot>>,
-    auditor: Option<Arc<Auditor>>,
+    pool: Arc<Pool<Slot>>,
+    checker: Option<Arc<ResetChecker>>,
 }
 
 impl Memories {
     /// # Errors
     ///
     /// The kernel's: there is no room for a thread.
-    pub(super) fn new(pristine: Pristine, on_audit: OnAudit) -> io::Result<Self> {
+    pub(crate) fn new(image: MemoryImage, on_check: OnResetCheck) -> io::Result<Self> {
         let blank = Self::blank();
-        let auditor = Auditor::start(Arc::downgrade(&blank.idle), on_audit)?;
-        let (pristine, page_map) = (Some(Arc::new(pristine)), PageMap::of_process());
-        Ok(Self { pristine, page_map, auditor: Some(auditor), ..blank })
+        let checker = ResetChecker::start(Arc::downgrade(&blank.pool), on_check)?;
+        let (image, page_map) = (Some(Arc::new(image)), PageMap::of_process());
+        Ok(Self { image, page_map, checker: Some(checker), ..blank })
     }
 
     /// Memories of zeros, for making an image.
-    pub(super) fn blank() -> Self {
+    pub(crate) fn blank() -> Self {
         Self {
-            pristine: None,
+            image: None,
             page_map: None,
             polling_pages: PollingPages::default(),
-            idle: Arc::default(),
-            auditor: None,
+            pool: Arc::default(),
+            checker: None,
         }
     }
 
-    pub(super) fn polling_pages(&self) -> &PollingPages {
+    pub(crate) fn polling_pages(&self) -> &PollingPages {
         &self.polling_pages
     }
 
-    fn slot(&self, bytes_min: usize, reservation: Reservation) -> io::Result<Slot> {
-        let pristine = match &self.pristine {
-            Some(pristine) => pristine.clone(),
-            None => Arc::new(Pristine::zeros(bytes_min)?),
+    fn slot(&self, bytes_min: usize, layout: SlotLayout) -> io::Result<Slot> {
+        let image = match &self.image {
+            Some(image) => image.clone(),
+            None => Arc::new(MemoryImage::zeros(bytes_min)?),
         };
         let (page_map, polling_pages) = (self.page_map.clone(), self.polling_pages.clone());
-        Slot::new(pristine, page_map, polling_pages, reservation, self.auditor.clone())
+        Slot::new(image, page_map, polling_pages, layout, self.checker.clone())
     }
 }
 
@@ -96,12 +124,12 @@ unsafe impl MemoryCreator for Memories {
         guard_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let memory_bytes = reserved_bytes.ok_or("memories that move are not made here")?;
-        let reservation = Reservation { memory_bytes, guard_bytes };
+        let layout = SlotLayout { memory_bytes, guard_bytes };
         let slot = self
-            .idle
-            .lend(|| self.slot(bytes_min, reservation))
+            .pool
+            .lend(|| self.slot(bytes_min, layout))
             .map_err(|error| format!("no address space for another execution: {error}"))?;
-        if slot.bytes() < bytes_min || slot.reservation() != reservation {
+        if slot.bytes() < bytes_min || slot.layout() != layout {
             return Err("the image does not fit the module".into());
         }
         Ok(Box::new(slot))
@@ -114,8 +142,8 @@ impl Reusable for Slot {
     }
 
     fn ready(self) -> Option<Self> {
-        match self.auditor() {
-            Some(auditor) => auditor.take(self),
+        match self.checker() {
+            Some(checker) => checker.take(self),
             None => Some(self),
         }
     }
@@ -128,7 +156,7 @@ unsafe impl LinearMemory for Lent<Slot> {
     }
 
     fn byte_capacity(&self) -> usize {
-        self.reservation().bytes_max()
+        self.layout().bytes_max()
     }
 
     fn grow_to(&mut self, bytes: usize) -> Result<()> {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use wasmtime::{Result, StackCreator, StackMemory, bail};
 
-use super::addresses::Addresses;
-use super::idle::{Idle, Lent, Reusable};
+use super::pool::{Lent, Pool, Reusable};
+use super::reservation::Reservation;
 
 /// Inaccessible memory below a stack: more than any function's frame takes.
 const GUARD_BYTES: usize = 64 << 10;
@@ -20,7 +20,7 @@ const KEPT_BYTES: usize = 64 << 10;
 
 /// Hands out stacks, all of one size.
 #[derive(Default)]
-pub(super) struct Stacks(Arc<Idle<Stack>>);
+pub(crate) struct Stacks(Arc<Pool<Stack>>);
 
 // SAFETY: a stack is page-aligned, has the size that is asked for, a guard below it, and is zero when it is handed out.
 unsafe impl StackCreator for Stacks {
@@ -44,25 +44,25 @@ unsafe impl StackMemory for Lent<Stack> {
     }
 
     fn guard_range(&self) -> Range<*mut u8> {
-        self.addresses.at(0)..self.at(0)
+        self.reservation.at(0)..self.at(0)
     }
 }
 
 /// A stack and the guard below it.
 struct Stack {
-    addresses: Addresses,
+    reservation: Reservation,
     bytes: usize,
 }
 
 impl Stack {
     fn new(bytes: usize) -> io::Result<Self> {
-        let addresses = Addresses::reserve(GUARD_BYTES + bytes)?;
-        addresses.allow(GUARD_BYTES..GUARD_BYTES + bytes)?;
-        Ok(Self { addresses, bytes })
+        let reservation = Reservation::reserve(GUARD_BYTES + bytes)?;
+        reservation.allow(GUARD_BYTES..GUARD_BYTES + bytes)?;
+        Ok(Self { reservation, bytes })
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
-        self.addresses.at(GUARD_BYTES + offset)
+        self.reservation.at(GUARD_BYTES + offset)
     }
 }
 
@@ -73,7 +73,7 @@ impl Reusable for Stack {
         let given_back = self.bytes - kept;
         // SAFETY: this part can be read and written, and nothing runs on it any more.
         unsafe { slice::from_raw_parts_mut(self.at(given_back), kept) }.fill(0);
-        self.addresses.forget(GUARD_BYTES..GUARD_BYTES + given_back)
+        self.reservation.forget(GUARD_BYTES..GUARD_BYTES + given_back)
     }
 }
 

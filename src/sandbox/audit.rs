@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 
 /// An execution whose end has not been recorded yet. Dropped without an end, it was cancelled: that is what happens
 /// when its caller goes away.
-pub(super) struct Record {
+pub(super) struct AuditRecord {
     metrics: Metrics,
     id: ExecutionId,
     request_id: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct Record {
     ended: bool,
 }
 
-impl Record {
+impl AuditRecord {
     pub(super) fn new(metrics: &Metrics, id: ExecutionId, execution: &Execution, log_code: bool) -> Self {
         Self {
             metrics: metrics.clone(),
@@ -105,7 +105,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for AuditRecord {
     fn drop(&mut self) {
         if self.ended {
             return;

@@ -11,18 +11,18 @@ use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
 };
 
-/// Addresses that trap, with no memory behind them, until something is put there. Ranges are in bytes from the first.
-pub(super) struct Addresses {
+/// Reservation that trap, with no memory behind them, until something is put there. Ranges are in bytes from the first.
+pub(super) struct Reservation {
     first: *mut u8,
     bytes: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone; nothing of it depends on the thread.
-unsafe impl Send for Addresses {}
+unsafe impl Send for Reservation {}
 // SAFETY: shared references give out addresses; what is done with those is up to the `unsafe` that does it.
-unsafe impl Sync for Addresses {}
+unsafe impl Sync for Reservation {}
 
-impl Addresses {
+impl Reservation {
     /// # Errors
     ///
     /// The kernel's, here and below.
@@ -100,7 +100,7 @@ impl Addresses {
     }
 }
 
-impl Drop for Addresses {
+impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own. Nothing can be done about an error.
         let _ = unsafe { munmap(self.first.cast(), self.bytes) };

@@ -13,8 +13,8 @@ use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
 use tracing::warn;
 
-use super::addresses::Addresses;
-use super::pristine::PAGE_BYTES;
+use super::memory_image::PAGE_BYTES;
+use super::reservation::Reservation;
 
 /// Ranges that one call finds at most; a scan makes as many calls as it needs.
 const RANGES_PER_CALL: usize = 128;
@@ -91,7 +91,7 @@ impl PageMap {
         let page_bytes = rustix::param::page_size().max(PAGE_BYTES);
         let file = File::from(memfd_create("pages", MemfdFlags::CLOEXEC)?);
         file.set_len(3 * page_bytes as u64)?;
-        let pages = Addresses::reserve(6 * page_bytes)?;
+        let pages = Reservation::reserve(6 * page_bytes)?;
         pages.allow(0..3 * page_bytes)?;
         pages.put(&(3 * page_bytes..6 * page_bytes), &file, 0)?;
         pages.forbid_huge_pages(0..6 * page_bytes)?;

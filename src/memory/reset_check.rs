@@ -8,32 +8,32 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use super::idle::Idle;
+use super::pool::Pool;
 use super::slot::Slot;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Told what came of each look: whether the memory was the image.
-pub(crate) type OnAudit = Box<dyn Fn(bool) + Send>;
+pub(crate) type OnResetCheck = Box<dyn Fn(bool) + Send>;
 
 /// Takes memories for a look.
-pub(super) struct Auditor {
+pub(super) struct ResetChecker {
     slots: SyncSender<Slot>,
     /// Not sooner.
     pub(super) next_at: Mutex<Instant>,
 }
 
-impl Auditor {
-    /// Its thread gives slots back to `idle`, and ends when nobody can send any more.
+impl ResetChecker {
+    /// Its thread gives slots back to `pool`, and ends when nobody can send any more.
     ///
     /// # Errors
     ///
     /// The kernel's: there is no room for another thread.
-    pub(super) fn start(idle: Weak<Idle<Slot>>, on_audit: OnAudit) -> io::Result<Arc<Self>> {
+    pub(super) fn start(pool: Weak<Pool<Slot>>, on_check: OnResetCheck) -> io::Result<Arc<Self>> {
         let (slots, received) = sync_channel(1);
         std::thread::Builder::new()
-            .name("auditor".into())
-            .spawn(move || audit(&received, &idle, &on_audit))?;
+            .name("checker".into())
+            .spawn(move || audit(&received, &pool, &on_check))?;
         Ok(Arc::new(Self { slots, next_at: Mutex::new(Instant::now()) }))
     }
 
@@ -54,10 +54,10 @@ impl Auditor {
     }
 }
 
-fn audit(slots: &Receiver<Slot>, idle: &Weak<Idle<Slot>>, on_audit: &OnAudit) {
+fn audit(slots: &Receiver<Slot>, pool: &Weak<Pool<Slot>>, on_check: &OnResetCheck) {
     for mut slot in slots {
         let different = slot.first_difference();
-        on_audit(different.is_none());
+        on_check(different.is_none());
         if let Some(offset) = different {
             error!(
                 offset,
@@ -70,8 +70,8 @@ fn audit(slots: &Receiver<Slot>, idle: &Weak<Idle<Slot>>, on_audit: &OnAudit) {
             warn!(%error, "a memory is not used again");
             continue;
         }
-        if let Some(idle) = idle.upgrade() {
-            idle.give_last(slot);
+        if let Some(pool) = pool.upgrade() {
+            pool.give_last(slot);
         }
     }
 }

@@ -10,31 +10,31 @@ const BYTES_MAX: usize = 32 << 20;
 
 /// What is left of an execution's room.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct ReplyBudget {
     bytes_max: usize,
     left: Arc<AtomicUsize>,
 }
 
 /// One call's part of the room, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct ReplyShare {
     bytes_max: usize,
     left: Arc<AtomicUsize>,
     held: AtomicUsize,
 }
 
-impl Room {
+impl ReplyBudget {
     pub(crate) fn new(reply_bytes_max: usize) -> Self {
         let bytes_max = BYTES_MAX.max(reply_bytes_max);
         Self { bytes_max, left: Arc::new(AtomicUsize::new(bytes_max)) }
     }
 
-    pub(crate) fn share(&self) -> Arc<Share> {
-        Arc::new(Share { bytes_max: self.bytes_max, left: self.left.clone(), held: AtomicUsize::new(0) })
+    pub(crate) fn share(&self) -> Arc<ReplyShare> {
+        Arc::new(ReplyShare { bytes_max: self.bytes_max, left: self.left.clone(), held: AtomicUsize::new(0) })
     }
 }
 
-impl Share {
+impl ReplyShare {
     /// Takes what is missing to hold `bytes` in all.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for ReplyShare {
     fn drop(&mut self) {
         self.left.fetch_add(self.held.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_held_comes_back() {
-        let room = Room::new(0);
+        let room = ReplyBudget::new(0);
         let (first, second) = (room.share(), room.share());
         first.hold(BYTES_MAX / 2).unwrap();
         first.hold(BYTES_MAX / 2).unwrap();
@@ -74,6 +74,6 @@ mod tests {
         assert!(second.hold(BYTES_MAX / 2 + 1).unwrap_err().message.contains("gather fewer calls"));
         drop(first);
         second.hold(BYTES_MAX).unwrap();
-        assert!(Room::new(BYTES_MAX + 1).share().hold(BYTES_MAX + 1).is_ok());
+        assert!(ReplyBudget::new(BYTES_MAX + 1).share().hold(BYTES_MAX + 1).is_ok());
     }
 }

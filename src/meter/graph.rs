@@ -7,7 +7,7 @@
 use wasmtime::Result;
 
 use super::body::Body;
-use super::way;
+use super::longest_path;
 
 /// Operators on the longest way through a function, its callees' included, before it is charged after all: what has no
 /// cycle can still be long.
@@ -115,7 +115,7 @@ fn bound_chains(
         (0..bodies.len()).filter(|function| !charged[*function] && calls.out_of[*function] == 0).collect();
     while let Some(function) = settled.pop() {
         let cost = |callee: u32| callee.checked_sub(imported).map_or(0, |callee| ways[callee as usize]);
-        let longest = way::longest(bodies[function].bytes, cost)?;
+        let longest = longest_path::longest(bodies[function].bytes, cost)?;
         charged[function] = longest > OPERATORS_MAX;
         ways[function] = if charged[function] { 0 } else { longest };
         for &caller in &calls.callers[function] {

@@ -14,14 +14,14 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 /// What memory is compared and copied by: a page of most machines, a part of one on arm64 with pages of 16 or 64 KiB.
 pub(super) const PAGE_BYTES: usize = 4096;
 
-/// What can be mapped on every machine: a page of WebAssembly, and the largest one of arm64. See [`Pristine::map`].
-pub(super) const BLOCK_BYTES: usize = 64 << 10;
+/// What can be mapped on every machine: a page of WebAssembly, and the largest one of arm64. See [`MemoryImage::map`].
+pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
 /// What no page that was written to is counted as.
 static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// A file with one block that says where in linear memory the rest of it belongs. Before that, memory is zero.
-pub(super) struct Pristine {
+pub(crate) struct MemoryImage {
     file: File,
     address: *mut u8,
     file_bytes: usize,
@@ -30,12 +30,12 @@ pub(super) struct Pristine {
 }
 
 // SAFETY: the mapping is read only, and lives as long as this does.
-unsafe impl Send for Pristine {}
+unsafe impl Send for MemoryImage {}
 // SAFETY: as above.
-unsafe impl Sync for Pristine {}
+unsafe impl Sync for MemoryImage {}
 
-/// The file's bytes for a memory: what [`Pristine::map`] takes.
-pub(super) fn file_of(memory: &[u8]) -> Vec<u8> {
+/// The file's bytes for a memory: what [`MemoryImage::map`] takes.
+pub(crate) fn file_of(memory: &[u8]) -> Vec<u8> {
     let is_zero = |block: &&[u8]| block.chunks_exact(PAGE_BYTES).all(|page| *page == ZEROS);
     let start = memory.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES;
     let mut file = vec![0; BLOCK_BYTES];
@@ -44,13 +44,13 @@ pub(super) fn file_of(memory: &[u8]) -> Vec<u8> {
     file
 }
 
-impl Pristine {
+impl MemoryImage {
     /// Maps a file that [`file_of`] has made.
     ///
     /// # Errors
     ///
     /// For a machine with larger pages among others.
-    pub(super) fn map(file: File) -> io::Result<Self> {
+    pub(crate) fn map(file: File) -> io::Result<Self> {
         if !(PAGE_BYTES..=BLOCK_BYTES).contains(&rustix::param::page_size()) {
             return Err(io::Error::other("this machine's pages of memory are larger than 64 KiB"));
         }
@@ -68,8 +68,8 @@ impl Pristine {
     ///
     /// # Errors
     ///
-    /// As [`Pristine::map`].
-    pub(super) fn zeros(memory_bytes: usize) -> io::Result<Self> {
+    /// As [`MemoryImage::map`].
+    pub(crate) fn zeros(memory_bytes: usize) -> io::Result<Self> {
         let mut header = vec![0; BLOCK_BYTES];
         header[..8].copy_from_slice(&(memory_bytes as u64).to_le_bytes());
         Self::map_bytes(&header)
@@ -79,25 +79,25 @@ impl Pristine {
     ///
     /// # Errors
     ///
-    /// As [`Pristine::map`].
-    pub(super) fn map_bytes(bytes: &[u8]) -> io::Result<Self> {
+    /// As [`MemoryImage::map`].
+    pub(crate) fn map_bytes(bytes: &[u8]) -> io::Result<Self> {
         let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
         file.write_all_at(bytes, 0)?;
         Self::map(file)
     }
 
     /// Linear memory of an instance that has just begun.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.start + self.file_bytes - BLOCK_BYTES
     }
 
     /// The part of linear memory that is not zero, the file that has it, and where in that file.
-    pub(super) fn mapped(&self) -> (Range<usize>, &File, u64) {
+    pub(crate) fn mapped(&self) -> (Range<usize>, &File, u64) {
         (self.start..self.memory_bytes(), &self.file, BLOCK_BYTES as u64)
     }
 
     /// What linear memory holds at the beginning, in the page that begins at `offset`.
-    pub(super) fn page(&self, offset: usize) -> &[u8; PAGE_BYTES] {
+    pub(crate) fn page(&self, offset: usize) -> &[u8; PAGE_BYTES] {
         if offset < self.start {
             return &ZEROS;
         }
@@ -107,7 +107,7 @@ impl Pristine {
     }
 }
 
-impl Drop for Pristine {
+impl Drop for MemoryImage {
     fn drop(&mut self) {
         // SAFETY: this mapping is nobody else's. Nothing can be done about an error.
         let _ = unsafe { munmap(self.address.cast(), self.file_bytes) };

@@ -5,15 +5,15 @@
 //! break every cycle of calls ([`graph`]); calls through the table are made direct before ([`table`]). A loop that calls
 //! nothing counts in a local, which costs less: a call in it, however rare, would take its registers. It cannot ask the
 //! host, so each round reads from the *polling page*, as code of a JVM does at its safepoints; a guest that is overdue
-//! finds that page inaccessible, and traps ([`super::slot`]). The counter is a global that the interpreter's own code does
+//! finds that page inaccessible, and traps ([`crate::memory`]). The counter is a global that the interpreter's own code does
 //! not know of, so no guest can reach it. What a program burns depends on the program, and on no clock.
 
 mod body;
 mod graph;
 mod input;
 mod insert;
+mod longest_path;
 mod table;
-mod way;
 
 use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
 use wasmparser::{BinaryReader, Parser};
@@ -27,20 +27,20 @@ use insert::Meter;
 pub(crate) const FUEL: &str = "fuel";
 
 /// Where the polling page is in linear memory: at the end of what 32 bits can address, which no memory grows to.
-pub(super) const POLLED_AT: u32 = 0xffff_0000;
+pub(crate) const POLLED_AT: u32 = 0xffff_0000;
 
 /// Its size: what can be made inaccessible on every machine.
-pub(super) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
+pub(crate) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
 
 /// Code with another meter is other code: what the cache's names are made of.
-pub(super) const SOURCE: [&str; 7] = [
+pub(crate) const SOURCE: [&str; 7] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
     include_str!("meter/graph.rs"),
     include_str!("meter/input.rs"),
     include_str!("meter/insert.rs"),
     include_str!("meter/table.rs"),
-    include_str!("meter/way.rs"),
+    include_str!("meter/longest_path.rs"),
 ];
 
 /// Function types, as the binary format has them: of `memory.grow`, and of `memory.copy` and `memory.fill`.
@@ -50,9 +50,9 @@ const NEW_TYPES: [&[u8]; 2] = [&[0x60, 1, 0x7f, 1, 0x7f], &[0x60, 3, 0x7f, 0x7f,
 ///
 /// # Errors
 ///
-/// Modules without the guest's `refuel`, and with instructions whose work is not known. What [`super::engine`] refuses
+/// Modules without the guest's `refuel`, and with instructions whose work is not known. What the engine refuses
 /// is not looked at here.
-pub(super) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let direct = table::direct(wasm)?;
     let wasm = &direct.wasm;
     let input = Input::read(wasm)?;
@@ -115,6 +115,6 @@ fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> 
 
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, clippy::unwrap_used, reason = "as in tests")]
-pub(super) mod check;
+pub(crate) mod check;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use super::added::Added;
 use super::check;
 use super::function::Function;
 use super::metered::Metered;
+use crate::image::Interpreter;
 use crate::image::PYTHON_WASM_ZST;
-use crate::image::interpreter::Interpreter;
-use crate::image::meter::add;
+use crate::meter::add;
 
 /// Each of the meter's parts is in it. Numbers are of functions.
 const MODULE: &str = r#"(module

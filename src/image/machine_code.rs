@@ -9,12 +9,12 @@ use wasmtime::{Engine, Module};
 use crate::error::Error;
 
 /// Machine code of this engine.
-pub(super) enum Code {
+pub(super) enum MachineCode {
     File(File),
     Bytes(Vec<u8>),
 }
 
-impl Code {
+impl MachineCode {
     pub(super) fn module(&self, engine: &Engine) -> Result<Module, Error> {
         let module = match self {
             Self::File(file) => file.try_clone().map_err(wasmtime::Error::from).and_then(|file| {

@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use rustix::mm::Advice;
 
-use super::addresses::Addresses;
-use super::audit::Auditor;
-use super::meter::POLLED_BYTES;
+use super::memory_image::{MemoryImage, PAGE_BYTES};
 use super::pagemap::PageMap;
 use super::polling::{PollingPage, PollingPages};
-use super::pristine::{PAGE_BYTES, Pristine};
+use super::reservation::Reservation;
+use super::reset_check::ResetChecker;
+use crate::meter::POLLED_BYTES;
 
 /// Executions between two looks at which pages are still in use.
 const SWEEP_INTERVAL: u32 = 64;
@@ -32,19 +32,19 @@ const PAGES_KEPT_MAX: usize = 2048;
 /// What a memory needs: the addresses that compiled code may reach without looking, at the end of them the polling page, and
 /// those that trap behind them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reservation {
-    pub(super) memory_bytes: usize,
-    pub(super) guard_bytes: usize,
+pub(crate) struct SlotLayout {
+    pub(crate) memory_bytes: usize,
+    pub(crate) guard_bytes: usize,
 }
 
-impl Reservation {
+impl SlotLayout {
     /// All of it: there are guards on both sides.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.guard_bytes + self.memory_bytes + self.guard_bytes
     }
 
     /// What a memory can grow to.
-    pub(super) const fn bytes_max(self) -> usize {
+    pub(crate) const fn bytes_max(self) -> usize {
         self.memory_bytes - POLLED_BYTES
     }
 
@@ -58,20 +58,20 @@ impl Reservation {
     /// # Errors
     ///
     /// The kernel's.
-    pub(super) fn probe(self, slots: usize) -> io::Result<()> {
-        Addresses::reserve(self.bytes().saturating_mul(slots)).map(drop)
+    pub(crate) fn probe(self, slots: usize) -> io::Result<()> {
+        Reservation::reserve(self.bytes().saturating_mul(slots)).map(drop)
     }
 }
 
 /// Linear memory: the image at first, later what a guest makes of it.
 pub(super) struct Slot {
-    pristine: Arc<Pristine>,
+    image: Arc<MemoryImage>,
     page_map: Option<Arc<PageMap>>,
-    reservation: Reservation,
-    addresses: Arc<Addresses>,
+    layout: SlotLayout,
+    reservation: Arc<Reservation>,
     polling_page: Arc<PollingPage>,
     polling_pages: PollingPages,
-    auditor: Option<Arc<Auditor>>,
+    checker: Option<Arc<ResetChecker>>,
     /// What the guest can reach now.
     bytes: usize,
     /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
@@ -84,39 +84,39 @@ impl Slot {
     ///
     /// The kernel's: no address space, or too many mappings.
     pub(super) fn new(
-        pristine: Arc<Pristine>,
+        image: Arc<MemoryImage>,
         page_map: Option<Arc<PageMap>>,
         polling_pages: PollingPages,
-        reservation: Reservation,
-        auditor: Option<Arc<Auditor>>,
+        layout: SlotLayout,
+        checker: Option<Arc<ResetChecker>>,
     ) -> io::Result<Self> {
-        let bytes = pristine.memory_bytes();
-        assert!(bytes <= reservation.bytes_max(), "the image is larger than a memory can be");
-        let addresses = Arc::new(Addresses::reserve(reservation.bytes())?);
-        let memory = addresses.at(reservation.guard_bytes);
-        let polling_page = polling_pages.add(memory, addresses.clone(), reservation.polling_page());
+        let bytes = image.memory_bytes();
+        assert!(bytes <= layout.bytes_max(), "the image is larger than a memory can be");
+        let reservation = Arc::new(Reservation::reserve(layout.bytes())?);
+        let memory = reservation.at(layout.guard_bytes);
+        let polling_page = polling_pages.add(memory, reservation.clone(), layout.polling_page());
         let own = Vec::new();
         let slot = Self {
-            pristine,
+            image,
             page_map,
+            layout,
             reservation,
-            addresses,
             polling_page,
             polling_pages,
-            auditor,
+            checker,
             bytes,
             own,
             executions: 0,
         };
         // The interpreter is started without anybody who watches it.
         slot.polling_page.open()?;
-        let (image, file, offset) = slot.pristine.mapped();
-        slot.addresses.allow(slot.range(0..image.start))?;
-        slot.addresses.put(&slot.range(image.clone()), file, offset)?;
+        let (image, file, offset) = slot.image.mapped();
+        slot.reservation.allow(slot.range(0..image.start))?;
+        slot.reservation.put(&slot.range(image.clone()), file, offset)?;
         // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
-        slot.addresses.advise(slot.range(image), Advice::Random)?;
+        slot.reservation.advise(slot.range(image), Advice::Random)?;
         // A huge page would make pages its own that nobody has written to, without a fault.
-        slot.addresses.forbid_huge_pages(slot.range(0..bytes))?;
+        slot.reservation.forbid_huge_pages(slot.range(0..bytes))?;
         Ok(slot)
     }
 
@@ -130,25 +130,25 @@ impl Slot {
         self.bytes
     }
 
-    pub(super) fn auditor(&self) -> Option<Arc<Auditor>> {
-        self.auditor.clone()
+    pub(super) fn checker(&self) -> Option<Arc<ResetChecker>> {
+        self.checker.clone()
     }
 
-    pub(super) fn reservation(&self) -> Reservation {
-        self.reservation
+    pub(super) fn layout(&self) -> SlotLayout {
+        self.layout
     }
 
     /// Lets the guest reach `bytes` from the beginning; new memory is zero.
     ///
     /// # Errors
     ///
-    /// For more than [`Reservation::bytes_max`], and the kernel's.
+    /// For more than [`SlotLayout::bytes_max`], and the kernel's.
     pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
-        if bytes > self.reservation.bytes_max() {
+        if bytes > self.layout.bytes_max() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.bytes {
-            self.addresses
+            self.reservation
                 .allow(self.range(self.bytes..bytes.next_multiple_of(rustix::param::page_size())))?;
             self.bytes = bytes;
         }
@@ -163,11 +163,11 @@ impl Slot {
     /// The kernel's: then it must not be used again.
     pub(super) fn reset(&mut self, faulted: bool) -> io::Result<()> {
         self.polling_page.open()?;
-        let image_bytes = self.pristine.memory_bytes();
+        let image_bytes = self.image.memory_bytes();
         if self.bytes > image_bytes {
             let grown = self.range(image_bytes..self.bytes.next_multiple_of(rustix::param::page_size()));
-            self.addresses.forget(grown.clone())?;
-            self.addresses.deny(grown)?;
+            self.reservation.forget(grown.clone())?;
+            self.reservation.deny(grown)?;
             self.bytes = image_bytes;
         }
         let Some(page_map) = &self.page_map else {
@@ -177,7 +177,7 @@ impl Slot {
             if !page_map.is_of_this_process() {
                 return self.forget();
             }
-            let (base, zeros_end) = (self.address().addr(), self.pristine.mapped().0.start);
+            let (base, zeros_end) = (self.address().addr(), self.image.mapped().0.start);
             self.own.clear();
             page_map.private_pages(base..base + image_bytes, base + zeros_end, |found| {
                 self.own.push(found.start - base..found.end - base);
@@ -192,7 +192,7 @@ impl Slot {
         }
         for offset in self.own.iter().flat_map(|range| range.clone().step_by(PAGE_BYTES)) {
             // SAFETY: `own` has pages of the image's part of this memory, which can be written to; no guest runs in it.
-            unsafe { ptr::copy_nonoverlapping(self.pristine.page(offset), self.at(offset).cast(), 1) };
+            unsafe { ptr::copy_nonoverlapping(self.image.page(offset), self.at(offset).cast(), 1) };
         }
         Ok(())
     }
@@ -204,15 +204,15 @@ impl Slot {
     /// As those of [`Slot::reset`].
     pub(super) fn forget(&mut self) -> io::Result<()> {
         self.own.clear();
-        self.addresses.forget(self.range(0..self.pristine.memory_bytes()))
+        self.reservation.forget(self.range(0..self.image.memory_bytes()))
     }
 
     /// Where it is not the image, although it was reset.
     pub(super) fn first_difference(&self) -> Option<usize> {
-        (0..self.pristine.memory_bytes()).step_by(PAGE_BYTES).find(|offset| {
+        (0..self.image.memory_bytes()).step_by(PAGE_BYTES).find(|offset| {
             // SAFETY: pages of the image's part of this memory can be read; no guest runs in it.
             let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(*offset).cast() };
-            page != self.pristine.page(*offset)
+            page != self.image.page(*offset)
         })
     }
 
@@ -225,7 +225,7 @@ impl Slot {
             let is_image = (first..first + page_bytes).step_by(PAGE_BYTES).all(|offset| {
                 // SAFETY: as in `reset`.
                 let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(offset).cast() };
-                page == self.pristine.page(offset)
+                page == self.image.page(offset)
             });
             extend(if is_image { &mut given_back } else { &mut kept }, first..first + page_bytes);
         }
@@ -234,16 +234,16 @@ impl Slot {
         }
         self.own = kept;
         // Each call interrupts the other cores.
-        given_back.into_iter().try_for_each(|range| self.addresses.forget(self.range(range)))
+        given_back.into_iter().try_for_each(|range| self.reservation.forget(self.range(range)))
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
-        self.addresses.at(self.reservation.guard_bytes + offset)
+        self.reservation.at(self.layout.guard_bytes + offset)
     }
 
     /// Where a range of linear memory is in the reservation.
     fn range(&self, range: Range<usize>) -> Range<usize> {
-        let guard = self.reservation.guard_bytes;
+        let guard = self.layout.guard_bytes;
         guard + range.start..guard + range.end
     }
 }

@@ -12,8 +12,8 @@ use nix::unistd::{ForkResult, fork};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::idle::Idle;
-use super::super::pristine;
+use super::super::memory_image;
+use super::super::pool::Pool;
 use super::*;
 
 const IMAGE_PAGES: usize = 3008;
@@ -23,10 +23,10 @@ fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
     for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
         bytes.fill(u8::try_from(page % 251).unwrap() | 1);
     }
-    let pristine = Pristine::map_bytes(&pristine::file_of(&memory)).unwrap();
-    assert_eq!(pristine.memory_bytes(), memory.len());
-    let reservation = Reservation { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
-    Slot::new(Arc::new(pristine), page_map, PollingPages::default(), reservation, None).unwrap()
+    let image = MemoryImage::map_bytes(&memory_image::file_of(&memory)).unwrap();
+    assert_eq!(image.memory_bytes(), memory.len());
+    let layout = SlotLayout { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
+    Slot::new(Arc::new(image), page_map, PollingPages::default(), layout, None).unwrap()
 }
 
 /// What a guest sees of it.
@@ -37,9 +37,9 @@ fn memory(slot: &mut Slot) -> &mut [u8] {
 
 fn assert_is_the_image(slot: &mut Slot) {
     assert_eq!(slot.bytes(), IMAGE_PAGES * PAGE_BYTES);
-    let pristine = slot.pristine.clone();
+    let image = slot.image.clone();
     for (page, bytes) in memory(slot).chunks_exact(PAGE_BYTES).enumerate() {
-        assert!(bytes == pristine.page(page * PAGE_BYTES), "page {page}");
+        assert!(bytes == image.page(page * PAGE_BYTES), "page {page}");
     }
 }
 
@@ -109,7 +109,7 @@ fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
         slot.reset(true).unwrap();
         assert_is_the_image(&mut slot);
     }
-    assert!(slot.grow(slot.reservation().bytes_max() + 1).is_err());
+    assert!(slot.grow(slot.layout().bytes_max() + 1).is_err());
 }
 
 /// What can become of a memory between two resets.
@@ -156,7 +156,7 @@ fn take(slot: &mut Slot, step: &Step, faulted: bool) -> bool {
                 memory(slot)[before..].fill(7);
             }
         }
-        Step::Pressure => slot.addresses.advise(slot.range(0..slot.bytes()), Advice::LinuxPageOut).unwrap(),
+        Step::Pressure => slot.reservation.advise(slot.range(0..slot.bytes()), Advice::LinuxPageOut).unwrap(),
         Step::Reset => {
             slot.reset(faulted).unwrap();
             assert_is_the_image(slot);
@@ -216,22 +216,22 @@ fn a_child_of_this_process_leaves_nothing_behind_either() {
 
 #[test]
 fn a_memory_that_is_not_the_image_is_found_and_not_used_again() {
-    let (idle, (audits, audited)) = (Arc::<Idle<Slot>>::default(), channel());
-    let auditor =
-        Auditor::start(Arc::downgrade(&idle), Box::new(move |same| audits.send(same).unwrap())).unwrap();
+    let (pool, (audits, audited)) = (Arc::<Pool<Slot>>::default(), channel());
+    let checker =
+        ResetChecker::start(Arc::downgrade(&pool), Box::new(move |same| audits.send(same).unwrap())).unwrap();
     let (mut good, mut bad) = (slot(PageMap::of_process()), slot(PageMap::of_process()));
     scribble(&mut good, 0, 40);
     good.reset(true).unwrap();
     // As if a reset had missed one byte.
     memory(&mut bad)[2000 * PAGE_BYTES + 17] ^= 1;
     for (slot, same) in [(good, true), (bad, false)] {
-        assert!(auditor.take(slot).is_none(), "it is time for a look");
+        assert!(checker.take(slot).is_none(), "it is time for a look");
         assert_eq!(audited.recv(), Ok(same));
         let next = self::slot(PageMap::of_process());
-        assert!(auditor.take(next).is_some(), "one look a second");
-        *auditor.next_at.lock().unwrap() = Instant::now();
+        assert!(checker.take(next).is_some(), "one look a second");
+        *checker.next_at.lock().unwrap() = Instant::now();
     }
-    drop(auditor);
+    drop(checker);
     assert_eq!(audited.recv().ok(), None, "its thread has ended");
-    assert_eq!(idle.count(), 1);
+    assert_eq!(pool.count(), 1);
 }
