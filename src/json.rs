@@ -20,6 +20,7 @@ pub(crate) fn depth_of(json: &[u8]) -> usize {
 }
 
 /// How many members and elements there may be, at most, in arrays and objects that are nested no deeper than `depth_max`.
+#[cfg(feature = "server")]
 pub(crate) fn members(json: &[u8], depth_max: usize) -> usize {
     let (mut depth, mut members) = (0_usize, 0);
     let mut rest = json;
@@ -40,6 +41,7 @@ pub(crate) fn members(json: &[u8], depth_max: usize) -> usize {
 }
 
 /// What a text takes at most when it is written as JSON.
+#[cfg(feature = "server")]
 pub(crate) fn written_bytes_max(text: &str) -> usize {
     const LONGEST_ESCAPE: usize = r"\u0000".len();
     let is_escaped = |byte: &&u8| **byte < 0x20 || matches!(**byte, b'"' | b'\\');
@@ -94,6 +96,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn members_are_counted_as_deep_as_asked() {
         let cases = [
@@ -109,6 +112,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn a_text_takes_no_more_than_is_said() {
         let all: String = (0..=0x2ff).filter_map(char::from_u32).collect();

@@ -33,6 +33,7 @@ compile_error!(
 
 pub mod error;
 pub mod execution;
+#[cfg(feature = "server")]
 pub mod hardening;
 mod hostcall;
 mod image;
@@ -43,6 +44,7 @@ mod memory;
 mod meter;
 mod metrics;
 mod sandbox;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod tools;
 pub mod validator;
@@ -52,6 +54,7 @@ pub mod validator;
 pub use image::fuzzing;
 
 /// Signs the requests of HTTP tools.
+#[cfg(feature = "http-tools")]
 pub use http_signing;
 
 pub use error::Error;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
+#[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
 use pagemap::PageMap;
 pub(crate) use polling::{PollingPage, PollingPages};
@@ -38,6 +39,7 @@ pub(crate) const MEMORY_BYTES_MAX: usize = LAYOUT.bytes_max();
 
 /// Opens and asks for, before a process is hardened, what it cannot later: the map of pages that guests have written to, and
 /// the size of a page, which rustix remembers (before Linux 6.4 it has to read it from a file in /proc).
+#[cfg(feature = "server")]
 pub(crate) fn open_before_hardening() {
     PageMap::of_process();
     rustix::param::page_size();

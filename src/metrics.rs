@@ -64,12 +64,8 @@ struct Inner {
     fuel: Counter,
     cpu: Seconds,
     tool_calls: Counter,
-    refusals: Labelled<Counter>,
-    wrong_tokens: Counter,
-    closed_for_memory: Counter,
     image: Labelled<Gauge<f64, AtomicU64>>,
     audits: Labelled<Counter>,
-    ready: Gauge,
 }
 
 impl Default for Metrics {
@@ -120,21 +116,6 @@ impl Default for Metrics {
                 "Tool calls that programs started",
                 Counter::default(),
             ),
-            refusals: add.metric(
-                "code_executor_refusals",
-                "Requests that were refused, by the code in their answer",
-                Family::default(),
-            ),
-            wrong_tokens: add.metric(
-                "code_executor_wrong_tokens",
-                "Requests with a wrong token",
-                Counter::default(),
-            ),
-            closed_for_memory: add.metric(
-                "code_executor_connections_closed_for_memory",
-                "Slow connections that were closed because others needed the memory that they held",
-                Counter::default(),
-            ),
             image: add.metric(
                 "code_executor_image_seconds",
                 "What the interpreter image took: to map it from the cache, or to build it",
@@ -145,7 +126,6 @@ impl Default for Metrics {
                 "Memories compared with the image after a reset",
                 Family::default(),
             ),
-            ready: add.metric("code_executor_ready", "1 once programs can run", Gauge::default()),
             registry,
         };
         // A series that appears with its first event hides that event from `rate`.
@@ -173,7 +153,7 @@ impl Adder<'_> {
 
 impl Metrics {
     /// Counts an execution that came to its end.
-    pub fn observe(&self, report: &Report) {
+    pub(crate) fn observe(&self, report: &Report) {
         let (metrics, usage) = (&self.0, &report.usage);
         self.ended(status_of(report.outcome), report.outcome.name());
         metrics.duration.observe(usage.wall_time.as_secs_f64());
@@ -185,7 +165,7 @@ impl Metrics {
     }
 
     /// Counts a program that was rejected before it ran, for breaking rules of these codes.
-    pub fn rejected(&self, codes: &BTreeSet<&'static str>, is_security: bool) {
+    pub(crate) fn rejected(&self, codes: &BTreeSet<&'static str>, is_security: bool) {
         self.ended(if is_security { "security_blocked" } else { "failure" }, REJECTED);
         for code in codes {
             self.0.rejections.get_or_create(&[("code", code)]).inc();
@@ -194,7 +174,7 @@ impl Metrics {
 
     /// Counts an execution whose caller went away, after it had run for `wall_time` and started so many calls of tools;
     /// `None`: while it waited.
-    pub fn cancelled(&self, wall_time: Option<Duration>, tool_calls: u32) {
+    pub(crate) fn cancelled(&self, wall_time: Option<Duration>, tool_calls: u32) {
         self.0.tool_calls.inc_by(tool_calls.into());
         self.ended(status_of(Outcome::Cancelled), Outcome::Cancelled.name());
         if let Some(wall_time) = wall_time {
@@ -203,55 +183,38 @@ impl Metrics {
     }
 
     /// Counts an execution that the host could not carry out.
-    pub fn host_failed(&self) {
+    pub(crate) fn host_failed(&self) {
         self.ended("failure", HOST_FAILURE);
     }
 
     /// Counts a request that found the queue full. It is no execution.
-    pub fn busy(&self) {
+    pub(crate) fn busy(&self) {
         self.0.busy.inc();
     }
 
-    /// Counts a memory that was looked at after a reset. One that is not the image ends readiness.
-    pub fn audited(&self, is_image: bool) {
+    /// Counts a memory that was looked at after a reset.
+    pub(crate) fn audited(&self, is_image: bool) {
         self.0.audits.get_or_create(&[("result", AUDITS[usize::from(is_image)])]).inc();
-        if !is_image {
-            self.0.ready.set(0);
-        }
-    }
-
-    /// Counts a request that was refused, by the code in its answer.
-    pub(crate) fn refused(&self, code: &'static str) {
-        self.0.refusals.get_or_create(&[("code", code)]).inc();
-    }
-
-    /// Counts a request with a wrong token.
-    pub(crate) fn wrong_token(&self) {
-        self.0.wrong_tokens.inc();
-    }
-
-    /// Counts a connection that was closed because others needed its memory.
-    pub(crate) fn connection_closed_for_memory(&self) {
-        self.0.closed_for_memory.inc();
     }
 
     /// Says what the interpreter image took to map, or to build.
-    pub fn image(&self, built: bool, elapsed: Duration) {
+    pub(crate) fn image(&self, built: bool, elapsed: Duration) {
         let source = if built { "built" } else { "cache" };
         self.0.image.get_or_create(&[("source", source)]).set(elapsed.as_secs_f64());
     }
 
-    /// Says that programs can run.
-    pub fn ready(&self) {
-        self.0.ready.set(1);
-    }
-
-    /// Everything, as `OpenMetrics` text.
+    /// Everything, as a whole exposition of `OpenMetrics` text: it ends with `# EOF`.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.series() + "# EOF\n"
+    }
+
+    /// The same without its end: to stand among the metrics of the process that the sandbox is part of.
+    #[must_use]
+    pub fn series(&self) -> String {
         let mut text = String::new();
         // Writing to a `String` does not fail.
-        let _ = text::encode(&mut text, &self.0.registry);
+        let _ = text::encode_registry(&mut text, &self.0.registry);
         text
     }
 

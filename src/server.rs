@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod budget;
 mod connections;
+mod metrics;
 mod openapi;
 mod refusal;
 mod request_id;
@@ -37,6 +38,7 @@ use auth::Doorkeeper;
 pub use auth::Token;
 use budget::Budget;
 use connections::Bounds;
+use metrics::ServerMetrics;
 use refusal::Code;
 
 /// How the service deals with its clients.
@@ -98,6 +100,7 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
+    metrics: ServerMetrics,
     budget: Budget,
     doorkeeper: Doorkeeper,
     /// One for each body that is being forgotten.
@@ -109,16 +112,16 @@ impl Service {
     /// A service that is not ready yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let budget = Budget::new(settings.memory_bytes_max, settings.metrics.clone());
-        let doorkeeper = Doorkeeper::new(settings.token.clone(), settings.metrics.clone());
+        let metrics = ServerMetrics::default();
+        let budget = Budget::new(settings.memory_bytes_max, metrics.clone());
+        let doorkeeper = Doorkeeper::new(settings.token.clone(), metrics.clone());
         let discards = Arc::new(Semaphore::new(body::DISCARDS_MAX));
-        Self(Arc::new(Inner { settings, budget, doorkeeper, discards, sandbox: OnceLock::new() }))
+        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, discards, sandbox: OnceLock::new() }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
     pub fn ready(&self, sandbox: Arc<Sandbox>) {
         self.0.sandbox.get_or_init(|| sandbox);
-        self.0.settings.metrics.ready();
     }
 
     /// The sandbox, once the service is ready.
@@ -190,7 +193,7 @@ impl Service {
     }
 
     fn router(&self, audience: Audience) -> Router {
-        let (audience, metrics) = (Arc::new(audience), self.0.settings.metrics.clone());
+        let (audience, metrics) = (Arc::new(audience), self.0.metrics.clone());
         let front = move |request, next| front(audience.clone(), metrics.clone(), request, next);
         Router::new()
             .route("/execute", post(routes::execute))
@@ -211,7 +214,12 @@ impl Service {
 }
 
 /// What comes before everything else, on every path: a name for the request, and whether it may ask at all.
-async fn front(audience: Arc<Audience>, metrics: Metrics, mut request: Request, next: Next) -> Response {
+async fn front(
+    audience: Arc<Audience>,
+    metrics: ServerMetrics,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id::name(&mut request);
     let mut response = match audience.check(&request) {
         Ok(()) => next.run(request).await,

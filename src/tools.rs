@@ -5,8 +5,10 @@
 mod arguments;
 mod caller;
 pub mod catalogue;
+#[cfg(feature = "http-tools")]
 mod file;
 mod grants;
+#[cfg(feature = "http-tools")]
 mod http;
 mod names;
 mod plain;
@@ -31,10 +33,12 @@ use serde_json::{Map, Value, json};
 
 use crate::execution::ExecutionId;
 
+#[cfg(feature = "http-tools")]
 pub use self::http::BaseUrl;
 pub(crate) use arguments::Effort;
 pub(crate) use caller::{Begun, Caller, UNREADABLE};
 pub use catalogue::{Catalogue, ToolCard};
+#[cfg(feature = "http-tools")]
 pub use file::{Surroundings, ToolFile};
 pub(crate) use grants::Grants;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
@@ -53,7 +57,11 @@ pub struct ToolCall {
     pub deadline: Instant,
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
-    /// What the reply takes of the execution's room.
+    /// What the reply takes of the execution's budget.
+    #[cfg_attr(
+        not(feature = "http-tools"),
+        expect(dead_code, reason = "tools in Rust have their replies whole")
+    )]
     pub(crate) share: Arc<ReplyShare>,
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::metrics::ServerMetrics;
 use super::refusal::Refusal;
-use crate::metrics::Metrics;
 
 /// The header that carries the secret.
 pub(super) const HEADER: &str = "x-executor-token";
@@ -43,13 +43,13 @@ impl Token {
 /// Lets in those who know the token, and slows down those who try many.
 pub(super) struct Doorkeeper {
     token: Token,
-    metrics: Metrics,
+    metrics: ServerMetrics,
     guesses: Mutex<Guesses>,
     delays: Semaphore,
 }
 
 impl Doorkeeper {
-    pub(super) fn new(token: Token, metrics: Metrics) -> Self {
+    pub(super) fn new(token: Token, metrics: ServerMetrics) -> Self {
         Self { token, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
     }
 

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::debug;
 
-use crate::metrics::Metrics;
+use super::metrics::ServerMetrics;
 use ledger::{Entry, Ledger, beyond_own};
 
 /// What a connection may hold without the budget: a small request and its answer are never refused for lack of memory.
@@ -72,7 +72,7 @@ pub(super) struct Budget(Arc<Inner>);
 
 struct Inner {
     bytes_max: usize,
-    metrics: Metrics,
+    metrics: ServerMetrics,
     ledger: Mutex<Ledger>,
     freed: Notify,
     relieved: Notify,
@@ -81,7 +81,7 @@ struct Inner {
 }
 
 impl Budget {
-    pub(super) fn new(bytes_max: usize, metrics: Metrics) -> Self {
+    pub(super) fn new(bytes_max: usize, metrics: ServerMetrics) -> Self {
         let (freed, relieved) = (Notify::new(), Notify::new());
         let waiting = AtomicUsize::new(0);
         Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved, waiting }))

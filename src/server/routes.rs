@@ -194,11 +194,16 @@ pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
     )
 )]
 pub(super) async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Refusal> {
+    can_run(&service)?;
+    Ok(Json(Ready::new()))
+}
+
+fn can_run(service: &Service) -> Result<(), Refusal> {
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     if !sandbox.is_sound() {
         return Err(Refusal::unsound());
     }
-    if sandbox.is_open() { Ok(Json(Ready::new())) } else { Err(Refusal::shutting_down()) }
+    if sandbox.is_open() { Ok(()) } else { Err(Refusal::shutting_down()) }
 }
 
 /// Metrics for Prometheus
@@ -210,7 +215,8 @@ pub(super) async fn ready(State(service): State<Service>) -> Result<Json<Ready>,
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"))
 )]
 pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, OPENMETRICS)], service.0.settings.metrics.encode())
+    let is_ready = can_run(&service).is_ok();
+    ([(header::CONTENT_TYPE, OPENMETRICS)], service.0.metrics.encode(&service.0.settings.metrics, is_ready))
 }
 
 pub(super) async fn not_found() -> Refusal {

@@ -84,7 +84,7 @@ impl Local {
 
     /// The sample of `/metrics` with this name and these labels.
     pub(crate) fn metric(&self, sample: &str) -> f64 {
-        let text = self.metrics.encode();
+        let text = self.get("/metrics").body;
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("{sample} is not in\n{text}")).parse().unwrap()
     }

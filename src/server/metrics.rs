@@ -1,0 +1,61 @@
+//! What operators count of the service itself, beside the sandbox's executions.
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::Metrics;
+
+/// A handle: clones count into the same metrics.
+#[derive(Clone, Default)]
+pub(super) struct ServerMetrics {
+    refusals: Family<[(&'static str, &'static str); 1], Counter>,
+    wrong_tokens: Counter,
+    closed_for_memory: Counter,
+}
+
+impl ServerMetrics {
+    /// A request was refused, by the code in its answer.
+    pub(super) fn refused(&self, code: &'static str) {
+        self.refusals.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// A request had a wrong token.
+    pub(super) fn wrong_token(&self) {
+        self.wrong_tokens.inc();
+    }
+
+    /// A connection was closed because others needed its memory.
+    pub(super) fn connection_closed_for_memory(&self) {
+        self.closed_for_memory.inc();
+    }
+
+    /// These and the sandbox's, as `OpenMetrics` text.
+    pub(super) fn encode(&self, sandbox: &Metrics, is_ready: bool) -> String {
+        let mut registry = Registry::default();
+        registry.register(
+            "code_executor_refusals",
+            "Requests that were refused, by the code in their answer",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "code_executor_wrong_tokens",
+            "Requests with a wrong token",
+            self.wrong_tokens.clone(),
+        );
+        registry.register(
+            "code_executor_connections_closed_for_memory",
+            "Slow connections that were closed because others needed the memory that they held",
+            self.closed_for_memory.clone(),
+        );
+        let ready = Gauge::<i64>::default();
+        ready.set(is_ready.into());
+        registry.register("code_executor_ready", "1 while programs can run", ready);
+        let mut text = sandbox.series();
+        // Writing to a `String` does not fail.
+        let _ = text::encode(&mut text, &registry);
+        text
+    }
+}
