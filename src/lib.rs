@@ -11,19 +11,28 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! - `server` (default): the HTTP service (`server`), what its process gives up before it serves (`hardening`), and the
+//!   command line. Implies `http-tools`.
+//! - `http-tools`: tools of network services, which a registry file describes (`tools::ToolFile`); requests are signed by
+//!   `http_signing`.
+//!
+//! Without either, the crate runs programs, and their tools are async functions in Rust ([`Tool`]).
+//!
 //! # Layout
 //!
 //! A request passes through the modules in this order: `server` (HTTP and its JSON) → [`execution`] and [`limits`]
 //! (plain data) → [`validator`] → [`sandbox`](Sandbox) (admission) → `instance` (one Store per execution) →
-//! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes and maps what an
-//! instance starts from. [`hardening`] takes from the process what it does not need for that.
+//! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes what an instance starts
+//! from; `memory` maps it.
 //!
-//! What holds everywhere; `tests/all/architecture.rs` checks the first three:
+//! These invariants hold everywhere; `tests/all/architecture.rs` checks the first three:
 //!
-//! - only `image`, `instance` and `hostcall` name wasmtime, and only [`server`] names axum;
-//! - the types of [`execution`] and [`limits`] know no JSON of answers: they do not derive `Serialize`;
-//! - nothing but [`config`] reads the environment;
-//! - a Store is never used twice: `instance` makes one per execution and drops it there;
+//! - only `image`, `instance`, `hostcall`, `memory` and `meter` name wasmtime, and only `server` names axum;
+//! - the types of [`execution`] and [`limits`] do not derive `Serialize`: they know no JSON of answers;
+//! - the library does not read the environment;
+//! - a Store is never used twice: `instance` makes one per execution and drops it;
 //! - the guest's own Python and a program are never one text: the program is a field of the request.
 
 #[cfg(not(target_os = "linux"))]

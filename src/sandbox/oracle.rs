@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::remains::cache_dir;
+use super::isolation_tests::cache_dir;
 use super::*;
 
 fn sandbox() -> Sandbox {

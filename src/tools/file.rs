@@ -86,7 +86,7 @@ impl ToolFile {
     }
 
     /// The TCP ports of the services, and whether there are names among their hosts: what a process that calls the tools
-    /// [needs](crate::hardening::Needs).
+    /// needs of its network.
     #[must_use]
     pub fn destinations(&self) -> (BTreeSet<u16>, bool) {
         let urls = || self.tools.iter().map(|tool| &tool.service.url);

@@ -5,8 +5,9 @@
 use super::*;
 use crate::hostcall::oracle;
 use crate::image::interpreter::Interpreter;
-use crate::image::{Cache, Code, ImageSpec, Keys, Kind, PYTHON_WASM_ZST, compile, engine, recipe};
-use crate::sandbox::remains::cache_dir;
+use crate::image::machine_code::MachineCode;
+use crate::image::{Cache, ImageSpec, Keys, Kind, PYTHON_WASM_ZST, compile, engine, recipe};
+use crate::sandbox::isolation_tests::cache_dir;
 use crate::validator::Policy;
 
 const MODULE: &str = "wasi_snapshot_preview1";
@@ -26,8 +27,9 @@ fn images_are_the_same_with_wasmtimes_own_wasi() {
     let dir = cache_dir();
     let cache = Cache { dir: Some(&dir), keys: Keys::new(&engine, spec.interpreter, &recipe) };
     let interpreter = Interpreter::unpack(spec.interpreter).unwrap();
-    let code =
-        cache.load(Kind::Code).map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), Code::File);
+    let code = cache
+        .load(Kind::Code)
+        .map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), MachineCode::File);
     let module = code.module(&engine).unwrap();
     let ours = memory_of(&engine, &module, &interpreter.data, &recipe).unwrap();
     let mut store = Store::new(&engine, HostState::for_image(recipe));
