@@ -32,7 +32,7 @@ impl ResetChecker {
     pub(super) fn start(pool: Weak<Pool<Slot>>, on_check: OnResetCheck) -> io::Result<Arc<Self>> {
         let (slots, received) = sync_channel(1);
         std::thread::Builder::new()
-            .name("checker".into())
+            .name("reset-check".into())
             .spawn(move || audit(&received, &pool, &on_check))?;
         Ok(Arc::new(Self { slots, next_at: Mutex::new(Instant::now()) }))
     }

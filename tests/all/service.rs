@@ -26,7 +26,7 @@ fn faults_of(process: u32) -> u64 {
     // A thread may end meanwhile.
     let stats =
         threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
-    let others = stats.filter(|stat| !stat.contains("(auditor)"));
+    let others = stats.filter(|stat| !stat.contains("(reset-check)"));
     // proc_pid_stat(5): minflt is the eighth field after the name in parentheses.
     let faults = |stat: String| -> u64 {
         stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
