@@ -119,6 +119,26 @@ fn the_page_describes_the_direct_dependencies_as_they_are() {
     }
 }
 
+/// Who embeds the library builds no service.
+#[test]
+fn an_embedder_builds_no_service() {
+    let tree = |package: &str| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["tree", "--locked", "--offline", "--edges=normal", "--prefix=none", "--package", package]);
+        let output = command.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let has = |tree: &str, name: &str| tree.lines().any(|line| line.split(' ').next() == Some(name));
+    let (library, verifier, service) = (tree("embedder"), tree("http-signing"), tree("ai-code-executor"));
+    for name in ["axum", "hyper", "clap", "seccompiler", "utoipa-swagger-ui", "rustls", "http-signing"] {
+        assert!(has(&service, name) && !has(&library, name), "{name}");
+    }
+    for name in ["wasmtime", "ruff_python_parser"] {
+        assert!(has(&library, name) && !has(&verifier, name), "{name}");
+    }
+}
+
 /// The conditions under which docs/dependencies.md calls wasmtime's advisories out of reach.
 #[test]
 fn wasmtimes_open_advisories_are_out_of_reach() {
