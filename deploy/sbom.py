@@ -53,6 +53,7 @@ class Crates:
         self.nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
         self.checksums = {(each["name"], each["version"]): each.get("checksum") for each in lock["package"]}
         self.root = metadata["resolve"]["root"]
+        self.own = metadata["workspace_members"]
         self.reached = [self.root]
         for package in self.reached:  # grows on the way
             self.reached += [each for each in self.needs(package) if each not in self.reached]
@@ -67,7 +68,7 @@ class Crates:
         package = self.packages[identity]
         name, version = package["name"], package["version"]
         checksum = self.checksums[name, version]
-        if checksum is None and identity != self.root:
+        if checksum is None and identity not in self.own:
             sys.exit(f"sbom.py: {name} {version} has no checksum in Cargo.lock: does it come from a registry?")
         # Before SPDX expressions, a slash stood for "or".
         licence = " OR ".join(part.strip() for part in package["license"].split("/"))
