@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ai_code_executor::{Builder, Execution, Limits, Sandbox, Tool};
+use ai_code_executor::{Execution, Limits, Sandbox, SandboxBuilder, Tool};
 use client::Client;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 const CLIENTS: [usize; 6] = [1, 2, 4, 8, 16, 64];
 const WAITING: [usize; 5] = [0, 10, 100, 1000, 10_000];
 
-fn builder() -> Builder {
+fn builder() -> SandboxBuilder {
     Sandbox::builder().cache_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images"))
 }
 

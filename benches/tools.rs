@@ -30,7 +30,7 @@ const CALLS: u32 = 200;
 const SEQUENTIAL: &str = "for n in range(calls):\n    await bench.call(n)";
 const GATHERED: &str = "import asyncio\nawait asyncio.gather(*(bench.call(n) for n in range(calls)))";
 
-fn builder() -> ai_code_executor::Builder {
+fn builder() -> ai_code_executor::SandboxBuilder {
     let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
     let limits = Limits { tool_calls_max: u32::MAX, ..Limits::default() };
     Sandbox::builder().cache_dir(cache_dir).ceilings(limits)

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::limits::Limits;
 
 /// A program to run, and everything it runs with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Execution {
     /// Python source, as written.
     pub code: String,
     /// Values that become variables of the program, as JSON: the text reaches the program as it is, so numbers keep
     /// all their digits, and waiting for a slot costs no more memory than the text.
     pub context: BTreeMap<String, Box<RawValue>>,
-    /// Bounds of this run; the sandbox lowers each to its ceiling.
+    /// Bounds of this run. The sandbox lowers each to its ceiling, so [`Limits::UNLIMITED`] means its ceilings.
     pub limits: Limits,
     /// Tools that this run may call, as `module` or `module.tool`; `None` grants all that the sandbox has.
     pub tools: Option<Vec<String>>,
@@ -25,11 +26,45 @@ pub struct Execution {
     pub request_id: Option<String>,
 }
 
+/// An empty program, which a sandbox rejects: where fields are set one by one.
+impl Default for Execution {
+    fn default() -> Self {
+        Self {
+            code: String::new(),
+            context: BTreeMap::new(),
+            limits: Limits::UNLIMITED,
+            tools: None,
+            request_id: None,
+        }
+    }
+}
+
 impl Execution {
-    /// Runs `code` with default limits, no context and all tools.
+    /// Runs `code` with the sandbox's ceilings as its limits, no context and all tools.
     #[must_use]
     pub fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), ..Self::default() }
+    }
+
+    /// Sets the bounds of this run.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Grants these tools alone, each as `module` or `module.tool`.
+    #[must_use]
+    pub fn tools(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tools = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets what the caller calls this request, for the log.
+    #[must_use]
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = Some(request_id.into());
+        self
     }
 
     /// Adds a variable.
@@ -96,6 +131,12 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Everything there is to know about a finished execution.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -117,6 +158,26 @@ pub struct Report {
     pub usage: Usage,
     /// Where its wall-clock time went.
     pub stages: Stages,
+}
+
+impl Report {
+    /// The program's value as `T`. Python's `None` is JSON's `null`.
+    ///
+    /// # Errors
+    ///
+    /// The value is not what `T` expects.
+    ///
+    /// ```no_run
+    /// # async fn example(sandbox: ai_code_executor::Sandbox) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = sandbox.run(ai_code_executor::Execution::new("[n * n for n in range(3)]")).await?;
+    /// let squares: Vec<u32> = report.value_as()?;
+    /// assert_eq!(squares, [0, 1, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn value_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.value.as_ref().map_or("null", |value| value.get()))
+    }
 }
 
 /// Captured output of one stream.
@@ -258,5 +319,11 @@ impl Rule {
             Self::Import | Self::RelativeImport | Self::StarImport | Self::Name | Self::Attribute => true,
             Self::Empty | Self::Size | Self::Syntax | Self::Complexity => false,
         }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
     }
 }

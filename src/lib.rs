@@ -72,7 +72,7 @@ pub use execution::{
 };
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use sandbox::{Builder, Layers, Sandbox};
+pub use sandbox::{Layers, Sandbox, SandboxBuilder};
 pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
 pub use validator::{Policy, ValidatedSource};
 

@@ -55,6 +55,19 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// No bounds but the ceilings that they are lowered to.
+    pub const UNLIMITED: Self = Self {
+        wall_time: Duration::MAX,
+        cpu_time: Duration::MAX,
+        memory_bytes_max: u64::MAX,
+        output_bytes_max: usize::MAX,
+        result_bytes_max: usize::MAX,
+        tool_time: Duration::MAX,
+        tool_calls_max: u32::MAX,
+        tool_calls_in_flight_max: usize::MAX,
+        tool_reply_bytes_max: usize::MAX,
+    };
+
     /// Each bound lowered to the ceiling's where it lies above it.
     #[must_use]
     pub fn clamped_to(self, ceiling: &Self) -> Self {

@@ -34,7 +34,7 @@ use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
 use crate::validator::{self, Policy, ValidatedSource};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
-pub use builder::Builder;
+pub use builder::SandboxBuilder;
 
 /// Takes some hundred microseconds to look at: more is not for a thread that others may wait for.
 const LARGE_BYTES: usize = 16 << 10;
@@ -79,8 +79,8 @@ pub(crate) struct Slot(#[expect(dead_code, reason = "it is there to be dropped")
 impl Sandbox {
     /// A sandbox with the service's defaults, to be changed.
     #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder::default()
     }
 
     /// Runs one program and reports how it ended.

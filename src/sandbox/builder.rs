@@ -21,7 +21,7 @@ use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 
 /// Collects what a [`Sandbox`] is made of.
-pub struct Builder {
+pub struct SandboxBuilder {
     interpreter: Cow<'static, [u8]>,
     ceilings: Limits,
     policy: Policy,
@@ -35,7 +35,7 @@ pub struct Builder {
     log_code: bool,
 }
 
-impl Default for Builder {
+impl Default for SandboxBuilder {
     fn default() -> Self {
         Self {
             interpreter: Cow::Borrowed(PYTHON_WASM_ZST),
@@ -53,7 +53,7 @@ impl Default for Builder {
     }
 }
 
-impl Builder {
+impl SandboxBuilder {
     /// Bounds that no execution may exceed.
     #[must_use]
     pub fn ceilings(mut self, ceilings: Limits) -> Self {

@@ -124,7 +124,15 @@ fn the_page_describes_the_direct_dependencies_as_they_are() {
 fn an_embedder_builds_no_service() {
     let tree = |package: &str| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["tree", "--locked", "--offline", "--edges=normal", "--prefix=none", "--package", package]);
+        command.args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges=normal",
+            "--prefix=none",
+            "--package",
+            package,
+        ]);
         let output = command.current_dir(root()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use ai_code_executor::server::Settings;
-use ai_code_executor::{Builder, Error, Execution, Outcome, Report, Sandbox, Tool};
+use ai_code_executor::{Error, Execution, Outcome, Report, Sandbox, SandboxBuilder, Tool};
 use serde_json::{Value, json};
 
 use crate::catalogue::{assert_clean, hostile_tools, tool};
@@ -16,7 +16,7 @@ fn home() -> &'static Sandbox {
 }
 
 /// The tools of these tests; sandboxes that have them share one image.
-fn with_tools(builder: Builder) -> Builder {
+fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
     let limit = json!({"limit": {"type": "integer", "default": 10}});
     let slow = Tool::new("data", "slow", async |_| {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Builder, Metrics, Sandbox};
+use ai_code_executor::{Metrics, Sandbox, SandboxBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
@@ -26,7 +26,7 @@ pub(crate) struct Local {
 
 impl Local {
     /// Ready, with one slot and a queue of two unless `change` says otherwise.
-    pub(crate) fn start(settings: Settings, change: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) fn start(settings: Settings, change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Self {
         let local = Self::start_unready(settings);
         let builder = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir());
         let sandbox = change(builder).metrics(local.metrics.clone()).build().unwrap();

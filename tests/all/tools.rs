@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ai_code_executor::{
-    Builder, Decision, Error, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError,
+    Decision, Error, Execution, Limits, Outcome, Report, Sandbox, SandboxBuilder, Tool, ToolCall, ToolError,
     ToolPolicy, ToolRequest,
 };
 use futures::future::BoxFuture;
@@ -26,7 +26,7 @@ fn home() -> &'static Sandbox {
 }
 
 /// The tools of these tests; sandboxes that have them share one image.
-pub(crate) fn with_tools(builder: Builder) -> Builder {
+pub(crate) fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
     let schema = json!({"type": "object", "properties": {"value": {}}, "required": ["value"]});
     let many = (0..40).map(|n| Tool::new("many", format!("tool_{n}"), async |_| Ok(Value::Null)));
     let echo = Tool::new("home", "echo", async |call: ToolCall| Ok(json!(call.arguments)));

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 ///
 /// The interpreter's image cannot be made.
 pub fn room(temperature: f64) -> Result<Sandbox, Error> {
-    let read = Tool::new("room", "temperature", move |_| async move { Ok::<_, ToolError>(json!(temperature)) });
+    let read =
+        Tool::new("room", "temperature", move |_| async move { Ok::<_, ToolError>(json!(temperature)) });
     Sandbox::builder().tool(read.describe("Degrees Celsius").read_only()).build()
 }
 
