@@ -53,6 +53,9 @@ const BACKLOG: i32 = 1024;
 /// What a character of output becomes in JSON, at most.
 const LONGEST_ESCAPE: usize = 6;
 
+/// Tasks between two looks for what has come: each may be the beginning of a program, and take a millisecond.
+const EVENT_INTERVAL: u32 = 4;
+
 /// From when memory is free until it is given back to the kernel: others may be about to free theirs, or to need it again.
 const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
@@ -168,7 +171,7 @@ fn connections_max(config: &Config) -> usize {
     Settings::default().connections_max.max(executions + SPARE_CONNECTIONS)
 }
 
-/// The largest request, and what it comes to when it is parsed, must fit in two thirds, the largest answer in a third.
+/// Twice the largest body must fit in a third, the same and what it is parsed to in two, the largest answer in a third.
 fn memory_bytes_max(config: &Config) -> usize {
     let limits = &config.ceilings;
     let answer = LONGEST_ESCAPE * 2 * limits.output_bytes_max + limits.result_bytes_max;
@@ -345,6 +348,7 @@ fn runtime() -> Result<Runtime, String> {
     builder
         .worker_threads(1)
         .thread_stack_size(THREAD_STACK_BYTES)
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))

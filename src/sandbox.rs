@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::runtime::Runtime;
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -50,7 +50,7 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     /// Held while a large execution is looked at.
-    accepting: Arc<Mutex<()>>,
+    accepting: Admission,
     /// `Some` until the sandbox is dropped.
     runtime: Option<Runtime>,
 }
@@ -155,7 +155,7 @@ impl Sandbox {
         let shared = self.shared.clone();
         let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         // One at a time: however many there are, together they keep one core.
-        let alone = self.accepting.clone().lock_owned().await;
+        let alone = self.accepting.admit(&shared.metrics).await?;
         let accept = move || {
             let _alone = alone;
             Ok((code_sha256(&execution.code), shared.accept(execution)))
@@ -208,6 +208,7 @@ impl Sandbox {
     pub async fn shutdown(&self, grace: Duration) {
         const CANCELLED_TIME: Duration = Duration::from_millis(500);
         self.shared.admission.close();
+        self.accepting.close();
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             self.shared.cancel.cancel();

@@ -37,7 +37,6 @@ use audience::Audience;
 use auth::Doorkeeper;
 pub use auth::Token;
 use budget::Budget;
-use connections::Bounds;
 use metrics::ServerMetrics;
 use refusal::Code;
 
@@ -60,8 +59,8 @@ pub struct Settings {
     /// What all peers together can make the service hold, beside 32 KiB for each of `connections_max`. What would be more
     /// waits, is answered with 503, or costs the connection that holds most and does nothing. Without the token, peers
     /// have a sixth of it. A request takes twice its body's size while it is read, and 160 bytes for each member of its
-    /// `context`; programs in the queue and answers that nobody takes count too. Two thirds of it must hold the largest
-    /// request, and all of it the largest answer. Default: 48 MiB.
+    /// `context`; programs in the queue and answers that nobody takes count too. A third of it must hold twice the largest
+    /// body, two thirds that and what it is parsed to, and all of it the largest answer. Default: 48 MiB.
     pub memory_bytes_max: usize,
     /// Hosts that requests may be for, such as `house.example`, beside the address that the service listens on and names
     /// of the loopback interface. Ports are ignored. Default: none, and then a service that listens on another interface
@@ -171,12 +170,7 @@ impl Service {
                  may reach this service under a name of its own"
             );
         }
-        let bounds = Bounds {
-            connections_max: settings.connections_max,
-            budget: self.0.budget.clone(),
-            idle_time: settings.idle_time,
-        };
-        connections::serve(listener, self.router(audience), bounds, runtimes, stop).await;
+        connections::serve(listener, self.router(audience), self, runtimes, stop).await;
     }
 
     /// The answer to a request that needs no connection: its status and body.

@@ -24,6 +24,9 @@ use crate::execution::{Finding, Rule};
 /// The largest [`Policy::code_bytes_max`] that a sandbox takes.
 pub const CODE_BYTES_CEILING: usize = 64 << 10;
 
+/// Findings of one program. Nobody reads more, and each takes more memory than the mistake that it is about.
+pub const FINDINGS_MAX: usize = 200;
+
 /// Parsing grows its stack by itself; dropping what it made recurses with the size of the source.
 const STACK_BYTES_PER_BYTE: usize = 1 << 10;
 
@@ -205,7 +208,8 @@ impl ValidatedSource {
 ///
 /// # Errors
 ///
-/// All findings, at least one. Syntax and complexity come first, the others follow in the order of the source.
+/// All findings, at least one; the first [`FINDINGS_MAX`] of more. Syntax and complexity come first, the others follow in the
+/// order of the source.
 pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<Finding>> {
     let source = match source.strip_prefix('\u{feff}') {
         Some(without_byte_order_mark) => without_byte_order_mark.to_owned(),
@@ -213,7 +217,8 @@ pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<
     };
     check_size(&source, policy).map_err(|finding| vec![finding])?;
     let stack_bytes = STACK_BYTES_MIN + source.len() * STACK_BYTES_PER_BYTE;
-    let found = stacker::maybe_grow(stack_bytes, stack_bytes, || check(&source, policy));
+    let mut found = stacker::maybe_grow(stack_bytes, stack_bytes, || check(&source, policy));
+    found.truncate(FINDINGS_MAX);
     if found.is_empty() {
         return Ok(ValidatedSource(source));
     }

@@ -202,11 +202,15 @@ impl SandboxBuilder {
         Ok(Sandbox {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
-            accepting: Arc::default(),
+            accepting: Admission::new(1, self.waiting_max),
             runtime: Some(runtime(self.slots)?),
         })
     }
 }
+
+/// Programs of a usual size are checked on a thread's own stack: another for each would cost its page faults. Guests have their
+/// own.
+const THREAD_STACK_BYTES: usize = 16 << 20;
 
 /// A thread for each guest, so that one which does not yield keeps nobody but itself; beyond so many, they share. Not fewer
 /// than there are cores.
@@ -216,6 +220,7 @@ fn runtime(slots: u32) -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(GUEST_THREADS_MAX.min(slots as usize)))
         .thread_name("guest")
+        .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Error::Config(format!("starting the sandbox's threads: {error}")))

@@ -104,6 +104,6 @@ impl Incoming {
 impl Whole {
     /// As text, and once more when it is parsed.
     async fn hold_room_for(&mut self, bytes: usize) -> Result<(), Refusal> {
-        self.held.grow_to(2 * bytes, Share::Request).await.ok_or_else(Refusal::overloaded)
+        self.held.grow_to(2 * bytes, Share::Body).await.ok_or_else(Refusal::overloaded)
     }
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::sleep;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::debug;
 
@@ -44,6 +44,8 @@ const RELIEF_BYTES_MIN: usize = 8 << 20;
 /// What memory is wanted for.
 #[derive(Clone, Copy)]
 pub(super) enum Share {
+    /// A body that is being read: what it takes to parse one always stays free.
+    Body,
     /// A request and its body: programs wait in the queue with what they hold.
     Request,
     /// An answer. A third of the budget is for answers alone: running programs end, whoever waits for them.
@@ -53,6 +55,7 @@ pub(super) enum Share {
 impl Share {
     fn of(self, bytes_max: usize) -> usize {
         match self {
+            Self::Body => bytes_max / 3,
             Self::Request => bytes_max / 3 * 2,
             Self::Answer => bytes_max,
         }
@@ -61,7 +64,7 @@ impl Share {
     /// How long to wait for memory. An answer is of a program that has run: giving it up loses its effects.
     fn patience(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Request => 5,
+            Self::Body | Self::Request => 5,
             Self::Answer => 30,
         })
     }
@@ -78,13 +81,23 @@ struct Inner {
     relieved: Notify,
     /// Requests that wait for memory.
     waiting: AtomicUsize,
+    /// Whose body may wait for the memory that parsing it takes.
+    parsing: Semaphore,
 }
 
 impl Budget {
     pub(super) fn new(bytes_max: usize, metrics: ServerMetrics) -> Self {
         let (freed, relieved) = (Notify::new(), Notify::new());
-        let waiting = AtomicUsize::new(0);
-        Self(Arc::new(Inner { bytes_max, metrics, ledger: Mutex::default(), freed, relieved, waiting }))
+        let (waiting, parsing) = (AtomicUsize::new(0), Semaphore::new(1));
+        Self(Arc::new(Inner {
+            bytes_max,
+            metrics,
+            ledger: Mutex::default(),
+            freed,
+            relieved,
+            waiting,
+            parsing,
+        }))
     }
 
     /// An account for a new connection, which gives its place back with it.
@@ -97,7 +110,7 @@ impl Budget {
     /// Closes the connections that have had no request for this long, and those whose peers have been too slow for as long.
     pub(super) fn close_stalled(&self, time: Duration) {
         let now = Instant::now();
-        let has_no_request = |entry: &&Entry| entry.requests == 0 && now > entry.idle_since + time;
+        let has_no_request = |entry: &&Entry| entry.is_idle() && now > entry.idle_since + time;
         let ledger = self.0.ledger();
         for entry in
             ledger.entries.values().filter(|entry| has_no_request(entry) || entry.is_overdue(now, time))
@@ -154,7 +167,7 @@ impl Inner {
         let waiting = Waiting(&self.waiting);
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let has_room = match share {
-            Share::Request => before < WAITING_MAX,
+            Share::Body | Share::Request => before < WAITING_MAX,
             Share::Answer => true,
         };
         has_room.then_some(waiting)
@@ -226,10 +239,15 @@ impl Account {
         self.update(|entry| entry.due = latest.min(entry.due + worth));
     }
 
-    /// The peer has a request in progress until the result is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>) -> InProgress {
-        self.update(|entry| entry.requests += 1);
-        InProgress(self.clone())
+    /// The peer has a request in progress until the result is dropped; `None` if the connection is about to be closed.
+    pub(super) fn begin_request(self: &Arc<Self>) -> Option<InProgress> {
+        let mut ledger = self.budget.ledger();
+        let entry = ledger.entries.get_mut(&self.id)?;
+        if entry.close.is_cancelled() {
+            return None;
+        }
+        entry.requests += 1;
+        Some(InProgress(self.clone()))
     }
 
     /// The peer is awaited until the result is dropped.
@@ -266,8 +284,9 @@ impl Account {
         ledger.entries.get(&self.id).is_some_and(|entry| beyond_own(entry.held_bytes) == 0)
     }
 
-    fn is_strangers(&self) -> bool {
-        self.budget.ledger().entries.get(&self.id).is_none_or(|entry| !entry.has_token)
+    /// Whether the peer has shown the token.
+    pub(super) fn knows_token(&self) -> bool {
+        self.budget.ledger().entries.get(&self.id).is_some_and(|entry| entry.has_token)
     }
 
     fn update(&self, change: impl FnOnce(&mut Entry)) {
@@ -343,13 +362,23 @@ impl Held {
             if self.try_grow(bytes, share) {
                 return Some(());
             }
-            budget.close_largest(self.account.is_strangers());
+            budget.close_largest(!self.account.knows_token());
             tokio::select! {
                 () = freed => {}
                 () = sleep(RECHECK) => {}
                 () = &mut over => return None,
             }
         }
+    }
+
+    /// As [`Held::grow_to`], for a body that is about to be parsed. One at a time waits for that: others hold theirs meanwhile.
+    pub(super) async fn grow_for_parsing(&mut self, bytes: usize) -> Option<()> {
+        if self.try_grow(bytes.saturating_sub(self.bytes), Share::Request) {
+            return Some(());
+        }
+        let budget = self.account.budget.clone();
+        let _turn = timeout(Share::Request.patience(), budget.parsing.acquire()).await.ok()?;
+        self.grow_to(bytes, Share::Request).await
     }
 
     /// Gives back what is more than so much.

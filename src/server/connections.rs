@@ -25,9 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::Service;
 use super::answer::{Answer, answer};
 use super::budget::{Account, Budget, Held, Share};
 
@@ -62,20 +63,12 @@ const PLACE_CHECK: Duration = Duration::from_millis(20);
 /// Between two attempts to accept a connection while the process has no file descriptor left for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Bounds of connections.
-#[derive(Clone)]
-pub(super) struct Bounds {
-    pub(super) connections_max: usize,
-    pub(super) budget: Budget,
-    pub(super) idle_time: Duration,
-}
-
 /// Accepts connections until `stop` completes, then waits until each has answered the requests in progress. Dropping
 /// the future closes them all. Each is served by the one of `runtimes` that has the fewest.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    bounds: Bounds,
+    service: &Service,
     runtimes: &[Handle],
     stop: impl Future<Output = ()>,
 ) {
@@ -83,19 +76,19 @@ pub(super) async fn serve(
     let mut homes: Vec<(&Handle, JoinSet<()>)> =
         runtimes.iter().map(|runtime| (runtime, JoinSet::new())).collect();
     let accepting = async {
-        let places = Arc::new(Semaphore::new(bounds.connections_max.min(Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(service.0.settings.connections_max.min(Semaphore::MAX_PERMITS)));
         loop {
             let stream = accept(&listener).await;
-            let place = place(&places, &bounds.budget).await;
+            let place = place(&places, &service.0.budget).await;
             for (_, connections) in &mut homes {
                 while connections.try_join_next().is_some() {}
             }
             let fewest = homes.iter_mut().min_by_key(|(_, connections)| connections.len());
             let (runtime, connections) = fewest.unwrap_or_else(|| unreachable!("there is a runtime"));
-            let (router, budget, stopping) = (router.clone(), bounds.budget.clone(), stopping.clone());
+            let (router, service, stopping) = (router.clone(), service.clone(), stopping.clone());
             let connection = async move {
                 match here(stream) {
-                    Ok(stream) => serve_connection(stream, router, budget.open(place), stopping).await,
+                    Ok(stream) => serve_connection(stream, router, &service, place, stopping).await,
                     Err(error) => warn!(%error, "connection closed: its thread cannot serve it"),
                 }
             };
@@ -105,7 +98,7 @@ pub(super) async fn serve(
     tokio::select! {
         () = stop => {}
         () = accepting => {}
-        () = close_stalled(&bounds) => {}
+        () = close_stalled(service) => {}
     }
     drop(listener);
     stopping.cancel();
@@ -123,12 +116,12 @@ fn here(stream: TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
-async fn close_stalled(bounds: &Bounds) {
+async fn close_stalled(service: &Service) {
     let mut checks = interval(STALL_CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         checks.tick().await;
-        bounds.budget.close_stalled(bounds.idle_time);
+        service.0.budget.close_stalled(service.0.settings.idle_time);
     }
 }
 
@@ -171,11 +164,18 @@ fn is_of_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, account: Arc<Account>, stop: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    service: &Service,
+    place: Option<OwnedSemaphorePermit>,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
-    let service = TowerToHyperService::new(counted(router, account.clone()));
+    let account = service.0.budget.open(place);
+    let service = TowerToHyperService::new(counted(router, account.clone(), service.clone()));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let served = async {
@@ -186,8 +186,9 @@ async fn serve_connection(stream: TcpStream, router: Router, account: Arc<Accoun
         connection.await
     };
     tokio::select! {
-        ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
+        biased;
         () = account.closed() => debug!("connection closed: it is idle, or its peer is too slow"),
+        ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
     }
 }
 
@@ -211,18 +212,23 @@ fn builder() -> auto::Builder<TokioExecutor> {
 fn counted<B>(
     router: Router,
     account: Arc<Account>,
-) -> impl Service<Request<B>, Response = Response<Answer>, Error = h2::Error, Future: Send> + Clone
+    service: Service,
+) -> impl tower::Service<Request<B>, Response = Response<Answer>, Error = h2::Error, Future: Send> + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     tower::service_fn(move |mut request: Request<B>| {
         let in_progress = account.begin_request();
+        if !account.knows_token() && service.0.doorkeeper.knows(request.headers()) {
+            account.has_token();
+        }
         let (router, account, bytes) = (router.clone(), account.clone(), bytes_of(&request));
         async move {
-            let Some(held) = hold(bytes, &account).await else {
-                // Any answer would take more than the request does. HTTP/1, which has one at a time, closes the connection.
-                return Err(h2::Reason::REFUSED_STREAM.into());
-            };
+            // Nothing has come of the request: it may be sent again. HTTP/1, which has one at a time, closes the connection.
+            let refused = || h2::Error::from(h2::Reason::REFUSED_STREAM);
+            let in_progress = in_progress.ok_or_else(refused)?;
+            // Any answer would take more than the request does.
+            let held = hold(bytes, &account).await.ok_or_else(refused)?;
             request.extensions_mut().insert(account.clone());
             let Ok(response) = router.oneshot(request).await;
             drop(in_progress);

@@ -1,6 +1,9 @@
 //! What each path does.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -8,6 +11,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::Service;
@@ -70,9 +74,27 @@ pub(super) async fn execute(
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     // No further program runs in its place while there is no memory for its answer.
-    let (report, _slot) = sandbox.run_in_slot(execution).await?;
+    let (report, _slot) = in_turn(sandbox.run_in_slot(execution)).await?;
     drop(held);
     answer(report, &account).await
+}
+
+thread_local! {
+    static TURN: Arc<Semaphore> = Arc::new(Semaphore::new(1));
+}
+
+/// Begins `work`, which may take a millisecond until it waits for something, when it is its turn: between two of them, the
+/// thread looks after all other requests.
+async fn in_turn<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let turn = TURN.with(Arc::clone);
+    let permit = turn.acquire().await;
+    let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    drop(permit);
+    match first {
+        Poll::Ready(done) => done,
+        Poll::Pending => work.await,
+    }
 }
 
 /// The report as JSON, whose memory counts until the peer has taken it.
@@ -125,7 +147,7 @@ async fn accept(
         (bytes, parsed_bytes)
     })
     .await?;
-    held.grow_to(bytes.len() + parsed_bytes, Share::Request).await.ok_or_else(Refusal::overloaded)?;
+    held.grow_for_parsing(bytes.len() + parsed_bytes).await.ok_or_else(Refusal::overloaded)?;
     let ceilings = settings.ceilings;
     apart_if_large(bytes.len(), move || {
         let Json(request) = Json::<ExecuteRequest>::from_bytes(&bytes)?;

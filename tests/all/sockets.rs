@@ -1,11 +1,12 @@
 //! Clients that are slow, silent, rude or gone: each holds what it holds for a bounded time.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::local::{Answer, Local, execute};
 use crate::support::TOKEN;
@@ -240,6 +241,72 @@ fn a_crowd_that_does_nothing_keeps_nobody_out() {
         drop(crowd);
     }
     assert_eq!(Answer::read(executing).json()["return_value"], "done", "a busy connection was closed");
+}
+
+/// Who asks for something now and then, sooner than a connection counts as idle, keeps nobody out either.
+#[test]
+fn a_crowd_that_does_a_little_keeps_nobody_out() {
+    let local = Local::start_unready(Settings { connections_max: 20, ..Settings::default() });
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut stream = local.connect();
+                    while !is_over.load(Ordering::Relaxed)
+                        && stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok()
+                        && stream.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0)
+                    {
+                        std::thread::sleep(Duration::from_millis(30));
+                    }
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let begun = Instant::now();
+        let answers: Vec<_> = (0..10).map(|_| local.raw(LAST_HEALTH)).collect();
+        let elapsed = begun.elapsed();
+        is_over.store(true, Ordering::Relaxed);
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        // One may be taken for one of the crowd between its connection and its request.
+        assert!(served >= 8, "{answers:?}");
+        assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    });
+}
+
+#[test]
+fn an_answer_that_is_taken_slowly_is_taken_whole() {
+    let bytes = 3 << 20;
+    let ceilings = Limits { output_bytes_max: bytes, ..Limits::default() };
+    let local = Local::start(Settings { ceilings, ..impatient() }, |builder| builder.ceilings(ceilings));
+    let mut stream = local.begin(&json!({"code": format!("print('x' * {bytes}, end='')")}));
+    let (mut taken, mut buffer) = (0, vec![0; 300_000]);
+    loop {
+        match stream.read(&mut buffer).unwrap() {
+            0 => break,
+            count => taken += count,
+        }
+        // Ten such pauses and more are longer than the idle time.
+        std::thread::sleep(Duration::from_millis(50));
+        if taken >= bytes {
+            break;
+        }
+    }
+    assert!(taken >= bytes, "{taken} of {bytes} bytes");
+}
+
+/// Each holds its body while it waits for the memory that parsing takes.
+#[test]
+fn large_requests_do_not_wait_for_each_other() {
+    let settings = Settings { memory_bytes_max: 6 << 20, ..Settings::default() };
+    let local = Local::start(settings, |builder| builder.queue(64));
+    let context: Map<_, _> = (0..12_000).map(|n| (format!("key{n}"), json!(n))).collect();
+    let request = json!({"code": "key7", "context": context});
+    let streams: Vec<_> = (0..12).map(|_| local.begin(&request)).collect();
+    for stream in streams {
+        let answer = Answer::read(stream);
+        assert_eq!(answer.json()["return_value"], 7, "{answer:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the validator finds, and where.
 
-use ai_code_executor::validator::{CODE_BYTES_CEILING, REFUSED_NAMES, validate};
+use ai_code_executor::validator::{CODE_BYTES_CEILING, FINDINGS_MAX, REFUSED_NAMES, validate};
 use ai_code_executor::{Finding, Policy};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -355,4 +355,13 @@ fn four_times_the_program_takes_four_times_the_work() {
 fn thread_cpu_nanos() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// The list is for a reader, and takes memory: a program of mistakes alone does not multiply.
+#[test]
+fn findings_are_bounded_in_number() {
+    for program in ["\"\n".repeat(4000), "import os\n".repeat(900), "eval;".repeat(1900)] {
+        let findings = validate(program, &Policy::default()).unwrap_err();
+        assert_eq!(findings.len(), FINDINGS_MAX);
+    }
 }

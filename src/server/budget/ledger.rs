@@ -69,12 +69,11 @@ impl Ledger {
         self.peak_bytes = self.peak_bytes.max(self.load());
     }
 
-    /// Closes the connection that others can best do without, for its place: one that is about to be closed anyway, or that
-    /// of those which are idle, or whose peers are too slow, that has been so for longest.
+    /// Closes the connection that others can best do without, for its place.
     pub(super) fn take_place(&mut self, now: Instant) -> Option<OwnedSemaphorePermit> {
-        let useless = self.entries.values_mut().filter(|entry| entry.place.is_some());
-        let useless = useless.filter_map(|entry| Some((entry.useless_since(now)?, entry)));
-        let (_, entry) = useless.min_by_key(|(since, _)| *since)?;
+        let entries = self.entries.iter_mut().filter(|(_, entry)| entry.place.is_some());
+        let entries = entries.filter_map(|(id, entry)| Some((entry.use_now(*id, now)?, entry)));
+        let (_, entry) = entries.min_by_key(|(usefulness, _)| *usefulness)?;
         entry.close.cancel();
         entry.place.take()
     }
@@ -89,15 +88,37 @@ impl Entry {
         self.awaited > 0 && now > self.due + tolerance && !self.close.is_cancelled()
     }
 
-    /// Since when it has had neither a request nor an answer, or waits for its peer.
-    fn useless_since(&self, now: Instant) -> Option<Instant> {
-        if self.requests == 0 && self.awaited == 0 {
-            // Between two requests of one client there is a moment, too.
-            return (now > self.idle_since + PAUSE).then_some(self.idle_since);
-        }
-        let is_useless = self.close.is_cancelled() || self.is_overdue(now, Duration::ZERO);
-        is_useless.then_some(self.due)
+    /// Neither a request nor an answer is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.requests == 0 && self.awaited == 0
     }
+
+    /// How little it is needed, the least first; `None` if it must stay.
+    fn use_now(&self, id: u64, now: Instant) -> Option<Use> {
+        if self.close.is_cancelled() {
+            return Some(Use::None);
+        }
+        // Between two requests of one client there is a moment, too.
+        if self.is_idle() && now > self.idle_since + PAUSE {
+            return Some(Use::IdleSince(self.idle_since));
+        }
+        if self.is_overdue(now, Duration::ZERO) {
+            return Some(Use::LateSince(self.due));
+        }
+        (self.is_idle() && !self.has_token).then_some(Use::Strangers(id))
+    }
+}
+
+/// What a connection is needed for: those that are needed less come first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// It is about to be closed.
+    None,
+    IdleSince(Instant),
+    /// Its peer is too slow.
+    LateSince(Instant),
+    /// Between two requests of a peer without a token; those who came first have had the most of it.
+    Strangers(u64),
 }
 
 pub(super) fn beyond_own(held_bytes: usize) -> usize {
