@@ -18,6 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::config::{Config, Effective, NetworkTools};
+use crate::log;
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
@@ -104,6 +105,7 @@ pub(crate) fn serve(mut config: Config) -> Done {
     allow_open_files(connections_max(&config));
     let ignores_hangup = ignores_hangup();
     let hardening = harden::harden(&config)?;
+    let _log = log::detach();
     let service = service(&config, token, hardening);
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod log;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -109,7 +110,7 @@ fn log_to_stderr(config: &Config, quiet: bool) {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
         .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log::StandardError).with_target(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

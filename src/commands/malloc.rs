@@ -14,10 +14,13 @@ const KEPT_BYTES: libc::c_int = 8 << 20;
 /// Threads share a heap by so many. By default each has its own, and only the first heap's end is ever given back.
 const THREADS_PER_HEAP: usize = 4;
 
+/// With one heap, two threads that parse wait for its lock more than they work.
+const HEAPS_MIN: usize = 2;
+
 /// Sets all of them. Else glibc raises the first two with the largest block that is ever freed, to 32 and 64 MiB.
 pub(super) fn tune() {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let heaps = libc::c_int::try_from(cores.div_ceil(THREADS_PER_HEAP)).unwrap_or(1);
+    let heaps = libc::c_int::try_from(cores.div_ceil(THREADS_PER_HEAP).max(HEAPS_MIN)).unwrap_or(1);
     // SAFETY: these set numbers in the allocator.
     #[cfg(target_env = "gnu")]
     unsafe {

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, yield_now};
 
 use super::Service;
 use super::answer::Memory;
@@ -88,7 +88,16 @@ thread_local! {
 async fn in_turn<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let turn = TURN.with(Arc::clone);
-    let permit = turn.acquire().await;
+    let free = turn.try_acquire();
+    let is_contended = free.is_err();
+    let permit = match free {
+        Ok(permit) => Ok(permit),
+        Err(_) => turn.acquire().await,
+    };
+    if is_contended {
+        // What has come meanwhile is looked at first.
+        yield_now().await;
+    }
     let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     drop(permit);
     match first {

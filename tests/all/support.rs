@@ -1,8 +1,8 @@
 //! What several test files need: the shared sandbox, a service in a process of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -101,17 +101,23 @@ impl Service {
     }
 
     /// Any command that says on standard error where it listens.
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = log.by_ref().map_while(Result::ok).find_map(|line| listening_address(&line));
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        let kept = lines.clone();
+    pub(crate) fn spawn(command: Command) -> Self {
+        let (service, log) = Self::spawn_unread(command);
+        let kept = service.log.clone();
         // Whoever stops reading a pipe stops its writer.
         std::thread::spawn(move || {
             log.for_each(|line| kept.lock().unwrap().push(line.unwrap_or_else(|why| why.to_string())));
         });
-        Self { child, address: address.expect("the service logs where it listens"), log: lines }
+        service
+    }
+
+    /// The same, with what it writes to standard error since it listens.
+    pub(crate) fn spawn_unread(mut command: Command) -> (Self, Lines<BufReader<ChildStderr>>) {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = log.by_ref().map_while(Result::ok).find_map(|line| listening_address(&line));
+        let address = address.expect("the service logs where it listens");
+        (Self { child, address, log: Arc::default() }, log)
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {

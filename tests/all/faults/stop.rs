@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Service, TOKEN, executor_under, signal};
+use crate::support::{Service, TOKEN, executor, executor_under, signal};
 
 const SLEEPER: &str = "import time\ntime.sleep(3)\n'finished'";
 
@@ -76,4 +76,20 @@ fn started_by(starter: &[&str]) -> Service {
     let mut command = executor_under(starter);
     command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());
     Service::spawn(command).until_ready()
+}
+
+/// A pipe holds 64 KiB; these executions log more than that.
+#[test]
+fn a_log_that_nobody_reads_keeps_nobody_waiting() {
+    let mut command = executor();
+    command.envs([("EXECUTOR_API_TOKEN", TOKEN), ("SERVICE_PORT", "0"), ("SHUTDOWN_GRACE", "1")]);
+    let (service, _unread) = Service::spawn_unread(command);
+    let mut service = service.until_ready();
+    for _ in 0..400 {
+        assert_eq!(service.execute(&json!({"code": "1"})).0, 200);
+    }
+    signal(&service, Signal::TERM);
+    let stopped = Instant::now();
+    assert!(service.child.wait().unwrap().success());
+    assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
 }
