@@ -99,7 +99,7 @@ fn without_tests(text: &str) -> String {
 /// The room that a file of `src/` belongs to. The binary is one room.
 fn room_of(path: &str) -> &str {
     let room = path.split('/').next().unwrap().trim_end_matches(".rs");
-    if ["main", "commands", "config"].contains(&room) { "main" } else { room }
+    if ["main", "commands", "config", "log"].contains(&room) { "main" } else { room }
 }
 
 /// What `lib.rs` gives names of other rooms, by name.

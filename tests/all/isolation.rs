@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ai_code_executor::{Error, Execution, Layers, Limits, Outcome, Sandbox};
+use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::support::{cache_dir, run, value_of};
@@ -146,4 +147,16 @@ fn a_sandbox_that_cannot_work_says_why() {
     let error = Sandbox::builder().ceilings(tiny).cache_dir(cache_dir()).build().err().unwrap();
     assert!(matches!(error, Error::MemoryBelowImage { .. }), "{error}");
     assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config(_)));
+}
+
+/// Checking large programs has a queue of its own, as long as the one for slots.
+#[tokio::test]
+async fn large_programs_wait_in_a_queue_to_be_checked() {
+    let sandbox = Sandbox::builder().queue(1).cache_dir(cache_dir()).build().unwrap();
+    let programs = (0..6).map(|n| Execution::new(format!("x = {n}\n") + &"yyyyyyyy = 1\n".repeat(500) + "x"));
+    let ended = join_all(programs.map(|program| sandbox.run(program))).await;
+    let busy = ended.iter().filter(|ended| matches!(ended, Err(Error::Busy { .. }))).count();
+    let values = ended.iter().flatten().filter_map(|report| report.value_as::<u32>().ok());
+    // The first is being checked and the second waits, when the others come.
+    assert_eq!((busy, values.collect::<Vec<_>>()), (4, vec![0, 1]), "{ended:?}");
 }
