@@ -17,8 +17,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::config::{Config, Effective, NetworkTools};
-use crate::log;
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
@@ -32,6 +30,8 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::config::{Config, Effective, NetworkTools};
+use crate::log;
 pub(crate) use check::{Format, check};
 pub(crate) use health::health;
 pub(crate) use tools::{ToolsFormat, tools};
@@ -85,8 +85,7 @@ pub(crate) fn config(effective: &[Effective]) -> Done {
 pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
     let Some(code) = read_program(file) else { return Ok(ExitCode::from(USAGE)) };
     let sandbox = sandbox(config, Metrics::default())?;
-    let execution = Execution { code, limits: config.ceilings, ..Execution::default() };
-    match runtime()?.block_on(sandbox.run(execution)) {
+    match runtime()?.block_on(sandbox.run(Execution::new(code))) {
         Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
         Err(Error::Rejected(findings)) => {
             eprintln!("{}", check::text(file, &findings));

@@ -1,11 +1,12 @@
 //! Where the log goes: to standard error. While the service runs, a thread of its own writes it, so that a reader who does not
 //! read keeps nobody waiting.
 
-use std::io::{self, Write};
+use std::io::{self, Stderr};
 use std::sync::OnceLock;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::EitherWriter;
 
 /// Lines that wait for the thread; what comes then is lost.
 const LINES_MAX: usize = 4096;
@@ -16,13 +17,10 @@ static DETACHED: OnceLock<NonBlocking> = OnceLock::new();
 pub(crate) struct StandardError;
 
 impl MakeWriter<'_> for StandardError {
-    type Writer = Box<dyn Write>;
+    type Writer = EitherWriter<NonBlocking, Stderr>;
 
     fn make_writer(&self) -> Self::Writer {
-        match DETACHED.get() {
-            Some(thread) => Box::new(thread.clone()),
-            None => Box::new(io::stderr()),
-        }
+        DETACHED.get().map_or_else(|| EitherWriter::B(io::stderr()), |thread| EitherWriter::A(thread.clone()))
     }
 }
 

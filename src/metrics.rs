@@ -42,7 +42,8 @@ const OUTCOMES: [&str; 8] = [
     HOST_FAILURE,
 ];
 
-type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
+/// One metric for each value of one label.
+pub(crate) type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 type Seconds = Counter<f64, AtomicU64>;
 
 /// Counts executions. A handle: clones count into the same metrics.

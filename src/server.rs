@@ -51,7 +51,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// From the request's head to the end of its body. Default: 30 s.
     pub body_time: Duration,
-    /// A connection without a request in progress is closed after this time. Default: 30 s.
+    /// A connection is closed when it has had neither a request nor an answer in progress for this time, or when its peer has
+    /// taken or sent less than 64 KB/s for as long. Default: 30 s.
     pub idle_time: Duration,
     /// Connections at once. One more takes the place of the connection that has been idle longest, or of one whose peer is
     /// slow; if all are busy, it waits. Default: 512.

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::config::Config;
 use ai_code_executor::validator;
 use ai_code_executor::{Catalogue, Finding};
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::{Done, REJECTED, USAGE, print, read_program, tools_of};
+use crate::config::Config;
 
 /// How to print findings.
 #[derive(ValueEnum, Clone, Copy, Debug, Default)]

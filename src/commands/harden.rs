@@ -4,9 +4,10 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use crate::config::{Config, HardeningMode};
 use ai_code_executor::hardening::{self, Hardening, Needs};
 use tracing::{info, warn};
+
+use crate::config::{Config, HardeningMode};
 
 /// Before any thread is started, and after everything for which the service needs more than it keeps.
 pub(super) fn harden(config: &Config) -> Result<Hardening, String> {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
@@ -60,16 +60,16 @@ impl Doorkeeper {
     }
 
     pub(super) async fn let_in(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let expected = self.token.0.as_ref().ok_or_else(Refusal::no_token_configured)?;
-        let Some(sent) = headers.get(HEADER).map(HeaderValue::as_bytes) else {
-            return Err(Refusal::unauthorized());
-        };
-        let sent: [u8; 32] = Sha256::digest(sent).into();
-        if !bool::from(expected.ct_eq(&sent)) {
-            self.slow_down().await;
-            return Err(Refusal::unauthorized());
+        if self.token.0.is_none() {
+            return Err(Refusal::no_token_configured());
         }
-        Ok(())
+        if self.knows(headers) {
+            return Ok(());
+        }
+        if headers.contains_key(HEADER) {
+            self.slow_down().await;
+        }
+        Err(Refusal::unauthorized())
     }
 
     async fn slow_down(&self) {

@@ -107,15 +107,14 @@ impl Budget {
         Arc::new(Account { budget: self.0.clone(), id, close })
     }
 
-    /// Closes the connections that have had no request for this long, and those whose peers have been too slow for as long.
+    /// Closes the connections that have been idle for this long, and those whose peers have been too slow for as long.
     pub(super) fn close_stalled(&self, time: Duration) {
         let now = Instant::now();
-        let has_no_request = |entry: &&Entry| entry.is_idle() && now > entry.idle_since + time;
-        let ledger = self.0.ledger();
-        for entry in
-            ledger.entries.values().filter(|entry| has_no_request(entry) || entry.is_overdue(now, time))
-        {
-            entry.close.cancel();
+        let has_been_idle = |entry: &Entry| entry.is_idle() && now > entry.idle_since + time;
+        for entry in self.0.ledger().entries.values() {
+            if has_been_idle(entry) || entry.is_overdue(now, time) {
+                entry.close.cancel();
+            }
         }
     }
 

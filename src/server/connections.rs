@@ -1,8 +1,8 @@
 //! Connections: accepted, bounded in number, served with HTTP/1.1 or HTTP/2, and closed in time.
 //!
-//! One rule bounds how long a peer can hold a connection: without a request in progress, it is closed after the idle
-//! time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for both
-//! versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's. When all
+//! One rule bounds how long a peer can hold a connection: it is closed after it has been idle, or its peer too slow, for the
+//! idle time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for
+//! both versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's. When all
 //! places for connections are taken, a new one takes the place of one that is idle or whose peer is slow. What a connection
 //! holds in memory is bounded as well: see `budget`.
 

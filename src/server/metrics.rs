@@ -2,16 +2,15 @@
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Labelled, Metrics};
 
 /// A handle: clones count into the same metrics.
 #[derive(Clone, Default)]
 pub(super) struct ServerMetrics {
-    refusals: Family<[(&'static str, &'static str); 1], Counter>,
+    refusals: Labelled<Counter>,
     wrong_tokens: Counter,
     closed_for_memory: Counter,
 }

@@ -88,16 +88,14 @@ thread_local! {
 async fn in_turn<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let turn = TURN.with(Arc::clone);
-    let free = turn.try_acquire();
-    let is_contended = free.is_err();
-    let permit = match free {
-        Ok(permit) => Ok(permit),
-        Err(_) => turn.acquire().await,
-    };
-    if is_contended {
+    let permit = if let Ok(permit) = turn.try_acquire() {
+        Ok(permit)
+    } else {
+        let permit = turn.acquire().await;
         // What has come meanwhile is looked at first.
         yield_now().await;
-    }
+        permit
+    };
     let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     drop(permit);
     match first {

@@ -246,23 +246,11 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-const ENDLESS: Limits = Limits {
-    wall_time: Duration::MAX,
-    cpu_time: Duration::MAX,
-    memory_bytes_max: u64::MAX,
-    output_bytes_max: usize::MAX,
-    result_bytes_max: usize::MAX,
-    tool_time: Duration::MAX,
-    tool_calls_max: u32::MAX,
-    tool_calls_in_flight_max: usize::MAX,
-    tool_reply_bytes_max: usize::MAX,
-};
-
 const CALLER: &str = "import tool\nprint('x' * 100)\n_ = await tool.echo(text='reply')";
 
 fn sandbox_without_ceilings() -> Sandbox {
     let echo = Tool::new("tool", "echo", async |call| Ok(Value::Object(Map::from_iter(call.arguments))));
-    Sandbox::builder().ceilings(ENDLESS).tool(echo).cache_dir(cache_dir()).build().unwrap()
+    Sandbox::builder().ceilings(Limits::UNLIMITED).tool(echo).cache_dir(cache_dir()).build().unwrap()
 }
 
 #[test]
@@ -287,7 +275,8 @@ fn any_limits_have_an_outcome_within_them() {
 #[test]
 fn limits_without_end_limit_nothing() {
     let report =
-        run(&sandbox_without_ceilings(), Execution { limits: ENDLESS, ..Execution::new(CALLER) }).unwrap();
+        run(&sandbox_without_ceilings(), Execution { limits: Limits::UNLIMITED, ..Execution::new(CALLER) })
+            .unwrap();
     assert_eq!(
         (report.outcome, value_of(&report)),
         (Outcome::Completed, r#"{"text":"reply"}"#),
