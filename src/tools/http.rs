@@ -71,7 +71,7 @@ struct Connected {
 }
 
 impl ToolFile {
-    /// The tools, ready for [`Builder::tools`](crate::Builder::tools). Connections are made when they are needed, and
+    /// The tools, ready for [`SandboxBuilder::tools`](crate::SandboxBuilder::tools). Connections are made when they are needed, and
     /// shared by all that these tools are cloned into.
     ///
     /// # Errors
