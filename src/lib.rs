@@ -79,7 +79,7 @@ pub use validator::{Policy, ValidatedSource};
 /// Target of the log events that show how far a first start has got.
 pub const PROGRESS: &str = "ai_code_executor::progress";
 
-/// The README's Rust compiles.
+/// The documentation's Rust compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;

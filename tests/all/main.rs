@@ -11,6 +11,7 @@ mod config;
 mod dependencies;
 mod differential;
 mod discovery;
+mod documents;
 mod expectations;
 mod faults;
 mod fuel;
