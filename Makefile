@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check python-wasm python-wasm-train python-wasm-update python-wasm-check
+.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check book python-wasm python-wasm-train python-wasm-update python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ sbom: ## What the service is made of, interpreter included, as CycloneDX: target
 
 docker-check: ## The Dockerfile's steps and result, without Docker (Debian with debootstrap, as root; minutes)
 	deploy/docker-check.py
+
+book: ## The documentation as a book: target/book (installs mdBook if it is absent)
+	docs/book.sh
 
 python-wasm: ## The interpreter from its sources (Debian 12, as root; minutes)
 	python-wasm/build.sh

@@ -19,6 +19,8 @@ rm -rf target/book target/book-source
 mkdir -p target/book-source
 git ls-files -z --cached --others --exclude-standard -- . ':!*.zst' ':!docs/book.*' |
     xargs -0 cp --parents --target-directory target/book-source
+# mdBook turns a README into the index of its folder, but not the links to it.
+find target/book-source -name '*.md' -exec sed -i -E 's#(\]\([^)]*)README\.md#\1index.md#g' {} +
 # Links of the summary are relative to docs/; mdBook reads it at the root of its source.
 sed -E 's#\]\(\.\./#](#; t; s#\]\(#](docs/#' docs/SUMMARY.md > target/book-source/SUMMARY.md
 mdbook build docs
