@@ -66,17 +66,20 @@ impl Hardening {
 ///
 /// Returns the restrictions that are in force, and the gaps: one line for each that is not, with the reason.
 ///
-/// Call it before any thread is started, so not in a function under `#[tokio::main]`. Call it after everything that
-/// needs more than `needs`, such as binding listeners and reading files with secrets.
+/// Call it before any thread is started, so not below `#[tokio::main]`. Call it after everything that takes more than
+/// `needs` allows, such as binding listeners and reading files with secrets.
 ///
 /// ```no_run
 /// use ai_code_executor::hardening::{self, Needs};
 /// use ai_code_executor::Sandbox;
 ///
-/// let listener = std::net::TcpListener::bind("127.0.0.1:8030")?; let needs = Needs { writable:
-/// vec!["/var/cache/mine".into()], ports: [443].into(), names: true, ..Needs::default() }; let (hardening, gaps) =
-/// hardening::restrict(&needs)?; assert!(hardening.seccomp, "{gaps:?}"); let runtime = tokio::runtime::Runtime::new()?;
-/// let sandbox = Sandbox::builder().cache_dir("/var/cache/mine").build()?; hardening::seal()?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:8030")?;
+/// let needs = Needs { writable: vec!["/var/cache/mine".into()], ports: [443].into(), names: true, ..Needs::default() };
+/// let (hardening, gaps) = hardening::restrict(&needs)?;
+/// assert!(hardening.seccomp, "{gaps:?}");
+/// let runtime = tokio::runtime::Runtime::new()?;
+/// let sandbox = Sandbox::builder().cache_dir("/var/cache/mine").build()?;
+/// hardening::seal()?;
 /// # drop((listener, runtime, sandbox));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -1,5 +1,5 @@
-//! Fuel metering: adds code to a WebAssembly module that counts its work, and that calls the host when a portion of
-//! fuel is burned.
+//! Fuel metering: adds code to a WebAssembly module that counts the module's work, and that calls the host when a
+//! portion of fuel is burned.
 //!
 //! wasmtime's own metering costs more: it counts in every block, and stores its counter in memory around each call.
 //! This meter charges code only where it can repeat: at the back edges of loops, and on entry to enough functions to

@@ -118,8 +118,7 @@ fn allowed(needs: &Needs) -> Result<Calls, seccompiler::BackendError> {
         calls.entry(call).or_default().push(rule(conditions)?);
         Ok(())
     };
-    // Threads, not processes. A filter cannot inspect the arguments of clone3(2), so it fails, and libc falls back to
-    // clone.
+    // Threads, not processes. A filter cannot inspect the arguments of clone3(2). That call fails, and libc uses clone.
     allow(libc::SYS_clone, &[masked(0, bits(CLONE_BITS), bits(libc::CLONE_THREAD))])?;
     // Signals to this process only, for abort(3).
     allow(libc::SYS_tgkill, &[is(0, u64::from(process::id()))])?;

@@ -4,8 +4,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The most unused resources that a pool keeps. A stack takes 64 KiB; a slot takes a fraction of a megabyte, 8 MiB at
-/// most.
+/// The most unused resources that a pool keeps. A stack takes 64 KiB, and a slot a fraction of a megabyte, at most 8 MiB.
 const IDLE_MAX: usize = 64;
 
 /// A resource that can be used again.

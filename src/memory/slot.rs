@@ -2,7 +2,7 @@
 //!
 //! Between executions, a reset turns the memory back into the image. Pages that a program wrote to stay in memory and
 //! are overwritten from the image, which takes a fraction of the time of returning a page to the kernel and faulting it
-//! in again. From time to time, a sweep returns the pages that no longer differ from the image, so that one large
+//! in again. From time to time, a sweep returns the pages that the last execution did not change, so that one large
 //! program does not slow down later ones.
 
 #![allow(unsafe_code)]
@@ -116,8 +116,7 @@ impl Slot {
             own,
             executions: 0,
         };
-        // An interpreter that is started to make an image runs without a watchdog, and nothing else opens the page
-        // then.
+        // An interpreter that is started to make an image has no watchdog, and nothing else would open the page.
         slot.polling_page.open()?;
         let (image, file, offset) = slot.image.mapped();
         slot.reservation.allow(slot.range(0..image.start))?;
@@ -227,7 +226,7 @@ impl Slot {
         })
     }
 
-    /// Returns the private pages that are equal to the image to the kernel, if there are many.
+    /// Returns private pages that are equal to the image to the kernel, if there are many of them.
     fn sweep(&mut self) -> io::Result<()> {
         let (mut kept, mut given_back) = (Vec::new(), Vec::new());
         // The kernel takes back whole pages of the machine, each of which is one of our pages or several.

@@ -102,9 +102,9 @@ impl<'a> Body<'a> {
             };
             let is_call = matches!(operator, Operator::Call { .. });
             body.is_returned_to |= is_call;
-            // The count of a plain loop is charged before calls, which may return to the loop, and before branches that
-            // return. A loop that contains one of these would charge in every iteration, so counting in a local would
-            // gain nothing. Nor would it in a loop that works on memory, which takes time anyway.
+            // The count of a plain loop is charged before calls, which may enter the function again, and before branches
+            // that return. A loop that contains one of these would charge in every iteration, so counting in a local
+            // would gain nothing. Nor would it in a loop that works on memory, which takes time anyway.
             let is_long = matches!(
                 operator,
                 Operator::Loop { .. }
