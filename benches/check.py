@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares with baseline.json: `make bench-check`. With `--write`, makes it.
+"""Compares measurements with baseline.json: `make bench-check`. With `--write`, writes baseline.json.
 
-What is compared are ratios to native Python, measured in the same minute, so a baseline holds on other machines.
+It compares ratios to native Python, measured in the same minute, so a baseline is valid on other machines.
 """
 
 import json
@@ -37,12 +37,12 @@ def main():
         return
     baseline = json.loads(BASELINE.read_text())
     if baseline["python"] != python:
-        sys.exit(f"Python {python}, and the baseline is of {baseline['python']}: set PYTHON313, or make bench-baseline")
+        sys.exit(f"the baseline is for Python {baseline['python']}, not {python}: set PYTHON313, or `make bench-baseline`")
     expected, built = baseline["ratios"], measure.executables()
     if set(expected) != set(names):
-        sys.exit("the baseline is of other programs: make bench-baseline")
+        sys.exit("the baseline is for other programs: run `make bench-baseline`")
     found = {name: ratio(built, name) for name in names}
-    # What another process caused does not happen twice.
+    # Measure slow programs again: a slowdown that another process caused is not repeated.
     found |= {name: min(found[name], ratio(built, name)) for name in names if is_slower(found[name], expected[name])}
     for name in names:
         growth, verdict = found[name] / expected[name] - 1, "SLOWER" if is_slower(found[name], expected[name]) else ""

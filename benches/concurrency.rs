@@ -1,5 +1,4 @@
-//! How long `1 + 1` takes over HTTP while others want something too: other clients, and executions that wait for a
-//! tool.
+//! Measures how long `1 + 1` takes over HTTP under load: with other clients, and with executions that wait for a tool.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -31,7 +30,7 @@ fn client(address: std::net::SocketAddr) -> Client {
     Client::new(address, "1 + 1", &json!({}))
 }
 
-/// Latency of one request, with the service's defaults: two executions at a time, the others queue.
+/// Measures the latency of a request with the service's defaults: two executions run at a time, and the others queue.
 fn clients(criterion: &mut Criterion) {
     let address = local::serve(&Arc::new(builder().build().expect("the image can be made")));
     let mut group = criterion.benchmark_group("clients");
@@ -44,7 +43,7 @@ fn clients(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Each client makes so many requests, one after the other; what one client took, on the average.
+/// Lets each client make `iterations` requests, one after another. Returns the mean time of a client.
 fn mean_of(clients: &mut [Client], iterations: u64) -> Duration {
     let count = u32::try_from(clients.len()).expect("they are few");
     let one = |client: &mut Client| {
@@ -58,7 +57,7 @@ fn mean_of(clients: &mut [Client], iterations: u64) -> Duration {
     })
 }
 
-/// A tool that never answers, and how many calls of it there have been.
+/// Returns a tool that never answers, and that counts its calls in `calls`.
 fn endless(calls: &Arc<AtomicUsize>) -> Tool {
     let calls = calls.clone();
     Tool::new("bench", "wait", move |_| {
@@ -67,7 +66,7 @@ fn endless(calls: &Arc<AtomicUsize>) -> Tool {
     })
 }
 
-/// Latency of one request while so many executions wait for a tool, each in a slot of its own.
+/// Measures the latency of a request while executions wait for a tool, each in its own slot.
 fn waiting(criterion: &mut Criterion) {
     let hour = Duration::from_hours(1);
     let limits = Limits { wall_time: hour, tool_time: hour, ..Limits::default() };

@@ -1,6 +1,7 @@
-//! Programs that compute, `programs/*.py`: CPU time of the guest, from reading the program to handing over its value.
-//! `native.py` runs the same programs in the Python that is installed. CPU time, because what else runs on the machine
-//! would be in the wall-clock time, and in the ratio of the two.
+//! Measures programs that compute (`programs/*.py`): the guest's CPU time, from the program's text to its value.
+//!
+//! `native.py` runs the same programs in an installed Python. Both measure CPU time, because other processes on the
+//! machine would distort wall-clock times, and the ratio of the two.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -12,15 +13,15 @@ use ai_code_executor::{Execution, Outcome, Sandbox};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 
-/// Name and code of each program, in order.
+/// Returns the name and code of each program, sorted by name.
 fn programs() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/programs");
     let mut programs: Vec<_> = fs::read_dir(folder)
-        .expect("it is part of the repository")
+        .expect("the directory is part of the repository")
         .map(|entry| {
-            let path = entry.expect("it can be listed").path();
-            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).expect("it can be read"))
+            let path = entry.expect("the directory can be listed").path();
+            let name = path.file_stem().expect("the file has a name").to_string_lossy().into_owned();
+            (name, fs::read_to_string(&path).expect("the file can be read"))
         })
         .collect();
     programs.sort();

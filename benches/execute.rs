@@ -1,5 +1,5 @@
-//! One execution in a running process, as its caller sees it: a function call, several at once, and over HTTP on a
-//! connection that is kept.
+//! Measures an execution in a running process, as its caller sees it: as a function call, as one of several at once,
+//! and over HTTP on a kept connection.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -18,10 +18,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// A day of six meters, one reading in half an hour.
+/// The readings of six meters in a day, one each half hour.
 const READINGS: u32 = 6 * 48;
 
-/// The smallest program that computes something, and one of the kind that agents write.
+/// Returns the smallest program that computes something, and a program of the kind that agents write.
 fn programs() -> [(&'static str, &'static str, Value); 2] {
     let reading = |n: u32| {
         let (hour, minute) = (n / 12 % 24, n / 6 % 2 * 30);
@@ -35,7 +35,7 @@ fn programs() -> [(&'static str, &'static str, Value); 2] {
     ]
 }
 
-/// With the service's defaults: two slots.
+/// Returns a sandbox with the service's defaults: two slots.
 fn sandbox() -> Arc<Sandbox> {
     let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
     Arc::new(Sandbox::builder().cache_dir(cache_dir).build().expect("the image can be made"))
@@ -63,7 +63,7 @@ fn calls(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Throughput: the time of one execution is the elapsed time over all of them.
+/// Measures throughput: the elapsed time, divided by the number of executions.
 fn at_once(criterion: &mut Criterion) {
     let (sandbox, runtime) = (sandbox(), Runtime::new().expect("a runtime"));
     let mut group = criterion.benchmark_group("execute_at_once");
@@ -76,7 +76,7 @@ fn at_once(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many executions, each task running its share one after the other.
+/// Runs `iterations` executions in `tasks` tasks. Each task runs its share one after another.
 async fn shared_out(sandbox: &Arc<Sandbox>, tasks: u64, iterations: u64) -> Duration {
     let started = Instant::now();
     let running: Vec<_> = (0..tasks)

@@ -1,4 +1,5 @@
-//! What a fresh interpreter costs: with no artifact, with a cached one, and in a running process, stage by stage.
+//! Measures the cost of a fresh interpreter: without an artifact, with a cached one, and in a running process by
+//! stages.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -13,7 +14,7 @@ use tokio::runtime::Runtime;
 /// The smallest program that computes something.
 const PROGRAM: &str = "1 + 1";
 
-/// One stage's share of an execution.
+/// Selects the time of one stage of an execution.
 type Stage = fn(&Stages) -> Duration;
 
 fn cache_dir() -> PathBuf {
@@ -24,7 +25,7 @@ fn sandbox(cache_dir: &Path) -> Sandbox {
     Sandbox::builder().cache_dir(cache_dir).build().expect("the image can be made")
 }
 
-/// The image made from nothing: start the interpreter, snapshot, compile, write, map. Seconds.
+/// Measures making the image with an empty cache: compile, start the interpreter, snapshot, write, map. Takes seconds.
 fn cold(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cold");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_mins(1));
@@ -41,7 +42,7 @@ fn build_in_empty_cache() -> Duration {
     started.elapsed()
 }
 
-/// The image mapped from its artifact: in this process, and as a whole process that runs one program and ends.
+/// Measures mapping the image from its artifact: in this process, and in a process that runs one program and exits.
 fn cached(criterion: &mut Criterion) {
     drop(sandbox(&cache_dir()));
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-program.py");
@@ -59,7 +60,7 @@ fn cached(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A fresh interpreter in a running process: the whole of `Sandbox::run`, then each stage of it.
+/// Measures a fresh interpreter in a running process: the whole of `Sandbox::run`, and then each stage.
 fn warm(criterion: &mut Criterion) {
     let sandbox = sandbox(&cache_dir());
     let runtime = Runtime::new().expect("a runtime");

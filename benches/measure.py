@@ -1,4 +1,4 @@
-"""Runs the benches, native Python and others, and gathers what they say. All times are seconds."""
+"""Runs the benches, native Python and other sandboxes, and collects their figures. All times are in seconds."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def output(*command, **options):
 
 
 def executables():
-    """The benches, built; by name."""
+    """Builds the benches. Returns their executables by name."""
     say("building")
     lines = output("cargo", "bench", "--locked", "--no-run", "--message-format=json", "--benches").splitlines()
     artifacts = [message for line in lines if (message := json.loads(line))["reason"] == "compiler-artifact"]
@@ -37,7 +37,7 @@ def executables():
 
 
 def criterion(executable, pattern, *options):
-    """Medians of the benches of an executable whose name matches, by name."""
+    """Runs the benches of an executable that match a pattern. Returns their medians by name."""
     say(f"{Path(executable).name.rsplit('-', 1)[0]} {pattern}")
     before = time.time()
     environment = {**os.environ, "CRITERION_HOME": str(TARGET / "criterion")}
@@ -51,12 +51,12 @@ def criterion(executable, pattern, *options):
 
 
 def pythons():
-    """The native Pythons to compare with, the one that ratios are of last."""
+    """Returns the native Pythons to compare with. The last one is the reference for ratios."""
     return list(filter(None, ["python3", os.environ.get("PYTHON313")]))
 
 
 def start_of(python):
-    """A whole process for `1 + 1`."""
+    """Measures a process that starts, runs `1 + 1` and exits."""
     times = []
     for _ in range(STARTS):
         started = time.perf_counter()
@@ -66,7 +66,7 @@ def start_of(python):
 
 
 def native(python, file):
-    """One program in one Python."""
+    """Measures a program in a native Python."""
     measured = json.loads(output(python, "-I", BENCHES / "native.py", file))
     return {"version": native_version(python), **measured}
 
@@ -76,20 +76,20 @@ def native_version(python):
 
 
 def starts(executables):
-    """A fresh interpreter for `1 + 1` by stages, and native Python's start, one right after the other."""
+    """Measures a fresh interpreter for `1 + 1` by stages, and native Python's start right before it."""
     native = [start_of(python) for python in pythons()]
     return {"sandbox": criterion(executables["instantiation"], "^warm/", *QUICK), "native": native}
 
 
 def program(executables, file):
-    """One program in the sandbox and natively, one right after the other: neighbours of a machine come and go."""
+    """Measures a program natively and then at once in the sandbox, because the load of a machine varies."""
     name = file.stem
     natively = [native(python, file) for python in pythons()]
     return {"name": name, "sandbox": criterion(executables["cpu"], f"^cpu/{name}$")[f"cpu/{name}"], "native": natively}
 
 
 def images():
-    """The environment, with the images that the benches have made already."""
+    """Returns an environment with the cache of images that the benches have made."""
     return {**os.environ, "CACHE_DIR": str(TARGET / "tmp" / "bench-images")}
 
 

@@ -1,6 +1,6 @@
-"""Times a program in the Python that runs this, from its text to its value, as the sandbox does.
+"""Measures a program in the Python that runs this script, from its text to its value, as the sandbox does.
 
-Prints JSON: the median in seconds of CPU time, and the value.
+Prints JSON: the median CPU time in seconds, and the value.
 """
 
 import ast
@@ -24,7 +24,7 @@ def run(code):
 
 def main(file):
     code = Path(file).read_text()
-    # The image has all modules imported, so the first round, which imports them, is not counted.
+    # The first run, which imports modules, does not count: in the sandbox, the image contains them already.
     value, times, end = run(code), [], time.perf_counter() + SECONDS
     while len(times) < ROUNDS_MIN or time.perf_counter() < end:
         started = time.process_time()

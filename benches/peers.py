@@ -1,8 +1,9 @@
-"""Times all who run Python here side by side, each in turn: native Python, ai-code-executor over HTTP, and what is
-installed of pyeryx and pydantic-monty. `1 + 1` and programs, each in a sandbox of its own; wall-clock time, as seen
-from this Python. What one cannot run, or runs wrongly, has no time.
+"""Compares native Python, ai-code-executor over HTTP, and pyeryx and pydantic-monty if they are installed.
 
-Prints JSON: of each its name, the median of `1 + 1` in seconds, and those of the programs.
+They run `1 + 1` and programs in turn, each program in a sandbox of its own. Times are wall-clock times, as seen from
+this Python. A contender has no time for a program that it cannot run or runs wrongly.
+
+Prints JSON: the names, the median times in seconds for `1 + 1`, and those for the programs.
 """
 
 import ast
@@ -22,7 +23,7 @@ ROUNDS_MIN = 3
 
 
 def ours(port):
-    """A function that runs a program, once the service is ready; the connection is kept."""
+    """Waits until the service is ready. Returns a function that runs a program over a kept connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     headers = {"X-Executor-Token": "local-dev-token", "Content-Type": "application/json"}
 
@@ -40,7 +41,7 @@ def ours(port):
 
 
 def printing_value(code):
-    """A program that ends with its value on standard output, as JSON."""
+    """Returns the program, changed so that it prints its value as JSON at the end."""
     last = ast.parse(code).body[-1]
     lines = code.splitlines()
     lines[last.lineno - 1 :] = ["import json", f"print(json.dumps({ast.unparse(last)}))"]
@@ -74,7 +75,7 @@ def runs_rightly(run, code, value):
 
 
 def measure(contenders, code):
-    """The median of each that can."""
+    """Returns the median time of each contender that runs the program rightly."""
     value = json.loads(json.dumps(native.run(code)))
     times = {name: [] for name, run in contenders.items() if runs_rightly(run, code, value)}
     rounds, end = 0, time.perf_counter() + SECONDS

@@ -1,4 +1,4 @@
-"""Draws latency.svg: what a start costs, and how latency grows."""
+"""Draws latency.svg: the time of a start, and latency under load."""
 
 from html import escape
 from math import ceil, floor, log10
@@ -16,7 +16,7 @@ def duration(seconds):
 
 
 class Scale:
-    """From values to pixels, by powers of ten."""
+    """Converts values to pixels on a logarithmic axis."""
 
     def __init__(self, values, start, end):
         self.first, self.last = floor(log10(min(values))), ceil(log10(max(values)))
@@ -40,7 +40,7 @@ def line(x1, y1, x2, y2):
 
 
 def bars(title, rows):
-    """Rows of a label and a time, on a logarithmic axis."""
+    """Draws rows of a label and a time, on a logarithmic axis."""
     scale, bottom = Scale([seconds for _, seconds in rows], LEFT, RIGHT - 60), 45 + 30 * len(rows)
     drawn = [text(MARGIN, 25, title, font_weight="bold")]
     for tick in scale.ticks():
@@ -54,7 +54,7 @@ def bars(title, rows):
 
 
 def lines(title, below, series):
-    """Series of points (count, seconds) by name; the counts are evenly spaced, the times on a logarithmic axis."""
+    """Draws series of points (count, seconds) by name, with evenly spaced counts and a logarithmic axis of times."""
     counts = sorted({count for points in series.values() for count, _ in points})
     scale = Scale([seconds for points in series.values() for _, seconds in points], PANEL - 45, 45)
     across = lambda count: 110 + counts.index(count) * (RIGHT - 190) / max(len(counts) - 1, 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures, and writes REPORT.md and latency.svg: `make bench-report`. README.md says what it needs."""
+"""Measures, and writes REPORT.md and latency.svg: `make bench-report`. README.md lists the requirements."""
 
 from statistics import geometric_mean
 
@@ -19,7 +19,7 @@ def mebibytes(size):
 
 
 def share(seconds, of):
-    """How much of something it is: `1/20`, or `3.0`."""
+    """Formats a ratio: `1/20`, or `3.0`."""
     times = seconds / of
     return f"1/{1 / times:,.0f}" if times < 2 / 3 else f"{times:,.1f}"
 
@@ -83,7 +83,7 @@ def attacked(figures):
 
 
 def while_others_wait(figures):
-    """Pairs of how many wait and what a request takes meanwhile."""
+    """Returns pairs: the number of waiting executions, and the time of a request meanwhile."""
     times = {name.partition("/")[::2]: time for name, time in figures["concurrency"].items()}
     return sorted((int(count), time) for (group, count), time in times.items() if group == "waiting")
 

@@ -1,5 +1,6 @@
-//! The service as its operator meets it, a process of its own: how soon it is ready, what memory it takes, how many
-//! requests it answers. Not criterion's kind of figures: prints them as JSON, for `report.py`.
+//! Measures the service as a process of its own: its start, its memory, its throughput, and its latency under attack.
+//!
+//! These figures do not fit criterion. This bench prints them as JSON, for `report.py`.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -21,10 +22,10 @@ const CLIENTS: [usize; 6] = [1, 2, 4, 8, 16, 64];
 const LOAD_TIME: Duration = Duration::from_secs(3);
 const WAITING: usize = 200;
 
-/// `WAITING` and a few more: each waits in a slot of its own.
+/// A few more slots than `WAITING`: each execution waits in its own slot.
 const SLOTS: &str = "256";
 
-/// Programs that want what there is, each for as long as it may.
+/// Programs that use as much of a resource as they can, until a limit ends them.
 const ATTACKS: [(&str, &str); 9] = [
     ("spins", "while True: pass"),
     (
@@ -44,7 +45,7 @@ const ATTACKS: [(&str, &str); 9] = [
 ];
 
 fn main() {
-    // `cargo bench -- NAME` is about other benches, unless the name is this one's.
+    // `cargo bench -- NAME` selects a bench by name: do nothing if it is another one.
     if std::env::args().skip(1).any(|argument| !argument.starts_with('-') && argument != "service") {
         return;
     }
@@ -75,13 +76,14 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Without an image: it is made.
+/// Measures a start with an empty cache, which makes the image.
 fn first_start() -> Duration {
     let empty = tempfile::tempdir().expect("a temporary directory");
     Process::start(empty.path(), &[]).start
 }
 
-/// So many clients, each on a connection that it keeps, ask for `1 + 1` as fast as they are answered.
+/// Measures throughput and latency of `1 + 1` with so many clients. Each sends its requests one after another on a kept
+/// connection.
 fn load(address: SocketAddr, clients: usize) -> Value {
     ask(address, clients, LOAD_TIME / 10);
     let started = Instant::now();
@@ -93,14 +95,14 @@ fn load(address: SocketAddr, clients: usize) -> Value {
     json!({"clients": clients, "per_second": per_second, "p50_us": p50, "p99_us": p99})
 }
 
-/// The median and the 99th percentile, in microseconds.
+/// Returns the median and the 99th percentile, in microseconds.
 fn percentiles(mut latencies: Vec<Duration>) -> (f64, f64) {
     latencies.sort();
     let micros = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
     (micros(50), micros(99))
 }
 
-/// How long each request took.
+/// Lets clients send requests for `time`. Returns the latency of each request.
 fn ask(address: SocketAddr, clients: usize, time: Duration) -> Vec<Duration> {
     let one = || {
         let mut client = Client::new(address, "1 + 1", &json!({}));
@@ -118,8 +120,8 @@ fn ask(address: SocketAddr, clients: usize, time: Duration) -> Vec<Duration> {
     })
 }
 
-/// Memory of one execution that waits, beyond what all share. Page tables belong to it: each execution has its own
-/// stretch of address space.
+/// Returns the memory, in bytes, of one waiting execution, without the memory that all share. Page tables are included,
+/// because each execution has its own address range.
 fn waiting(images: &Path) -> u64 {
     let service = Process::start(images, &[("MAX_CONCURRENT_EXECUTIONS", SLOTS)]);
     Client::new(service.address, "1 + 1", &json!({})).execute();
@@ -131,15 +133,16 @@ fn waiting(images: &Path) -> u64 {
     while !service.get("/metrics").contains(&format!("code_executions_active {WAITING}\n")) {
         std::thread::sleep(Duration::from_millis(10));
     }
-    // The last ones are active, and may not wait yet.
+    // The last executions are active, but may not be waiting yet.
     std::thread::sleep(Duration::from_secs(1));
     service.memory().own.saturating_sub(before.own) / WAITING as u64
 }
 
-/// What `1 + 1` takes one client alone, and then while the other slot is busy with programs of another kind, one after the
-/// other.
+/// Measures the latency of `1 + 1` for one client, for each attack twice: alone, and while a client runs the attack in
+/// the other slot again and again.
 fn attacked(images: &Path) -> Vec<Value> {
-    // Short enough for an attack to be over soon after it was measured, long enough to be most of what it does.
+    // Short enough that an attack ends soon after the measurement. Long enough that the attack, and not its start,
+    // dominates.
     let service = Process::start(images, &[("EXECUTION_TIMEOUT", "2")]);
     let measure = || {
         ask(service.address, 1, LOAD_TIME / 10);

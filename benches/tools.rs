@@ -1,5 +1,7 @@
-//! What a tool call costs beyond the tool's own time: one after the other, and many gathered; functions of this process
-//! and an HTTP service on the loopback interface. All figures are for one call, but those of slow services.
+//! Measures the cost of a tool call in addition to the tool's own time.
+//!
+//! Calls are made one after another and gathered; tools are functions of this process and an HTTP service on the
+//! loopback interface. All figures are for one call, except those of slow services.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -24,7 +26,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-/// Calls in one execution: enough to make what the execution itself costs small, which is subtracted all the same.
+/// The number of calls in an execution. It is large, so that the cost of the execution itself, which is subtracted, is
+/// small.
 const CALLS: u32 = 200;
 
 const SEQUENTIAL: &str = "for n in range(calls):\n    await bench.call(n)";
@@ -36,7 +39,7 @@ fn builder() -> ai_code_executor::SandboxBuilder {
     Sandbox::builder().cache_dir(cache_dir).ceilings(limits)
 }
 
-/// Wall-clock time in the sandbox of `program` with so many calls.
+/// Returns the wall-clock time in the sandbox of `program` with `calls` calls.
 async fn time(sandbox: &Sandbox, program: &str, calls: u32) -> Duration {
     let code = format!("import bench\n{program}");
     let report = sandbox.run(Execution::new(code).variable("calls", &json!(calls))).await.expect("it runs");
@@ -44,7 +47,7 @@ async fn time(sandbox: &Sandbox, program: &str, calls: u32) -> Duration {
     report.usage.wall_time
 }
 
-/// Per call: with all calls, less without any.
+/// Returns the time per call: the difference between executions with all calls and without any.
 async fn time_of_calls(sandbox: &Sandbox, program: &str, iterations: u64) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..iterations {
@@ -72,7 +75,7 @@ fn functions(criterion: &mut Criterion) {
     calls(criterion, "function", &sandbox);
 }
 
-/// A service in threads of its own; returns its URL.
+/// Starts a service in its own threads. Returns its URL.
 fn service(router: Router) -> String {
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
@@ -81,7 +84,7 @@ fn service(router: Router) -> String {
     url
 }
 
-/// With the tool `bench.call`, a signed request to the service at `url`.
+/// Returns a sandbox with the tool `bench.call`, which sends a signed request to the service at `url`.
 fn sandbox_of(url: &str) -> Sandbox {
     let text = format!(
         r#"
@@ -112,8 +115,8 @@ impl Drop for Leaves {
     }
 }
 
-/// An execution that gathers twenty calls of 300 ms; and, of one that is dropped in the middle of a call, the time until
-/// the service sees its caller gone.
+/// Measures an execution that gathers twenty calls of 300 ms. Also measures, for an execution that is dropped during a
+/// call, the time until the service notices that its caller has gone.
 fn slow(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let (came, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -154,8 +157,9 @@ fn slow(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same requests without the executor, one after the other on one connection, and as many at once as an execution
-/// may have: the service's own time, and what HTTP takes in any case.
+/// Measures the same requests without the executor: the time of the service and of HTTP itself.
+///
+/// They are sent one after another on one connection, and as many at once as an execution may have in flight.
 fn alone(criterion: &mut Criterion, url: &str) {
     let runtime = Runtime::new().expect("a runtime");
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();

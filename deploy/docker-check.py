@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the steps of the Dockerfile without Docker, then its result as Docker would, and asks it for an execution.
+"""Builds the Dockerfile without Docker, runs the result as Docker would, and executes programs in it.
 
-Needs root, Debian, `debootstrap` and a Rust toolchain from rustup. What differs from a real build: the base image
-`rust:*` is a fresh Debian with a C compiler and this machine's own toolchain mounted into it. Everything else is read
-from the Dockerfile, .dockerignore and compose.yaml. Work is kept in target/docker-check for the next time.
+Needs root, Debian, `debootstrap` and a Rust toolchain from rustup. One thing differs from a real build: the base image
+`rust:*` is a fresh Debian with a C compiler, into which this machine's toolchain is mounted. Everything else is read
+from the Dockerfile, .dockerignore and compose.yaml. Intermediate results stay in target/docker-check for the next run.
 """
 
 import http.client
@@ -36,13 +36,13 @@ def main():
 
 
 def instructions(text):
-    """The Dockerfile as pairs (instruction, rest of the line)."""
+    """Returns the Dockerfile as pairs (instruction, rest of the line)."""
     lines = re.sub(r"^\s*#.*\n", "", text, flags=re.M).replace("\\\n", " ").splitlines()
     return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line.strip())]
 
 
 class Stage:
-    """What a Dockerfile says of one image, and its files."""
+    """A stage of the Dockerfile: its settings, and the directory with its files."""
 
     def __init__(self, name, base):
         self.base, self.root = base, WORK / name
@@ -55,7 +55,7 @@ class Stage:
 
 
 def build(steps):
-    """Runs each step; returns the last stage."""
+    """Runs each step. Returns the last stage."""
     stages, stage = {}, None
     for word, rest in steps:
         say(word, rest)
@@ -84,18 +84,18 @@ def build(steps):
             case "EXPOSE":
                 stage.port = int(rest)
             case _:
-                sys.exit(f"docker-check: does not know {word}")
+                sys.exit(f"docker-check: unknown instruction {word} in the Dockerfile")
     return stage
 
 
 def make_root(stage):
-    """The stage's base image."""
+    """Makes the stage's base image."""
     shutil.rmtree(stage.root, ignore_errors=True)
     stage.root.mkdir(parents=True)
     if stage.base == "scratch":
         return
     if not (found := re.fullmatch(r"rust:[0-9.]+-slim-(\w+)", stage.base)):
-        sys.exit(f"docker-check: cannot make {stage.base}")
+        sys.exit(f"docker-check: unknown base image {stage.base}")
     debian = WORK / f"debian-{found[1]}"
     if not debian.exists():
         half = debian.with_suffix(".half")
@@ -107,7 +107,7 @@ def make_root(stage):
 
 
 def mirror():
-    """Where this machine's own packages come from."""
+    """Returns the Debian mirror that this machine uses."""
     return output_of("apt-get", "indextargets", "--format", "$(SITE)", "Origin: Debian").splitlines()[0]
 
 
@@ -124,7 +124,7 @@ def copy(stage, stages, words):
         origin = inside(stages[options["from"]], source)
         subprocess.run(["cp", "-a", f"{origin}/.", target], check=True)
     else:
-        # Exactly what .dockerignore lets through.
+        # Copy exactly what .dockerignore lets through.
         lines = (PROJECT / ".dockerignore").read_text().splitlines()
         for name in (line.removeprefix("!") for line in lines if line.startswith("!")):
             subprocess.run(["cp", "-a", "--parents", name, target], check=True, cwd=PROJECT)
@@ -133,7 +133,7 @@ def copy(stage, stages, words):
 
 
 def run(stage, rest):
-    """A RUN step in its own mount namespace; caches last from one check to the next."""
+    """Executes a RUN step in its own mount namespace. Cache mounts persist from one check to the next."""
     command = re.sub(r"--mount=\S+\s+", "", rest)
     toolchain = output_of("rustc", "--print", "sysroot")
     mounts = {"/usr/local/toolchain": toolchain, "/proc": None, "/dev": "/dev"}
@@ -147,11 +147,11 @@ def run(stage, rest):
 
 
 def cache_mounts(rest):
-    """Where each cache mount of a RUN step is kept here."""
+    """Returns the directory of this machine for each cache mount of a RUN step."""
     targets = re.findall(r"--mount=type=cache,target=(\S+)", rest)
     kept = {target: WORK / target.strip("/").replace("/", "-") for target in targets}
     if kept.pop("/usr/local/cargo/registry", None):
-        # Cargo's own caches hold absolute paths.
+        # Cargo's caches contain absolute paths, so this one keeps its path.
         kept[f"{CARGO_HOME}/registry"] = CARGO_HOME / "registry"
     for path in kept.values():
         path.mkdir(parents=True, exist_ok=True)
@@ -171,14 +171,14 @@ def inside(stage, path):
 
 
 def compose_limits():
-    """What compose.yaml allows: bytes of memory, CPUs, processes."""
+    """Returns the limits of compose.yaml: bytes of memory, CPUs, processes."""
     text = (PROJECT / "compose.yaml").read_text()
     value = lambda name: re.search(rf"^\s*{name}: ([0-9.]+)", text, re.M)[1]
     return int(value("mem_limit")) << 20, float(value("cpus")), int(value("pids_limit"))
 
 
 class Container:
-    """The final stage as compose.yaml runs it: its user, a root that cannot be written, no privileges, limits."""
+    """The final stage, run as compose.yaml does: with its user, a read-only root, no privileges, and limits."""
 
     def __init__(self, stage, limits):
         self.stage = stage
@@ -187,7 +187,7 @@ class Container:
         self.process = subprocess.Popen(self.inside(stage.argv), env=env)
 
     def limit(self, limits):
-        """Cgroups, version 1, for the container's process and all that it starts."""
+        """Makes cgroups (version 1) for the container's process and its children. Returns that for memory."""
         memory, cpus, pids = limits
         wanted = {
             "memory": {"memory.limit_in_bytes": memory},
@@ -204,7 +204,7 @@ class Container:
         return self.cgroups[0]
 
     def inside(self, argv):
-        """`argv` as the container's user, in its root, with fresh /proc and no way to more privileges."""
+        """Returns a command that runs `argv` as the container's user, in its root, with its own /proc and no privileges."""
         user, _, group = self.stage.user.partition(":")
         join = "".join(f"echo $$ > {cgroup}/cgroup.procs\n" for cgroup in self.cgroups)
         root = self.stage.root
@@ -223,7 +223,7 @@ exec {shlex.join(map(str, enter))}"""
         ask = self.inside(self.stage.health)
         while subprocess.run(ask, env=self.stage.env, stderr=subprocess.DEVNULL).returncode:
             if self.process.poll() is not None or time.monotonic() - started > 120:
-                sys.exit("docker-check: the container does not become healthy")
+                sys.exit("docker-check: the container did not become healthy")
             time.sleep(0.2)
         say("healthy", f"after {time.monotonic() - started:.1f} s")
 
@@ -237,7 +237,7 @@ exec {shlex.join(map(str, enter))}"""
         return self
 
     def __exit__(self, *_):
-        """As `docker stop` does. The process that was started here only waits for the service."""
+        """Stops the service like `docker stop`. `self.process` only waits for the service, so the signal goes to that."""
         if self.process.poll() is None:
             os.kill(int(executor_of(self)), signal.SIGTERM)
         status = self.process.wait(timeout=60)
@@ -255,19 +255,19 @@ def check_answers(container):
 
 
 def status_of(container):
-    """What the kernel says of the service's process."""
+    """Returns the fields of /proc/PID/status of the service's process."""
     lines = pathlib.Path(f"/proc/{executor_of(container)}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def executor_of(container):
-    """The service's process, as this side sees it."""
+    """Returns the id of the service's process, as seen from outside of the container."""
     pids = (container.memory / "cgroup.procs").read_text().split()
     return next(pid for pid in pids if "ai-code-executor" in os.readlink(f"/proc/{pid}/exe"))
 
 
 def check_memory(container):
-    """Two executions at once, each at the memory limit, three times: the container outlives them."""
+    """Runs two executions at once, each up to the memory limit, three times. The container must survive them."""
     hog = "blocks = []\ntry:\n    while True: blocks.append(bytearray(1 << 20))\nexcept MemoryError: pass\n" \
           "n = len(blocks)\nimport time\ntime.sleep(2)\nn"
     for _ in range(3):
@@ -283,7 +283,7 @@ def check_memory(container):
         f" page cache included; limit reached {read('memory.failcnt')} times")
     fields = status_of(container)
     say("resident", f"{fields['RssAnon']} anonymous, {fields['RssFile']} of files, {fields['RssShmem']} shared")
-    expect(container.execute("6 * 7")["return_value"] == 42, "an answer after all that")
+    expect(container.execute("6 * 7")["return_value"] == 42, "no right answer after executions at the memory limit")
 
 
 def expect(true, what):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes what the service is made of, as CycloneDX 1.6: `make sbom`. Crates come from Cargo.lock and cargo's metadata, the
-interpreter's inputs from python-wasm/python.wasm.lock, each with the SHA-256 that it is pinned by.
+"""Writes a bill of materials of the service in CycloneDX 1.6 format: `make sbom`.
 
-What belongs to tests alone is left out. What is unknown stops it: a list with holes is worse than none.
+Crates come from Cargo.lock and cargo's metadata, and the interpreter's inputs from python-wasm/python.wasm.lock, each
+with the SHA-256 to which it is pinned. Dependencies of tests are left out. The script fails on anything that it does not
+know, because an incomplete list is worse than none.
 """
 
 import json
@@ -16,10 +17,10 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = "x86_64-unknown-linux-gnu"
 
 
-# By these names, databases of vulnerabilities know what no registry of packages names.
+# The names in vulnerability databases of inputs that are in no package registry.
 CPE = {"python3.13": "python:python", "zlib": "zlib:zlib"}
 
-# The one package of the compiler of which something is linked in.
+# The only package of the compiler from which code is linked in.
 COMPILER_RT = "libclang-rt-22-dev-wasm32"
 
 
@@ -46,7 +47,7 @@ def cargo_metadata():
 
 
 class Crates:
-    """The packages that the root needs to be built and to run, the root first."""
+    """The packages that the root needs to build and to run. The root is the first."""
 
     def __init__(self, metadata, lock):
         self.packages = {package["id"]: package for package in metadata["packages"]}
@@ -55,11 +56,11 @@ class Crates:
         self.root = metadata["resolve"]["root"]
         self.own = metadata["workspace_members"]
         self.reached = [self.root]
-        for package in self.reached:  # grows on the way
+        for package in self.reached:  # the loop extends the list
             self.reached += [each for each in self.needs(package) if each not in self.reached]
 
     def needs(self, identity):
-        """What is more than a dependency of its tests."""
+        """Yields the dependencies of a package, except those of its tests alone."""
         for edge in self.nodes[identity]["deps"]:
             if any(kind["kind"] != "dev" for kind in edge["dep_kinds"]):
                 yield edge["pkg"]
@@ -69,8 +70,8 @@ class Crates:
         name, version = package["name"], package["version"]
         checksum = self.checksums[name, version]
         if checksum is None and identity not in self.own:
-            sys.exit(f"sbom.py: {name} {version} has no checksum in Cargo.lock: does it come from a registry?")
-        # Before SPDX expressions, a slash stood for "or".
+            sys.exit(f"sbom.py: {name} {version} has no checksum in Cargo.lock; it must come from a registry")
+        # Old crates write "/" instead of the SPDX operator "OR".
         licence = " OR ".join(part.strip() for part in package["license"].split("/"))
         return component(name, version, self.purl(identity), checksum) | {"licenses": [{"expression": licence}]}
 
@@ -85,16 +86,16 @@ class Crates:
 
 
 def interpreter_parts(lock):
-    """Each line of python.wasm.lock as a component: what goes in, and what comes out."""
+    """Returns the components of python.wasm.lock: a list of the inputs, and the interpreter."""
     lines = [line.split() for line in lock.splitlines() if line and not line.startswith("#")]
     parts = {fields[1]: interpreter_part(*fields[:4]) for fields in lines}
-    del parts["python.wasm.zst"]  # the same again, for transport
+    del parts["python.wasm.zst"]  # the compressed form of python.wasm
     interpreter = parts.pop("python.wasm")
     return list(parts.values()), interpreter
 
 
 def interpreter_part(kind, name, version, sha256):
-    plain = version.rpartition("really")[2]  # how Debian numbers a release that it had to go back to
+    plain = version.rpartition("really")[2]  # Debian's mark for a return to an older release
     cpe = {"cpe": f"cpe:2.3:a:{CPE[name]}:{plain}:*:*:*:*:*:*:*"} if name in CPE else {}
     match kind:
         case "source":

@@ -1,10 +1,11 @@
-"""Freezes the standard library: compiles the modules of stdlib.txt to bytecode and writes them as one C table.
+"""Freezes the standard library: compiles the modules of stdlib.txt to bytecode and writes them as a C table.
 
 usage: freeze.py STDLIB.TXT LIB CONFIG.C GENERATED.PY... OUT
 
-LIB is CPython's Lib directory, CONFIG.C its list of C modules, each GENERATED.PY one more module. Runs under the
-CPython version that is being built, because bytecode belongs to one version. Writes OUT/frozen_stdlib.bin and
-OUT/frozen_stdlib.c; names on stderr the imports that lead nowhere, for a reader to tell optional from forgotten.
+LIB is CPython's Lib directory, CONFIG.C its list of C modules, and each GENERATED.PY an additional module. The script
+must run under the CPython version that is being built, because bytecode is specific to a version. It writes
+OUT/frozen_stdlib.bin and OUT/frozen_stdlib.c. On stderr, it lists the imports that cannot be resolved, so that a person
+can tell optional modules from forgotten ones.
 """
 
 import ast
@@ -14,13 +15,13 @@ import sys
 from importlib.machinery import FrozenImporter
 from pathlib import Path
 
-# Not modules of their own, or in C: others put them into sys.modules.
+# Modules without a source file: other modules, or C code, put them into sys.modules.
 ALIASES = {"collections.abc", "importlib._bootstrap", "_kdf"}
 
-# Where the modules say that they are: their `__file__`, and what tracebacks and warnings call their files.
+# The directory in the modules' `__file__`, and in the file names of tracebacks and warnings.
 STDLIB_DIR = f"/python/lib/python{sys.version_info.major}.{sys.version_info.minor}"
 
-# The module that such a call names, as a text or as one of CPython's own identifiers.
+# Matches a call in C that imports a module, and captures the module's name: a string or one of CPython's identifiers.
 IMPORT_IN_C = re.compile(
     r'Py(?:Import_Import(?:Module(?:NoBlock|Level)?)?|Import_GetModuleAttr(?:String)?|Capsule_Import)'
     r'\s*\(\s*(?:"|&_Py_ID\()([\w.]+)'
@@ -63,7 +64,7 @@ def main(stdlib_list, lib, config, *generated_and_out):
 
 
 def read_list(path, lib):
-    """The lines of stdlib.txt as {module name: path of its source}."""
+    """Returns the modules of stdlib.txt as {module name: path of its source}."""
     modules = {}
     for line in path.read_text().splitlines():
         pattern = line.partition("#")[0].strip()
@@ -87,7 +88,7 @@ def package(lib, name):
 
 
 def file_of(name, path):
-    """The file that CPython would have read the module from."""
+    """Returns the path of the file from which CPython would read the module."""
     return "/".join([STDLIB_DIR, *name.split("."), *["__init__"] * is_package(path)]) + ".py"
 
 
@@ -96,7 +97,7 @@ def is_package(path):
 
 
 def dangling(modules, builtin):
-    """'module: import' for what the modules import, anywhere in them, and will not find."""
+    """Yields 'module: import' for each import, anywhere in the modules, that cannot be resolved."""
     found = modules.keys() | builtin | ALIASES
     for name, path in modules.items():
         wanted = {target for node in ast.walk(ast.parse(path.read_bytes())) for target in imports(node, name, path)}
@@ -104,7 +105,7 @@ def dangling(modules, builtin):
 
 
 def dangling_in_c(modules, builtin, sources, objects):
-    """The same for what C code imports, of the sources that were compiled."""
+    """Yields the same for the imports of C code, in the sources that were compiled."""
     for path in sources.glob("*/**/*.c"):
         name = path.relative_to(sources)
         if not (objects / name.with_suffix(".o")).exists():

@@ -1,6 +1,6 @@
-# Read after CPython's own Makefile, whose variables name its objects and libraries.
+# Make reads this file after CPython's own Makefile, whose variables name its objects and libraries.
 
-# Shadow stack first: an overflow traps below address 0 instead of overwriting data.
+# The shadow stack comes first in memory, so that an overflow traps below address 0 instead of overwriting data.
 GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608 -Wl,--lto-O3 -Wl,-mllvm,-hot-cold-split=true
 
 .PHONY: python-objects
@@ -10,7 +10,7 @@ guest.o wcsftime.o kdf.o: %.o: %.c
 	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal \
 	    -isystem ../cpython/Modules/_hacl -isystem ../cpython/Modules/_hacl/include -I. -c $< -o $@
 
-# Not for LTO: it is one array.
+# Without LTO, which would gain nothing for a single array.
 frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin
 	$(CC) -O1 -std=c23 -I../cpython/Include -I. -c $< -o $@
 

@@ -1,8 +1,8 @@
-"""Writes the module _tzdata: the time zones of PyPI's tzdata package, without files.
+"""Writes the module _tzdata, which contains the time zones of PyPI's tzdata package.
 
 usage: tz.py TZDATA OUT.PY
 
-TZDATA is the unpacked package's directory.
+TZDATA is the directory of the unpacked package.
 """
 
 import sys

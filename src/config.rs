@@ -1,4 +1,5 @@
-//! Environment variables and flags → typed [`Config`]. Nothing below reads the environment again.
+//! Reads environment variables and flags into a typed [`Config`]. No other part of the service reads settings from the
+//! environment.
 
 mod reader;
 mod settings;
@@ -23,61 +24,61 @@ use values::{address, hosts, imports, number, one_of, origins, percent, seconds,
 
 pub(crate) use tools::NetworkTools;
 
-/// Texts, outputs, results and replies that the host buffers for each execution, in bytes.
+/// The largest limit, in bytes, for a context, output, result or reply that the host buffers for each execution.
 const BUFFER_BYTES_CEILING: usize = 256 << 20;
 
-/// What the service is to do, from environment variables and flags.
+/// The settings of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The operator's ceilings.
     pub(crate) ceilings: Limits,
-    /// Executions at once.
+    /// The most executions that run at once.
     pub(crate) concurrency: u32,
-    /// Requests that may wait for a slot.
+    /// The most requests that may wait for a slot.
     pub(crate) queue: usize,
-    /// What a program and its context must be like.
+    /// The rules for programs and their contexts.
     pub(crate) policy: Policy,
-    /// Where the service listens.
+    /// The address on which the service listens.
     pub(crate) address: SocketAddr,
-    /// Hosts that requests may be for, beside the loopback interface's and `address`.
+    /// Accepted `Host` names of requests, in addition to the loopback names and `address`.
     pub(crate) allowed_hosts: Vec<String>,
-    /// Web origins whose pages may call the service, beside its own, as browsers send them.
+    /// Web origins whose pages may call the service, in addition to its own, in the form that browsers send.
     pub(crate) allowed_origins: Vec<String>,
-    /// What running executions get to finish after SIGTERM.
+    /// The time that running executions have to finish after SIGTERM.
     pub(crate) shutdown_grace: Duration,
-    /// Whether `ENVIRONMENT` says that this is no trial.
+    /// Whether `ENVIRONMENT` is production.
     pub(crate) production: bool,
-    /// What callers send as `X-Executor-Token`; empty lets nobody in.
+    /// The token that callers send as `X-Executor-Token`. If it is empty, no caller is accepted.
     pub(crate) token: SecretString,
-    /// What the process gives up before it serves.
+    /// How far the process is restricted before it serves.
     pub(crate) hardening: HardeningMode,
-    /// Where compiled images are kept; `None` for a user without a home who has set none.
+    /// The directory for compiled images. `None` if it is not set and the user has no home directory.
     pub(crate) cache_dir: Option<PathBuf>,
-    /// How much to log.
+    /// The lowest level that is logged.
     pub(crate) log_level: LogLevel,
-    /// How to write it.
+    /// The format of the log.
     pub(crate) log_format: LogFormat,
-    /// Log programs too, never their context or values.
+    /// Whether programs are logged. Contexts and values never are.
     pub(crate) log_code: bool,
     /// The tools of network services.
     pub(crate) network_tools: NetworkTools,
-    /// Where the tools are described as files.
+    /// The directory for the stubs that describe the tools.
     pub(crate) workspace_dir: PathBuf,
 }
 
-/// What the process gives up before it serves; see [`hardening`](ai_code_executor::hardening).
+/// How far the process is restricted before it serves; see [`hardening`](ai_code_executor::hardening).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HardeningMode {
-    /// All that the kernel lets it.
+    /// As far as the kernel supports it.
     #[default]
     On,
-    /// The same, and it does not serve without all of it.
+    /// Completely: the service does not start if the kernel lacks something.
     Require,
-    /// Nothing.
+    /// Not at all.
     Off,
 }
 
-/// How much to log.
+/// The level of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LogLevel {
     /// Everything, for developers of the service.
@@ -85,44 +86,44 @@ pub(crate) enum LogLevel {
     /// Start, stop and executions.
     #[default]
     Info,
-    /// What an operator should look at.
+    /// Events that an operator should look at.
     Warning,
-    /// What an operator must look at.
+    /// Events that an operator must look at.
     Error,
 }
 
-/// How to write logs.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// A setting as it took effect.
+/// A setting with its effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Effective {
     /// The environment variable.
     pub(crate) name: &'static str,
-    /// Its value; a secret's is masked.
+    /// Its value. Secrets are masked.
     pub(crate) value: String,
-    /// Where it came from.
+    /// The source of the value.
     pub(crate) source: Source,
 }
 
-/// Where a setting's value came from.
+/// The source of a setting's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Nobody has set it.
+    /// The built-in default.
     #[default]
     Default,
-    /// The environment.
+    /// An environment variable.
     Environment,
-    /// The file that another setting names.
+    /// A file that another setting names.
     File,
-    /// The command line.
+    /// A flag on the command line.
     Flag,
 }
 
@@ -137,19 +138,20 @@ impl fmt::Display for Source {
     }
 }
 
-/// The flags of all settings, for the [`clap::Command`] whose matches [`Config::read`] takes.
+/// Returns the flags of all settings, for the [`clap::Command`] whose matches [`Config::read`] takes.
 pub(crate) fn args() -> impl Iterator<Item = Arg> {
     settings::args()
 }
 
 impl Config {
-    /// Reads every setting; also returns them as they took effect, in the order of `--help`.
+    /// Reads all settings. Also returns their effective values, in the order of `--help`.
     ///
-    /// `listens` asks for a token fit for callers from elsewhere.
+    /// If `listens` is true, a weak token is a problem in production and on addresses that other machines can reach.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, a line each: the variable, its flag, its value unless it is secret, what is accepted.
+    /// Returns all problems, one line each: the variable, its flag, its value unless it is secret, and what is
+    /// accepted.
     pub(crate) fn read(matches: &ArgMatches, listens: bool) -> Result<(Self, Vec<Effective>), Vec<String>> {
         let mut reader = Reader::new(matches);
         let config = read_all(&mut reader);
@@ -159,14 +161,15 @@ impl Config {
         if reader.problems.is_empty() { Ok((config, reader.effective)) } else { Err(reader.problems) }
     }
 
-    /// The largest request body, in bytes: twice what its parts may be, for JSON's escapes.
+    /// Returns the size limit for request bodies, in bytes: twice that of their parts, to allow for JSON escapes.
     #[must_use]
     pub(crate) fn body_bytes_max(&self) -> usize {
         2 * (self.policy.code_bytes_max + self.policy.context_bytes_max)
     }
 }
 
-/// In the order of the table. A default stands in for what has a problem: with one, the result is thrown away.
+/// Reads the settings in the order of the table. A setting with a problem gets a default value: the caller discards the
+/// result then.
 fn read_all(reader: &mut Reader<'_>) -> Config {
     let limits = read_limits(reader);
     let concurrency = reader.value("MAX_CONCURRENT_EXECUTIONS", number(1..=10_000)).unwrap_or_default();
@@ -272,7 +275,7 @@ fn read_buffer_bytes(reader: &mut Reader<'_>, name: &'static str) -> usize {
     reader.value(name, number(0..=BUFFER_BYTES_CEILING)).unwrap_or_default()
 }
 
-/// The configured directory, else the user's.
+/// Returns the configured directory, or else the one in the user's cache directory.
 fn read_cache_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
     let configured = reader.value("CACHE_DIR", |text| Ok(PathBuf::from(text))).unwrap_or_default();
     if !configured.as_os_str().is_empty() {
@@ -285,14 +288,15 @@ fn read_cache_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
     Some(dir)
 }
 
-/// A token that others guess, or none at all, is for trying the service out at home.
+/// Refuses a weak token in production, and on addresses that other machines can reach. On a loopback address, it is
+/// fine for a trial.
 fn check_token(config: &Config, reader: &mut Reader<'_>) {
     if reader.problems.iter().any(|problem| problem.starts_with(TOKEN)) {
         return;
     }
     let token = config.token.expose_secret();
     let Some(is) = weakness(token) else { return };
-    let takes = "which takes a token of your own: make one with `openssl rand -hex 32`";
+    let takes = "which requires a strong token; make one with `openssl rand -hex 32`";
     if config.production {
         reader.problem(TOKEN, &is, &format!("ENVIRONMENT is production, {takes}"));
     } else if !token.is_empty() && !config.address.ip().to_canonical().is_loopback() {
@@ -311,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_read_whole_and_in_order() {
+    fn all_settings_are_read_in_the_order_of_the_table() {
         let (config, effective) = read(&[]).unwrap();
         let read: Vec<_> = effective.iter().map(|setting| setting.name).collect();
         assert_eq!(read, settings::all().map(|setting| setting.name).collect::<Vec<_>>());
@@ -331,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tokens_are_for_the_loopback_interface_only() {
+    fn weak_tokens_are_accepted_on_loopback_addresses_only() {
         let open = "HOST is open";
         let production = "ENVIRONMENT is production";
         let strong = "9fK2mQx7Lw4RtB1z";

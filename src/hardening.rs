@@ -1,8 +1,8 @@
-//! What the process gives up before it serves, so that whoever gets out of WebAssembly finds little to do.
+//! Restricts the process before it serves, so that code that escapes from WebAssembly can do little.
 //!
-//! Nothing of it can be taken back, and all of it holds in every thread that is started later: so it comes before the first
-//! one. The order within: `landlock` (which files, which ports), then `seccomp` (which system calls), among which those of
-//! Landlock are not.
+//! The restrictions are permanent. Threads inherit them from the thread that starts them, so the process must be
+//! restricted before it starts the first one. `landlock` (files and ports) comes first, because `seccomp` (system
+//! calls) then forbids the system calls of Landlock.
 
 mod landlock;
 mod seccomp;
@@ -18,41 +18,43 @@ use nix::sys::resource::{Resource, setrlimit};
 use crate::error::Error;
 use crate::memory;
 
-/// What a process still needs when it is [restricted](restrict). Beyond it, it may read its cgroup's limits and its own
-/// executable, for backtraces.
+/// What a process still needs after it is [restricted](restrict).
+///
+/// In addition, it may read the limits of its cgroup, and its own executable for backtraces.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
-    /// Folders that exist, whose files it reads, writes and removes until it is [sealed](seal).
+    /// Existing directories in which it reads, writes and removes files until it is [sealed](seal).
     pub writable: Vec<PathBuf>,
-    /// Files, and folders with all that is in them, that it reads.
+    /// Files that it reads, and directories of which it reads everything.
     pub readable: Vec<PathBuf>,
     /// TCP ports that it connects to, on any machine.
     pub ports: BTreeSet<u16>,
-    /// Whether it looks up names: `/etc/hosts` and the like are read, and name servers asked, by UDP and TCP.
+    /// Whether it resolves host names. It may then read `/etc/hosts` and the like, and ask name servers over UDP and
+    /// TCP.
     pub names: bool,
 }
 
-/// What is in force, in all threads.
-// Six facts, each with or without the others.
+/// The restrictions that are in force, in all threads.
+// Each of the six flags is independent of the others.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hardening {
-    /// No program that it starts could have more rights than it has.
+    /// A program that the process executes cannot gain privileges.
     pub no_new_privileges: bool,
-    /// Its memory is not written to a core file, and cannot be read by other processes of its user.
+    /// The process writes no core file, and other processes of its user cannot read its memory.
     pub no_dumps: bool,
-    /// Landlock: the files that it needs, and no others.
+    /// Landlock: access only to the files that the process needs.
     pub filesystem: bool,
-    /// Landlock: TCP connections to the ports that it needs, and no others; it binds to none.
+    /// Landlock: TCP connections only to the ports that the process needs; it can bind to none.
     pub network: bool,
-    /// Landlock: no signals and no abstract Unix sockets to other processes.
+    /// Landlock: no signals to other processes, and no connections to their abstract Unix sockets.
     pub scopes: bool,
-    /// A list of system calls, and no others.
+    /// seccomp: only a fixed list of system calls.
     pub seccomp: bool,
 }
 
 impl Hardening {
-    /// Whether all of it is in force.
+    /// Returns whether all restrictions are in force.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let Self { no_new_privileges, no_dumps, filesystem, network, scopes, seccomp } = *self;
@@ -60,11 +62,12 @@ impl Hardening {
     }
 }
 
-/// Gives up all that the process does not need, as far as the kernel lets it. Also says what the kernel does not, a line
-/// each.
+/// Restricts the process to `needs`, as far as the kernel supports it.
 ///
-/// Call it before any thread is started, so not below `#[tokio::main]`; and after everything that takes more than is kept:
-/// listeners are bound, files with secrets are read.
+/// Returns the restrictions that are in force, and the gaps: one line for each that is not, with the reason.
+///
+/// Call it before any thread is started, so not below `#[tokio::main]`. Call it after everything that takes more than
+/// `needs` allows, such as binding listeners and reading files with secrets.
 ///
 /// ```no_run
 /// use ai_code_executor::hardening::{self, Needs};
@@ -83,13 +86,13 @@ impl Hardening {
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when there are other threads already, which would stay as they are.
+/// [`Error::Config`] if the process has other threads already, which would stay unrestricted.
 pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
-    // Without /proc nobody can tell.
+    // Without /proc, the number of threads is unknown.
     let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
         let why =
-            format!("{threads} threads run already, and would stay as they are: harden the process before");
+            format!("{threads} threads run already and would stay unrestricted; harden the process first");
         return Err(Error::Config(why));
     }
     memory::open_before_hardening();
@@ -105,12 +108,13 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
     Ok((hardening, gaps))
 }
 
-/// Gives up, in all threads, what only making an image takes: memory that becomes executable, and files that are written.
-/// For a process whose [`seccomp`](Hardening::seccomp) is in force, once its sandbox is built.
+/// Restricts all threads further: no new executable memory, and no writing of files. Only making an image needs these.
+///
+/// Call it once the sandbox is built, in a process with [`seccomp`](Hardening::seccomp) in force.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when the kernel refuses.
+/// [`Error::Config`] if the kernel refuses.
 pub fn seal() -> Result<(), Error> {
     seccomp::seal().map_err(|error| Error::Config(format!("sealing the process: {error}")))
 }
@@ -119,8 +123,8 @@ fn noted<T, E: Display>(gaps: &mut Vec<String>, what: &str, result: Result<T, E>
     result.map_err(|error| gaps.push(format!("{what}: {error}"))).ok()
 }
 
-/// Two ways to have no core files. The second closes the memory to others too, and is tried where a filter of system calls
-/// forbids the first.
+/// Disables core files in two ways. The second also keeps other processes from reading the memory, and is tried even if
+/// a seccomp filter from outside forbids the first.
 fn forbid_dumps() -> nix::Result<()> {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     set_dumpable(false)

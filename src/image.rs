@@ -1,5 +1,5 @@
-//! The image: an interpreter that has already started, imported its standard library and the guest's own code, and
-//! defined the tool modules. Made once, kept compiled in a cache, mapped copy-on-write into every execution.
+//! The image: an interpreter that has started, has imported its standard library and the guest's own code, and has
+//! defined the tool modules. It is made once, cached in compiled form, and mapped copy-on-write into every execution.
 
 mod artifact;
 pub(crate) mod engine;
@@ -28,10 +28,10 @@ use artifact::Kind;
 pub(crate) use interpreter::Interpreter;
 use machine_code::MachineCode;
 
-/// CPython for `wasm32-wasip1` with its standard library frozen in: see `python-wasm/README.md`.
+/// CPython for `wasm32-wasip1` with its standard library frozen in, compressed. See `python-wasm/README.md`.
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
-/// The guest's own Python, in the order in which its modules import each other.
+/// The guest's own Python modules. Each imports only modules above it.
 const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
@@ -53,17 +53,17 @@ const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_runner", include_str!("../guest/runner.py")),
 ];
 
-/// What goes into an image.
+/// The inputs of an image.
 pub(crate) struct ImageSpec<'a> {
-    /// WebAssembly, compressed; [`PYTHON_WASM_ZST`], unless a test of the wall brings a guest of its own.
+    /// The interpreter as compressed WebAssembly: [`PYTHON_WASM_ZST`], or another guest in tests of the isolation.
     pub(crate) interpreter: &'a [u8],
     /// Names that programs may import, such as `json` or `urllib.parse`.
     pub(crate) allowed_imports: &'a BTreeSet<String>,
-    /// Names whose import fails with a message that tools are switched off.
+    /// Names whose import fails with the message that tools are disabled.
     pub(crate) disabled_imports: &'a BTreeSet<String>,
-    /// Whether the guest keeps programs from what the validator would refuse.
+    /// Whether the guest refuses at run time what the validator refuses in source code.
     pub(crate) guards: bool,
-    /// Tool definitions, as `guest/README.md` has them.
+    /// Tool definitions, in the format of `guest/README.md`.
     pub(crate) tools: Value,
 }
 
@@ -71,21 +71,24 @@ pub(crate) struct ImageSpec<'a> {
 pub(crate) struct Image {
     pub(crate) engine: Engine,
     pub(crate) module: Module,
-    /// Where guests that do not end by themselves are ended.
+    /// The polling pages, which stop guests that do not end by themselves.
     pub(crate) polling_pages: PollingPages,
-    /// Linear memory that an execution has before it has run anything.
+    /// The size of linear memory at the start of an execution.
     pub(crate) memory_bytes_min: u64,
-    /// It was made just now, not found in the cache.
+    /// Whether the image was made now, instead of mapped from the cache.
     pub(crate) built: bool,
 }
 
 impl Image {
-    /// Maps the cached image of `spec`, or makes it and caches it in `cache_dir`. Making takes seconds and both cores, for
-    /// another `spec` than before a fraction of one; mapping takes milliseconds. Blocks.
+    /// Maps the image of `spec` from the cache in `cache_dir`, or makes it and caches it.
+    ///
+    /// This function blocks. Mapping takes milliseconds. Making an image takes seconds on all cores; if only the recipe
+    /// has changed, so that the compiled code is in the cache, it takes a fraction of a second.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] when it cannot be made. A cache that cannot be used is never an error, only a warning.
+    /// [`Error::Image`] if the image cannot be made, or if there are not enough addresses for `slots` executions.
+    /// [`Error::Config`] if the thread that checks resets cannot be started. An unusable cache is only a warning.
     pub(crate) fn open(
         spec: &ImageSpec<'_>,
         slots: u32,
@@ -97,7 +100,7 @@ impl Image {
         let recipe = recipe(spec);
         let blank = engine::blank()?;
         let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec.interpreter, &recipe) };
-        // Each is read whole: its digest is checked.
+        // In parallel, because loading reads the whole artifact to check its digest.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
             (cache.load(Kind::Code), memory.join().unwrap_or_default())
@@ -122,7 +125,7 @@ impl Image {
     }
 }
 
-/// Are there addresses for so many executions at once?
+/// Checks that there are enough addresses for `slots` executions at once.
 fn probe(slots: u32) -> Result<(), Error> {
     let Err(error) = LAYOUT.probe(slots as usize) else { return Ok(()) };
     let gib = (LAYOUT.bytes() * slots as usize).div_ceil(1 << 30);
@@ -132,7 +135,7 @@ fn probe(slots: u32) -> Result<(), Error> {
     Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
 }
 
-/// Makes what the cache does not have.
+/// Makes the artifacts that the cache does not have.
 fn make(
     cache: &Cache<'_>,
     blank: &Engine,
@@ -141,7 +144,7 @@ fn make(
     code: Option<File>,
     memory: Option<File>,
 ) -> Result<(MachineCode, MemoryImage), Error> {
-    info!(target: PROGRESS, "making the interpreter image: once, for some seconds");
+    info!(target: PROGRESS, "making the interpreter image; this takes some seconds, once");
     let code = match code {
         Some(file) => MachineCode::File(file),
         None => compile(cache, blank, interpreter)?,
@@ -184,7 +187,7 @@ fn mapped(memory: std::io::Result<MemoryImage>) -> Result<MemoryImage, Error> {
     memory.map_err(|error| Error::Image(format!("mapping the memory image: {error}")))
 }
 
-/// The artifacts of one image.
+/// The cache, for the artifacts of one image.
 struct Cache<'a> {
     dir: Option<&'a Path>,
     keys: Keys,
@@ -193,7 +196,7 @@ struct Cache<'a> {
 impl Cache<'_> {
     fn load(&self, kind: Kind) -> Option<File> {
         let loaded = artifact::load(self.dir?, self.keys.of(kind), kind);
-        loaded.inspect_err(|why| warn!(%why, "cached image refused, building it again")).ok().flatten()
+        loaded.inspect_err(|why| warn!(%why, "cached image refused; building it again")).ok().flatten()
     }
 
     /// Stores an artifact and returns its file, so that the process shares its pages with the file.
@@ -204,7 +207,7 @@ impl Cache<'_> {
     }
 }
 
-/// Names of the artifacts of one image, made of everything that goes into them.
+/// The cache keys of an image's artifacts. Each is a digest of everything that goes into the artifact.
 struct Keys {
     code: String,
     memory: String,
@@ -234,6 +237,7 @@ impl Keys {
     }
 }
 
+/// Returns the recipe, from which the guest initialises itself.
 fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
     let recipe = json!({
         "modules": GUEST_MODULES,
@@ -247,11 +251,11 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
     recipe.to_string().into_bytes()
 }
 
-/// Lets wasmtime's compatibility hash, a `Hash`, go into a digest.
+/// A BLAKE3 hasher that also accepts wasmtime's compatibility hash, which implements `Hash`.
 struct KeyHasher(blake3::Hasher);
 
 impl KeyHasher {
-    /// Adds a part with its length, so that no two lists of parts hash alike.
+    /// Adds a part, preceded by its length, so that different lists of parts have different digests.
     fn part(&mut self, bytes: &[u8]) {
         self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     }

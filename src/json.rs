@@ -1,6 +1,6 @@
-//! What there is to know of a JSON text without parsing it.
+//! Measures a JSON text without parsing it.
 
-/// How deep arrays and objects are nested in a JSON text.
+/// Returns how deep arrays and objects are nested in a JSON text. The text must be well-formed.
 pub(crate) fn depth_of(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut rest = json;
@@ -19,7 +19,8 @@ pub(crate) fn depth_of(json: &[u8]) -> usize {
     deepest
 }
 
-/// How many members and elements there may be, at most, in arrays and objects that are nested no deeper than `depth_max`.
+/// Returns an upper bound of the number of members and elements in arrays and objects that are nested at most
+/// `depth_max` deep. The text need not be well-formed.
 #[cfg(feature = "server")]
 pub(crate) fn members(json: &[u8], depth_max: usize) -> usize {
     let (mut depth, mut members) = (0_usize, 0);
@@ -40,7 +41,7 @@ pub(crate) fn members(json: &[u8], depth_max: usize) -> usize {
     members
 }
 
-/// What a text takes at most when it is written as JSON.
+/// Returns an upper bound, in bytes, of the length of a text when it is written as JSON.
 #[cfg(feature = "server")]
 pub(crate) fn written_bytes_max(text: &str) -> usize {
     const LONGEST_ESCAPE: usize = r"\u0000".len();
@@ -49,7 +50,7 @@ pub(crate) fn written_bytes_max(text: &str) -> usize {
     2 + text.len() + (LONGEST_ESCAPE - 1) * escaped
 }
 
-/// What comes after a string whose opening quote is already behind.
+/// Returns what follows the string that `text` is inside of: its opening quote was before `text`.
 fn after_string(mut text: &[u8]) -> &[u8] {
     while let Some(end) = memchr::memchr2(b'"', b'\\', text) {
         if text[end] == b'"' {
@@ -60,7 +61,7 @@ fn after_string(mut text: &[u8]) -> &[u8] {
     &[]
 }
 
-/// The first whole number in a JSON text that does not fit into 64 bits: parsers make it another number.
+/// Returns the first integer in a JSON text that does not fit into 64 bits. A parser would change its value.
 pub(crate) fn large_integer(json: &str) -> Option<&str> {
     let (mut outside, mut rest) = (Vec::new(), json);
     while let Some((before, after)) = rest.split_once('"') {
@@ -98,7 +99,7 @@ mod tests {
 
     #[cfg(feature = "server")]
     #[test]
-    fn members_are_counted_as_deep_as_asked() {
+    fn members_are_counted_up_to_the_given_depth() {
         let cases = [
             ("1", 0),
             ("{}", 1),
@@ -114,7 +115,7 @@ mod tests {
 
     #[cfg(feature = "server")]
     #[test]
-    fn a_text_takes_no_more_than_is_said() {
+    fn written_texts_stay_within_their_bound() {
         let all: String = (0..=0x2ff).filter_map(char::from_u32).collect();
         for text in ["", "abc", "\n\"\\", "\u{1}\u{7f}", &all, "\u{2028}\u{1f600}"] {
             let written = serde_json::to_string(text).unwrap().len();
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_of_more_than_64_bits_are_found() {
+    fn integers_of_more_than_64_bits_are_found() {
         let cases = [
             ("[1, -2, 1.5, 1e300, 18446744073709551615, -9223372036854775808]", None),
             (r#"{"99999999999999999999": "99999999999999999999\\" }"#, None),

@@ -1,6 +1,6 @@
-//! Where executions live: linear memories that begin as the image, and stacks, each used by one execution after another.
+//! The memory of executions: linear memories that start as copies of the image, and stacks. Both are reused.
 //!
-//! Knows nothing of Python, requests or callers. Nearly all of the library's `unsafe` is here.
+//! This module does not know Python, requests or callers. It has nearly all of the library's `unsafe` code.
 
 #![allow(unsafe_code)]
 
@@ -31,14 +31,16 @@ use slot::Slot;
 pub(crate) use slot::SlotLayout;
 pub(crate) use stack::Stacks;
 
-/// All that 32 bits can address, so that compiled code need not check whether an address is inside.
+/// All that 32 bits can address, so that compiled code needs no bounds checks.
 pub(crate) const LAYOUT: SlotLayout = SlotLayout { memory_bytes: 4 << 30, guard_bytes: 32 << 20 };
 
-/// The size up to which linear memory can grow.
+/// The size in bytes up to which a linear memory can grow.
 pub(crate) const MEMORY_BYTES_MAX: usize = LAYOUT.bytes_max();
 
-/// Opens and asks for, before a process is hardened, what it cannot later: the map of pages that guests have written to, and
-/// the size of a page, which rustix remembers (before Linux 6.4 it has to read it from a file in /proc).
+/// Opens what a hardened process can no longer open. Call it before hardening.
+///
+/// It opens the page map of the process. It also asks for the page size, which rustix caches: before Linux 6.4, rustix
+/// reads it from a file in /proc.
 #[cfg(feature = "server")]
 pub(crate) fn open_before_hardening() {
     PageMap::of_process();
@@ -49,8 +51,10 @@ thread_local! {
     static FAULTED: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Drops a store whose execution has caused no page fault, in any thread: then its memory has no pages of its own that are
-/// not known already, and need not be searched for them.
+/// Drops a store whose execution has caused no page fault in any thread.
+///
+/// Without a page fault, no page of its memory has become private since the last reset. The reset therefore skips the
+/// search for private pages.
 pub(crate) fn drop_without_fault<T>(store: T) {
     struct Restore;
     impl Drop for Restore {
@@ -63,10 +67,10 @@ pub(crate) fn drop_without_fault<T>(store: T) {
     drop(store);
 }
 
-/// Hands out memories.
+/// Creates linear memories for wasmtime, and reuses them.
 #[derive(Clone)]
 pub(crate) struct Memories {
-    /// What they begin as; zeros without one.
+    /// The initial content of the memories; `None` means zeros.
     image: Option<Arc<MemoryImage>>,
     page_map: Option<Arc<PageMap>>,
     polling_pages: PollingPages,
@@ -75,9 +79,11 @@ pub(crate) struct Memories {
 }
 
 impl Memories {
+    /// Returns memories that start as copies of `image`, and starts the thread that checks resets.
+    ///
     /// # Errors
     ///
-    /// The kernel's: there is no room for a thread.
+    /// Fails if the kernel cannot start another thread.
     pub(crate) fn new(image: MemoryImage, on_check: OnResetCheck) -> io::Result<Self> {
         let blank = Self::blank();
         let checker = ResetChecker::start(Arc::downgrade(&blank.pool), on_check)?;
@@ -85,7 +91,7 @@ impl Memories {
         Ok(Self { image, page_map, checker: Some(checker), ..blank })
     }
 
-    /// Memories of zeros, for making an image.
+    /// Returns memories of zeros, for making an image.
     pub(crate) fn blank() -> Self {
         Self {
             image: None,
@@ -110,12 +116,13 @@ impl Memories {
     }
 }
 
-// SAFETY: a slot has the address space that is asked for, with inaccessible memory before and behind it, and never moves.
-// Two things are not as `MemoryCreator` has them. Memory should be zero: it is the image. wasmtime relies on zeros where it
-// initialises memory, from data segments and by a start function; the module has neither (`Interpreter::unpack` takes the
-// first out and refuses the second), so nobody looks at memory before the guest's own code, which expects the image. And
-// accesses behind the end of memory should trap: reads of the polling page, which is zeros, do not. Writes to it do, and
-// host functions, which compare with the size of memory, never come there.
+// SAFETY: a slot has the requested address space, with inaccessible memory before and after it, and never moves. It
+// departs from the contract of `MemoryCreator` in two points.
+// 1. Memory should be zero, but it is the image. wasmtime relies on zeros only where it initialises memory: from data
+//    segments and in a start function. The module has neither (`Interpreter::unpack` removes the data segments and
+//    refuses a start function). So the guest's own code, which expects the image, is the first to read memory.
+// 2. Accesses beyond the end of memory should trap, but reads of the polling page return zeros. Writes to it trap. Host
+//    functions never reach it, because they compare addresses with the size of memory.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,
@@ -125,12 +132,12 @@ unsafe impl MemoryCreator for Memories {
         reserved_bytes: Option<usize>,
         guard_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let memory_bytes = reserved_bytes.ok_or("memories that move are not made here")?;
+        let memory_bytes = reserved_bytes.ok_or("movable memories are not supported")?;
         let layout = SlotLayout { memory_bytes, guard_bytes };
         let slot = self
             .pool
             .lend(|| self.slot(bytes_min, layout))
-            .map_err(|error| format!("no address space for another execution: {error}"))?;
+            .map_err(|error| format!("cannot reserve address space for another execution: {error}"))?;
         if slot.bytes() < bytes_min || slot.layout() != layout {
             return Err("the image does not fit the module".into());
         }
@@ -151,7 +158,7 @@ impl Reusable for Slot {
     }
 }
 
-// SAFETY: size and address are those of a slot that belongs to this value alone.
+// SAFETY: size and address are those of a slot that this value owns exclusively.
 unsafe impl LinearMemory for Lent<Slot> {
     fn byte_size(&self) -> usize {
         self.bytes()

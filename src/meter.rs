@@ -1,12 +1,17 @@
-//! Fuel: WebAssembly that counts what it does, and asks the host whether to go on when it has done enough.
+//! Fuel metering: adds code to a WebAssembly module that counts the module's work, and that calls the host when a
+//! portion of fuel is burned.
 //!
-//! wasmtime can meter too, at a price: it counts in every block, and keeps its counter in memory around each call. Here
-//! code is charged where it can repeat and nowhere else: where a loop goes round, and on entry to as many functions as
-//! break every cycle of calls ([`graph`]); calls through the table are made direct before ([`table`]). A loop that calls
-//! nothing counts in a local, which costs less: a call in it, however rare, would take its registers. It cannot ask the
-//! host, so each round reads from the *polling page*, as code of a JVM does at its safepoints; a guest that is overdue
-//! finds that page inaccessible, and traps ([`crate::memory`]). The counter is a global that the interpreter's own code does
-//! not know of, so no guest can reach it. What a program burns depends on the program, and on no clock.
+//! wasmtime's own metering costs more: it counts in every block, and stores its counter in memory around each call.
+//! This meter charges code only where it can repeat: at the back edges of loops, and on entry to enough functions to
+//! break every cycle of calls ([`graph`]). Calls through the table are made direct first ([`table`]).
+//!
+//! A loop that calls nothing counts in a local. A call in such a loop, however rare, would cost it its registers, so
+//! the loop cannot ask the host. Instead, each iteration reads from the *polling page*, as the code of a JVM does at
+//! its safepoints. When a guest is overdue, the host makes the page inaccessible, and the next read traps
+//! ([`crate::memory`]).
+//!
+//! The counter is a global that the interpreter's own code does not name, so no guest can reach it. The fuel that a
+//! program burns depends on the program only, not on a clock.
 
 mod body;
 mod graph;
@@ -23,16 +28,16 @@ use graph::Charges;
 use input::Input;
 use insert::Meter;
 
-/// The global that holds what is left; below zero, the guest has to call its `refuel`.
+/// The name of the exported global with the remaining fuel. When it is below zero, the guest calls its `refuel`.
 pub(crate) const FUEL: &str = "fuel";
 
-/// Where the polling page is in linear memory: at the end of what 32 bits can address, which no memory grows to.
+/// The address of the polling page in linear memory: at the end of what 32 bits can address. No memory grows up to it.
 pub(crate) const POLLED_AT: u32 = 0xffff_0000;
 
-/// Its size: what can be made inaccessible on every machine.
+/// The size of the polling page: the largest page size of any supported machine, so that it can be protected.
 pub(crate) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
 
-/// Code with another meter is other code: what the cache's names are made of.
+/// The meter's sources. They go into the cache key of compiled code, because another meter makes other code.
 pub(crate) const SOURCE: [&str; 7] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
@@ -43,15 +48,15 @@ pub(crate) const SOURCE: [&str; 7] = [
     include_str!("meter/longest_path.rs"),
 ];
 
-/// Function types, as the binary format has them: of `memory.grow`, and of `memory.copy` and `memory.fill`.
+/// Encoded function types: that of `memory.grow`, and that of `memory.copy` and `memory.fill`.
 const NEW_TYPES: [&[u8]; 2] = [&[0x60, 1, 0x7f, 1, 0x7f], &[0x60, 3, 0x7f, 0x7f, 0x7f, 0]];
 
-/// `wasm` with a meter in it.
+/// Returns `wasm` with the meter added.
 ///
 /// # Errors
 ///
-/// Modules without the guest's `refuel`, and with instructions whose work is not known. What the engine refuses
-/// is not looked at here.
+/// Fails if the module does not export `refuel`, or has instructions whose work the meter does not know. It does not
+/// validate the module; the engine does.
 pub(crate) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     let direct = table::direct(wasm)?;
     let wasm = &direct.wasm;
@@ -88,7 +93,7 @@ pub(crate) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
             extended += 1;
             continue;
         } else if id == u8::from(SectionId::Custom) {
-            // What it says of the code would be wrong.
+            // Custom sections that describe the code would no longer be right.
             continue;
         } else {
             module.section(&RawSection { id, data: old });
@@ -98,12 +103,12 @@ pub(crate) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
         extended += 1;
     }
     if extended != 5 {
-        bail!("it lacks one of types, functions, globals, exports and code");
+        bail!("the module lacks one of types, functions, globals, exports and code");
     }
     Ok(module.finish())
 }
 
-/// A section, which begins with a count, with more entries at its end.
+/// Returns a section, which starts with a count, with `more` entries appended.
 fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>> {
     let mut old = BinaryReader::new(section, 0);
     let (count, mut new) = (old.read_var_u32()?, Vec::new());

@@ -1,4 +1,4 @@
-//! `ai-code-executor serve`, as built for release.
+//! A process of `ai-code-executor serve`, in a release build.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,31 +11,31 @@ use tempfile::NamedTempFile;
 
 use crate::client::TOKEN;
 
-/// Between two looks at whether it is ready.
+/// The pause between two checks whether the service is ready.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Killed when dropped.
+/// The process. It is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
-    /// A file, as under a service manager; it is the terminal's readers that are slow.
+    /// The log goes to a file, because a terminal would slow the service down.
     _log: NamedTempFile,
     pub(crate) address: SocketAddr,
-    /// From its start until `/ready` said so.
+    /// The time from the start of the process until `/ready` answered 200.
     pub(crate) start: Duration,
 }
 
 /// Memory of a process, in bytes.
 pub(crate) struct Memory {
-    /// Resident, shared and not.
+    /// All resident memory, shared memory included.
     pub(crate) resident: u64,
-    /// The part of it that is files, and that the kernel may drop and read again.
+    /// The resident memory that is mapped from files. The kernel may drop it and read it again.
     pub(crate) resident_file: u64,
-    /// Its share of what is resident, and its page tables.
+    /// The proportional share of resident memory, and the page tables.
     pub(crate) own: u64,
 }
 
 impl Process {
-    /// Ready, with default settings but for `settings`.
+    /// Starts the service with `settings`, and waits until it is ready.
     pub(crate) fn start(images: &Path, settings: &[(&str, &str)]) -> Self {
         let log = NamedTempFile::new().expect("a temporary file");
         let stderr = log.reopen().expect("the temporary file");
@@ -49,11 +49,12 @@ impl Process {
         Self { child, _log: log, address, start: started.elapsed() }
     }
 
-    /// The whole answer.
+    /// Returns the whole response to a GET request.
     pub(crate) fn get(&self, path: &str) -> String {
         get(self.address, path)
     }
 
+    /// Returns the memory that the process has now.
     pub(crate) fn memory(&self) -> Memory {
         let read = |file: &str| {
             fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the process runs")
@@ -69,7 +70,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // If it has ended already, there is nothing to kill.
+        // Killing fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -98,9 +99,9 @@ fn get(address: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// A line such as `VmRSS:   1234 kB`.
+/// Returns the bytes of the line with `name`, such as `VmRSS:   1234 kB`.
 fn bytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says it");
-    let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("it is a number");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel reports the value");
+    let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("the value is a number");
     kilobytes * 1024
 }

@@ -1,5 +1,5 @@
-//! A client as small as can be, so that what is measured is the service: blocking, one connection, one request that is
-//! sent again and again.
+//! A minimal client, so that benches measure the service. It blocks, and sends one request repeatedly on one
+//! connection.
 
 use std::borrow::Cow;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 pub(crate) const TOKEN: &str = "a-token-for-benches";
 
-/// A connection that is kept.
+/// A kept connection, and the request that is sent on it.
 pub(crate) struct Client {
     stream: TcpStream,
     request: Vec<u8>,
@@ -17,7 +17,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connected, and about to ask for `code` with `context`.
+    /// Connects to a service. The request will execute `code` with `context`.
     pub(crate) fn new(address: SocketAddr, code: &str, context: &serde_json::Value) -> Self {
         let body = json!({"code": code, "context": context}).to_string();
         let head = format!(
@@ -26,22 +26,26 @@ impl Client {
             body.len()
         );
         let stream = TcpStream::connect(address).expect("the service listens");
-        stream.set_nodelay(true).expect("it is a TCP socket");
+        stream.set_nodelay(true).expect("the stream is a TCP socket");
         Self { stream, request: (head + &body).into_bytes(), answer: Vec::new() }
     }
 
-    /// Only sends the request.
+    /// Sends the request without waiting for the answer.
     pub(crate) fn send(&mut self) {
         self.stream.write_all(&self.request).expect("the service reads");
     }
 
-    /// One execution, from the first byte of the request to the last of the answer; it must have succeeded.
+    /// Executes the program, and reads the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the execution has not succeeded.
     pub(crate) fn execute(&mut self) {
         let answer = self.ask();
         assert!(answer.contains(r#""success":true"#), "{answer}");
     }
 
-    /// One execution, however it ends.
+    /// Executes the program. Returns the answer, whatever the outcome.
     pub(crate) fn ask(&mut self) -> Cow<'_, str> {
         self.send();
         self.answer.clear();

@@ -1,4 +1,4 @@
-//! A service in this process, with threads of its own, on a free port of the loopback interface.
+//! A service in this process, with its own threads, on a free port of the loopback interface.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::client::TOKEN;
 
-/// It serves until the process ends.
+/// Starts the service. It serves until the process ends.
 pub(crate) fn serve(sandbox: &Arc<Sandbox>) -> SocketAddr {
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");

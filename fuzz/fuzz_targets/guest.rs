@@ -1,4 +1,4 @@
-//! A sandbox whose guest is not Python but `guest.wat`, which does what its program says.
+//! A sandbox whose guest is `guest.wat` instead of Python. It executes the operations that its program lists.
 
 use std::future::pending;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ pub static RUNTIME: LazyLock<Runtime> =
 
 pub fn sandbox() -> Sandbox {
     let wasm =
-        wat::parse_str(include_str!("../../src/hostcall/tests/guest.wat")).expect("guest.wat is right");
+        wat::parse_str(include_str!("../../src/hostcall/tests/guest.wat")).expect("guest.wat is valid");
     let interpreter = zstd::encode_all(&wasm[..], 1).expect("memory");
     let policy = Policy { code_bytes_max: validator::CODE_BYTES_CEILING, ..Policy::default() };
     let parameters = json!({

@@ -1,5 +1,5 @@
-//! A hostile guest calls the host's functions in any order with any arguments. Whatever it does, there is a report within
-//! the limits, and the next guest is as the first was.
+//! A hostile guest that calls host functions in any order with any arguments. Each execution must give a report within
+//! the limits, and must not affect the next guest.
 
 #![no_main]
 
@@ -65,7 +65,7 @@ static SANDBOX: LazyLock<Sandbox> = LazyLock::new(guest::sandbox);
 
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Unstructured::new(bytes);
-    // An end of the bytes is an end of the program.
+    // The program ends where the bytes end.
     let mut operations = Vec::new();
     while operations.len() < 400 && step(&mut choices, &mut operations).is_ok() {}
     let limits = Limits {
@@ -104,7 +104,7 @@ fn check(report: &Report, limits: &Limits) {
     }
 }
 
-/// One operation, or some that prepare memory for one.
+/// Adds an operation, or operations that prepare memory for one.
 fn step(choices: &mut Unstructured<'_>, operations: &mut Vec<Operation>) -> Result<()> {
     if choices.is_empty() {
         return Err(libfuzzer_sys::arbitrary::Error::NotEnoughData);
@@ -113,7 +113,7 @@ fn step(choices: &mut Unstructured<'_>, operations: &mut Vec<Operation>) -> Resu
         0 => message(choices, operations, Function::Call)?,
         1 => message(choices, operations, Function::Finish)?,
         2 => {
-            // A buffer, or one of several.
+            // A buffer, or an entry of a list of buffers.
             let (at, ptr, len) = (choices.int_in_range(0..=8)? * 8, number(choices)?, number(choices)?);
             operations.extend(store(at, &(ptr & 0xffff_ffff | len << 32).to_le_bytes()));
         }
@@ -127,7 +127,7 @@ fn step(choices: &mut Unstructured<'_>, operations: &mut Vec<Operation>) -> Resu
     Ok(())
 }
 
-/// A message that is right, or nearly so.
+/// Adds a call with a message that is valid or nearly valid.
 fn message(
     choices: &mut Unstructured<'_>,
     operations: &mut Vec<Operation>,
@@ -144,7 +144,7 @@ fn message(
     Ok(())
 }
 
-/// A small number, an end of something, or any.
+/// Chooses a small number, a number at or just below a limit, or any number.
 fn number(choices: &mut Unstructured<'_>) -> Result<u64> {
     const ENDS: [u64; 12] =
         [0, 1, 8, 64, 1024, 1 << 16, MEMORY_BYTES, 1 << 20, 1 << 31, u32::MAX as u64, 1 << 63, u64::MAX];

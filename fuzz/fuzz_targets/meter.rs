@@ -1,5 +1,5 @@
-//! Modules of any code, as they are and with a meter. With one they do what they do without; they call the host at least
-//! every so many instructions, or end when their polling page is closed; and the checker finds no way around the meter.
+//! Arbitrary modules, with and without the meter. The metered module must behave like the original. It must call the
+//! host after a bounded number of instructions, or end when its polling page is closed. The checker must find no fault.
 
 #![no_main]
 
@@ -18,36 +18,36 @@ use wasmtime::{
     StoreLimitsBuilder, Trap, Val, ValType, bail,
 };
 
-/// Units of the meter's fuel that the host gives at once.
+/// The fuel, in units of the meter, that the host gives at once.
 const PORTION: i64 = 100;
 
-/// Instructions between two looks at a guest, by wasmtime's fuel.
+/// The number of instructions between two checks of a guest, measured by wasmtime's fuel.
 const INTERVAL: u64 = 100_000;
 
-/// Looks at a guest that does not call the host until its polling page is closed, and from then until it must have ended.
-/// A round may call functions that are long, and is charged as a short one.
-const LOOKS_MAX: u64 = 50;
+/// The checks of a guest that does not call the host, until its polling page is closed; and again as many, until it
+/// must have ended. Many are needed, because an iteration may call long functions but is charged like a short one.
+const CHECKS_MAX: u64 = 50;
 
-/// Looks at a guest that does call the host, until it is given up.
-const LOOKS_IN_ALL_MAX: u64 = 200;
+/// The checks of a guest that calls the host, until it is given up.
+const CHECKS_IN_ALL_MAX: u64 = 200;
 
-/// What a memory may grow to.
+/// The size up to which a memory may grow.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
 
-/// Functions of a module that are called.
+/// The most functions of a module that are called.
 const CALLED_MAX: usize = 4;
 
 static RUNNER: LazyLock<Runner> = LazyLock::new(|| Runner::new().expect("an engine"));
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(wasm) = modules::module(bytes) else { return Corpus::Reject };
-    let metered = fuzzing::metered(&wasm).expect("it has nothing that cannot be metered");
-    let faults = fuzzing::faults(&metered).expect("it has what a metered module has");
+    let metered = fuzzing::metered(&wasm).expect("the module can be metered");
+    let faults = fuzzing::faults(&metered).expect("the module can be checked");
     assert!(faults.is_empty(), "{faults:?}");
 
     let engine = &RUNNER.engine;
-    let original = Module::new(engine, wasm).expect("it is valid");
-    let metered = Module::new(engine, metered).expect("it is valid, too");
+    let original = Module::new(engine, wasm).expect("the original is valid");
+    let metered = Module::new(engine, metered).expect("the metered module is valid");
     let names = original.exports().filter(|export| export.name().starts_with('f'));
     for name in names.map(|export| export.name().to_owned()).take(CALLED_MAX) {
         compare(engine, &original, &metered, &name);
@@ -57,11 +57,11 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
 
 fn compare(engine: &Engine, original: &Module, metered: &Module, name: &str) {
     let run = |module: &Module, fuel| Guest::new(engine, module).and_then(|guest| guest.run(name, fuel));
-    // What the original does in two intervals, it does with a meter in fewer than the looks that are given.
-    let expected = run(original, 2 * INTERVAL).expect("it can be instantiated");
-    let actual = run(metered, u64::MAX).expect("it can be instantiated");
+    // The metered module needs fewer checks than it gets for what the original does in two intervals.
+    let expected = run(original, 2 * INTERVAL).expect("the module can be instantiated");
+    let actual = run(metered, u64::MAX).expect("the module can be instantiated");
     match (&expected, &actual) {
-        // Frames are of another size.
+        // The sizes of stack frames differ.
         (End::Trapped(Trap::StackOverflow), _) | (_, End::Trapped(Trap::StackOverflow)) => {}
         (End::Trapped(Trap::OutOfFuel), _) => {}
         _ => assert_eq!(expected, actual, "{name}"),
@@ -70,17 +70,17 @@ fn compare(engine: &Engine, original: &Module, metered: &Module, name: &str) {
 
 #[derive(Debug, PartialEq)]
 enum End {
-    /// Values and globals, and what is in memory.
+    /// The values and globals as text, and a hash of memory.
     Returned(String, u64),
     Trapped(Trap),
     GivenUp,
 }
 
-/// What the host knows of a guest.
+/// The host's state of a guest.
 #[derive(Default)]
 struct Host {
-    /// Looks since the guest has called the host.
-    looks: AtomicU64,
+    /// Checks since the guest last called the host.
+    checks: AtomicU64,
     is_over: AtomicBool,
 }
 
@@ -106,7 +106,7 @@ impl Guest {
     fn run(mut self, name: &str, fuel: u64) -> Result<End> {
         self.store.set_fuel(fuel)?;
         self.store.fuel_async_yield_interval(Some(INTERVAL))?;
-        let function = self.instance.get_func(&mut self.store, name).expect("it is exported");
+        let function = self.instance.get_func(&mut self.store, name).expect("the function is exported");
         let ty = function.ty(&self.store);
         let arguments: Vec<Val> = ty.params().zip(1..).map(|(ty, number)| argument(&ty, number)).collect();
         let mut values: Vec<Val> = ty.results().map(|ty| argument(&ty, 0)).collect();
@@ -118,28 +118,28 @@ impl Guest {
         }
     }
 
-    /// `None` if it goes on and on, and calls the host.
+    /// Runs a function. Returns `None` if it calls the host and is given up.
     fn watch(&mut self, function: Func, arguments: &[Val], values: &mut [Val]) -> Option<Result<()>> {
         let host = self.store.data().0.clone();
-        let memory = self.instance.get_memory(&mut self.store, "memory").expect("it has one");
+        let memory = self.instance.get_memory(&mut self.store, "memory").expect("the module has a memory");
         let address = memory.data_ptr(&self.store);
         let mut run = pin!(function.call_async(&mut self.store, arguments, values));
-        for _ in 0..LOOKS_IN_ALL_MAX {
+        for _ in 0..CHECKS_IN_ALL_MAX {
             if let Poll::Ready(result) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return Some(result);
             }
-            let looks = host.looks.fetch_add(1, Ordering::Relaxed) + 1;
-            if self.is_metered && looks == LOOKS_MAX {
+            let checks = host.checks.fetch_add(1, Ordering::Relaxed) + 1;
+            if self.is_metered && checks == CHECKS_MAX {
                 RUNNER.close_polling_page(address);
                 host.is_over.store(true, Ordering::Relaxed);
             }
-            assert!(!self.is_metered || looks < 2 * LOOKS_MAX, "it neither calls the host nor ends");
+            assert!(!self.is_metered || checks < 2 * CHECKS_MAX, "it neither calls the host nor ends");
         }
         None
     }
 
     fn returned(mut self, values: &[Val]) -> Result<End> {
-        let memory = self.instance.get_memory(&mut self.store, "memory").expect("it has one");
+        let memory = self.instance.get_memory(&mut self.store, "memory").expect("the module has a memory");
         let globals: Vec<_> = self
             .instance
             .exports(&mut self.store)
@@ -155,18 +155,19 @@ impl Guest {
 
 fn refuel(mut caller: Caller<'_, (Arc<Host>, StoreLimits)>) -> Result<()> {
     let host = &caller.data().0;
-    host.looks.store(0, Ordering::Relaxed);
+    host.checks.store(0, Ordering::Relaxed);
     if host.is_over.load(Ordering::Relaxed) {
         bail!(Trap::Interrupt);
     }
-    // The original has none.
+    // The original has no counter.
     if let Some(Extern::Global(fuel)) = caller.get_export("fuel") {
         fuel.set(&mut caller, Val::I64(PORTION))?;
     }
     Ok(())
 }
 
-/// What guests may call through the table and what they find there is looked at elsewhere.
+/// Converts an error. The traps of calls through the table become one: the metered module has no table, and other tests
+/// compare such calls.
 fn trapped(error: &Error) -> End {
     match error.downcast_ref() {
         Some(Trap::TableOutOfBounds | Trap::IndirectCallToNull | Trap::BadSignature) => {
@@ -189,10 +190,10 @@ fn argument(ty: &ValType, number: u64) -> Val {
     }
 }
 
-/// The value of a future that does not wait.
+/// Returns the value of a future that does not wait.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("nothing is waited for"),
+        Poll::Pending => unreachable!("the future does not wait"),
     }
 }

@@ -1,4 +1,5 @@
-//! Modules of any code, made of what the interpreter is made of: one memory, one table that nothing changes, `refuel`.
+//! Generates modules of arbitrary code. Like the interpreter, each has one memory, a table that never changes, and
+//! `refuel`.
 
 use libfuzzer_sys::arbitrary::{Error, Result, Unstructured};
 use wasm_encoder::{
@@ -10,10 +11,11 @@ use wasmparser::{Parser, Payload};
 
 const TABLE_ENTRIES: usize = 32;
 
-/// Bytes that a module is made of, at least.
+/// The least number of bytes from which a module is made.
 const CHOICES_MIN: usize = 4096;
 
-/// From bytes, and noise that depends on them: of a few bytes alone, there would be no module worth a look.
+/// Generates a module from bytes. Few bytes are extended by noise that depends on them: otherwise, the modules would be
+/// trivial.
 pub fn module(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut noise = bytes.iter().fold(1, |noise, byte| next(noise ^ u64::from(*byte)));
     let mut bytes = bytes.to_vec();
@@ -32,12 +34,12 @@ pub fn module(bytes: &[u8]) -> Result<Vec<u8>> {
         InstructionKind::Control,
     ];
     let config = Config {
-        available_imports: Some(wat::parse_str(refuel).expect("it is right")),
+        available_imports: Some(wat::parse_str(refuel).expect("the text is valid")),
         max_imports: 1,
         max_exports: 0,
         allow_start_export: false,
         allowed_instructions: InstructionKinds::new(&kinds),
-        // Most of what may trap does so in the first round of a loop.
+        // Often without traps, because most code that may trap does so in the first iteration of a loop.
         disallow_traps: choices.ratio(3, 4)?,
         min_funcs: 1,
         max_funcs: 12,
@@ -61,18 +63,19 @@ pub fn module(bytes: &[u8]) -> Result<Vec<u8>> {
     complete(&made).ok_or(Error::IncorrectFormat)
 }
 
-/// Another number, without order.
+/// Returns the next pseudo-random number.
 fn next(mut number: u64) -> u64 {
     number = (number | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     number ^ number >> 29
 }
 
-/// With `refuel`, a memory and a table as the meter wants them, and names for everything. `None` if it imports nothing.
+/// Adds `refuel` and exports to a module, and replaces its memory and its table by those that the meter expects.
+/// Returns `None` if the module imports nothing.
 fn complete(wasm: &[u8]) -> Option<Vec<u8>> {
     let counts = Counts::of(wasm)?;
     let (mut module, mut is_exported) = (Module::new(), false);
     for section in Parser::new(0).parse_all(wasm) {
-        let section = section.expect("what has been made is right");
+        let section = section.expect("the generated module is valid");
         let Some((id, range)) = section.as_section() else { continue };
         let replaced = [SectionId::Export, SectionId::Element, SectionId::DataCount, SectionId::Data];
         if replaced.iter().any(|replaced| id == u8::from(*replaced)) {
@@ -105,7 +108,7 @@ fn complete(wasm: &[u8]) -> Option<Vec<u8>> {
             let data = with_one_more(old, |new| counts.refuel_type.encode(new));
             module.section(&RawSection { id, data: &data });
         } else if id == u8::from(SectionId::Code) {
-            // No locals; `call 0`, `end`.
+            // The body of `refuel`: no locals; `call 0`, `end`.
             let data = with_one_more(old, |new| new.extend([4, 0, 0x10, 0, 0x0b]));
             module.section(&RawSection { id, data: &data });
         } else {
@@ -124,7 +127,7 @@ fn with_one_more(section: &[u8], encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     new
 }
 
-/// Of functions, the imported one is the first.
+/// What a module has. The first function is the imported one.
 #[derive(Default)]
 struct Counts {
     functions: u32,
@@ -136,7 +139,7 @@ impl Counts {
     fn of(wasm: &[u8]) -> Option<Self> {
         let (mut counts, mut refuel_type) = (Self::default(), None);
         for payload in Parser::new(0).parse_all(wasm) {
-            match payload.expect("what has been made is right") {
+            match payload.expect("the generated module is valid") {
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         let wasmparser::TypeRef::Func(ty) = import.ok()?.ty else { return None };
@@ -165,7 +168,7 @@ impl Counts {
         exports
     }
 
-    /// The functions one after the other, again and again, and some entries without.
+    /// Returns the table's elements: the functions in turn, repeated. The last entries stay empty.
     fn table(&self) -> ElementSection {
         let functions: Vec<u32> = (1..self.functions).collect();
         let filled = functions.iter().copied().cycle().take(TABLE_ENTRIES - 4).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Programs made of choices: most of them parse, some nest deeper than anybody would write.
+//! Generates programs from choices. Most of them parse, and some nest deeper than any person would write.
 
 use libfuzzer_sys::arbitrary::Unstructured;
 
@@ -81,12 +81,13 @@ const SIMPLE: [&str; 12] = [
     "type X[T: int, *Ts, **P] = T",
 ];
 
-/// How deep statements and expressions are nested one by one, so that the maker itself does not run out of stack.
+/// The depth to which statements and expressions are nested recursively, so that the generator has enough stack.
 const DEPTH_MAX: usize = 40;
 
-/// How often something is repeated to nest it.
+/// The most repetitions of a text that nests an expression.
 const REPEATED_MAX: usize = 400;
 
+/// Generates a program.
 pub fn program(bytes: &[u8]) -> String {
     let mut maker = Maker { choices: Unstructured::new(bytes), text: String::new() };
     while !maker.choices.is_empty() && maker.text.len() < 32 << 10 {
@@ -101,7 +102,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The first of all choices, once there are no bytes left.
+    /// Chooses a number below `bound`. Once there are no bytes left, it is always 0.
     fn below(&mut self, bound: usize) -> usize {
         self.choices.int_in_range(0..=bound - 1).unwrap_or_default()
     }
@@ -120,7 +121,7 @@ impl Maker<'_> {
     }
 
     fn line(&mut self, depth: usize) {
-        // A tab is as wide as what CPython takes it for.
+        // A tab, rarely, tests that indentation is measured as CPython does.
         let indent = if self.below(256) == 255 { "\t" } else { " " };
         self.text.extend(std::iter::repeat_n(indent, depth));
     }
@@ -257,7 +258,7 @@ impl Maker<'_> {
         self.put(after);
     }
 
-    /// What can stand beside any operator.
+    /// Adds an expression that can be an operand of any operator.
     fn operand(&mut self, depth: usize) {
         if self.below(2) == 0 {
             return self.put_one_of(&NAMES);
@@ -348,7 +349,7 @@ impl Maker<'_> {
         self.put(close);
     }
 
-    /// One thing in or after itself, many times.
+    /// Adds an expression that is nested in itself, or repeated after itself, many times.
     fn repeated(&mut self, depth: usize) {
         let (before, after) = [
             ("(", ")"),

@@ -1,4 +1,5 @@
-//! Any registry file is refused with every problem and its line, or becomes a catalogue whose stubs are Python.
+//! Registry files. Each is either refused, with the line of every problem, or gives a catalogue whose stubs are valid
+//! Python.
 
 #![no_main]
 
@@ -15,7 +16,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
     let key = Key::new("fuzz", "a secret of thirty-two bytes or more").expect("a key");
-    Signer::new(key).expect("a key that signs")
+    Signer::new(key).expect("the key can sign")
 });
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {

@@ -1,4 +1,4 @@
-//! Any body of `POST /execute` is answered: with a report, or with what is wrong with it.
+//! Bodies of `POST /execute`. Each is answered with a report, or with what is wrong with it.
 
 #![no_main]
 

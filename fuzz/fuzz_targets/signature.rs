@@ -1,4 +1,4 @@
-//! Signatures: whatever stands in the headers is refused; what the signer signs is accepted, once and as it was.
+//! Signatures. Arbitrary headers are refused. A signed request is accepted once, and only unchanged.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 
 const SECRETS: [&str; 2] = [
     "a secret of thirty-two bytes or more",
-    // Of RFC 9421, appendix B.1.4.
+    // From RFC 9421, appendix B.1.4.
     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----",
 ];
 const SIGNED_HEADERS: [&str; 5] =
@@ -23,7 +23,7 @@ static KEYS: LazyLock<[Key; 2]> =
 
 fuzz_target!(|bytes: &[u8]| {
     forged(bytes);
-    // An end of the bytes is an end of the attack.
+    // The attack ends where the bytes end.
     let _ = tampered(&mut Unstructured::new(bytes));
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Key::new("key", text);
@@ -34,7 +34,7 @@ fn verifier(key: &Key) -> Verifier {
     Verifier::new().key(key.clone())
 }
 
-/// The bytes as a request's headers, a line each.
+/// Uses the bytes as the headers of a request, one line each.
 fn forged(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let mut head = Request::post("http://service/path?query").body(()).expect("a request").into_parts().0;
@@ -49,13 +49,13 @@ fn forged(bytes: &[u8]) {
     }
 }
 
-/// A request that is signed, checked, changed and checked again.
+/// Signs a request, verifies it, changes it and verifies it again.
 fn tampered(choices: &mut Unstructured<'_>) -> Result<()> {
     let key = &KEYS[choices.choose_index(2)?];
     let Some(mut head) = request(choices)? else { return Ok(()) };
     let body: Vec<u8> = choices.arbitrary()?;
     let execution = text(choices)?;
-    if Signer::new(key.clone()).expect("it can sign").sign(&mut head, &body, &execution).is_err() {
+    if Signer::new(key.clone()).expect("the key can sign").sign(&mut head, &body, &execution).is_err() {
         return Ok(());
     }
     let verifier = verifier(key);
@@ -66,7 +66,8 @@ fn tampered(choices: &mut Unstructured<'_>) -> Result<()> {
         change(choices, &mut head)?;
     }
     assert!(verifier.verify(&head, &body).is_err(), "accepted twice: {head:?}");
-    // Elsewhere nobody knows the nonce. What is accepted says the same as the original.
+    // Another verifier does not know the nonce. If it accepts the changed request, its signed headers must have the
+    // same content as the original's.
     if self::verifier(key).verify(&head, &body).is_ok() {
         let said = |head: &Parts| {
             ["content-digest", "x-execution-id", "content-type"]

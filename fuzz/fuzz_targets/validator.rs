@@ -1,5 +1,7 @@
-//! Any program gets an answer from the validator, always the same, and findings have their place in it. Each input is
-//! taken as a program's text, and as the choices of a maker of programs.
+//! Programs for the validator. Its answer must always be the same, and each finding must be at a position in the
+//! program.
+//!
+//! Each input is used twice: as the text of a program, and as the choices of a generator of programs.
 
 #![no_main]
 
@@ -24,7 +26,7 @@ fn findings(program: &str, policy: &Policy) -> Vec<Finding> {
             Vec::new()
         }
         Err(findings) => {
-            assert!(!findings.is_empty(), "refused for nothing: {program:?}");
+            assert!(!findings.is_empty(), "refused without a finding: {program:?}");
             findings
         }
     }
@@ -37,7 +39,7 @@ fn check(program: &str, policy: &Policy) {
     let lines = lines(program);
     for finding in &found {
         let chars = lines.get(finding.line as usize - 1).map(|line| line.chars().count());
-        // The end of a line is a place too.
+        // A finding may be at the end of a line.
         assert!(
             chars.is_some_and(|chars| (1..=chars + 1).contains(&(finding.column as usize))),
             "{finding:?} is not in {program:?}"
@@ -50,7 +52,7 @@ fn check(program: &str, policy: &Policy) {
     }
 }
 
-/// The lines as Python counts them, with their ends.
+/// Splits a program into lines as Python does, and keeps the line ends.
 fn lines(program: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = program;

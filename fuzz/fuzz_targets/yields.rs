@@ -1,5 +1,6 @@
-//! Programs that do much at once, in any order: none keeps a thread without yielding, neither at its beginning nor when its
-//! CPU time is over. Longer times count as coverage, so the search is for the longest.
+//! Programs of operations that take long in native code, in any order. None may keep a thread for long without
+//! yielding, neither at its start nor when its CPU budget is exhausted. Longer times count as coverage, so that the
+//! fuzzer searches for the longest.
 
 #![no_main]
 
@@ -16,17 +17,18 @@ use libfuzzer_sys::fuzz_target;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 
-/// Of a thread's CPU time, in this build and beside other targets. A minute of this finds 3 ms.
+/// The longest CPU time of a thread without a yield. It is generous, because this build is slow and other targets run
+/// at the same time: a minute of fuzzing finds 3 ms.
 const WITHOUT_YIELD_MAX: Duration = Duration::from_millis(50);
 
 const CPU_TIME: Duration = Duration::from_millis(60);
 
-/// A program that is slow once may have been disturbed.
+/// A program is slow only if it is slow in each attempt: a single one may have been disturbed.
 const ATTEMPTS: usize = 3;
 
 const STATEMENTS_MAX: usize = 6;
 
-/// With variables `A` and `B`, and a number `N`.
+/// Statements with placeholders for two variables, `A` and `B`, and a number, `N`.
 const STATEMENTS: [&str; 44] = [
     "A = 'a' * N",
     "A = 'é' * N",
@@ -74,8 +76,8 @@ const STATEMENTS: [&str; 44] = [
     "A = random.randbytes(N)",
 ];
 
-/// Counters that libFuzzer looks at beside the compiler's: one for each doubling of each of two times.
-// SAFETY: libFuzzer reads and resets bytes in the section of this name between two runs, and there is nothing else in it.
+/// Counters that libFuzzer reads in addition to the compiler's: for each of two times, one for each power of two.
+// SAFETY: libFuzzer reads and resets the bytes of this section between two runs. The section contains nothing else.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 #[used]
 static TIMES: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
@@ -112,7 +114,7 @@ fuzz_target!(
     }
 );
 
-/// With the CPU time of this thread until the program yields first.
+/// Runs a program. Returns the CPU time of this thread until the program first yields, and the report.
 async fn run(program: &str) -> (Duration, Report) {
     let mut run = pin!(SANDBOX.run(Execution::new(program)));
     let before = cpu_time();
@@ -126,10 +128,10 @@ async fn run(program: &str) -> (Duration, Report) {
 }
 
 fn cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it is not negative")
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("CPU time is not negative")
 }
 
-/// Of three variables; a statement that fails does no harm.
+/// Generates a program with three variables. It continues after a statement that fails.
 fn program(bytes: &[u8]) -> String {
     let mut choices = Unstructured::new(bytes);
     let mut below = |bound: usize| choices.int_in_range(0..=bound - 1).unwrap_or_default();

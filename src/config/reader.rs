@@ -1,4 +1,4 @@
-//! Takes the settings' texts from wherever they were given, and collects everything that is wrong with them.
+//! Reads the texts of the settings from flags, environment variables and files, and collects all problems.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,8 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::settings::{self, Setting};
 use super::{Effective, Source};
 
+/// The text that messages and listings show instead of a secret.
 pub(super) const MASKED: &str = "********";
 
+/// Reads settings, and collects their effective values and their problems.
 pub(super) struct Reader<'a> {
     matches: &'a ArgMatches,
     pub(super) effective: Vec<Effective>,
@@ -25,7 +27,8 @@ impl<'a> Reader<'a> {
         Self { matches, effective: Vec::new(), problems: Vec::new() }
     }
 
-    /// A setting's value, or `None` and a problem. An empty text counts as not given.
+    /// Returns a setting's value. If `parse` fails, records a problem and returns `None`. An empty text means the
+    /// default.
     pub(super) fn value<T>(
         &mut self,
         name: &'static str,
@@ -37,14 +40,15 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Replaces the text of the value read last by what it came to.
+    /// Replaces the text of the last setting by its effective value.
     pub(super) fn came_to(&mut self, value: String) {
         if let Some(last) = self.effective.last_mut() {
             last.value = value;
         }
     }
 
-    /// A secret given as such, or in the file that the setting `file_name` names. Empty for none.
+    /// Returns a secret from the setting `name`, or from the file that the setting `file_name` names. It is empty if
+    /// neither is set.
     pub(super) fn secret(
         &mut self,
         name: &'static str,
@@ -57,7 +61,7 @@ impl<'a> Reader<'a> {
         let path = self.value(file_name, |path| Ok(path.to_owned())).unwrap_or_default();
         if !path.is_empty() {
             if source != Source::Default && !secret.expose_secret().is_empty() {
-                self.problem(name, "set", &format!("and so is {file_name}: set one of the two"));
+                self.problem(name, "set", &format!("{file_name} is set too; set one of the two"));
             }
             source = Source::File;
             secret = self.file(file_name, &path).unwrap_or_default();
@@ -70,13 +74,13 @@ impl<'a> Reader<'a> {
         secret
     }
 
-    /// Notes what is wrong with a setting; `is` is its value as it may be shown.
+    /// Records a problem with a setting. `is` describes its value, without revealing a secret.
     pub(super) fn problem(&mut self, name: &str, is: &str, why: &str) {
         let flag = setting(name).map(Setting::flag).unwrap_or_default();
         self.problems.push(format!("{name} (--{flag}) is {is}: {why}"));
     }
 
-    /// What was given for a setting, or else its default.
+    /// Returns the given text of a setting, or else its default.
     fn given(&mut self, name: &'static str) -> Option<(String, Source)> {
         let (text, source) = self.text(name)?;
         if text.is_empty() {
@@ -97,12 +101,12 @@ impl<'a> Reader<'a> {
         };
         let text = given.to_str().map(str::to_owned);
         if text.is_none() {
-            self.problem(name, "not UTF-8", "only text is taken");
+            self.problem(name, "not UTF-8", "must be UTF-8 text");
         }
         text.map(|text| (text, source))
     }
 
-    /// A file's content without the newline at its end, which editors and `echo` put there.
+    /// Returns a file's content without the final newline, which editors and `echo` add.
     fn file(&mut self, name: &'static str, path: &str) -> Option<SecretString> {
         let content = match read_secret(path) {
             Ok(content) => content,
@@ -120,8 +124,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A file that no other user may read, nor anybody but its owner write. Its group may read it: that is how Kubernetes
-/// (`fsGroup`) and systemd (`LoadCredential`, by a list of its own that shows as the group's right) hand a secret over.
+/// Reads a file with a secret. Its owner may read and write it, its group may read it, and other users have no access.
+///
+/// The group may read it, because Kubernetes (`fsGroup`) and systemd (`LoadCredential`, through an access control list
+/// that appears as the group's permission) pass secrets that way.
 fn read_secret(path: &str) -> Result<Zeroizing<String>, String> {
     const OTHERS_READ: u32 = 0o004;
     const OTHERS_WRITE: u32 = 0o022;
@@ -129,13 +135,15 @@ fn read_secret(path: &str) -> Result<Zeroizing<String>, String> {
     let mut file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let mode = metadata.permissions().mode();
-    // A pipe has one reader, whatever its mode.
+    // The mode of a pipe does not matter: only one reader gets the content.
     if metadata.is_file() && mode & (OTHERS_READ | OTHERS_WRITE) != 0 {
         let verb = if mode & OTHERS_READ != 0 { "read" } else { "change" };
         let mode = mode & 0o777;
-        return Err(format!("other users can {verb} the file (mode {mode:04o}): `chmod 400` it, or 440"));
+        return Err(format!(
+            "other users can {verb} the file (mode {mode:04o}); run `chmod 400` or `chmod 440` on it"
+        ));
     }
-    // Read in one piece, the file's size being known: no smaller buffer is left behind.
+    // The buffer has the file's size, so it does not grow and leave copies of the secret in freed memory.
     let bytes = usize::try_from(metadata.len()).unwrap_or_default();
     let mut content = Zeroizing::new(String::with_capacity(bytes + 1));
     file.read_to_string(&mut content).map_err(unreadable)?;
@@ -146,7 +154,7 @@ fn setting(name: &str) -> Option<&'static Setting> {
     settings::all().find(|setting| setting.name == name)
 }
 
-/// A value as messages have it.
+/// Quotes and escapes a value for messages.
 pub(super) fn shown(text: &str) -> String {
     format!("'{}'", text.escape_debug())
 }

@@ -1,12 +1,12 @@
-//! Which tokens are fit for callers from elsewhere.
+//! Detects weak tokens.
 
-/// The shortest one; random bytes as hexadecimal digits have 64 bits then.
+/// The shortest strong token. Random hexadecimal digits of this length have 64 bits of entropy.
 const BYTES_MIN: usize = 16;
 
-/// With fewer different bytes, it is one key of the keyboard, or a few in turn.
+/// The fewest different bytes in a strong token. With fewer, it is one key or a few keys of the keyboard, repeated.
 const DIFFERENT_BYTES_MIN: usize = 6;
 
-/// Tokens that stand in examples, and passwords that are tried first: in lower case, without what is between the words.
+/// Tokens from examples, and the most common passwords, in lower case and without separators.
 #[rustfmt::skip]
 const COMMON: &[&str] = &[
     "0123456789abcdef", "0123456789abcdef0123456789abcdef", "1234567890123456", "12345678901234567890",
@@ -25,7 +25,7 @@ const COMMON: &[&str] = &[
     "xexecutortoken",
 ];
 
-/// Why others might guess it; `None` if they should not be able to.
+/// Returns why a token is weak, as the end of a sentence, or `None` if it is strong.
 pub(super) fn weakness(token: &str) -> Option<String> {
     let plain: String =
         token.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_lowercase()).collect();
@@ -41,7 +41,7 @@ pub(super) fn weakness(token: &str) -> Option<String> {
     let mut bytes = token.as_bytes().to_vec();
     bytes.sort_unstable();
     bytes.dedup();
-    (bytes.len() < DIFFERENT_BYTES_MIN).then(|| "a few characters again and again".into())
+    (bytes.len() < DIFFERENT_BYTES_MIN).then(|| "a repetition of a few characters".into())
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_that_others_guess_are_weak() {
+    fn tokens_that_are_easy_to_guess_are_weak() {
         let cases = [
             ("", Some("empty")),
             ("local-dev-token", Some("well-known")),
@@ -62,8 +62,8 @@ mod tests {
             ("0123456789abcdef", Some("well-known")),
             ("5f3e", Some("shorter than 16")),
             ("9fK2mQx7Lw4RtB1", Some("shorter than 16")),
-            ("aaaaaaaaaaaaaaaaaaaaaaaa", Some("again and again")),
-            ("abcabcabcabcabcabcabcabc", Some("again and again")),
+            ("aaaaaaaaaaaaaaaaaaaaaaaa", Some("a repetition")),
+            ("abcabcabcabcabcabcabcabc", Some("a repetition")),
             ("9fK2mQx7Lw4RtB1z", None),
             ("a-token-for-tests", None),
             ("5f3e0c9a7b1d4e6f", None),

@@ -1,4 +1,4 @@
-//! The tools of network services: which, and what signs their requests.
+//! Reads the settings of the network tools: the registry, and the key that signs requests.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,21 +15,21 @@ use http_signing::{Key, KeyError, Signer};
 
 const NEW_KEY: &str = "make a key with `openssl rand -base64 32`";
 
-/// Where the tools of HomeIQ are.
+/// The settings with the base URLs of HomeIQ's services.
 const URLS: [&str; 3] = ["DATA_API_URL", "AI_AUTOMATION_URL", "DEVICE_INTELLIGENCE_URL"];
 
-/// The tools of network services, not yet connected.
+/// The tools of network services, before they are connected.
 #[derive(Clone, Debug)]
 pub(crate) struct NetworkTools {
-    /// Whether programs may call them. If not, importing their modules fails with a message that says so.
+    /// Whether programs may call the tools. If not, importing their modules fails with a message that says so.
     pub(crate) enabled: bool,
     /// The tools.
     pub(crate) file: ToolFile,
-    /// What signs their requests; there is one if they are enabled.
+    /// The signer of requests. It is always present if the tools are enabled.
     pub(crate) signer: Option<Signer>,
 }
 
-/// In the order of the table.
+/// Reads the settings in the order of the table.
 pub(super) fn read(reader: &mut Reader<'_>) -> NetworkTools {
     let enabled = reader.value("ENABLE_MCP_NETWORK_TOOLS", switch).unwrap_or_default();
     let path = reader.value("TOOLS_CONFIG", |path| Ok(path.to_owned())).unwrap_or_default();
@@ -49,8 +49,7 @@ fn read_signer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Signer> {
     let key = key.expose_secret();
     if key.is_empty() {
         if is_needed {
-            let why =
-                format!("ENABLE_MCP_NETWORK_TOOLS is true, and requests of tools are signed: {NEW_KEY}");
+            let why = format!("ENABLE_MCP_NETWORK_TOOLS is true, so requests must be signed; {NEW_KEY}");
             reader.problem(SIGNING_KEY, "empty", &why);
         }
         return None;
@@ -66,7 +65,7 @@ fn read_signer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Signer> {
     None
 }
 
-/// The file at `path`; without one, the tools of HomeIQ.
+/// Reads the registry at `path`. If the path is empty, returns the tools of HomeIQ.
 fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)]) -> ToolFile {
     let variable = |name: &str| match urls.iter().find(|(url, _)| *url == name) {
         Some((_, value)) => value.clone(),
@@ -74,7 +73,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
     };
     let surroundings = Surroundings { variable: &variable, read: &|path: &Path| fs::read(path) };
     if path.is_empty() {
-        // A URL that is none has been said already.
+        // The problem of an invalid URL is recorded already.
         let known = urls.iter().all(|(_, url)| url.is_some());
         return known.then(|| ToolFile::homeiq(surroundings)).and_then(Result::ok).unwrap_or_default();
     }
@@ -91,7 +90,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
     })
 }
 
-/// What programs would import, were they enabled.
+/// Returns the names of the modules that programs could import if the tools were enabled.
 pub(super) fn modules(file: &ToolFile, reader: &mut Reader<'_>) -> BTreeSet<String> {
     file.modules().unwrap_or_else(|error| {
         reader.problem("TOOLS_CONFIG", "unusable", &error.to_string());

@@ -1,4 +1,4 @@
-//! Texts → values. Each error says what is accepted, as the end of a sentence.
+//! Parses the texts of settings. Each error says what is accepted, as the end of a sentence.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use ai_code_executor::tools::BaseUrl;
 use ai_code_executor::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
 
-/// A whole number or a decimal one, by the range's type.
+/// Returns a parser for numbers in a range. The type of the range decides whether they are integers.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display + Kind,
@@ -21,7 +21,7 @@ where
     }
 }
 
-/// What people call numbers of a type.
+/// The name of a number type in messages.
 pub(super) trait Kind {
     const KIND: &str = "whole number";
 }
@@ -34,15 +34,16 @@ impl Kind for f64 {
     const KIND: &str = "number";
 }
 
+/// Returns a parser for a number of seconds in a range.
 pub(super) fn seconds(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<Duration, String> {
     let number = number(range);
     move |text| Ok(Duration::from_secs_f64(number(text)?))
 }
 
-/// Any number: what lies outside of 10 to 100 is clamped where it is used.
+/// Parses a finite number. It is clamped to 10 to 100 where it is used.
 pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|percent: &f64| percent.is_finite());
-    number.ok_or_else(|| "must be a number; 10 to 100 have an effect".into())
+    number.ok_or_else(|| "must be a number; it is clamped to 10 to 100".into())
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {
@@ -57,7 +58,7 @@ pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "must be an IP address, such as 127.0.0.1 or 0.0.0.0".into())
 }
 
-/// One of `choices`, in any case.
+/// Returns a parser for one of `choices`. Case does not matter.
 pub(super) fn one_of<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
@@ -66,14 +67,15 @@ pub(super) fn one_of<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<
     }
 }
 
-/// `json,re` is the whole list; `+tomllib,-secrets` changes the standard one; empty is the standard one.
+/// Parses a list of imports. `json,re` is a whole list, `+tomllib,-secrets` changes the standard list, and an empty
+/// text means the standard list.
 pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
     let standard = BTreeSet::from(DEFAULT_IMPORTS.map(str::to_owned));
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
     let edits = items.iter().filter(|item| item.starts_with(['+', '-'])).count();
     if edits != 0 && edits != items.len() {
         return Err(
-            "mixes names, which replace the standard list, with +name and -name, which change it".into()
+            "mixes names, which replace the standard list, with +name or -name, which change it".into()
         );
     }
     let mut names = if edits == items.len() { standard.clone() } else { BTreeSet::new() };
@@ -83,7 +85,7 @@ pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
         if !item.starts_with('-') {
             names.insert(name.into());
         } else if !names.remove(name) {
-            return Err(format!("takes out '{name}', which is not in the list"));
+            return Err(format!("removes '{name}', which is not in the list"));
         }
     }
     Ok(names)
@@ -91,43 +93,43 @@ pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
 
 fn check_module(name: &str) -> Result<(), String> {
     if !name.split('.').all(validator::is_identifier) {
-        return Err(format!("'{name}' is not the name of a module"));
+        return Err(format!("'{name}' is not a module name"));
     }
     if name.split('.').any(|part| REFUSED_NAMES.contains(&part)) {
-        return Err(format!("'{name}' is never allowed: programs may not use that name"));
+        return Err(format!("'{name}' is never allowed: programs may not use this name"));
     }
     Ok(())
 }
 
-/// What callers send in a header; empty for nobody.
+/// Checks a token, which callers send in a header. An empty one is valid.
 pub(super) fn token(text: &str) -> Result<(), String> {
     if text.trim() != text || text.contains(char::is_control) {
-        // A header cannot carry it, so nobody could ever send it.
-        return Err("has white space around it or a control character in it".into());
+        // A header cannot carry such a token, so no caller could send it.
+        return Err("has white space at an end or a control character".into());
     }
     Ok(())
 }
 
-/// What requests are signed with; empty for nothing. Only PEM has lines.
+/// Checks a signing key. An empty one is valid. Only a PEM key may have several lines.
 pub(super) fn signing_key(text: &str) -> Result<(), String> {
     if text.starts_with("-----BEGIN ") { Ok(()) } else { token(text) }
 }
 
-/// Where a service is.
+/// Checks the base URL of a service.
 pub(super) fn service_url(text: &str) -> Result<String, String> {
     BaseUrl::parse(text).map(|_| text.to_owned())
 }
 
-/// Hosts as requests have them, without their ports, which do not matter.
+/// Parses a list of hosts, in the form that requests have. Ports are dropped, because they do not matter.
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(host).collect()
 }
 
 fn host(text: &str) -> Result<String, String> {
-    // An address as it is written elsewhere.
+    // An IPv6 address may be written without brackets.
     let lower = text.parse::<Ipv6Addr>().map_or_else(|_| text.to_ascii_lowercase(), |v6| format!("[{v6}]"));
     if !is_authority(&lower) {
-        let why = if text == "*" { "lets every web page in" } else { "is not a host" };
+        let why = if text == "*" { "would accept every web page" } else { "is not a host" };
         return Err(format!(
             "'{text}' {why}; must be a name or an address, such as house.example or 192.0.2.7"
         ));
@@ -136,14 +138,14 @@ fn host(text: &str) -> Result<String, String> {
     Ok(lower[..port.unwrap_or(lower.len())].to_owned())
 }
 
-/// Web origins as browsers send them.
+/// Parses a list of web origins, in the form that browsers send.
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(origin).collect()
 }
 
 fn origin(text: &str) -> Result<String, String> {
     let refused = || {
-        let why = if text == "*" { "lets every web page in" } else { "is not an origin" };
+        let why = if text == "*" { "would accept every web page" } else { "is not an origin" };
         format!("'{text}' {why}; must be scheme://host or scheme://host:port, with http or https")
     };
     let lower = text.to_ascii_lowercase();
@@ -153,12 +155,12 @@ fn origin(text: &str) -> Result<String, String> {
         "https" => ":443",
         _ => return Err(refused()),
     };
-    // Browsers leave it out.
+    // Browsers leave the default port out.
     let authority = authority.strip_suffix(default_port).unwrap_or(authority);
     if is_authority(authority) { Ok(format!("{scheme}://{authority}")) } else { Err(refused()) }
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Returns whether a text is `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn is_authority(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -176,7 +178,7 @@ fn is_authority(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Each text gives the value (`Ok`) or an error with these words.
+    /// Checks that each text parses to the value (`Ok`), or fails with an error that contains the words (`Err`).
     fn check<T: std::fmt::Debug + PartialEq>(
         parse: impl Fn(&str) -> Result<T, String>,
         cases: &[(&str, Result<T, &str>)],
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_to_their_ranges() {
+    fn numbers_outside_of_their_range_are_refused() {
         let range = Err("must be a whole number from 1 to 9");
         check(number(1_u32..=9), &[("1", Ok(1)), ("9", Ok(9)), ("0", range), ("10", range), ("-1", range)]);
         check(number(1_u32..=9), &[("1.5", range), ("", range), (" 1", range), ("99999999999", range)]);
@@ -217,10 +219,10 @@ mod tests {
                 ("json,+re", Err("mixes names")),
                 ("+os", Err("'os' is never allowed")),
                 ("os.path", Err("'os.path' is never allowed")),
-                ("a-b", Err("'a-b' is not the name of a module")),
-                (".json", Err("not the name of a module")),
-                ("+", Err("'' is not the name")),
-                ("-tomllib", Err("takes out 'tomllib'")),
+                ("a-b", Err("'a-b' is not a module name")),
+                (".json", Err("not a module name")),
+                ("+", Err("'' is not a module name")),
+                ("-tomllib", Err("removes 'tomllib'")),
             ],
         );
         let edited = imports("+tomllib,-secrets").unwrap();
@@ -238,7 +240,7 @@ mod tests {
                 ("House.Example, 192.0.2.7:80,", list(&["house.example", "192.0.2.7"])),
                 ("[2001:DB8::1]:80,2001:db8::2,::1", list(&["[2001:db8::1]", "[2001:db8::2]", "[::1]"])),
                 ("", list(&[])),
-                ("*", Err("lets every web page in")),
+                ("*", Err("would accept every web page")),
                 ("*.example", refused()),
                 ("http://house.example", refused()),
                 ("house.example/", refused()),
@@ -261,8 +263,8 @@ mod tests {
                     "HTTPS://House.Example:443, http://[::1]:80",
                     list(&["https://house.example", "http://[::1]"]),
                 ),
-                ("*", Err("lets every web page in")),
-                ("http://ok,*", Err("lets every web page in")),
+                ("*", Err("would accept every web page")),
+                ("http://ok,*", Err("would accept every web page")),
                 ("http://x/", refused()),
                 ("http://", refused()),
                 ("http://u@x", refused()),
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_usable_where_they_go() {
+    fn tokens_and_keys_have_no_white_space_or_control_characters() {
         check(
             token,
             &[

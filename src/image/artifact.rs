@@ -1,6 +1,8 @@
-//! The image on disk: compiled code, and the memory that executions start from. This process will run what they say, so a
-//! file is used only when it is provably the one that was written: its name carries its BLAKE3 digest, it belongs to this
-//! user, and nobody else can write it. Each start digests all of it: SHA-256 would take twice as long.
+//! The artifacts of an image on disk: compiled code, and the initial memory of executions.
+//!
+//! This process runs what is in these files. It therefore uses a file only if it belongs to this user, nobody else can
+//! write it, and its content has the BLAKE3 digest in its name. Each start computes the digest of the whole file;
+//! SHA-256 would take twice as long.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -11,12 +13,12 @@ use std::time::SystemTime;
 use blake3::Hasher;
 use uuid::Uuid;
 
-/// What an artifact is, and how its file's name ends.
+/// The kind of an artifact. It determines the extension of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Machine code of the interpreter.
     Code,
-    /// Linear memory of an interpreter that has started.
+    /// Linear memory of a started interpreter.
     Memory,
 }
 
@@ -29,10 +31,12 @@ impl Kind {
     }
 }
 
-/// Of artifacts that are being written, each locked by its writer: the kernel unlocks what a killed one leaves behind.
+/// The extension of files that are being written. The writer holds a lock on the file. If it is killed, the kernel
+/// releases the lock, so that others can recognise the file as abandoned.
 const UNFINISHED: &str = "tmp";
 
-/// Artifacts of one kind that stay beside a new one, of other versions and tool lists; each is some 15 megabytes.
+/// The artifacts of one kind that are kept, a new one included. The others belong to other versions or tool lists; each
+/// takes some 15 megabytes.
 const ARTIFACTS_KEPT: usize = 8;
 
 /// Why an artifact was not loaded or not stored.
@@ -44,13 +48,19 @@ pub(super) enum ArtifactError {
     Foreign(PathBuf),
     #[error("{0} can be written by others (mode {1:o})")]
     Writable(PathBuf, u32),
-    #[error("{0} is not what was written: its digest differs")]
+    #[error("{0} is damaged: its digest differs")]
     Corrupt(PathBuf),
 }
 
-/// The file of this kind that is cached under `key`, or `None` where there is none. Its bytes are those that [`store`]
-/// wrote, by the digest in its name; its owner is this user and nobody else may write it or its directory, so they stay
-/// so; and it is this handle that was checked, not a path.
+/// Returns the file of this kind that is cached under `key`, or `None` if there is none.
+///
+/// The digest in its name proves that the content is what [`store`] wrote. It stays so, because this user owns the file
+/// and nobody else may write it or its directory. The checks apply to the returned handle, not to a path.
+///
+/// # Errors
+///
+/// Fails if the file or its directory cannot be read, belongs to another user or is writable by others, or if the
+/// digest differs.
 pub(super) fn load(dir: &Path, key: &str, kind: Kind) -> Result<Option<File>, ArtifactError> {
     let Some((path, digest)) = find(dir, key, kind)? else {
         return Ok(None);
@@ -63,18 +73,22 @@ pub(super) fn load(dir: &Path, key: &str, kind: Kind) -> Result<Option<File>, Ar
     Ok(Some(file))
 }
 
-/// Writes `artifact` under `key` so that it is there whole or not at all, and removes what it replaces.
+/// Writes `artifact` under `key` atomically, and removes the artifacts that it replaces.
+///
+/// # Errors
+///
+/// Fails if the directory belongs to another user or is writable by others, or if writing fails.
 pub(super) fn store(dir: &Path, key: &str, kind: Kind, artifact: &[u8]) -> Result<(), ArtifactError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir).map_err(io_at(dir))?;
     check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
     let digest = blake3::hash(artifact).to_hex();
     let path = dir.join(format!("{key}-{digest}.{}", kind.extension()));
-    // Nobody else has this name: others may be making the same image.
+    // A unique name, because other processes may be making the same image.
     let temporary = dir.join(format!("{}.{UNFINISHED}", Uuid::new_v4()));
     let written = write(&temporary, artifact).and_then(|_locked| fs::rename(&temporary, &path));
     if let Err(error) = written {
-        // Best effort: the error that matters is the one above.
+        // Best effort: the error to report is the one above.
         let _ = fs::remove_file(&temporary);
         return Err(ArtifactError::Io(path, error));
     }
@@ -82,7 +96,7 @@ pub(super) fn store(dir: &Path, key: &str, kind: Kind, artifact: &[u8]) -> Resul
     Ok(())
 }
 
-/// The artifact of `key` and the digest in its name.
+/// Returns the path of the artifact of `key`, and the digest in its name.
 fn find(dir: &Path, key: &str, kind: Kind) -> Result<Option<(PathBuf, String)>, ArtifactError> {
     let found = list(dir, kind.extension())?.into_iter().find_map(|(_, path)| {
         let digest = path.file_stem()?.to_str()?.strip_prefix(key)?.strip_prefix('-')?.to_owned();
@@ -91,7 +105,7 @@ fn find(dir: &Path, key: &str, kind: Kind) -> Result<Option<(PathBuf, String)>, 
     Ok(found)
 }
 
-/// The files of one kind with their times, the newest first.
+/// Lists the files with an extension and their modification times, newest first.
 fn list(dir: &Path, extension: &str) -> Result<Vec<(SystemTime, PathBuf)>, ArtifactError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -101,7 +115,7 @@ fn list(dir: &Path, extension: &str) -> Result<Vec<(SystemTime, PathBuf)>, Artif
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(io_at(dir))?.path();
-        // A file that another process has just removed has no time any more.
+        // Skip a file that another process has just removed: it has no modification time.
         let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
         if let (true, Ok(modified)) = (path.extension().is_some_and(|found| found == extension), modified) {
             files.push((modified, path));
@@ -138,10 +152,10 @@ fn digest_of(file: &File, path: &Path) -> Result<String, ArtifactError> {
     Ok(hasher.finalize().to_hex().as_str().to_owned())
 }
 
-/// The file is locked until it is closed.
+/// Writes a file. The returned handle holds a lock on it until it is closed.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // A file system without locks has none that can be taken: what is left behind then stays.
+    // Some file systems have no locks. There, abandoned files cannot be locked either, and so are never removed.
     let _ = file.try_lock();
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
@@ -149,8 +163,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes what `kept` replaces, the oldest of many, and what killed processes left behind. Best effort: the new artifact
-/// is in its place already.
+/// Removes the artifacts that `kept` replaces, the oldest of too many, and files that killed processes left behind.
+/// Best effort: the new artifact is in place already.
 fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
     let artifacts =
         list(dir, kind.extension()).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);

@@ -1,4 +1,4 @@
-//! How WebAssembly is compiled and where its memories and stacks come from. One engine per image, for the process.
+//! Configures wasmtime: how WebAssembly is compiled, and where memories and stacks come from.
 
 use std::sync::Arc;
 
@@ -7,25 +7,34 @@ use wasmtime::{Config, Engine, WasmFeatures};
 use crate::error::Error;
 use crate::memory::{LAYOUT, Memories, Stacks};
 
-/// The guest's own stack. CPython's recursion limits are reached long before its end; what gets past them traps here.
+/// The size of the guest's stack. CPython reaches its own recursion limits long before. Recursion that CPython does not
+/// count traps at the end of the stack.
 const WASM_STACK_BYTES_MAX: usize = 8 << 20;
 
-/// What host functions may use beyond the guest's stack, on the same fiber. Too little of it aborts the process.
+/// The stack that host functions may use in addition, on the same fiber. If they run out of it, the process aborts.
 const HOST_STACK_BYTES: usize = 2 << 20;
 
-/// The engine that starts the interpreter once, in memory that is zero at first.
+/// Returns the engine that starts the interpreter to make an image. Its memories are zero at first.
+///
+/// # Errors
+///
+/// [`Error::Image`] if wasmtime refuses the configuration.
 pub(crate) fn blank() -> Result<Engine, Error> {
     engine(config(), Memories::blank())
 }
 
-/// The engine that runs executions: compiled code of one fits the other.
+/// Returns the engine that runs executions. Code that one of the two engines has compiled runs in the other.
+///
+/// # Errors
+///
+/// As [`blank`].
 pub(crate) fn runner(memories: Memories) -> Result<Engine, Error> {
     let mut config = config();
     config.with_host_stack(Arc::new(Stacks::default()));
     engine(config, memories)
 }
 
-/// For fuzzing: what guests do is counted, too, and the same on each machine.
+/// Returns an engine for fuzzing, which also counts wasmtime's own fuel, and gives the same results on each machine.
 #[cfg(fuzzing)]
 pub(crate) fn counting(memories: Memories) -> Result<Engine, Error> {
     let mut config = config();
@@ -41,8 +50,8 @@ fn engine(mut config: Config, memories: Memories) -> Result<Engine, Error> {
 
 fn config() -> Config {
     let mut config = Config::new();
-    // Each of these is code that no guest needs and that an attacker could reach. The cargo features stay in: builds
-    // without them have had bugs of their own.
+    // No guest needs these features, and each is code that an attacker could reach. The cargo features stay enabled,
+    // because builds without them have had bugs of their own.
     config
         .wasm_threads(false)
         .wasm_shared_everything_threads(false)
@@ -53,14 +62,14 @@ fn config() -> Config {
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
         .wasm_stack_switching(false)
-        // Compiled into tests alone, for their wasmtime-wasi: so that they share cached code with the binary.
+        // Only test builds contain it, for wasmtime-wasi. Disabled, so that tests and the binary share cached code.
         .wasm_features(WasmFeatures::COMPONENT_MODEL, false)
         .shared_memory(false)
         .max_wasm_stack(WASM_STACK_BYTES_MAX)
         .async_stack_size(WASM_STACK_BYTES_MAX + HOST_STACK_BYTES)
         .async_stack_zeroing(true)
         .wasm_backtrace_max_frames(None)
-        // Nobody reads them: traps have a table of their own, and panics do not pass through guests.
+        // Nothing reads these tables: traps have their own, and panics do not unwind through guests.
         .generate_address_map(false)
         .native_unwind_info(false)
         .memory_reservation(LAYOUT.memory_bytes as u64)

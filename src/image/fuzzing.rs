@@ -1,4 +1,4 @@
-//! What the fuzz target of the meter needs of this module.
+//! The parts of this module that the fuzz target of the meter uses.
 
 use wasmtime::{Engine, Result};
 
@@ -6,10 +6,10 @@ use super::engine;
 use crate::memory::{Memories, MemoryImage, PollingPages};
 use crate::meter;
 
-/// What each memory has at first, all zeros. Modules may ask for less, not for more.
+/// The initial size of each memory, all zeros. A module may declare a smaller minimum, not a larger one.
 pub const MEMORY_BYTES: usize = 64 << 10;
 
-/// Runs modules as executions are run, and counts what they do by wasmtime's own fuel, too.
+/// Runs modules like executions, and also counts wasmtime's own fuel.
 pub struct Runner {
     pub engine: Engine,
     polling_pages: PollingPages,
@@ -22,9 +22,9 @@ impl Runner {
         Ok(Self { engine: engine::counting(memories)?, polling_pages })
     }
 
-    /// Ends the guest whose memory begins there.
+    /// Stops the guest whose memory starts at `memory`.
     pub fn close_polling_page(&self, memory: *mut u8) {
-        let page = self.polling_pages.of(memory).expect("the memory is one of its own");
+        let page = self.polling_pages.of(memory).expect("the memory belongs to this runner");
         page.close().expect("the page is mapped");
     }
 }
@@ -33,7 +33,7 @@ pub fn metered(wasm: &[u8]) -> Result<Vec<u8>> {
     meter::add(wasm)
 }
 
-/// Ways around the meter.
+/// Returns the faults that the meter's checker finds.
 pub fn faults(metered: &[u8]) -> Result<Vec<String>> {
     Ok(meter::check::check(metered)?.faults)
 }

@@ -1,7 +1,8 @@
-//! The interpreter as WebAssembly, taken apart: code, which is compiled, and what its memory holds at the beginning.
+//! Splits the interpreter's WebAssembly into code, which is compiled, and the initial content of its memory.
 //!
-//! Compiling takes seconds and depends on the code alone; starting the interpreter takes a fraction of one and depends on
-//! the recipe. Apart, another recipe costs no compilation, and memory is mapped instead of copied.
+//! Compiling takes seconds and depends on the code only. Starting the interpreter takes a fraction of a second and
+//! depends on the recipe. Because the two are separate, another recipe needs no compilation, and memory is mapped
+//! instead of copied.
 
 use wasm_encoder::{Module, RawSection};
 use wasmparser::{Data, DataKind, GlobalSectionReader, Operator, Parser, Payload};
@@ -10,34 +11,35 @@ use wasmtime::{Result, bail};
 use crate::error::Error;
 use crate::meter;
 
-/// WebAssembly that has been taken apart.
+/// The interpreter, split into code and data.
 pub(crate) struct Interpreter {
-    /// The module without its data segments.
+    /// The metered module, without its data segments.
     pub(crate) code: Vec<u8>,
-    /// What belongs into its memory before anything runs.
+    /// The content of its memory before anything runs.
     pub(crate) data: Vec<Segment>,
 }
 
-/// Bytes of linear memory, and where they begin.
+/// Bytes of linear memory, and their offset.
 pub(crate) struct Segment {
     pub(crate) offset: usize,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Interpreter {
-    /// Takes apart what `python-wasm/` makes.
+    /// Unpacks and splits the module that `python-wasm/` builds, and adds the meter.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] for a module with state outside of its memory, which an image would not hold.
+    /// [`Error::Image`] if the module cannot be read or metered, has a start function, or has state outside of its
+    /// memory, which an image would not contain.
     pub(crate) fn unpack(python_wasm_zst: &[u8]) -> std::result::Result<Self, Error> {
         let wasm = zstd::decode_all(python_wasm_zst).map_err(wasmtime::Error::from);
-        wasm.and_then(|wasm| take_apart(&wasm))
+        wasm.and_then(|wasm| split(&wasm))
             .map_err(|error| Error::Image(format!("reading the interpreter: {error:#}")))
     }
 }
 
-fn take_apart(wasm: &[u8]) -> Result<Interpreter> {
+fn split(wasm: &[u8]) -> Result<Interpreter> {
     let (mut code, mut data) = (Module::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
@@ -50,7 +52,7 @@ fn take_apart(wasm: &[u8]) -> Result<Interpreter> {
             }
             Payload::DataCountSection { .. } => continue,
             Payload::GlobalSection(globals) => check_globals(globals)?,
-            Payload::StartSection { .. } => bail!("it starts by itself"),
+            Payload::StartSection { .. } => bail!("the module has a start function"),
             _ => {}
         }
         if let Some((id, range)) = payload.as_section() {
@@ -67,17 +69,19 @@ fn segment_of(segment: &Data<'_>) -> Result<Segment> {
         let offset = value.cast_unsigned() as usize;
         return Ok(Segment { offset, bytes: segment.data.to_vec() });
     }
-    bail!("a data segment without a fixed place")
+    bail!("the module has a data segment without a constant offset")
 }
 
-/// The stack pointer is where it was when a function of C returns, so it need not be kept. Nothing else may change.
+/// Checks that at most one global is mutable: the stack pointer.
+///
+/// An image does not contain globals. The stack pointer has its initial value again whenever a C function returns.
 fn check_globals(globals: &GlobalSectionReader<'_>) -> Result<()> {
     let mut mutable = 0;
     for global in globals.clone() {
         mutable += usize::from(global?.ty.mutable);
     }
     if mutable > 1 {
-        bail!("more than one global that changes");
+        bail!("the module has more than one mutable global");
     }
     Ok(())
 }
@@ -86,9 +90,9 @@ fn check_globals(globals: &GlobalSectionReader<'_>) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// What `Memories` relies on: nothing fills or reads memory before the guest's own code does.
+    /// `Memories` relies on this: nothing fills or reads memory before the guest's own code does.
     #[test]
-    fn an_instance_begins_without_data_and_without_a_start_function() {
+    fn the_code_has_no_data_segments_and_no_start_function() {
         let interpreter = Interpreter::unpack(super::super::PYTHON_WASM_ZST).unwrap();
         for payload in Parser::new(0).parse_all(&interpreter.code) {
             match payload.unwrap() {
@@ -99,13 +103,13 @@ mod tests {
                 _ => {}
             }
         }
-        assert!(!interpreter.data.is_empty(), "it was taken out");
+        assert!(!interpreter.data.is_empty(), "the data segments were taken out");
     }
 
     #[test]
-    fn a_module_that_starts_by_itself_is_refused() {
+    fn a_module_with_a_start_function_is_refused() {
         let wasm = wat::parse_str("(module (func $f (export \"refuel\")) (start $f))").unwrap();
-        let error = take_apart(&wasm).err().unwrap();
-        assert_eq!(error.to_string(), "it starts by itself");
+        let error = split(&wasm).err().unwrap();
+        assert_eq!(error.to_string(), "the module has a start function");
     }
 }

@@ -1,4 +1,4 @@
-//! The interpreter's machine code, from the cache or from this process.
+//! Loads the interpreter's machine code, from the cache or from memory.
 
 #![allow(unsafe_code)]
 
@@ -8,21 +8,26 @@ use wasmtime::{Engine, Module};
 
 use crate::error::Error;
 
-/// Machine code of this engine.
+/// Machine code that this process or an earlier one has compiled.
 pub(super) enum MachineCode {
     File(File),
     Bytes(Vec<u8>),
 }
 
 impl MachineCode {
+    /// Loads the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Image`] if the code does not fit `engine` or cannot be mapped.
     pub(super) fn module(&self, engine: &Engine) -> Result<Module, Error> {
         let module = match self {
             Self::File(file) => file.try_clone().map_err(wasmtime::Error::from).and_then(|file| {
-                // SAFETY: the artifact's owner, mode and digest were checked: these are the bytes that this program's
-                // `precompile_module` made.
+                // SAFETY: `artifact::load` has checked the file's owner, mode and digest, so these are bytes that
+                // `precompile_module` made in this program.
                 unsafe { Module::deserialize_open_file(engine, file) }
             }),
-            // SAFETY: these bytes come from `precompile_module`, a moment ago, in this process.
+            // SAFETY: `precompile_module` made these bytes in this process.
             Self::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         };
         module.map_err(|error| Error::Image(format!("mapping the compiled interpreter: {error:#}")))

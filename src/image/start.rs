@@ -1,4 +1,4 @@
-//! Starts the interpreter once and lets it prepare itself: the memory that it then has is the image.
+//! Starts the interpreter once and lets it initialise itself. Its memory then becomes the image.
 
 use futures::executor::block_on;
 use wasmtime::{Engine, Linker, Module, Result, Store};
@@ -7,7 +7,13 @@ use super::interpreter::Segment;
 use crate::error::Error;
 use crate::hostcall::{self, HostState, fuel};
 
-/// Linear memory of an interpreter that is ready to run a program. The same interpreter and recipe give the same bytes.
+/// Returns the linear memory of an interpreter that is ready to run a program.
+///
+/// The same interpreter and recipe give the same bytes.
+///
+/// # Errors
+///
+/// [`Error::Image`], with what the guest wrote to standard error, if the interpreter cannot initialise itself.
 pub(super) fn memory_of(
     engine: &Engine,
     module: &Module,

@@ -1,4 +1,5 @@
-//! The image's memory as a file: what each linear memory starts from, mapped once to compare with and copy from.
+//! The image's memory as a file. Linear memories map it copy-on-write. One more mapping, read only, serves to compare
+//! memories with the image and to restore them from it.
 
 #![allow(unsafe_code)]
 
@@ -11,30 +12,35 @@ use std::ptr;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// What memory is compared and copied by: a page of most machines, a part of one on arm64 with pages of 16 or 64 KiB.
+/// The unit in which memory is compared and copied. It is the page size of most machines, and a fraction of it on arm64
+/// with pages of 16 or 64 KiB.
 pub(super) const PAGE_BYTES: usize = 4096;
 
-/// What can be mapped on every machine: a page of WebAssembly, and the largest one of arm64. See [`MemoryImage::map`].
+/// The unit that every supported machine can map: a WebAssembly page, and the largest page of arm64. See
+/// [`MemoryImage::map`].
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
-/// What no page that was written to is counted as.
+/// The content of the pages before the part of linear memory that the file holds.
 static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
-/// A file with one block that says where in linear memory the rest of it belongs. Before that, memory is zero.
+/// The image's memory, in a file that is mapped.
+///
+/// The first block of the file holds the offset in linear memory at which the other blocks belong. Memory before that
+/// offset is zero.
 pub(crate) struct MemoryImage {
     file: File,
     address: *mut u8,
     file_bytes: usize,
-    /// Where in linear memory the file's second block belongs.
+    /// The offset in linear memory at which the file's second block belongs.
     start: usize,
 }
 
-// SAFETY: the mapping is read only, and lives as long as this does.
+// SAFETY: the mapping is read only, and lives as long as this value.
 unsafe impl Send for MemoryImage {}
 // SAFETY: as above.
 unsafe impl Sync for MemoryImage {}
 
-/// The file's bytes for a memory: what [`MemoryImage::map`] takes.
+/// Returns the content of the file for `memory`, as [`MemoryImage::map`] expects it.
 pub(crate) fn file_of(memory: &[u8]) -> Vec<u8> {
     let is_zero = |block: &&[u8]| block.chunks_exact(PAGE_BYTES).all(|page| *page == ZEROS);
     let start = memory.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES;
@@ -45,26 +51,28 @@ pub(crate) fn file_of(memory: &[u8]) -> Vec<u8> {
 }
 
 impl MemoryImage {
-    /// Maps a file that [`file_of`] has made.
+    /// Maps a file whose content comes from [`file_of`].
     ///
     /// # Errors
     ///
-    /// For a machine with larger pages among others.
+    /// Fails if the machine's pages are larger than 64 KiB, or if the file cannot be read or mapped.
     pub(crate) fn map(file: File) -> io::Result<Self> {
         if !(PAGE_BYTES..=BLOCK_BYTES).contains(&rustix::param::page_size()) {
-            return Err(io::Error::other("this machine's pages of memory are larger than 64 KiB"));
+            return Err(io::Error::other(
+                "this machine's memory pages are larger than 64 KiB, which is not supported",
+            ));
         }
         let file_bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         let mut start = [0; 8];
         file.read_exact_at(&mut start, 0)?;
         let start = usize::try_from(u64::from_le_bytes(start)).map_err(io::Error::other)?;
-        // SAFETY: a new mapping, which replaces none.
+        // SAFETY: this is a new mapping; it replaces no other.
         let address =
             unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
         Ok(Self { file, address: address.cast(), file_bytes, start })
     }
 
-    /// A memory of so many zeros.
+    /// Returns an image of `memory_bytes` zeros.
     ///
     /// # Errors
     ///
@@ -75,7 +83,7 @@ impl MemoryImage {
         Self::map_bytes(&header)
     }
 
-    /// Maps it from a file that exists in this process only.
+    /// Maps the content of a file, through an anonymous file that only this process has.
     ///
     /// # Errors
     ///
@@ -86,30 +94,34 @@ impl MemoryImage {
         Self::map(file)
     }
 
-    /// Linear memory of an instance that has just begun.
+    /// Returns the size in bytes of linear memory at the start of an execution.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.start + self.file_bytes - BLOCK_BYTES
     }
 
-    /// The part of linear memory that is not zero, the file that has it, and where in that file.
+    /// Returns the part of linear memory that the file holds, the file, and the offset of that part in the file.
     pub(crate) fn mapped(&self) -> (Range<usize>, &File, u64) {
         (self.start..self.memory_bytes(), &self.file, BLOCK_BYTES as u64)
     }
 
-    /// What linear memory holds at the beginning, in the page that begins at `offset`.
+    /// Returns the initial content of the page at `offset` in linear memory.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `offset` is in the part that the file holds and not a multiple of the page size, or beyond the image.
     pub(crate) fn page(&self, offset: usize) -> &[u8; PAGE_BYTES] {
         if offset < self.start {
             return &ZEROS;
         }
         assert!(offset.is_multiple_of(PAGE_BYTES) && offset < self.memory_bytes());
-        // SAFETY: inside of the mapping, by the assertion.
+        // SAFETY: the assertion above ensures that the page is inside the mapping.
         unsafe { &*self.address.add(offset - self.start + BLOCK_BYTES).cast() }
     }
 }
 
 impl Drop for MemoryImage {
     fn drop(&mut self) {
-        // SAFETY: this mapping is nobody else's. Nothing can be done about an error.
+        // SAFETY: this value owns the mapping. An error is ignored: there is no way to handle it.
         let _ = unsafe { munmap(self.address.cast(), self.file_bytes) };
     }
 }

@@ -1,4 +1,4 @@
-//! Which pages a guest has written to, asked of Linux: `PAGEMAP_SCAN` of ioctl(2), since Linux 6.7.
+//! Finds the pages that a guest has written to, with the ioctl(2) request `PAGEMAP_SCAN` (Linux 6.7 and later).
 
 #![allow(unsafe_code)]
 
@@ -16,17 +16,17 @@ use tracing::warn;
 use super::memory_image::PAGE_BYTES;
 use super::reservation::Reservation;
 
-/// Ranges that one call finds at most; a scan makes as many calls as it needs.
+/// The most ranges that one call returns. A scan makes as many calls as it needs.
 const RANGES_PER_CALL: usize = 128;
 
-// Of <linux/fs.h>, for machines of 64 bits.
+// From <linux/fs.h>, for 64-bit machines.
 pub(crate) const PAGEMAP_SCAN: Opcode = opcode::read_write::<Scan>(b'f', 16);
 const PAGE_IS_FILE: u64 = 1 << 2;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
-/// The page map of one process: also after a fork, a child's copy of it tells of its parent's pages.
+/// The page map of the process that opened it. After a fork, the child's copy still describes the parent's pages.
 pub(super) struct PageMap {
     file: File,
     process: u32,
@@ -60,8 +60,9 @@ struct Found {
 }
 
 impl PageMap {
-    /// The one of this process, opened at the first call: a process that is hardened cannot open it any more. `None` where
-    /// the kernel cannot scan, or means something else by it.
+    /// Returns the page map of this process, or `None` if the kernel has no usable `PAGEMAP_SCAN`.
+    ///
+    /// The first call opens it. Make that call before the process is hardened: a hardened process cannot open it.
     pub(super) fn of_process() -> Option<Arc<Self>> {
         static OPENED: OnceLock<Option<Arc<PageMap>>> = OnceLock::new();
         OPENED.get_or_init(|| Self::open().map(Arc::new)).clone()
@@ -69,11 +70,11 @@ impl PageMap {
 
     fn open() -> Option<Self> {
         let map = Self { file: File::open("/proc/self/pagemap").ok()?, process: std::process::id() };
-        match map.tells_what_is_expected() {
+        match map.finds_written_pages() {
             Ok(true) => Some(map),
             Ok(false) => {
                 warn!(
-                    "PAGEMAP_SCAN of this kernel does not tell which pages were written to: resets take longer"
+                    "PAGEMAP_SCAN of this kernel does not report which pages were written to; resets take longer"
                 );
                 None
             }
@@ -85,9 +86,10 @@ impl PageMap {
         self.process == std::process::id()
     }
 
-    /// Of pages that were read, written to and left alone, in memory of zeros and in a file's: does it find those that were
-    /// written to, and no others?
-    fn tells_what_is_expected(&self) -> io::Result<bool> {
+    /// Tests the kernel's `PAGEMAP_SCAN`: returns whether it finds the pages that were written to, and no others.
+    ///
+    /// The test reads one page, writes to one and leaves one alone, in anonymous memory and in a mapped file.
+    fn finds_written_pages(&self) -> io::Result<bool> {
         let page_bytes = rustix::param::page_size().max(PAGE_BYTES);
         let file = File::from(memfd_create("pages", MemfdFlags::CLOEXEC)?);
         file.set_len(3 * page_bytes as u64)?;
@@ -97,7 +99,7 @@ impl PageMap {
         pages.forbid_huge_pages(0..6 * page_bytes)?;
         let page = |n: usize| pages.at(n * page_bytes);
         for n in [0, 3] {
-            // SAFETY: pages of this mapping, which can be read and written.
+            // SAFETY: both pages are in this mapping, which can be read and written.
             unsafe {
                 page(n).write_volatile(1);
                 page(n + 1).read_volatile();
@@ -110,13 +112,15 @@ impl PageMap {
         Ok(written == expected)
     }
 
-    /// Calls `found` with each range of addresses in `range` that has pages of its own: no longer those of a mapped file,
-    /// nor, before `zeros_end`, the page of zeros that stands for what was never written to. (Behind it, a page of zeros has
-    /// been written to: KSM may put that page in the place of others that hold zeros.) Swapped pages are among them.
+    /// Calls `found` with each range of addresses in `range` whose pages are private. Swapped pages are included.
+    ///
+    /// A page is private if it is no longer the page of a mapped file. Before `zeros_end`, the kernel's shared page of
+    /// zeros does not count as private: it stands for memory that was never written to. From `zeros_end` on, it does:
+    /// KSM may have put it in place of a written page that holds zeros.
     ///
     /// # Errors
     ///
-    /// Some ranges may have been told already.
+    /// Fails if the kernel refuses the request. `found` may have been called for some ranges by then.
     pub(super) fn private_pages(
         &self,
         range: Range<usize>,
@@ -137,7 +141,7 @@ impl PageMap {
             ..Scan::default()
         };
         while scan.start < range.end {
-            // SAFETY: the argument is the one that this request takes, and `vec` is as long as it says.
+            // SAFETY: the request takes this argument, and `vec` has `vec_len` entries.
             let count = unsafe { ioctl(&self.file, Request(&mut scan)) }?;
             for Found { start, end, categories } in &ranges[..count] {
                 let start = if categories & PAGE_IS_PFNZERO == 0 { *start } else { zeros_end.max(*start) };
@@ -151,10 +155,10 @@ impl PageMap {
     }
 }
 
-/// The call, which answers with the number of ranges found.
+/// The ioctl request. It returns the number of ranges found.
 struct Request<'a>(&'a mut Scan);
 
-// SAFETY: the opcode is that of `PAGEMAP_SCAN`, which reads and writes a `struct pm_scan_arg`, and answers with a number.
+// SAFETY: the opcode is that of `PAGEMAP_SCAN`, which reads and writes a `struct pm_scan_arg` and returns a number.
 unsafe impl Ioctl for Request<'_> {
     type Output = usize;
 

@@ -1,8 +1,8 @@
-//! The page that loops read in each round ([`crate::meter`]). Making it inaccessible ends a guest that does not end by
-//! itself, in whatever loop it is: the next read traps.
+//! The polling page, which loops read in each iteration ([`crate::meter`]). To stop a guest that does not end by
+//! itself, the host makes the page inaccessible: the next read traps.
 //!
-//! Only WebAssembly code reads it. Host functions, `memory.copy` and `memory.fill` run native code, where a fault would end
-//! the process; they compare addresses with the size of memory first, which never comes up to the page.
+//! Only WebAssembly code reads the page. Host functions, `memory.copy` and `memory.fill` run native code, where a fault
+//! would end the process. They compare addresses with the size of memory first, and memory never grows up to the page.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reservation::Reservation;
 
-/// Pages that are open while their guests wait, at most. An open one takes two of the mappings that the kernel lets a process
-/// have (`vm.max_map_count`), which are 65,530 on many machines.
+/// The most pages that stay open while their guests wait. An open page takes two of the mappings that the kernel allows
+/// a process (`vm.max_map_count`, 65,530 on many machines).
 const OPEN_WAITING_MAX: usize = 4096;
 
-/// The polling page of one slot, inaccessible at first.
+/// The polling page of one slot. It is inaccessible at first.
 pub(crate) struct PollingPage {
     reservation: Arc<Reservation>,
     range: Range<usize>,
@@ -25,11 +25,11 @@ pub(crate) struct PollingPage {
 }
 
 impl PollingPage {
-    /// Lets the guest run. No other thread closes the page at the same time.
+    /// Makes the page readable, so that the guest can run. No other thread may close the page at the same time.
     ///
     /// # Errors
     ///
-    /// The kernel's, here and below.
+    /// Fails if the kernel cannot change the protection of the page.
     pub(crate) fn open(&self) -> io::Result<()> {
         if !self.is_open.load(Ordering::Relaxed) {
             self.reservation.allow_reading(self.range.clone())?;
@@ -39,7 +39,11 @@ impl PollingPage {
         Ok(())
     }
 
-    /// The guest's next read of it traps. Other threads may be running the guest.
+    /// Makes the page inaccessible: the guest's next read of it traps. Other threads may be running the guest.
+    ///
+    /// # Errors
+    ///
+    /// As [`PollingPage::open`].
     pub(crate) fn close(&self) -> io::Result<()> {
         self.reservation.deny(self.range.clone())?;
         if self.is_open.swap(false, Ordering::Relaxed) {
@@ -48,7 +52,11 @@ impl PollingPage {
         Ok(())
     }
 
-    /// The guest waits, or runs soon in another thread.
+    /// Closes the page of a guest that waits, or that will run in another thread, if too many pages are open.
+    ///
+    /// # Errors
+    ///
+    /// As [`PollingPage::open`].
     pub(crate) fn rest(&self) -> io::Result<()> {
         if self.open_pages.load(Ordering::Relaxed) > OPEN_WAITING_MAX { self.close() } else { Ok(()) }
     }
@@ -62,7 +70,7 @@ impl Drop for PollingPage {
     }
 }
 
-/// The polling page of each slot, by where its linear memory begins: what an instance knows of its slot.
+/// The polling pages of all slots, by the address of the slot's linear memory. An instance knows only this address.
 #[derive(Clone, Default)]
 pub(crate) struct PollingPages {
     pages: Arc<Mutex<HashMap<usize, Arc<PollingPage>>>>,
@@ -70,12 +78,12 @@ pub(crate) struct PollingPages {
 }
 
 impl PollingPages {
-    /// The page of the slot whose memory begins there.
+    /// Returns the page of the slot whose linear memory starts at `memory`.
     pub(crate) fn of(&self, memory: *mut u8) -> Option<Arc<PollingPage>> {
         self.lock().get(&memory.addr()).cloned()
     }
 
-    /// A new one, at a range of `reservation`.
+    /// Registers and returns a new page, which is at `range` of `reservation`.
     pub(super) fn add(
         &self,
         memory: *mut u8,
@@ -93,7 +101,7 @@ impl PollingPages {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, Arc<PollingPage>>> {
-        // A page is in the map or not: a panic in between leaves nothing half done.
+        // Inserting and removing are single steps: a panic cannot leave the map inconsistent.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

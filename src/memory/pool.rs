@@ -1,21 +1,22 @@
-//! What executions use one after the other.
+//! A pool of resources that executions reuse.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// More than these are not kept: a stack takes 64 KiB, a slot a fraction of a megabyte, 8 MiB at most.
+/// The most unused resources that a pool keeps. A stack takes 64 KiB, and a slot a fraction of a megabyte, at most 8 MiB.
 const IDLE_MAX: usize = 64;
 
+/// A resource that can be used again.
 pub(super) trait Reusable {
-    /// Makes it as it was when it was new.
+    /// Restores the state of a new resource.
     ///
     /// # Errors
     ///
-    /// Then it is not used again.
+    /// Fails if the state cannot be restored. The resource must not be used again.
     fn renew(&mut self) -> io::Result<()>;
 
-    /// It has been renewed; whether it is ready for the next use, now.
+    /// Returns a renewed resource if it can go back to the pool now, and `None` if it has gone elsewhere.
     fn ready(self) -> Option<Self>
     where
         Self: Sized,
@@ -24,7 +25,7 @@ pub(super) trait Reusable {
     }
 }
 
-/// Things that are ready for use. The one used last is used next: it is in the processor's caches.
+/// Resources that are ready for use. The last one used is lent next, because it is still in the processor's caches.
 pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Pool<T> {
@@ -34,11 +35,11 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Reusable> Pool<T> {
-    /// One that is ready, or a new one.
+    /// Lends a resource that is ready, or makes a new one.
     ///
     /// # Errors
     ///
-    /// Those of `make`.
+    /// Fails if `make` does.
     pub(super) fn lend(self: &Arc<Self>, make: impl FnOnce() -> io::Result<T>) -> io::Result<Lent<T>> {
         let ready = self.lock().pop();
         let thing = match ready {
@@ -50,7 +51,7 @@ impl<T: Reusable> Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// Something that is ready, to be used after all others.
+    /// Takes back a resource that is ready, to be lent after all others.
     pub(super) fn give_last(&self, thing: T) {
         let mut things = self.lock();
         if things.len() < IDLE_MAX {
@@ -58,21 +59,21 @@ impl<T> Pool<T> {
         }
     }
 
-    /// How many are ready.
+    /// Returns how many resources are ready.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.lock().len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        // A thing is in the list or not: a panic in between leaves nothing half done.
+        // Adding and removing are single steps: a panic cannot leave the list inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// In use, until this is dropped.
+/// A resource in use. Dropping it renews the resource and returns it to the pool.
 pub(super) struct Lent<T: Reusable> {
-    /// `Some` until then.
+    /// `Some` until this is dropped.
     thing: Option<T>,
     home: Arc<Pool<T>>,
 }
@@ -81,13 +82,13 @@ impl<T: Reusable> Deref for Lent<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.thing.as_ref().unwrap_or_else(|| unreachable!("it is lent"))
+        self.thing.as_ref().unwrap_or_else(|| unreachable!("only `drop` takes it"))
     }
 }
 
 impl<T: Reusable> DerefMut for Lent<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.thing.as_mut().unwrap_or_else(|| unreachable!("it is lent"))
+        self.thing.as_mut().unwrap_or_else(|| unreachable!("only `drop` takes it"))
     }
 }
 

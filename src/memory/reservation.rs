@@ -1,4 +1,4 @@
-//! A part of the address space: reserved as a whole, reachable where it is made so, given back as a whole.
+//! A range of the address space. It is reserved and released as a whole; parts of it can be made accessible.
 
 #![allow(unsafe_code)]
 
@@ -11,24 +11,29 @@ use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
 };
 
-/// Reservation that trap, with no memory behind them, until something is put there. Ranges are in bytes from the first.
+/// Reserved addresses. An access traps, and there is no memory behind them, until a range is made accessible.
+///
+/// Ranges are offsets in bytes from the first address. Methods that take a range panic if it is outside the
+/// reservation.
 pub(super) struct Reservation {
     first: *mut u8,
     bytes: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone; nothing of it depends on the thread.
+// SAFETY: this value alone owns the mapping, and the mapping does not depend on the thread.
 unsafe impl Send for Reservation {}
-// SAFETY: shared references give out addresses; what is done with those is up to the `unsafe` that does it.
+// SAFETY: shared references only give out addresses. Whoever dereferences one needs `unsafe` of its own.
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
+    /// Reserves `bytes` of the address space.
+    ///
     /// # Errors
     ///
-    /// The kernel's, here and below.
+    /// This and the other methods fail if the kernel refuses the mapping, the protection or the advice.
     pub(super) fn reserve(bytes: usize) -> io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a new mapping, which replaces none.
+        // SAFETY: this is a new mapping; it replaces no other.
         let first = unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), flags) }?;
         Ok(Self { first: first.cast(), bytes })
     }
@@ -37,34 +42,35 @@ impl Reservation {
         self.first.wrapping_add(offset)
     }
 
-    /// Lets a range be read and written: zeros where nothing was put.
+    /// Makes a range readable and writable. It holds zeros, unless a file was mapped there.
     pub(super) fn allow(&self, range: Range<usize>) -> io::Result<()> {
         self.protect(range, MprotectFlags::READ | MprotectFlags::WRITE)
     }
 
-    /// Lets a range be read.
+    /// Makes a range readable.
     pub(super) fn allow_reading(&self, range: Range<usize>) -> io::Result<()> {
         self.protect(range, MprotectFlags::READ)
     }
 
-    /// Lets a range trap again.
+    /// Makes a range inaccessible again.
     pub(super) fn deny(&self, range: Range<usize>) -> io::Result<()> {
         self.protect(range, MprotectFlags::empty())
     }
 
-    /// Puts a file's bytes from `offset` on where the range is, to be read, and written to without changing the file.
+    /// Maps the bytes of `file` from `offset` on at a range, readable and writable. Writes do not change the file.
     pub(super) fn put(&self, range: &Range<usize>, file: &File, offset: u64) -> io::Result<()> {
         self.check(range);
         if range.is_empty() {
             return Ok(());
         }
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
-        // SAFETY: replaces a part of this mapping.
+        // SAFETY: `check` ensures that this replaces a part of this mapping only.
         unsafe { mmap(self.at(range.start).cast(), range.len(), protection, flags, file, offset) }?;
         Ok(())
     }
 
-    /// Gives what was written to a range back to the kernel: it is as it was put there, or zero.
+    /// Discards what was written to a range and returns its memory to the kernel. The range then holds the bytes of the
+    /// file that is mapped there, or zeros.
     pub(super) fn forget(&self, range: Range<usize>) -> io::Result<()> {
         self.advise(range, Advice::LinuxDontNeed)
     }
@@ -72,13 +78,15 @@ impl Reservation {
     pub(super) fn advise(&self, range: Range<usize>, advice: Advice) -> io::Result<()> {
         self.check(&range);
         if !range.is_empty() {
-            // SAFETY: a part of this mapping.
+            // SAFETY: `check` ensures that the range is a part of this mapping.
             unsafe { madvise(self.at(range.start).cast(), range.len(), advice) }?;
         }
         Ok(())
     }
 
-    /// No page of the range becomes part of a huge one. A kernel without huge pages does not know the advice: madvise(2).
+    /// Keeps the kernel from using huge pages for the range.
+    ///
+    /// A kernel without huge pages answers `EINVAL`, see madvise(2); that counts as success.
     pub(super) fn forbid_huge_pages(&self, range: Range<usize>) -> io::Result<()> {
         match self.advise(range, Advice::LinuxNoHugepage) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
@@ -89,20 +97,24 @@ impl Reservation {
     fn protect(&self, range: Range<usize>, flags: MprotectFlags) -> io::Result<()> {
         self.check(&range);
         if !range.is_empty() {
-            // SAFETY: a part of this mapping.
+            // SAFETY: `check` ensures that the range is a part of this mapping.
             unsafe { mprotect(self.at(range.start).cast(), range.len(), flags) }?;
         }
         Ok(())
     }
 
     fn check(&self, range: &Range<usize>) {
-        assert!(range.start <= range.end && range.end <= self.bytes, "{range:?} is not in {}", self.bytes);
+        assert!(
+            range.start <= range.end && range.end <= self.bytes,
+            "{range:?} is outside of 0..{}",
+            self.bytes
+        );
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own. Nothing can be done about an error.
+        // SAFETY: this value owns the mapping. An error is ignored: there is no way to handle it.
         let _ = unsafe { munmap(self.first.cast(), self.bytes) };
     }
 }

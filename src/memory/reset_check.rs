@@ -1,5 +1,7 @@
-//! Looks at a memory that was reset: is it the image? Resets rely on what the kernel says of pages; this relies on nothing
-//! but comparing. One memory a second at most, in a thread of its own.
+//! Checks that a reset has restored the image.
+//!
+//! Resets rely on what the kernel reports about pages. The check does not: it compares each page with the image. It
+//! runs in a thread of its own, on at most one memory a second.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -13,22 +15,22 @@ use super::slot::Slot;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Told what came of each look: whether the memory was the image.
+/// Called with the result of each check: whether the memory was equal to the image.
 pub(crate) type OnResetCheck = Box<dyn Fn(bool) + Send>;
 
-/// Takes memories for a look.
+/// Sends memories to the thread that checks them.
 pub(super) struct ResetChecker {
     slots: SyncSender<Slot>,
-    /// Not sooner.
+    /// When the next check is due.
     pub(super) next_at: Mutex<Instant>,
 }
 
 impl ResetChecker {
-    /// Its thread gives slots back to `pool`, and ends when nobody can send any more.
+    /// Starts the thread. It returns slots to `pool`, and ends when the last reference to the checker is dropped.
     ///
     /// # Errors
     ///
-    /// The kernel's: there is no room for another thread.
+    /// Fails if the kernel cannot start another thread.
     pub(super) fn start(pool: Weak<Pool<Slot>>, on_check: OnResetCheck) -> io::Result<Arc<Self>> {
         let (slots, received) = sync_channel(1);
         std::thread::Builder::new()
@@ -37,7 +39,7 @@ impl ResetChecker {
         Ok(Arc::new(Self { slots, next_at: Mutex::new(Instant::now()) }))
     }
 
-    /// Takes a slot that was just reset, if it is time to look at one; else gives it back.
+    /// Takes a slot that was just reset if a check is due, and returns `None`. Otherwise returns the slot.
     pub(super) fn take(&self, slot: Slot) -> Option<Slot> {
         let mut next_at = self.next_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -48,7 +50,7 @@ impl ResetChecker {
         drop(next_at);
         match self.slots.try_send(slot) {
             Ok(()) => None,
-            // It still looks at the one before.
+            // The thread is still busy with the previous slot.
             Err(TrySendError::Full(slot) | TrySendError::Disconnected(slot)) => Some(slot),
         }
     }
@@ -61,13 +63,13 @@ fn audit(slots: &Receiver<Slot>, pool: &Weak<Pool<Slot>>, on_check: &OnResetChec
         if let Some(offset) = different {
             error!(
                 offset,
-                "a memory that was reset is not the image: it is not used again, and the service is not ready"
+                "a reset left a difference from the image; the memory is discarded, and the service is not ready"
             );
             continue;
         }
-        // Each page of it has been looked at and is mapped now: the next execution begins with few.
+        // The check has read, and so mapped, every page. Unmap them, so that the next execution starts with few.
         if let Err(error) = slot.forget() {
-            warn!(%error, "a memory is not used again");
+            warn!(%error, "cannot unmap the pages of a checked memory; it is discarded");
             continue;
         }
         if let Some(pool) = pool.upgrade() {

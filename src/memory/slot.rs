@@ -1,8 +1,9 @@
-//! A place in the address space for one linear memory, used by one execution after the other.
+//! A slot: reserved address space with one linear memory, reused by one execution after another.
 //!
-//! Between two of them it becomes the image again. Pages that programs write to stay in memory and are copied back, because
-//! that takes a fraction of the time of giving a page to the kernel and faulting it in again. From time to time, those that
-//! an execution did not change are given back, so that one large program does not slow down those after it.
+//! Between executions, a reset turns the memory back into the image. Pages that a program wrote to stay in memory and
+//! are overwritten from the image, which takes a fraction of the time of returning a page to the kernel and faulting it
+//! in again. From time to time, a sweep returns the pages that the last execution did not change, so that one large
+//! program does not slow down later ones.
 
 #![allow(unsafe_code)]
 
@@ -20,17 +21,18 @@ use super::reservation::Reservation;
 use super::reset_check::ResetChecker;
 use crate::meter::POLLED_BYTES;
 
-/// Executions between two looks at which pages are still in use.
+/// The number of executions between two sweeps.
 const SWEEP_INTERVAL: u32 = 64;
 
-/// So few of them are not given back: most are written again, with what they hold already, and each costs a fault then.
+/// A sweep that finds at most this many unchanged pages keeps them. Programs write to most of them again, with the
+/// value that is there already, and each would then cost a page fault.
 const PAGES_SPARED_MAX: usize = 16;
 
-/// Pages that stay in memory between executions, at most: copying more takes longer than it saves.
+/// The most private pages that are kept between executions. Copying more takes longer than faulting them in again.
 const PAGES_KEPT_MAX: usize = 2048;
 
-/// What a memory needs: the addresses that compiled code may reach without looking, at the end of them the polling page, and
-/// those that trap behind them.
+/// The address space of a slot, in bytes: a guard, the addresses that compiled code reaches without bounds checks, with
+/// the polling page at their end, and another guard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotLayout {
     pub(crate) memory_bytes: usize,
@@ -38,12 +40,12 @@ pub(crate) struct SlotLayout {
 }
 
 impl SlotLayout {
-    /// All of it: there are guards on both sides.
+    /// Returns the size of the whole slot in bytes, with the guards on both sides.
     pub(crate) fn bytes(self) -> usize {
         self.guard_bytes + self.memory_bytes + self.guard_bytes
     }
 
-    /// What a memory can grow to.
+    /// Returns the size in bytes to which a memory can grow.
     pub(crate) const fn bytes_max(self) -> usize {
         self.memory_bytes - POLLED_BYTES
     }
@@ -53,17 +55,17 @@ impl SlotLayout {
         memory_end - POLLED_BYTES..memory_end
     }
 
-    /// Whether there is room for `slots` at once.
+    /// Checks that the process has address space for `slots` slots at once.
     ///
     /// # Errors
     ///
-    /// The kernel's.
+    /// Fails if the kernel refuses the reservation.
     pub(crate) fn probe(self, slots: usize) -> io::Result<()> {
         Reservation::reserve(self.bytes().saturating_mul(slots)).map(drop)
     }
 }
 
-/// Linear memory: the image at first, later what a guest makes of it.
+/// A slot with its linear memory, which is equal to the image when an execution starts.
 pub(super) struct Slot {
     image: Arc<MemoryImage>,
     page_map: Option<Arc<PageMap>>,
@@ -72,17 +74,23 @@ pub(super) struct Slot {
     polling_page: Arc<PollingPage>,
     polling_pages: PollingPages,
     checker: Option<Arc<ResetChecker>>,
-    /// What the guest can reach now.
+    /// The current size of linear memory.
     bytes: usize,
-    /// Pages of the image that are this slot's own: a guest has written to them, now or earlier.
+    /// The private pages in the image's part of memory: a guest has written to them, in this execution or earlier.
     own: Vec<Range<usize>>,
     executions: u32,
 }
 
 impl Slot {
+    /// Reserves a slot and maps the image into it.
+    ///
     /// # Errors
     ///
-    /// The kernel's: no address space, or too many mappings.
+    /// Fails if the kernel has no address space left for the process, or allows it no more mappings.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the image is larger than a memory can be.
     pub(super) fn new(
         image: Arc<MemoryImage>,
         page_map: Option<Arc<PageMap>>,
@@ -108,24 +116,24 @@ impl Slot {
             own,
             executions: 0,
         };
-        // The interpreter is started without anybody who watches it.
+        // An interpreter that is started to make an image has no watchdog, and nothing else would open the page.
         slot.polling_page.open()?;
         let (image, file, offset) = slot.image.mapped();
         slot.reservation.allow(slot.range(0..image.start))?;
         slot.reservation.put(&slot.range(image.clone()), file, offset)?;
-        // Else each fault maps the pages around it too, and looking for the changed ones takes longer.
+        // Without this advice, each fault also maps the surrounding pages, and the scan for private pages takes longer.
         slot.reservation.advise(slot.range(image), Advice::Random)?;
-        // A huge page would make pages its own that nobody has written to, without a fault.
+        // A huge page would make pages private that nobody has written to, and without a page fault.
         slot.reservation.forbid_huge_pages(slot.range(0..bytes))?;
         Ok(slot)
     }
 
-    /// Where linear memory begins.
+    /// Returns the address of linear memory.
     pub(super) fn address(&self) -> *mut u8 {
         self.at(0)
     }
 
-    /// The size of linear memory.
+    /// Returns the size of linear memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -138,11 +146,11 @@ impl Slot {
         self.layout
     }
 
-    /// Lets the guest reach `bytes` from the beginning; new memory is zero.
+    /// Grows linear memory to `bytes`; new memory is zero. Does nothing if memory is larger already.
     ///
     /// # Errors
     ///
-    /// For more than [`SlotLayout::bytes_max`], and the kernel's.
+    /// Fails if `bytes` exceeds [`SlotLayout::bytes_max`], or if the kernel refuses.
     pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
         if bytes > self.layout.bytes_max() {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -155,12 +163,14 @@ impl Slot {
         Ok(())
     }
 
-    /// Makes it the image again. No guest runs in it any more. Without a page fault since the last time (`faulted`), the
-    /// pages that are its own are those that were.
+    /// Turns linear memory back into the image. No guest may be running in it.
+    ///
+    /// If there was no page fault since the last reset (`faulted` is false), no further page has become private, and
+    /// the kernel is not asked.
     ///
     /// # Errors
     ///
-    /// The kernel's: then it must not be used again.
+    /// Fails if the kernel does. The slot must not be used again.
     pub(super) fn reset(&mut self, faulted: bool) -> io::Result<()> {
         self.polling_page.open()?;
         let image_bytes = self.image.memory_bytes();
@@ -191,35 +201,35 @@ impl Slot {
             self.sweep()?;
         }
         for offset in self.own.iter().flat_map(|range| range.clone().step_by(PAGE_BYTES)) {
-            // SAFETY: `own` has pages of the image's part of this memory, which can be written to; no guest runs in it.
+            // SAFETY: `own` lists pages in the image's part of this memory, which is writable; no guest runs in it.
             unsafe { ptr::copy_nonoverlapping(self.image.page(offset), self.at(offset).cast(), 1) };
         }
         Ok(())
     }
 
-    /// Gives back all pages.
+    /// Returns all private pages to the kernel.
     ///
     /// # Errors
     ///
-    /// As those of [`Slot::reset`].
+    /// As [`Slot::reset`].
     pub(super) fn forget(&mut self) -> io::Result<()> {
         self.own.clear();
         self.reservation.forget(self.range(0..self.image.memory_bytes()))
     }
 
-    /// Where it is not the image, although it was reset.
+    /// Returns the offset of the first page that differs from the image. `None` is expected after a reset.
     pub(super) fn first_difference(&self) -> Option<usize> {
         (0..self.image.memory_bytes()).step_by(PAGE_BYTES).find(|offset| {
-            // SAFETY: pages of the image's part of this memory can be read; no guest runs in it.
+            // SAFETY: the image's part of this memory is readable; no guest runs in it.
             let page: &[u8; PAGE_BYTES] = unsafe { &*self.at(*offset).cast() };
             page != self.image.page(*offset)
         })
     }
 
-    /// Gives back the pages that are as in the image, if there are many.
+    /// Returns private pages that are equal to the image to the kernel, if there are many of them.
     fn sweep(&mut self) -> io::Result<()> {
         let (mut kept, mut given_back) = (Vec::new(), Vec::new());
-        // A page of the machine's, which is one of ours or more, is given back whole.
+        // The kernel takes back whole pages of the machine, each of which is one of our pages or several.
         let page_bytes = rustix::param::page_size();
         for first in self.own.iter().flat_map(|range| range.clone().step_by(page_bytes)) {
             let is_image = (first..first + page_bytes).step_by(PAGE_BYTES).all(|offset| {
@@ -233,7 +243,7 @@ impl Slot {
             return Ok(());
         }
         self.own = kept;
-        // Each call interrupts the other cores.
+        // Ranges are merged first, because each call interrupts the other cores.
         given_back.into_iter().try_for_each(|range| self.reservation.forget(self.range(range)))
     }
 
@@ -241,7 +251,7 @@ impl Slot {
         self.reservation.at(self.layout.guard_bytes + offset)
     }
 
-    /// Where a range of linear memory is in the reservation.
+    /// Converts a range of linear memory into a range of the reservation.
     fn range(&self, range: Range<usize>) -> Range<usize> {
         let guard = self.layout.guard_bytes;
         guard + range.start..guard + range.end
@@ -254,7 +264,7 @@ impl Drop for Slot {
     }
 }
 
-/// Adds a range to those that it follows.
+/// Appends `next`, or extends the last range if `next` directly follows it.
 fn extend(ranges: &mut Vec<Range<usize>>, next: Range<usize>) {
     match ranges.last_mut() {
         Some(last) if last.end == next.start => last.end = next.end,

@@ -1,4 +1,4 @@
-//! Stacks that guests run on, for wasmtime.
+//! Stacks for wasmtime, on which guests run.
 
 #![allow(unsafe_code)]
 
@@ -12,28 +12,28 @@ use wasmtime::{Result, StackCreator, StackMemory, bail};
 use super::pool::{Lent, Pool, Reusable};
 use super::reservation::Reservation;
 
-/// Inaccessible memory below a stack: more than any function's frame takes.
+/// The size of the inaccessible memory below a stack. It is larger than the frame of any function.
 const GUARD_BYTES: usize = 64 << 10;
 
-/// The end of a stack that most executions need; it stays in memory.
+/// The part of a stack that stays in memory between executions. Most executions need no more.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// Hands out stacks, all of one size.
+/// Creates stacks for wasmtime, all of one size, and reuses them.
 #[derive(Default)]
 pub(crate) struct Stacks(Arc<Pool<Stack>>);
 
-// SAFETY: a stack is page-aligned, has the size that is asked for, a guard below it, and is zero when it is handed out.
+// SAFETY: a stack is page-aligned, has the requested size and a guard below it, and is zero when it is handed out.
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, bytes: usize, _: bool) -> Result<Box<dyn StackMemory>> {
         let stack = self.0.lend(|| Stack::new(bytes))?;
         if stack.bytes != bytes {
-            bail!("stacks of {} and {bytes} bytes", stack.bytes);
+            bail!("a stack of {bytes} bytes was requested; all stacks have {} bytes", stack.bytes);
         }
         Ok(Box::new(stack))
     }
 }
 
-// SAFETY: the ranges are those of a stack that belongs to this value alone.
+// SAFETY: the ranges are those of a stack that this value owns exclusively.
 unsafe impl StackMemory for Lent<Stack> {
     fn top(&self) -> *mut u8 {
         self.at(self.bytes)
@@ -67,11 +67,11 @@ impl Stack {
 }
 
 impl Reusable for Stack {
-    /// Makes it zero.
+    /// Fills the stack with zeros.
     fn renew(&mut self) -> io::Result<()> {
         let kept = KEPT_BYTES.min(self.bytes);
         let given_back = self.bytes - kept;
-        // SAFETY: this part can be read and written, and nothing runs on it any more.
+        // SAFETY: this part is readable and writable, and nothing runs on the stack any more.
         unsafe { slice::from_raw_parts_mut(self.at(given_back), kept) }.fill(0);
         self.reservation.forget(GUARD_BYTES..GUARD_BYTES + given_back)
     }
@@ -82,17 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_was_used_is_zero() {
+    fn a_used_stack_is_zeroed() {
         let (stacks, bytes) = (Stacks::default(), 4 << 20);
         for _ in 0..3 {
             let stack = stacks.new_stack(bytes, true).unwrap();
             let first = stack.top().wrapping_sub(bytes);
             assert_eq!(first.addr(), stack.range().start);
-            // SAFETY: so much can be read and written, and nothing runs on it.
+            // SAFETY: the whole stack is readable and writable, and nothing runs on it.
             let contents = unsafe { slice::from_raw_parts_mut(first, bytes) };
             assert!(contents.iter().all(|byte| *byte == 0));
             contents.fill(0xa5);
         }
-        assert_eq!(stacks.0.count(), 1, "it was the same stack");
+        assert_eq!(stacks.0.count(), 1, "the same stack was reused");
     }
 }

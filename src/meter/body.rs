@@ -1,27 +1,27 @@
-//! One function of a module, as far as its fuel is concerned.
+//! Reads a function for the meter: its loops, its calls, and where it works on memory.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 use wasmtime::{Result, bail};
 
-/// What is read of a function.
+/// A function. Positions are byte offsets from the start of its body.
 #[derive(Default)]
 pub(super) struct Body<'a> {
-    /// From its locals to its last `end`.
+    /// The encoded body, from the locals to the last `end`.
     pub(super) bytes: &'a [u8],
-    /// Where its first operator is.
+    /// The position of the first operator.
     pub(super) start: usize,
-    /// How many locals it has, without its parameters.
+    /// The number of locals, without parameters.
     pub(super) locals: u32,
-    /// Operators outside of loops.
+    /// The number of operators outside of loops.
     pub(super) operators: u32,
     pub(super) loops: Vec<Loop>,
-    /// Where it grows, copies or fills memory.
+    /// The instructions that grow, copy or fill memory, with their positions.
     pub(super) bulk: Vec<(usize, Bulk)>,
-    /// Where it may end or call, after a plain loop.
+    /// The positions after the first plain loop where the function may end or call.
     pub(super) settled: Vec<usize>,
-    /// What it calls, one for each place that does: functions of the module, from 0 for the first that is not imported.
+    /// The callees, one for each call instruction. Index 0 is the module's first function that is not imported.
     pub(super) callees: Vec<usize>,
-    /// It goes on after a call: not all of them are its last act.
+    /// Whether the function continues after some call, so that not all of its calls are tail calls.
     pub(super) is_returned_to: bool,
 }
 
@@ -29,11 +29,11 @@ pub(super) struct Body<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Bulk {
     pub(super) kind: BulkKind,
-    /// Where the next operator is.
+    /// The position of the next operator.
     pub(super) after: usize,
 }
 
-/// In the order of the functions that stand for them.
+/// In the order of the functions that replace the instructions.
 #[derive(Clone, Copy)]
 pub(super) enum BulkKind {
     Grow,
@@ -42,16 +42,16 @@ pub(super) enum BulkKind {
 }
 
 pub(super) struct Loop {
-    /// Where its first operator is.
+    /// The position of its first operator.
     pub(super) start: usize,
-    /// Branches to its head; `None` if one of them has other targets too, or hands over values: then it is charged at its
-    /// head.
+    /// The branches to its head. `None` if one of them has other targets too or passes values: then the loop is charged
+    /// at its head.
     pub(super) repeats: Option<Vec<Repeat>>,
-    /// Operators of a round, without loops inside.
+    /// The number of operators of one iteration, without inner loops.
     pub(super) operators: u32,
-    /// What a round calls, as in [`Body::callees`].
+    /// The callees of one iteration, as in [`Body::callees`].
     pub(super) callees: Vec<usize>,
-    /// It calls nothing, does no work on memory, does not return on a condition, and no loop is inside.
+    /// Whether the loop calls nothing, does no work on memory, has no conditional return, and has no inner loop.
     pub(super) is_plain: bool,
 }
 
@@ -64,7 +64,11 @@ pub(super) struct Repeat {
 }
 
 impl<'a> Body<'a> {
-    /// `imported`: how many functions of the module are.
+    /// Reads a function. `imported` is the number of imported functions of the module.
+    ///
+    /// # Errors
+    ///
+    /// Fails for malformed code, and for instructions whose work is not metered.
     pub(super) fn read(function: &FunctionBody<'a>, imported: u32) -> Result<Self> {
         let mut operators = function.get_operators_reader()?;
         let first = function.range().start;
@@ -76,7 +80,7 @@ impl<'a> Body<'a> {
         for group in function.get_locals_reader()? {
             body.locals += group?.0;
         }
-        // Of each open block, the loop that it is.
+        // For each open block: the index of the loop, if it is one.
         let mut labels: Vec<Option<usize>> = vec![None];
         while !operators.eof() {
             let at = operators.original_position() - first;
@@ -98,8 +102,9 @@ impl<'a> Body<'a> {
             };
             let is_call = matches!(operator, Operator::Call { .. });
             body.is_returned_to |= is_call;
-            // What a loop has counted is charged in front of calls, which may come back to it, and of branches that
-            // return: in a loop with one of these it would never come to much. Work on memory takes its time.
+            // The count of a plain loop is charged before calls, which may enter the function again, and before branches
+            // that return. A loop that contains one of these would charge in every iteration, so counting in a local
+            // would gain nothing. Nor would it in a loop that works on memory, which takes time anyway.
             let is_long = matches!(
                 operator,
                 Operator::Loop { .. }
@@ -147,29 +152,30 @@ impl<'a> Body<'a> {
                 Operator::MemoryCopy { .. } => body.bulk.push((at, Bulk { kind: BulkKind::Copy, after })),
                 Operator::MemoryFill { .. } => body.bulk.push((at, Bulk { kind: BulkKind::Fill, after })),
                 Operator::MemoryInit { .. } => {
-                    bail!("it has an instruction whose work is not metered: {operator:?}");
+                    bail!("the work of an instruction is not metered: {operator:?}");
                 }
                 _ => {}
             }
         }
-        // In structured code, what comes before the first plain loop is before it, or behind the head of a loop around.
+        // Control flow is structured. A position before the first plain loop is therefore reached before that loop
+        // runs, or after it by way of the back edge of an enclosing loop, where the count is charged.
         let first = body.loops.iter().find(|round| round.is_plain).map_or(usize::MAX, |round| round.start);
         body.settled.retain(|at| *at >= first);
         Ok(body)
     }
 
-    /// Its calls are its last act, also with a meter in it.
+    /// Returns whether all calls are tail calls, those that the meter adds included.
     pub(super) fn only_tail_calls(&self) -> bool {
         !self.is_returned_to && self.bulk.is_empty() && self.loops.iter().all(|round| round.is_plain)
     }
 
-    /// It calls nothing but what is imported.
+    /// Returns whether it calls imported functions only.
     pub(super) fn is_leaf(&self) -> bool {
         self.callees.is_empty()
     }
 }
 
-/// Whether a function ends with this, for certain. `out_of_all`: the label of its outermost block.
+/// Returns whether `operator` unconditionally ends the function. `out_of_all` is the label of its outermost block.
 fn returns(operator: &Operator<'_>, out_of_all: usize) -> bool {
     match operator {
         Operator::End => out_of_all == 0,

@@ -1,9 +1,13 @@
-//! Reads a module that has been metered, and looks for a way around its meter. It shares no code with what adds the
-//! meter, and believes nothing but the module's bytes.
+//! Checks that code cannot escape the meter of a module.
 //!
-//! A way around the meter is a cycle in the control flow of a function that passes no charge and no read of the polling
-//! page; a cycle of calls without a function that is charged on entry; a count of rounds that is never charged; work on
-//! memory outside of the functions that do it in pieces; and anything but the meter's own code that touches its counter.
+//! The checker shares no code with the meter, and relies on nothing but the module's bytes. Each of the following is a
+//! fault:
+//!
+//! - a cycle in the control flow of a function without a charge and without a read of the polling page;
+//! - a cycle of calls without a function that is charged on entry;
+//! - a count of iterations that is never charged;
+//! - work on memory outside of the functions that do it in pieces;
+//! - a use of the counter outside of the meter's own code.
 
 mod added;
 mod flow;
@@ -20,7 +24,7 @@ use added::Again;
 use function::{Entry, Function};
 use metered::Metered;
 
-/// What there is of the meter, and what is wrong with it.
+/// The faults, and the number of charges and of reads of the polling page.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) faults: Vec<String>,
@@ -28,9 +32,11 @@ pub(crate) struct Findings {
     pub(crate) polls: usize,
 }
 
+/// Checks a metered module.
+///
 /// # Errors
 ///
-/// Modules with a table, without `fuel` or `refuel`, and with features that the checker does not know.
+/// Fails if the module has a table, lacks `fuel` or `refuel`, or uses a feature that the checker does not know.
 pub(crate) fn check(wasm: &[u8]) -> Result<Findings> {
     let module = Metered::read(wasm)?;
     let (mut findings, mut entries, mut agains) = (Findings::default(), HashMap::new(), Vec::new());
@@ -68,7 +74,8 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Findings> {
     Ok(findings)
 }
 
-/// A function that refuels by [`Again`] is charged what that gives back, and that calls the same function.
+/// Checks the functions that refuel by [`Again`]: the refund must equal the entry charge of the function that they call
+/// again, and that function must call them when it has to refuel.
 fn check_again(module: &Metered<'_>, entries: &HashMap<u32, Entry>, agains: &[(u32, Again)]) -> Vec<String> {
     let mut faults = Vec::new();
     for (index, again) in agains {
@@ -76,10 +83,8 @@ fn check_again(module: &Metered<'_>, entries: &HashMap<u32, Entry>, agains: &[(u
             entry.fuel == again.fuel && entry.again.is_some_and(|called| called.function == *index)
         });
         if !is_its_own || again.parameters != module.parameters(*index) {
-            faults.push(format!(
-                "function {index} gives back fuel that function {} did not burn",
-                again.function
-            ));
+            faults
+                .push(format!("function {index} refunds fuel that function {} did not burn", again.function));
         }
     }
     for (function, entry) in entries {
@@ -90,7 +95,7 @@ fn check_again(module: &Metered<'_>, entries: &HashMap<u32, Entry>, agains: &[(u
                     .any(|(index, again)| *index == called.function && again.function == *function)
         };
         if entry.again.is_some_and(|called| !is_known(called)) {
-            faults.push(format!("function {function} does not come back after it has refuelled"));
+            faults.push(format!("function {function} is not called again after it has refuelled"));
         }
     }
     faults

@@ -1,47 +1,47 @@
-//! Which functions are charged on entry: so many that no cycle of calls is left without one.
+//! Selects the functions that are charged on entry, so that every cycle of calls contains one.
 //!
-//! Functions that stand for the table ([`super::table`]) may lead anywhere, and are charged. What is left are cycles of other
-//! calls. A smallest set of functions that breaks them is hard to find (Karp 1972: feedback node set); taking the one that is
-//! called from most places, again and again, finds a small one.
+//! Functions that replace the table ([`super::table`]) may call any function, so all of them are charged. Other cycles
+//! remain. Finding the smallest set of functions that breaks them is NP-hard (Karp 1972: feedback node set). Repeatedly
+//! choosing the function that is called from most places finds a small set.
 
 use wasmtime::Result;
 
 use super::body::Body;
 use super::longest_path;
 
-/// Operators on the longest way through a function, its callees' included, before it is charged after all: what has no
-/// cycle can still be long.
+/// The longest path through a function that stays free of charge, in operators, callees included. Code without cycles
+/// can still be long.
 const OPERATORS_MAX: u32 = 10_000;
 
-/// What is known of each function.
+/// What each function is charged.
 pub(super) struct Charges {
-    /// Whether it is charged on entry.
+    /// Whether the function is charged on entry.
     pub(super) on_entry: Vec<bool>,
-    /// If it is not: the operators on the longest way through it.
-    pub(super) ways: Vec<u32>,
+    /// For functions that are not charged on entry, the operators on the longest path through them; for others, 0.
+    pub(super) longest_paths: Vec<u32>,
 }
 
 impl Charges {
-    /// `for_table`: how many functions, the last ones, stand for the table.
+    /// Selects the functions to charge. The last `for_table` functions replace the table.
     ///
     /// # Errors
     ///
-    /// Malformed code.
+    /// Fails for malformed code.
     pub(super) fn of(bodies: &[Body<'_>], imported: u32, for_table: usize) -> Result<Self> {
         let callees: Vec<&[usize]> = bodies.iter().map(|body| &body.callees[..]).collect();
         let mut on_entry = vec![false; bodies.len()];
         on_entry[bodies.len() - for_table..].fill(true);
         break_cycles(&callees, &mut on_entry);
-        let ways = bound_chains(bodies, imported, &callees, &mut on_entry)?;
-        Ok(Self { on_entry, ways })
+        let longest_paths = bound_chains(bodies, imported, &callees, &mut on_entry)?;
+        Ok(Self { on_entry, longest_paths })
     }
 }
 
-/// What is left of the calls among functions that are not charged.
+/// The calls among functions that are not charged. Removing functions leaves the cycles.
 struct Calls<'a> {
     callees: &'a [&'a [usize]],
     callers: Vec<Vec<usize>>,
-    /// Places that call a function, and that it calls from.
+    /// The number of places that call a function, and of places from which it calls.
     into: Vec<usize>,
     out_of: Vec<usize>,
     removed: Vec<bool>,
@@ -67,7 +67,7 @@ impl<'a> Calls<'a> {
         calls
     }
 
-    /// Removes a function; those that have no calls left, into them or out of them, are no part of a cycle and go too.
+    /// Removes a function, and then those that have no calls left into them or out of them: they are on no cycle.
     fn remove(&mut self, function: usize) {
         let mut going = vec![function];
         while let Some(function) = going.pop() {
@@ -102,7 +102,9 @@ fn break_cycles(callees: &[&[usize]], charged: &mut [bool]) {
     }
 }
 
-/// The ways through functions. Callees before their callers: there are no cycles any more.
+/// Computes the longest path through each function, and charges functions whose path is too long.
+///
+/// Callees come before their callers. That order exists because no cycles are left.
 fn bound_chains(
     bodies: &[Body<'_>],
     imported: u32,
@@ -110,18 +112,19 @@ fn bound_chains(
     charged: &mut [bool],
 ) -> Result<Vec<u32>> {
     let mut calls = Calls::new(callees, charged);
-    let mut ways = vec![0; bodies.len()];
+    let mut longest_paths = vec![0; bodies.len()];
     let mut settled: Vec<usize> =
         (0..bodies.len()).filter(|function| !charged[*function] && calls.out_of[*function] == 0).collect();
     while let Some(function) = settled.pop() {
-        let cost = |callee: u32| callee.checked_sub(imported).map_or(0, |callee| ways[callee as usize]);
+        let cost =
+            |callee: u32| callee.checked_sub(imported).map_or(0, |callee| longest_paths[callee as usize]);
         let longest = longest_path::longest(bodies[function].bytes, cost)?;
         charged[function] = longest > OPERATORS_MAX;
-        ways[function] = if charged[function] { 0 } else { longest };
+        longest_paths[function] = if charged[function] { 0 } else { longest };
         for &caller in &calls.callers[function] {
             calls.out_of[caller] -= 1;
             settled.extend((calls.out_of[caller] == 0).then_some(caller));
         }
     }
-    Ok(ways)
+    Ok(longest_paths)
 }

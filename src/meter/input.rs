@@ -1,21 +1,21 @@
-//! A module that is to be metered.
+//! Reads a module before metering.
 
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 use wasmtime::{Result, bail, format_err};
 
 use super::body::Body;
 
-/// The guest's function that asks the host for more fuel.
+/// The name of the guest's exported function that asks the host for fuel.
 const REFUEL: &str = "refuel";
 
-/// What the meter needs to know of a module.
+/// What the meter needs to know about a module.
 #[derive(Default)]
 pub(super) struct Input<'a> {
-    /// How many parameters each function type has.
+    /// The number of parameters of each function type.
     pub(super) types: Vec<u32>,
     pub(super) globals: u32,
     pub(super) functions_imported: u32,
-    /// The type of each body.
+    /// The type index of each body.
     pub(super) functions: Vec<u32>,
     pub(super) bodies: Vec<Body<'a>>,
     pub(super) refuel: u32,
@@ -66,20 +66,21 @@ impl<'a> Input<'a> {
                 _ => {}
             }
         }
-        input.refuel = refuel.ok_or_else(|| format_err!("it exports no function {REFUEL:?}"))?;
+        input.refuel = refuel.ok_or_else(|| format_err!("the module exports no function {REFUEL:?}"))?;
         let refuel =
             input.refuel.checked_sub(input.functions_imported).map(|index| &input.bodies[index as usize]);
         if refuel.is_none_or(|body| !body.is_leaf() || !body.loops.is_empty()) {
-            bail!("its {REFUEL:?} does more than to call the host");
+            bail!("{REFUEL:?} does more than call the host");
         }
         Ok(input)
     }
 }
 
-/// wasmtime compiles a read beyond what a memory can grow to as a trap, and the polling page is there.
+/// Refuses a memory with a maximum. wasmtime compiles a read beyond the maximum to a trap, and the polling page is
+/// there.
 fn check_memory(ty: MemoryType) -> Result<()> {
     if ty.maximum.is_some() {
-        bail!("its memory has a maximum, so loops could not read the polling page");
+        bail!("the memory has a maximum, so loops could not read the polling page");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The meter's instructions, and where they go.
+//! Inserts the meter's instructions into functions.
 
 use wasm_encoder::{
     BlockType, BranchHint, BranchHints, CodeSection, Encode, Function, Instruction, MemArg, ValType,
@@ -10,29 +10,34 @@ use super::graph::Charges;
 use super::input::Input;
 use super::{POLLED_AT, POLLED_BYTES, with_more};
 
-/// What one entry or round is charged at most. Functions and loops with more operators than this are full of branches:
-/// few ways through them take most.
+/// The most fuel that one entry or iteration is charged. Functions and loops with more operators consist of many
+/// branches, and few paths through them execute most of the operators.
 const CHARGE_MAX: u32 = 32;
 
-/// Bytes that are copied or filled for one unit of fuel, as a power of two.
+/// The bytes that are copied or filled for one unit of fuel, as a power of two.
 const BYTES_PER_FUEL_LOG2: i64 = 3;
 
-/// What is copied or filled at once: some 100 µs in memory that no cache holds.
+/// The bytes that are copied or filled between two charges. That takes some 100 µs in uncached memory.
 const PIECE_BYTES: i32 = 1 << 20;
 
-/// A page that is new must be faulted in and zeroed by the host.
+/// The fuel for a new page of memory, as a power of two. The host must fault it in and zero it.
 const FUEL_PER_PAGE_LOG2: i64 = 8;
 
-/// Indices of what the meter consists of.
+/// The indices of the meter's parts in the module.
 pub(super) struct Meter {
     pub(super) fuel: u32,
     pub(super) refuel: u32,
-    /// The first of the functions that are added.
+    /// The first added function.
     pub(super) first_new: u32,
 }
 
 impl Meter {
-    /// All functions; the branches in them that lead to the guest's `refuel`; the types of those that are new.
+    /// Returns all functions, hints for the branches that lead to the guest's `refuel`, and the types of the added
+    /// functions.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an index does not fit into 32 bits, or if the code is malformed.
     pub(super) fn code(
         &self,
         input: &Input<'_>,
@@ -53,7 +58,7 @@ impl Meter {
                 new.push(self.again(function, parameters, body.operators));
             }
             let (bytes, unlikely) =
-                self.metered(body, *charged, again, parameters + body.locals, &charges.ways)?;
+                self.metered(body, *charged, again, parameters + body.locals, &charges.longest_paths)?;
             code.raw(&bytes);
             if !unlikely.is_empty() {
                 let unlikely: Vec<_> = unlikely.into_iter().map(hint).collect::<Result<_>>()?;
@@ -66,21 +71,25 @@ impl Meter {
         Ok((code, hints, types))
     }
 
-    /// A function with charges in it, and the branches that lead to the guest's `refuel`. `uncharged` is a new local; `ways`
-    /// lead through the functions of the module.
+    /// Returns a function with charges, and the positions of the branches that lead to the guest's `refuel`.
+    ///
+    /// `uncharged` is the index of a new local. `longest_paths` are those of the module's functions.
     fn metered(
         &self,
         body: &Body<'_>,
         charged: bool,
         again: Option<Again>,
         uncharged: u32,
-        ways: &[u32],
+        longest_paths: &[u32],
     ) -> Result<(Vec<u8>, Vec<usize>)> {
         let counts = body.loops.iter().any(|round| round.is_plain);
         let entry = charged.then_some((body.start, Insertion::Enter(body.operators)));
-        // A round takes as long as what it calls.
+        // An iteration includes the work of its callees.
         let operators = |round: &Loop| {
-            round.callees.iter().fold(round.operators, |sum, callee| sum.saturating_add(ways[*callee]))
+            round
+                .callees
+                .iter()
+                .fold(round.operators, |sum, callee| sum.saturating_add(longest_paths[*callee]))
         };
         let heads = (0u32..).zip(&body.loops).filter_map(|(index, round)| match round.repeats {
             _ if round.is_plain => Some((round.start, Insertion::Count(round.operators, index))),
@@ -92,7 +101,8 @@ impl Meter {
         });
         let bulk = body.bulk.iter().map(|(at, bulk)| (*at, Insertion::Bulk(*bulk)));
         let ends = body.settled.iter().map(|at| (*at, Insertion::Settle));
-        // What stands at the head of a loop comes before what belongs to its first operator.
+        // The order matters, because the sort is stable: what goes to the head of a loop comes before what belongs to
+        // the loop's first operator.
         let mut insertions: Vec<_> =
             entry.into_iter().chain(heads).chain(repeats).chain(bulk).chain(ends).collect();
         insertions.sort_by_key(|(at, _)| *at);
@@ -142,7 +152,7 @@ impl Meter {
         Ok((bytes, unlikely))
     }
 
-    /// Takes from the counter what was counted in the local `uncharged`.
+    /// Subtracts the local `uncharged` from the counter, and resets the local.
     fn settle(&self, uncharged: u32) -> [Instruction<'static>; 6] {
         let count = Instruction::LocalGet(uncharged);
         let [zero, reset] = none_uncharged(uncharged);
@@ -150,7 +160,8 @@ impl Meter {
         [get, count, Instruction::I64Sub, set, zero, reset]
     }
 
-    /// Takes from the counter what `fuel` puts on the stack, and refuels if nothing is left.
+    /// Subtracts the value that `fuel` pushes from the counter, and executes `refuel` if the counter is below zero.
+    /// Returns the position of that branch.
     fn charge(&self, fuel: &[Instruction<'_>], refuel: &[Instruction<'_>], bytes: &mut Vec<u8>) -> usize {
         Instruction::GlobalGet(self.fuel).encode(bytes);
         encode(fuel, bytes);
@@ -167,8 +178,8 @@ impl Meter {
         unlikely(refuel, bytes)
     }
 
-    /// Asks for so many pages of memory. If they are there, it charges for them and lets the host decide whether to go on
-    /// before they are filled.
+    /// Replaces `memory.grow`. If memory has grown, charges for the new pages, and lets the host decide whether to go
+    /// on before the guest fills them.
     fn grown(&self) -> Function {
         let (pages, before) = (Instruction::LocalGet(0), 1);
         let mut bytes = Vec::new();
@@ -197,8 +208,8 @@ impl Meter {
         function_of([ValType::I32], bytes)
     }
 
-    /// `memory.copy` in pieces, each charged before it is copied. Where source and destination overlap, the end is copied
-    /// first if it would be overwritten otherwise.
+    /// Replaces `memory.copy`. Copies in pieces, and charges for each before it is copied. If the destination has the
+    /// higher address, copies from the end, so that no piece overwrites bytes that are still to be copied.
     fn copied(&self) -> Function {
         let [to, from, length, piece] = [0, 1, 2, 3];
         let at_end = |address| {
@@ -242,7 +253,7 @@ impl Meter {
         function_of([ValType::I32], bytes)
     }
 
-    /// `memory.fill` in pieces, each charged before it is filled.
+    /// Replaces `memory.fill`. Fills in pieces, and charges for each before it is filled.
     fn filled(&self) -> Function {
         let [to, value, length, piece] = [0, 1, 2, 3];
         let mut bytes = Vec::new();
@@ -261,8 +272,10 @@ impl Meter {
         function_of([ValType::I32], bytes)
     }
 
-    /// Does `work` for each piece of so many bytes; for none, once. An address outside of memory traps in the piece that it
-    /// is in: what comes before it has been written then, which nobody sees, because a guest that traps has ended.
+    /// Encodes a loop that does `work` for each piece of `length` bytes. If the length is 0, it does it once.
+    ///
+    /// An address outside of memory traps in its piece, after earlier pieces were written. Nobody can see those writes,
+    /// because a guest that traps has ended.
     fn in_pieces(&self, length: u32, piece: u32, bytes: &mut Vec<u8>, work: impl FnOnce(&mut Vec<u8>)) {
         encode(
             &[
@@ -299,7 +312,8 @@ impl Meter {
         );
     }
 
-    /// Refuels and calls a function again, which charges the same as it did before.
+    /// Returns a function that refuels, refunds the entry charge of `function` and calls `function` again, which
+    /// charges the same amount once more.
     fn again(&self, function: u32, parameters: u32, operators: u32) -> Function {
         let mut bytes = Vec::new();
         encode(
@@ -318,9 +332,10 @@ impl Meter {
     }
 }
 
-/// A call of a function with the parameters of the one that it stands in, as its last act. Where a function has to refuel
-/// before anything else, and never goes on after a call, then nothing is live across any call: its compiled code needs no
-/// stack.
+/// A tail call that passes on the parameters of the function that contains it.
+///
+/// It refuels a function that is charged on entry and whose own calls are all tail calls. Nothing is then live across
+/// any call in the function, so its compiled code needs no stack frame.
 #[derive(Clone, Copy)]
 struct Again {
     function: u32,
@@ -336,7 +351,7 @@ impl Again {
     }
 }
 
-/// `if`, with its place.
+/// Encodes an `if` with the body `then`. Returns its position.
 fn unlikely(then: &[Instruction<'_>], bytes: &mut Vec<u8>) -> usize {
     let at = bytes.len();
     Instruction::If(BlockType::Empty).encode(bytes);
@@ -345,7 +360,7 @@ fn unlikely(then: &[Instruction<'_>], bytes: &mut Vec<u8>) -> usize {
     at
 }
 
-/// That a branch is not taken.
+/// Returns the hint that the branch at `at` is unlikely.
 fn hint(at: usize) -> Result<BranchHint> {
     Ok(BranchHint { branch_func_offset: u32::try_from(at)?, branch_hint_value: 0 })
 }
@@ -358,8 +373,9 @@ fn charge_for(operators: u32) -> Instruction<'static> {
     Instruction::I64Const(fuel_for(operators).into())
 }
 
-/// Counts the operators of a round in the local `uncharged`, and reads from the polling page. The loops of a function read
-/// different places: what one has read, the compiler would not read again in the next.
+/// Adds the operators of an iteration to the local `uncharged`, and reads from the polling page.
+///
+/// The loops of a function read different addresses. Otherwise, the compiler would reuse what an earlier loop has read.
 fn count(operators: u32, index: u32, uncharged: u32) -> [Instruction<'static>; 7] {
     let offset = u64::from(POLLED_AT) + u64::from(index) % POLLED_BYTES as u64;
     let polled = MemArg { offset, align: 0, memory_index: 0 };
@@ -378,7 +394,7 @@ fn none_uncharged(uncharged: u32) -> [Instruction<'static>; 2] {
     [Instruction::I64Const(0), Instruction::LocalSet(uncharged)]
 }
 
-/// Moves an address behind a piece.
+/// Advances an address by the length of a piece.
 fn advance(address: u32, piece: u32) -> [Instruction<'static>; 4] {
     [
         Instruction::LocalGet(address),
@@ -401,7 +417,7 @@ fn function_of<const N: usize>(locals: [ValType; N], bytes: Vec<u8>) -> Function
 }
 
 impl Repeat {
-    /// A branch on a condition is charged only where it is taken.
+    /// Returns the insertion that charges for the branch. A conditional branch is charged only when it is taken.
     fn charged(&self, operators: u32) -> (usize, Insertion<'_>) {
         let insertion = if self.is_conditional {
             Insertion::ChargeAndRepeat(operators, self)
@@ -412,12 +428,12 @@ impl Repeat {
     }
 }
 
-/// What is inserted into a function; numbers are of operators.
+/// An insertion into a function. The first number is a count of operators.
 enum Insertion<'a> {
     Enter(u32),
     Charge(u32),
     ChargeAndRepeat(u32, &'a Repeat),
-    /// With the index of its loop.
+    /// The second number is the index of the loop.
     Count(u32, u32),
     Bulk(Bulk),
     Settle,

@@ -1,10 +1,12 @@
-//! Calls through the table, made direct.
+//! Replaces calls through the table by direct calls, and removes the table.
 //!
-//! wasmtime fills tables as they are used: in each fresh instance, the first call through each entry asks the host, and
-//! the instance holds a descriptor of each function in the table. But nothing changes the table. So for each type that is
-//! called through it there is a function of that type, which ends in a tail call of what stands at an index; the table
-//! itself is left out. The index is in a global, so that the arguments stay in the registers where they are. One that leads
-//! to nothing, or to a function of another type, traps as before.
+//! wasmtime fills tables lazily: in each fresh instance, the first call through an entry calls into the runtime, and
+//! the instance holds a descriptor of each function in the table. The interpreter never changes its table, so neither
+//! is needed.
+//!
+//! For each type that is called through the table, a function of that type is added. It selects the callee by the table
+//! index and tail calls it. The index is passed in a global, so that the arguments stay in their registers. An index
+//! with no function, or with one of another type, traps as before.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,16 +21,18 @@ use wasmtime::{Result, bail};
 
 use super::with_more;
 
-/// A module that has no table any more.
+/// A module whose table was removed.
 pub(super) struct Direct {
     pub(super) wasm: Vec<u8>,
-    /// How many functions, its last ones, stand for the table.
+    /// The number of functions that replace the table. They are the module's last ones.
     pub(super) functions: usize,
 }
 
+/// Makes the calls through a module's table direct.
+///
 /// # Errors
 ///
-/// Tables that change, that others see, or of which there are two.
+/// Fails if the module has several tables, imports or exports its table, or uses it for more than calls.
 pub(super) fn direct(wasm: &[u8]) -> Result<Direct> {
     let table = Table::read(wasm)?;
     let mut called = Vec::new();
@@ -66,13 +70,13 @@ pub(super) fn direct(wasm: &[u8]) -> Result<Direct> {
     Ok(Direct { wasm: module.finish(), functions })
 }
 
-/// A module's table, and what it takes to call through it.
+/// A module's table, and what is needed to call through it.
 #[derive(Default)]
 struct Table<'a> {
     types: Vec<FuncType>,
-    /// The type of each function, of imported ones first: of equal types, the first.
+    /// The type of each function, imported functions first. Equal types have the index of the first one.
     functions: Vec<usize>,
-    /// The function at each index.
+    /// The function at each index of the table.
     entries: Vec<Option<u32>>,
     globals: u32,
     bodies: Vec<FunctionBody<'a>>,
@@ -92,7 +96,7 @@ impl<'a> Table<'a> {
                     for import in imports.into_imports() {
                         match import?.ty {
                             TypeRef::Func(ty) => table.functions.push(table.first_equal(ty)),
-                            TypeRef::Table(_) => bail!("its table is imported"),
+                            TypeRef::Table(_) => bail!("the table is imported"),
                             TypeRef::Global(_) => table.globals += 1,
                             _ => {}
                         }
@@ -104,11 +108,13 @@ impl<'a> Table<'a> {
                         table.functions.push(ty);
                     }
                 }
-                Payload::TableSection(tables) if tables.count() > 1 => bail!("it has more than one table"),
+                Payload::TableSection(tables) if tables.count() > 1 => {
+                    bail!("the module has more than one table")
+                }
                 Payload::ExportSection(exports) => {
                     for export in exports {
                         if export?.kind == ExternalKind::Table {
-                            bail!("its table is exported");
+                            bail!("the table is exported");
                         }
                     }
                 }
@@ -145,10 +151,11 @@ impl<'a> Table<'a> {
             }
             return Ok(());
         }
-        bail!("elements of its table without a fixed place")
+        bail!("the table has elements other than functions at a constant offset")
     }
 
-    /// `called`: types that are called through the table, one new function for each.
+    /// Returns the body with direct calls. Adds to `called` the types that it calls through the table: each gets a new
+    /// function.
     fn with_direct_calls(&self, body: &FunctionBody<'_>, called: &mut Vec<usize>) -> Result<Vec<u8>> {
         let first = body.range().start;
         let (old, mut bytes, mut copied) = (body.as_bytes(), Vec::new(), 0);
@@ -165,7 +172,7 @@ impl<'a> Table<'a> {
                 | Operator::TableInit { .. }
                 | Operator::TableSet { .. }
                 | Operator::TableSize { .. }
-                | Operator::RefFunc { .. }) => bail!("its table is more than called through: {operator:?}"),
+                | Operator::RefFunc { .. }) => bail!("the table is used for more than calls: {operator:?}"),
                 _ => continue,
             };
             let ty = self.first_equal(ty);
@@ -182,8 +189,9 @@ impl<'a> Table<'a> {
         Ok(bytes)
     }
 
-    /// Calls what stands at the index, if it is of this type. One block for each function, the first one innermost, and its
-    /// call behind the block's end.
+    /// Returns the function that calls the table entry at the index in the global, if its type is `ty`.
+    ///
+    /// It has one block for each callee, the first one innermost, and the call follows the block's end.
     fn calling(&self, ty: usize) -> Result<Function> {
         let of_type = |entry: &Option<u32>| entry.filter(|function| self.functions[*function as usize] == ty);
         let targets: BTreeSet<u32> = self.entries.iter().filter_map(of_type).collect();

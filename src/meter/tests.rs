@@ -1,4 +1,4 @@
-//! Small modules with a meter: what repeats is charged, whatever it repeats with, and nothing else changes.
+//! Small modules with a meter: all code that repeats is charged, and the modules' behaviour does not change.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::check::check;
 use super::{FUEL, add};
 use crate::image::engine;
 
-/// What the tests' modules begin with.
+/// The beginning of each test module.
 const PRELUDE: &str = r#"
     (import "executor" "refuel" (func $host_refuel))
     (func (export "refuel") (call $host_refuel))
@@ -19,13 +19,13 @@ const PRELUDE: &str = r#"
 
 struct Host {
     portion: i64,
-    /// Portions that are left.
+    /// The remaining portions.
     portions: u32,
     given: i64,
 }
 
 fn left(caller: &mut Caller<'_, Host>) -> i64 {
-    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("it has a counter") };
+    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("the module has a counter") };
     counter.get(&mut *caller).unwrap_i64()
 }
 
@@ -38,11 +38,11 @@ fn refuel(mut caller: Caller<'_, Host>) -> Result<()> {
     host.portions -= 1;
     host.given += host.portion - left;
     let portion = Val::I64(host.portion);
-    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("it has a counter") };
+    let Some(Extern::Global(counter)) = caller.get_export(FUEL) else { panic!("the module has a counter") };
     counter.set(caller, portion)
 }
 
-/// An instance of a module, in an engine as executions have it.
+/// Returns an instance of a module, in an engine with the configuration of executions.
 fn instantiate(wat: &str, portion: i64, portions: u32) -> Result<(Store<Host>, Instance, Memories)> {
     let wasm = wat::parse_str(format!("(module {PRELUDE} {wat})"))?;
     let memories = Memories::blank();
@@ -59,7 +59,7 @@ fn instantiate(wat: &str, portion: i64, portions: u32) -> Result<(Store<Host>, I
     Ok((store, instance, memories))
 }
 
-/// Runs `run(argument)` of a module. Returns its value and the fuel that it burned.
+/// Calls `run(argument)` of a module. Returns its value and the burned fuel.
 fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i64)> {
     let (mut store, instance, _) = instantiate(wat, portion, portions)?;
     let run = instance.get_typed_func::<i64, i64>(&mut store, "run")?;
@@ -69,12 +69,12 @@ fn run(wat: &str, argument: i64, portion: i64, portions: u32) -> Result<(i64, i6
     Ok((value, burned))
 }
 
-/// As far as it gets with one portion and no more.
+/// Returns the fuel that `run(argument)` burns, with one portion that is large enough.
 fn burned(wat: &str, argument: i64) -> i64 {
     run(wat, argument, i64::MAX, 0).unwrap().1
 }
 
-/// Each goes on for ever, in its own way.
+/// Programs that never end, each for another reason.
 const ENDLESS: [(&str, &str); 21] = [
     ("a loop that calls", "(func $nop) (func (export \"run\") (param i64) (result i64) (loop (call $nop) (br 0)) (i64.const 0))"),
     (
@@ -139,7 +139,7 @@ const ENDLESS: [(&str, &str); 21] = [
            (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 9)) (br 0)) (i64.const 0))",
     ),
     (
-        "a loop that asks for memory that there is not",
+        "a loop that asks for more memory than there is",
         "(func (export \"run\") (param i64) (result i64)
            (loop (if (i32.ne (memory.grow (i32.const 65536)) (i32.const -1)) (then (unreachable))) (br 0)) (i64.const 0))",
     ),
@@ -168,24 +168,24 @@ const ENDLESS: [(&str, &str); 21] = [
            (local.get 0) (loop $l (param i64) (result i64) (call $nop) (br $l)))",
     ),
     (
-        "a loop that goes round from inside of another",
+        "a loop that repeats from inside of another",
         "(func (export \"run\") (param i64) (result i64)
            (loop $outer (loop $inner (br_if $outer (i64.ne (local.get 0) (i64.const 0))) (br $inner))) (i64.const 0))",
     ),
     (
-        "a call through a table in a loop that goes round in a loop",
+        "a call through a table in an inner loop",
         "(type $t (func)) (table funcref (elem $nop)) (func $nop)
          (func (export \"run\") (param i64) (result i64)
            (loop $outer (loop $inner (call_indirect (type $t) (i32.const 0)) (br_if $inner (i32.const 0))) (br $outer))
            (i64.const 0))",
     ),
     (
-        "a loop that goes round in the first operator of another",
+        "a loop that repeats in the first operator of another",
         "(func (export \"run\") (param i64) (result i64)
            (loop $outer (i32.const 1) (loop $inner (param i32) (br_if $outer))) (i64.const 0))",
     ),
     (
-        "a loop that goes round in unreachable code too",
+        "a loop that also repeats in unreachable code",
         "(func $nop)
          (func (export \"run\") (param i64) (result i64)
            (loop $l (call $nop) (br $l) (br_if $l (i32.const 0)) (br $l)) (i64.const 0))",
@@ -193,7 +193,7 @@ const ENDLESS: [(&str, &str); 21] = [
 ];
 
 #[test]
-fn whatever_repeats_runs_out_of_fuel() {
+fn code_that_repeats_runs_out_of_fuel() {
     for (name, wat) in ENDLESS {
         let error = run(wat, 1, 1000, 3).unwrap_err();
         assert_eq!(error.root_cause().to_string(), "no more", "{name}: {error:?}");
@@ -216,7 +216,7 @@ fn recursion_is_charged_before_the_stack_ends() {
     }
 }
 
-/// What a loop has counted is charged before the function comes back to it.
+/// The count of a loop is charged before the function is called again.
 #[test]
 fn loops_that_call_nothing_are_charged_before_their_function_recurs() {
     let wat = "(func $run (export \"run\") (param i64) (result i64) (local $round i64)
@@ -229,14 +229,14 @@ fn loops_that_call_nothing_are_charged_before_their_function_recurs() {
     assert_eq!(error.root_cause().to_string(), "no more", "{error:?}");
 }
 
-/// Each goes on for ever without a call.
+/// Loops that never end and call nothing.
 const ENDLESS_LOOPS: [&str; 7] = [
     "(loop (br 0))",
     "(loop $l (local.set 0 (i64.load (i32.const 8))) (br $l))",
     "(loop $l (i64.store (i32.const 8) (local.get 0)) (br $l))",
     "(loop $l (br_if $l (i32.const 1)))",
     "(loop $l (block $b (br_table $l $b (i32.const 0))))",
-    // What the first loop has read must be read again in the second, and in the third.
+    // The second and the third loop must read again, instead of reusing what the first one has read.
     "(block $b (loop $l (br_if $b (i64.ne (local.get 0) (i64.const 0))) (br $l)))
      (block $b (loop $l (br_if $b (i64.ne (local.get 0) (i64.const 0))) (br $l)))
      (loop $l (br_if $l (i64.ne (local.get 0) (i64.const 0))))",
@@ -263,9 +263,9 @@ fn a_loop_that_calls_nothing_traps_when_its_page_is_closed() {
     }
 }
 
-/// Rounds that do not fit into the local that counts them.
+/// More fuel than 32 bits can count.
 #[test]
-fn a_loop_that_calls_nothing_goes_on_while_it_may() {
+fn a_loop_that_calls_nothing_may_run_long() {
     let wat = "(func (export \"run\") (param i64) (result i64)
         (loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.gt_s (local.get 0) (i64.const 0))))
         (local.get 0))";
@@ -274,7 +274,7 @@ fn a_loop_that_calls_nothing_goes_on_while_it_may() {
     assert!(many > i64::from(u32::MAX), "{many}");
 }
 
-/// Counts down from its argument, and leaves the loop by each way there is.
+/// Programs that count down from their argument. Each leaves the loop in another way.
 const WAYS_OUT: [&str; 6] = [
     "(block $out (loop $l (br_if $out (i64.eqz (local.get 0))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l))) (i64.const 7)",
     "(loop $l (if (i64.eqz (local.get 0)) (then (return (i64.const 7)))) (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br $l)) (unreachable)",
@@ -285,7 +285,7 @@ const WAYS_OUT: [&str; 6] = [
 ];
 
 #[test]
-fn rounds_are_charged_whichever_way_a_loop_is_left() {
+fn iterations_are_charged_however_a_loop_is_left() {
     for way in WAYS_OUT {
         let wat = format!(
             "(func $seven (result i64) (i64.const 7)) (func (export \"run\") (param i64) (result i64) {way})"
@@ -297,7 +297,7 @@ fn rounds_are_charged_whichever_way_a_loop_is_left() {
 }
 
 #[test]
-fn copied_filled_and_new_memory_is_charged_by_its_size() {
+fn copied_filled_and_grown_memory_is_charged_by_its_size() {
     let grown = "(drop (memory.grow (i32.const 100)))";
     let cases = [
         ("(memory.fill (i32.const 0) (i32.const 1) (i32.wrap_i64 (local.get 0)))", 8000, 1000),
@@ -314,9 +314,9 @@ fn copied_filled_and_new_memory_is_charged_by_its_size() {
     }
 }
 
-/// Memory of four pieces and a bit, with a different number in each word, is copied from one place to another.
+/// Copies a little more than four pieces of memory, with a different number in each word.
 #[test]
-fn memory_is_copied_in_pieces_as_it_is_at_once() {
+fn copying_in_pieces_gives_the_same_as_copying_at_once() {
     let wat = "
       (func $word (param i32) (result i32) (i32.add (i32.mul (local.get 0) (i32.const 7)) (i32.const 3)))
       (func $copied (param $to i32) (param $from i32) (param $length i32) (result i64) (local $n i32)
@@ -344,12 +344,12 @@ fn memory_is_copied_in_pieces_as_it_is_at_once() {
 }
 
 #[test]
-fn memory_outside_of_memory_is_neither_copied_nor_filled() {
+fn copies_and_fills_outside_of_memory_trap() {
     let outside = [
         "(memory.fill (i32.const 0) (i32.const 1) (i32.const -1))",
         "(memory.fill (i32.const 65537) (i32.const 1) (i32.const 0))",
         "(memory.fill (i32.const 65536) (i32.const 1) (i32.const 1))",
-        // The polling page is no memory for native code.
+        // For native code, the polling page is outside of memory.
         "(memory.fill (i32.const -65536) (i32.const 1) (i32.const 1))",
         "(memory.copy (i32.const 0) (i32.const -65536) (i32.const 1))",
         "(memory.copy (i32.const -65536) (i32.const 0) (i32.const 1))",
@@ -364,8 +364,8 @@ fn memory_outside_of_memory_is_neither_copied_nor_filled() {
     }
 }
 
-/// Sums up to its argument, with tail calls, with calls and with loops inside of loops; and in loops that call, with and
-/// without a table.
+/// Programs that add up the numbers to their argument: with tail calls, with calls, with nested loops, and with loops
+/// that call, through a table and directly.
 const SUMS: [&str; 6] = [
     "(func (export \"run\") (param i64) (result i64) (return_call $sum (local.get 0) (i64.const 0)))
      (func $sum (param i64 i64) (result i64)
@@ -427,16 +427,16 @@ fn values_and_fuel_do_not_depend_on_how_fuel_is_handed_out() {
     }
 }
 
-/// A loop that calls is charged for each time that it goes round; a call through a table, for each call.
+/// A loop that calls is charged for each iteration, and a call through a table is charged each time.
 #[test]
-fn what_calls_is_charged_by_how_often_it_does() {
+fn calls_in_loops_and_through_tables_are_charged_each_time() {
     let loops = "(func $nop) (func (export \"run\") (param i64) (result i64)
         (loop $l (call $nop)
           (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
           (br_if $l (i64.gt_s (local.get 0) (i64.const 0))))
         (i64.const 0))";
     assert_eq!((burned(loops, 1), burned(loops, 2), burned(loops, 101)), (0, 11, 1100));
-    // A round takes as long as what it calls.
+    // An iteration includes the work of its callees.
     let long = loops.replace(
         "(func $nop)",
         &format!("(func $nop (local i32) {})", "(local.set 0 (local.get 0))".repeat(20)),
@@ -454,7 +454,7 @@ fn what_calls_is_charged_by_how_often_it_does() {
 }
 
 #[test]
-fn what_cannot_repeat_is_not_charged_until_it_is_long() {
+fn code_that_cannot_repeat_is_charged_only_if_it_is_long() {
     let work = |length: usize| "(local.set 0 (i64.add (local.get 0) (i64.const 1)))".repeat(length / 4);
     let fuel_of = |body: &str| {
         let wat = format!(
@@ -487,10 +487,10 @@ fn what_cannot_repeat_is_not_charged_until_it_is_long() {
     for way in long_ways {
         assert_eq!(fuel_of(&way), 32, "{} …", &way[..90]);
     }
-    // A round of a loop that calls nothing is charged besides.
+    // The iterations of a loop that calls nothing are charged in addition.
     let round = format!("(loop $l (br_if $l (i64.eqz (local.get 0))) {short}) {short}");
     assert_eq!(fuel_of(&round), 32 + 32);
-    // What it calls counts too.
+    // Callees count too.
     let calls = format!(
         "(func $g (param i64) (result i64) {short} (local.get 0))
          (func $f (param i64) (result i64) {short} (call $g (local.get 0)))
@@ -504,11 +504,11 @@ fn modules_that_cannot_be_metered_are_refused() {
     let memory_init = "(memory 1) (data \"x\") (func (export \"refuel\"))
         (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)))";
     let cases = [
-        ("(func (export \"run\"))", "it exports no function \"refuel\""),
-        ("(memory 1 16) (func (export \"refuel\"))", "its memory has a maximum"),
+        ("(func (export \"run\"))", "the module exports no function \"refuel\""),
+        ("(memory 1 16) (func (export \"refuel\"))", "the memory has a maximum"),
         (memory_init, "not metered"),
-        ("(func (export \"refuel\") (loop (br 0)))", "does more than to call the host"),
-        ("(func (export \"refuel\"))", "it lacks one of types, functions, globals"),
+        ("(func (export \"refuel\") (loop (br 0)))", "does more than call the host"),
+        ("(func (export \"refuel\"))", "the module lacks one of types, functions, globals"),
     ];
     for (wat, why) in cases {
         let error = add(&wat::parse_str(format!("(module {wat})")).unwrap()).unwrap_err().to_string();

@@ -90,7 +90,7 @@ fn everything_wrong_is_said_at_once() {
         ("HOST", "house", "must be an IP address"),
         ("SERVICE_PORT", "99999", "must be a whole number from 0 to 65535"),
         ("ALLOWED_HOSTS", "http://house.example", "must be a name or an address"),
-        ("ALLOWED_ORIGINS", "*", "lets every web page in"),
+        ("ALLOWED_ORIGINS", "*", "would accept every web page"),
         ("SHUTDOWN_GRACE", "-1", "must be a number from 0 to 86400"),
         ("EXECUTOR_API_TOKEN_FILE", "/no/such/file", "cannot be read: No such file"),
         ("HARDENING", "maybe", "must be one of on, require, off"),
@@ -157,11 +157,11 @@ fn no_message_shows_a_secret() {
         (&[("EXECUTOR_API_TOKEN", "change-me"), ("HOST", "0.0.0.0")], "HOST is open"),
         (
             &[("EXECUTOR_API_TOKEN", "s3cret"), ("HOST", "0.0.0.0")],
-            "is shorter than 16 bytes: HOST is open to other machines, which takes a token of your own: make one with",
+            "is shorter than 16 bytes: HOST is open to other machines, which requires a strong token; make one with",
         ),
         (
             &[("EXECUTOR_API_TOKEN", "s3cs3cs3cs3cs3cs3c"), ("ENVIRONMENT", "production")],
-            "is a few characters again and again: ENVIRONMENT is production",
+            "is a repetition of a few characters: ENVIRONMENT is production",
         ),
         (&[("ENVIRONMENT", "production")], "ENVIRONMENT is production"),
         (&[("EXECUTOR_API_TOKEN", ""), ("ENVIRONMENT", "prod")], "is empty: ENVIRONMENT is production"),
@@ -205,7 +205,8 @@ fn a_secret_that_others_can_read_is_refused() {
             assert_eq!(output.status.success(), why.is_none(), "{variable} {mode:o}: {said}");
             if let Some(why) = why {
                 let flag = variable.to_lowercase().replace('_', "-");
-                let line = format!("{variable} (--{flag}) is '{path}': {why}: `chmod 400` it, or 440");
+                let line =
+                    format!("{variable} (--{flag}) is '{path}': {why}; run `chmod 400` or `chmod 440` on it");
                 assert!(said.contains(&line) && !said.contains(key), "{said}");
             }
         }

@@ -1,4 +1,4 @@
-//! The interpreter initialises itself with wasmtime's own WASI to the same bytes.
+//! With wasmtime's own WASI, the interpreter initialises itself to the same bytes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,9 +34,9 @@ fn images_are_the_same_with_wasmtimes_own_wasi() {
     let ours = memory_of(&engine, &module, &interpreter.data, &recipe).unwrap();
     let mut store = Store::new(&engine, HostState::for_image(recipe));
     let mut linker = oracle::linker(&engine, &module).unwrap();
-    // The message of this error stays in memory that was freed, and theirs is another error.
+    // Freed memory keeps the message of this error. wasmtime's WASI returns another error.
     linker.func_wrap(MODULE, "fd_seek", |_: u32, _: i64, _: u32, _: u32| ENOTSUP).unwrap();
     let theirs = block_on(start(&mut store, &linker, &module, &interpreter.data)).unwrap();
     let first = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
-    assert_eq!((ours.len(), None), (theirs.len(), first), "bytes, and where they begin to differ");
+    assert_eq!((ours.len(), None), (theirs.len(), first), "length, and offset of the first difference");
 }

@@ -1,4 +1,4 @@
-//! What is left of executions: nothing, by whichever way memory came to be what it is.
+//! Resets: whatever an execution has done to memory, nothing of it is left.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,9 +29,9 @@ fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
     Slot::new(Arc::new(image), page_map, PollingPages::default(), layout, None).unwrap()
 }
 
-/// What a guest sees of it.
+/// The linear memory, as a guest sees it.
 fn memory(slot: &mut Slot) -> &mut [u8] {
-    // SAFETY: so much can be read and written.
+    // SAFETY: `bytes` of linear memory are readable and writable.
     unsafe { slice::from_raw_parts_mut(slot.address(), slot.bytes()) }
 }
 
@@ -43,7 +43,7 @@ fn assert_is_the_image(slot: &mut Slot) {
     }
 }
 
-/// Writes to pages, some of zeros and some of the image, in each execution to others.
+/// Writes to `pages` pages, both in the zeros and in the image's part of memory. Each execution writes to other pages.
 fn scribble(slot: &mut Slot, execution: usize, pages: usize) {
     for n in 0..pages {
         let page = (execution * 37 + n * 61) % IMAGE_PAGES;
@@ -81,7 +81,7 @@ fn without_a_fault_the_known_pages_are_restored() {
 }
 
 #[test]
-fn a_sweep_gives_back_what_was_not_changed_if_it_is_much() {
+fn a_sweep_returns_unchanged_pages_if_there_are_many() {
     let Some(page_map) = PageMap::of_process() else {
         println!("skipped: this kernel has no PAGEMAP_SCAN");
         return;
@@ -99,7 +99,7 @@ fn a_sweep_gives_back_what_was_not_changed_if_it_is_much() {
 }
 
 #[test]
-fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
+fn grown_memory_is_released_and_is_zero_when_it_grows_again() {
     let mut slot = slot(PageMap::of_process());
     let (image, grown) = (slot.bytes(), slot.bytes() + (3 << 16));
     for _ in 0..3 {
@@ -112,16 +112,16 @@ fn memory_that_grew_is_gone_and_comes_back_as_zeros() {
     assert!(slot.grow(slot.layout().bytes_max() + 1).is_err());
 }
 
-/// What can become of a memory between two resets.
+/// A step that may happen to a memory between two resets.
 #[derive(Clone, Debug)]
 enum Step {
     Read(usize),
     Fill(usize, u8),
     Grow(usize),
-    /// The kernel takes what it can get.
+    /// The kernel pages out what it can.
     Pressure,
     Reset,
-    /// A child of this process goes on with a copy of it.
+    /// A child of this process continues with a copy of the memory.
     Fork(usize),
 }
 
@@ -129,7 +129,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let page = 0..IMAGE_PAGES;
     let step = prop_oneof![
         3 => page.clone().prop_map(Step::Read),
-        // Also with what the page holds already, and with zeros.
+        // A fill may write what the page holds already, or zeros.
         9 => (page.clone(), prop_oneof![Just(0), any::<u8>()]).prop_map(|(page, byte)| Step::Fill(page, byte)),
         1 => (1..200usize).prop_map(Step::Grow),
         1 => Just(Step::Pressure),
@@ -144,7 +144,7 @@ fn faults() -> i64 {
     usage.minor_page_faults() + usage.major_page_faults()
 }
 
-/// Does it; returns whether the slot was reset.
+/// Executes a step. Returns whether the slot was reset.
 fn take(slot: &mut Slot, step: &Step, faulted: bool) -> bool {
     match *step {
         Step::Read(page) => drop(std::hint::black_box(memory(slot)[page * PAGE_BYTES])),
@@ -171,9 +171,10 @@ fn take(slot: &mut Slot, step: &Step, faulted: bool) -> bool {
     false
 }
 
-/// `holds`, in a child of this process, which does nothing else.
+/// Asserts that `holds` returns true in a child of this process. The child does nothing else.
 fn in_a_child(holds: impl FnOnce() -> bool) {
-    // SAFETY: the child looks at memory of its own, asks the kernel, and exits without running anything of this process.
+    // SAFETY: the child uses its own memory and system calls only, and exits without running this process's exit
+    // handlers.
     match unsafe { fork() }.unwrap() {
         // SAFETY: as above.
         ForkResult::Child => unsafe { libc::_exit(i32::from(!holds())) },
@@ -187,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_to_a_memory_a_reset_makes_it_the_image(steps in steps()) {
+    fn a_reset_restores_the_image_after_any_steps(steps in steps()) {
         let mut slot = slot(PageMap::of_process());
         let mut faults_before = -1;
         for step in steps.iter().chain([&Step::Reset]) {
@@ -199,9 +200,9 @@ proptest! {
     }
 }
 
-/// A child's page map is its parent's: nothing that the child writes is in it.
+/// The page map that a child inherits describes the parent's pages: it does not show what the child writes.
 #[test]
-fn a_child_of_this_process_leaves_nothing_behind_either() {
+fn an_execution_in_a_child_process_leaves_nothing_behind() {
     let mut slot = slot(PageMap::of_process());
     scribble(&mut slot, 0, 40);
     slot.reset(true).unwrap();
@@ -215,23 +216,23 @@ fn a_child_of_this_process_leaves_nothing_behind_either() {
 }
 
 #[test]
-fn a_memory_that_is_not_the_image_is_found_and_not_used_again() {
+fn a_memory_that_differs_from_the_image_is_found_and_discarded() {
     let (pool, (audits, audited)) = (Arc::<Pool<Slot>>::default(), channel());
     let checker =
         ResetChecker::start(Arc::downgrade(&pool), Box::new(move |same| audits.send(same).unwrap())).unwrap();
     let (mut good, mut bad) = (slot(PageMap::of_process()), slot(PageMap::of_process()));
     scribble(&mut good, 0, 40);
     good.reset(true).unwrap();
-    // As if a reset had missed one byte.
+    // Simulates a reset that missed one byte.
     memory(&mut bad)[2000 * PAGE_BYTES + 17] ^= 1;
     for (slot, same) in [(good, true), (bad, false)] {
-        assert!(checker.take(slot).is_none(), "it is time for a look");
+        assert!(checker.take(slot).is_none(), "a check is due");
         assert_eq!(audited.recv(), Ok(same));
         let next = self::slot(PageMap::of_process());
-        assert!(checker.take(next).is_some(), "one look a second");
+        assert!(checker.take(next).is_some(), "at most one check a second");
         *checker.next_at.lock().unwrap() = Instant::now();
     }
     drop(checker);
-    assert_eq!(audited.recv().ok(), None, "its thread has ended");
+    assert_eq!(audited.recv().ok(), None, "the thread has ended");
     assert_eq!(pool.count(), 1);
 }

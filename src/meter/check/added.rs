@@ -1,36 +1,36 @@
-//! What the meter may add to a function, instruction by instruction.
+//! Recognises the instruction sequences that the meter may add to a function.
 
 use wasmparser::{BlockType, MemArg, Operator};
 
-/// Where the polling page is.
+/// The addresses of the polling page.
 const POLLED: std::ops::RangeInclusive<u64> = 0xffff_0000..=0xffff_ffff;
 
-/// Indices of the counter, and of the function that calls the host for more.
+/// The indices of the counter and of the function that asks the host for fuel.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Names {
     pub(super) fuel: u32,
     pub(super) refuel: u32,
 }
 
-/// Instructions that stand together.
+/// A sequence of instructions. `count` is the index of the local that counts iterations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Added {
-    /// Takes `fuel` from the counter, and what is in the local `count`, if there is one; refuels when nothing is left.
+    /// Subtracts `fuel` and the local, if there is one, from the counter, and refuels when the counter is below zero.
     Charge { fuel: i64, count: Option<u32>, again: Option<TailCall> },
-    /// Takes what is in the local from the counter.
+    /// Subtracts the local from the counter.
     Settle { count: u32 },
     /// Adds to the local, and reads from the polling page.
     Poll { count: u32, address: u64 },
 }
 
-/// A tail call with so many of a function's parameters.
+/// A tail call that passes on the first `parameters` parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TailCall {
     pub(super) function: u32,
     pub(super) parameters: usize,
 }
 
-/// A function that refuels, gives back what another one is charged on entry, and calls that.
+/// A function that refuels, refunds what another function is charged on entry, and calls that function.
 #[derive(Clone, Copy)]
 pub(super) struct Again {
     pub(super) function: u32,
@@ -39,7 +39,7 @@ pub(super) struct Again {
 }
 
 impl Added {
-    /// The local in which rounds are counted.
+    /// Returns the local that counts iterations.
     pub(super) fn count(self) -> Option<u32> {
         match self {
             Self::Charge { count, .. } => count,
@@ -49,7 +49,7 @@ impl Added {
 }
 
 impl Names {
-    /// What the operators begin with, and how many it consists of.
+    /// Returns the sequence that the operators start with, and its length.
     pub(super) fn added(self, operators: &[Operator<'_>]) -> Option<(Added, usize)> {
         let (added, rest) =
             self.charge(operators).or_else(|| self.settle(operators)).or_else(|| poll(operators))?;
@@ -97,7 +97,7 @@ impl Names {
         Some((Added::Settle { count: *count }, reset(*count, self.set(rest)?)?))
     }
 
-    /// A whole function that refuels for another.
+    /// Returns the function's [`Again`], if its operators are one and nothing else.
     pub(super) fn again(self, operators: &[Operator<'_>]) -> Option<Again> {
         let [Operator::Call { function_index }, rest @ ..] = operators else { return None };
         let [Operator::I64Const { value: fuel }, Operator::I64Add, rest @ ..] = self.get(rest)? else {
@@ -123,7 +123,7 @@ impl Names {
     }
 }
 
-/// Nothing is counted any more.
+/// Matches the instructions that set the local to zero. Returns the operators after them.
 fn reset<'a, 'b>(count: u32, operators: &'a [Operator<'b>]) -> Option<&'a [Operator<'b>]> {
     match operators {
         [Operator::I64Const { value: 0 }, Operator::LocalSet { local_index }, rest @ ..]

@@ -1,4 +1,4 @@
-//! The control flow of a function, as a graph of what is done one after the other.
+//! The control flow of a function, as a graph of actions.
 
 use petgraph::Direction;
 use petgraph::algo::kosaraju_scc;
@@ -6,39 +6,39 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{IntoNeighborsDirected, IntoNodeIdentifiers, NodeFiltered, Visitable};
 use wasmparser::Operator;
 
-/// What is done at a node of the graph, before it is left in one of several directions.
+/// The action at a node of the graph.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Act {
     Nothing,
-    /// A loop begins.
+    /// The head of a loop.
     Head,
-    /// With or without what has been counted.
+    /// A charge; `settles` if it includes the count of iterations.
     Charge {
         settles: bool,
     },
     Settle,
     Poll,
-    /// Of a function that may come back here before it returns.
+    /// A call of a function that may call this one again.
     Call,
-    /// Of one that copies, fills or grows memory.
+    /// A call of a function that copies, fills or grows memory.
     Work,
     End,
 }
 
-/// Built operator by operator.
+/// The graph, which is built operator by operator.
 pub(super) struct Flow {
     graph: DiGraph<Act, ()>,
     labels: Vec<Label>,
-    /// `None` where nothing leads to.
+    /// `None` in unreachable code.
     current: Option<NodeIndex>,
 }
 
 /// An open block.
 struct Label {
-    /// Where branches to it lead.
+    /// The target of branches to it.
     target: NodeIndex,
     is_loop: bool,
-    /// Where an `if` continues that is not taken.
+    /// For an `if`: the node from which control continues when the condition is false.
     otherwise: Option<NodeIndex>,
 }
 
@@ -58,12 +58,12 @@ impl Flow {
         }
     }
 
-    /// The function is left for good.
+    /// Marks the code that follows as unreachable from here.
     pub(super) fn leave(&mut self) {
         self.current = None;
     }
 
-    /// Calls are none of its business.
+    /// Adds an operator that is not a call: [`Flow::act`] adds calls.
     pub(super) fn operator(&mut self, operator: &Operator<'_>) {
         match operator {
             Operator::Block { .. } => self.open(None),
@@ -89,7 +89,7 @@ impl Flow {
                 self.leave();
             }
             Operator::Return => {
-                self.branch(u32::try_from(self.labels.len() - 1).expect("it is small"));
+                self.branch(u32::try_from(self.labels.len() - 1).expect("nesting fits into 32 bits"));
                 self.leave();
             }
             Operator::Unreachable => self.leave(),
@@ -132,18 +132,18 @@ impl Flow {
         };
         let mut faults = Vec::new();
         if !cycles(&unchecked).is_empty() {
-            faults.push("it goes round without a check");
+            faults.push("it repeats without a check");
         }
         if !cycles(&uncharged).iter().all(is_plain) {
-            faults.push("a loop that is not charged does more than to count");
+            faults.push("a loop that is not charged does more than count");
         }
         if self.loses_count() {
-            faults.push("it leaves what it has counted uncharged");
+            faults.push("it leaves its count uncharged");
         }
         faults
     }
 
-    /// Whether a way leads from a loop that counts to a call or to the end, and nothing on it charges what was counted.
+    /// Returns whether a path leads from a loop that counts to a call or to the end without a charge for the count.
     fn loses_count(&self) -> bool {
         let mut going: Vec<_> =
             self.graph.node_indices().filter(|node| self.graph[*node] == Act::Poll).collect();
@@ -162,7 +162,7 @@ impl Flow {
     }
 }
 
-/// All nodes that are on a cycle, as components of the graph.
+/// Returns the nodes that are on a cycle, as strongly connected components of the graph.
 pub(super) fn cycles<G>(graph: G) -> Vec<Vec<NodeIndex>>
 where
     G: IntoNeighborsDirected<NodeId = NodeIndex> + IntoNodeIdentifiers + Visitable + Copy,

@@ -1,4 +1,4 @@
-//! What one function does, beside what the meter has added to it.
+//! Checks one function: separates the meter's code from the function's own.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,17 @@ use super::added::{Added, TailCall};
 use super::flow::{Act, Flow};
 use super::metered::Metered;
 
-/// What is known of a function.
+/// A function of a metered module.
 #[derive(Default)]
 pub(super) struct Function {
-    /// What it is charged before it does anything.
+    /// The charge on entry, before the function does anything else.
     pub(super) entry: Option<Entry>,
     pub(super) callees: Vec<u32>,
     pub(super) charges: usize,
-    /// Where it reads from the polling page.
+    /// The addresses that it reads in the polling page.
     pub(super) polls: Vec<u64>,
     pub(super) faults: Vec<&'static str>,
-    /// Locals in which rounds are counted, and others.
+    /// The locals that count iterations, and the locals that the function's own code uses.
     counts: HashSet<u32>,
     locals: HashSet<u32>,
 }
@@ -54,7 +54,7 @@ impl Function {
                 if is_first {
                     self.entry = Some(Entry { fuel, again });
                 } else if again.is_some() {
-                    self.faults.push("it begins anew in the middle");
+                    self.faults.push("it calls itself again from its middle");
                 }
                 Act::Charge { settles: count.is_some() }
             }
@@ -87,18 +87,19 @@ impl Function {
             Operator::MemoryCopy { .. }
             | Operator::MemoryFill { .. }
             | Operator::MemoryGrow { .. }
-            | Operator::MemoryInit { .. } => self.faults.push("it works on memory, but not in pieces"),
+            | Operator::MemoryInit { .. } => self.faults.push("it works on memory in one piece"),
             _ => flow.operator(operator),
         }
     }
 
-    /// There is one local that counts, zero at first, and the function does not know of it. No read of the polling page
-    /// makes another superfluous.
+    /// Checks the local that counts: it is the only one, it is not a parameter and so starts at zero, and the
+    /// function's own code does not use it. Also checks that each read of the polling page has an address of its own,
+    /// so that the compiler removes none of them.
     fn check_counts(&mut self, parameters: usize) {
         if self.counts.len() > 1
             || self.counts.iter().any(|count| (*count as usize) < parameters || self.locals.contains(count))
         {
-            self.faults.push("it counts in a local that is not for that");
+            self.faults.push("it counts in a local with another use");
         }
         let different: HashSet<_> = self.polls.iter().collect();
         if different.len() < self.polls.len() {

@@ -1,4 +1,4 @@
-//! A metered module, as far as its control flow is concerned.
+//! Reads a metered module for the checker.
 
 use std::ops::Range;
 
@@ -11,16 +11,16 @@ use wasmtime::{Result, bail};
 use super::added::Names;
 use super::pieces;
 
-/// What a module may consist of. It has no other way to transfer control, such as exceptions.
+/// The features that a module may use. None of them adds other transfers of control, such as exceptions.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WasmFeatures::TAIL_CALL);
 
 #[derive(Default)]
 pub(super) struct Metered<'a> {
     pub(super) names: Names,
-    /// How many parameters each function type has.
+    /// The number of parameters of each function type.
     types: Vec<usize>,
     imported: u32,
-    /// The type of each function, of imported ones first.
+    /// The type of each function, imported functions first.
     functions: Vec<u32>,
     bodies: Vec<FunctionBody<'a>>,
     globals: Vec<GlobalType>,
@@ -35,11 +35,15 @@ impl<'a> Metered<'a> {
         for payload in Parser::new(0).parse_all(wasm) {
             module.read_section(payload?)?;
         }
-        let [fuel] = module.exported(ExternalKind::Global, "fuel")[..] else { bail!("it has no counter") };
-        let [refuel] = module.exported(ExternalKind::Func, "refuel")[..] else { bail!("it cannot refuel") };
+        let [fuel] = module.exported(ExternalKind::Global, "fuel")[..] else {
+            bail!("the module exports no counter")
+        };
+        let [refuel] = module.exported(ExternalKind::Func, "refuel")[..] else {
+            bail!("the module exports no `refuel`")
+        };
         let counter = GlobalType { content_type: ValType::I64, mutable: true, shared: false };
         if module.globals[fuel as usize] != counter {
-            bail!("its counter does not count");
+            bail!("the counter is not a mutable i64");
         }
         if module
             .exports
@@ -48,7 +52,7 @@ impl<'a> Metered<'a> {
             .count()
             > 1
         {
-            bail!("its counter is exported twice");
+            bail!("the counter is exported twice");
         }
         module.names = Names { fuel, refuel };
         module.in_pieces = pieces::all(module.names)?;
@@ -64,7 +68,9 @@ impl<'a> Metered<'a> {
             }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
-                    let TypeRef::Func(ty) = import?.ty else { bail!("it imports more than functions") };
+                    let TypeRef::Func(ty) = import?.ty else {
+                        bail!("the module imports more than functions")
+                    };
                     self.functions.push(ty);
                     self.imported += 1;
                 }
@@ -85,8 +91,8 @@ impl<'a> Metered<'a> {
                     self.exports.push((export.name, export.kind, export.index));
                 }
             }
-            Payload::TableSection(_) => bail!("it has a table"),
-            Payload::StartSection { .. } => bail!("it starts by itself"),
+            Payload::TableSection(_) => bail!("the module has a table"),
+            Payload::StartSection { .. } => bail!("the module has a start function"),
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             _ => {}
         }
@@ -98,12 +104,12 @@ impl<'a> Metered<'a> {
         exports.map(|export| export.2).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of functions.
     pub(super) fn functions(&self) -> usize {
         self.functions.len()
     }
 
-    /// Those that are not imported.
+    /// Returns the indices of the functions that are not imported.
     pub(super) fn defined(&self) -> Range<u32> {
         self.imported..self.imported + u32::try_from(self.bodies.len()).unwrap()
     }
@@ -121,12 +127,12 @@ impl<'a> Metered<'a> {
         self.types[self.functions[function as usize] as usize]
     }
 
-    /// Whether it is one of the functions that copy, fill and grow memory.
+    /// Returns whether a function is one of those that copy, fill and grow memory.
     pub(super) fn is_in_pieces(&self, function: u32) -> bool {
         function >= self.imported && self.in_pieces.iter().any(|body| body == self.body(function).as_bytes())
     }
 
-    /// It calls the host, and does nothing else.
+    /// Checks that `refuel` calls the host and does nothing else. Returns the fault.
     pub(super) fn check_refuel(&self, operators: &[Operator<'_>]) -> Option<String> {
         match operators {
             [Operator::Call { function_index } | Operator::ReturnCall { function_index }, Operator::End]
@@ -134,7 +140,7 @@ impl<'a> Metered<'a> {
             {
                 None
             }
-            _ => Some("refuel does more than to call the host".into()),
+            _ => Some("refuel does more than call the host".into()),
         }
     }
 }

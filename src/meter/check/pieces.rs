@@ -1,5 +1,7 @@
-//! The functions that copy, fill and grow memory, as they have to be, byte by byte. Each piece has 1 MiB at most and is
-//! charged before it is copied or filled; the host decides about new memory before it is filled.
+//! The exact bodies of the functions that copy, fill and grow memory.
+//!
+//! Each piece has at most 1 MiB and is charged before it is copied or filled. The host decides about new memory before
+//! the guest fills it.
 
 use wasmparser::{Parser, Payload};
 use wasmtime::{Result, format_err};
@@ -47,7 +49,7 @@ const BEGIN_PIECE: &str = "
 
 const END_PIECE: &str = "local.get $length local.get $piece i32.sub local.tee $length br_if 0";
 
-/// Their bodies.
+/// Returns the encoded bodies of the three functions.
 pub(super) fn all(names: Names) -> Result<Vec<Vec<u8>>> {
     [GROWN, COPIED, FILLED].into_iter().map(|text| body(text, names)).collect()
 }
@@ -61,5 +63,5 @@ fn body(text: &str, names: Names) -> Result<Vec<u8>> {
             return Ok(body.as_bytes().to_vec());
         }
     }
-    Err(format_err!("it has a function"))
+    Err(format_err!("the module has no function"))
 }

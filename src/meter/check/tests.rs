@@ -1,4 +1,4 @@
-//! The interpreter's meter has no way around it; and of each way that a meter could have, the checker says so.
+//! The checker finds no fault in the metered interpreter, and finds each fault of a list of mutants.
 
 use wasmparser::Operator;
 
@@ -10,7 +10,7 @@ use crate::image::Interpreter;
 use crate::image::PYTHON_WASM_ZST;
 use crate::meter::add;
 
-/// Each of the meter's parts is in it. Numbers are of functions.
+/// A module that needs each part of the meter. The numbers are the indices of the functions.
 const MODULE: &str = r#"(module
     (import "executor" "refuel" (func $host_refuel))
     (type $t (func (param i64) (result i64)))
@@ -40,7 +40,7 @@ const MODULE: &str = r#"(module
     (; 8 ;) (func $even (export "even") (type $t) (return_call $odd (local.get 0)))
     (; 9 ;) (func $odd (type $t) (return_call $even (local.get 0))))"#;
 
-/// In front of it are the counter and what is charged.
+/// The end of a charge. Before it, the counter and the amount were pushed.
 const CHARGE: &str = "i64.sub global.set 2 global.get 2 i64.const 0 i64.lt_s if call 1 end";
 
 const COUNT: &str = "local.get 1 i64.const 4 i64.add local.set 1";
@@ -50,10 +50,10 @@ const SETTLE: &str = "global.get 2 local.get 1 i64.sub global.set 2 i64.const 0 
 const POLL: &str =
     "local.get 1 i64.const 4 i64.add local.set 1 i32.const 0 i32.load8_u offset=4294901760 drop";
 
-/// As text, function by function.
+/// Returns the text of a module, one string for each function.
 fn text_of(wasm: &[u8]) -> Vec<String> {
     let text = wasmprinter::print_bytes(wasm).unwrap();
-    // Without comments on labels, and hints about branches.
+    // Leave out comments on labels and branch hints.
     let lines = text.lines().filter(|line| !line.contains("@metadata"));
     let words: Vec<&str> = lines
         .flat_map(|line| line.split(";; label").next().unwrap().split_whitespace())
@@ -64,7 +64,7 @@ fn text_of(wasm: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn a_meter_with_a_way_around_it_is_found_out() {
+fn each_mutant_of_the_meter_is_found() {
     let metered = add(&wat::parse_str(MODULE).unwrap()).unwrap();
     let parts = text_of(&metered);
     let faults = |text: &str| match check(&wat::parse_str(text).unwrap()) {
@@ -91,14 +91,14 @@ fn a_meter_with_a_way_around_it_is_found_out() {
 }
 
 #[test]
-fn the_interpreter_has_no_way_around_its_meter() {
+fn the_interpreter_cannot_escape_its_meter() {
     let code = Interpreter::unpack(PYTHON_WASM_ZST).unwrap().code;
     let findings = check(&code).unwrap();
     assert_eq!(findings.faults, [""; 0]);
     assert!(findings.charges > 5000 && findings.polls > 3000, "{} {}", findings.charges, findings.polls);
 
-    // Without one charge of a round, or one read of the polling page, it would have one. A seventh of them, as each takes
-    // some milliseconds.
+    // Removing one charge of a loop, or one read of the polling page, must be a fault. Only a seventh of them is tried,
+    // because each try takes some milliseconds.
     let module = Metered::read(&code).unwrap();
     let (mut rounds, mut needless) = (0, 0);
     for index in module.defined().filter(|index| !module.is_in_pieces(*index)) {
@@ -112,11 +112,11 @@ fn the_interpreter_has_no_way_around_its_meter() {
             }
         }
     }
-    // A round that goes through another loop, which is charged at its head, is charged twice.
+    // Few are needless: an iteration that passes through an inner loop with a charge at its head is charged twice.
     assert!(rounds > 7000 && needless * 200 < rounds / 7, "{needless} of {}", rounds / 7);
 }
 
-/// What the meter has added to loops, and how long it is.
+/// Returns the position and length of each sequence that the meter has added to a loop.
 fn rounds_of(module: &Metered<'_>, operators: &[Operator<'_>]) -> Vec<(usize, usize)> {
     let added = (1..operators.len()).filter_map(|at| {
         let (added, length) = module.names.added(&operators[at..])?;

@@ -1,10 +1,10 @@
-//! Small modules with a table, and without it.
+//! Small modules, with a table and without it.
 
 use wasmtime::{Engine, Instance, Linker, Module, Result, Store, Val};
 
 use super::direct;
 
-/// Functions of several types in a table with holes, an imported one among them, and calls of each kind.
+/// Functions of several types in a table with gaps, an imported function among them, and calls of each kind.
 const CALLS: &str = r#"(module
     (import "host" "negated" (func $negated (param i64) (result i64)))
     (type $unary (func (param i64) (result i64)))
@@ -44,7 +44,7 @@ fn instance(wasm: &[u8]) -> Result<(Store<()>, Instance)> {
 }
 
 #[test]
-fn calls_go_where_they_went() {
+fn direct_calls_have_the_same_callees() {
     let wasm = wat::parse_str(CALLS).unwrap();
     let direct = direct(&wasm).unwrap();
     assert_eq!(direct.functions, 3, "one for each type");
@@ -68,12 +68,12 @@ fn calls_go_where_they_went() {
             }
         }
     }
-    // Four entries of the first type, in two ways, and one of each other.
+    // Four entries of the first type, called in two ways, and one entry of each other type.
     assert_eq!(answers, 4 * 2 + 2);
 }
 
 #[test]
-fn a_module_without_a_table_stays_as_it_is() {
+fn a_module_without_a_table_is_unchanged() {
     let wasm = wat::parse_str("(module (func (export \"run\") (result i64) (i64.const 3)))").unwrap();
     let direct = direct(&wasm).unwrap();
     assert_eq!((direct.functions, direct.wasm), (0, wasm));
@@ -90,32 +90,35 @@ fn a_call_through_an_empty_table_traps() {
 }
 
 #[test]
-fn tables_that_may_change_are_refused() {
+fn a_table_that_may_change_is_refused() {
     let cases = [
-        ("(import \"host\" \"table\" (table 1 funcref))", "its table is imported"),
-        ("(table (export \"table\") 1 funcref)", "its table is exported"),
+        ("(import \"host\" \"table\" (table 1 funcref))", "the table is imported"),
+        ("(table (export \"table\") 1 funcref)", "the table is exported"),
         ("(table 1 funcref) (table 1 funcref)", "more than one table"),
-        ("(table 1 funcref) (global i32 (i32.const 0)) (elem (global.get 0) func)", "without a fixed place"),
-        ("(table 1 funcref) (elem func)", "without a fixed place"),
-        ("(table 1 funcref) (elem (i32.const 0) funcref (ref.null func))", "without a fixed place"),
+        (
+            "(table 1 funcref) (global i32 (i32.const 0)) (elem (global.get 0) func)",
+            "functions at a constant offset",
+        ),
+        ("(table 1 funcref) (elem func)", "functions at a constant offset"),
+        ("(table 1 funcref) (elem (i32.const 0) funcref (ref.null func))", "functions at a constant offset"),
         (
             "(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))",
-            "more than called through: TableSet",
+            "used for more than calls: TableSet",
         ),
-        ("(table 1 funcref) (func (drop (table.get (i32.const 0))))", "more than called through: TableGet"),
+        ("(table 1 funcref) (func (drop (table.get (i32.const 0))))", "used for more than calls: TableGet"),
         (
             "(table 1 funcref) (func (table.copy (i32.const 0) (i32.const 0) (i32.const 1)))",
-            "more than called through: TableCopy",
+            "used for more than calls: TableCopy",
         ),
         (
             "(table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1))))",
-            "more than called through: TableGrow",
+            "used for more than calls: TableGrow",
         ),
         (
             "(table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1)))",
-            "more than called through: TableFill",
+            "used for more than calls: TableFill",
         ),
-        ("(func $f) (elem declare func $f) (func (drop (ref.func $f)))", "without a fixed place"),
+        ("(func $f) (elem declare func $f) (func (drop (ref.func $f)))", "functions at a constant offset"),
     ];
     for (wat, why) in cases {
         let wasm = wat::parse_str(format!("(module {wat})")).unwrap();
