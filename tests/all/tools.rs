@@ -159,7 +159,7 @@ async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
         run(&format!("import home\nawait home.echo({argument})"), |_| {}).await.error.unwrap().to_string()
     };
     let large =
-        "ToolArgumentError: 18446744073709551616 does not fit into 64 bits: send it as text or as a float";
+        "ToolArgumentError: 18446744073709551616 does not fit into 64 bits; send it as a string or a float";
     assert_eq!(refused("[2**64]").await, large);
     let nested = run("import home\nx = []\nfor _ in range(70): x = [x]\nawait home.echo(x)", |_| {}).await;
     let error = nested.error.unwrap().to_string();
@@ -255,7 +255,7 @@ async fn checks_that_take_too_long_are_given_up() {
         searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap()
     };
     let error = run("import search\nawait search.maze(where={'a': 1})").await.error.unwrap().to_string();
-    let words = "ToolArgumentError: Argument 'where' of search.maze() is too large, or nested too deeply, to be checked";
+    let words = "ToolArgumentError: Argument 'where' of search.maze() is too large or too deeply nested to be checked";
     assert!(error.starts_with(words), "{error}");
     // Larger than what is read where the guest runs, and in order.
     let report = run("import search\nawait search.any(where=[1] * 100_000)").await;

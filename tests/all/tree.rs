@@ -72,17 +72,17 @@ fn what_is_not_ours_is_left_alone() {
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("precious.pyi"), "1").unwrap();
     let cases: [(&str, Spoil<'_>); 5] = [
-        ("servers is not a folder", &|dir| symlink(other.path(), dir.join("servers")).unwrap()),
-        ("servers is not a folder", &|dir| fs::write(dir.join("servers"), "1").unwrap()),
-        ("main.py is no stub", &|dir| {
+        ("servers is not a directory", &|dir| symlink(other.path(), dir.join("servers")).unwrap()),
+        ("servers is not a directory", &|dir| fs::write(dir.join("servers"), "1").unwrap()),
+        ("main.py is not a stub", &|dir| {
             fs::create_dir(dir.join("servers")).unwrap();
             fs::write(dir.join("servers/main.py"), "1").unwrap();
         }),
-        ("link is no stub", &|dir| {
+        ("link is not a stub", &|dir| {
             fs::create_dir(dir.join("servers")).unwrap();
             symlink(other.path(), dir.join("servers/link")).unwrap();
         }),
-        ("can be written by others", &|dir| {
+        ("can be written by other users", &|dir| {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
         }),
     ];
@@ -97,6 +97,6 @@ fn what_is_not_ours_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     symlink(other.path(), folder.path().join("link")).unwrap();
     let error = catalogue.write_tree(&folder.path().join("link")).unwrap_err().to_string();
-    assert!(error.contains("is not a folder"), "{error}");
+    assert!(error.contains("is not a directory"), "{error}");
     assert_eq!(names_below(other.path()), ["precious.pyi"]);
 }
