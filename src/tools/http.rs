@@ -106,7 +106,8 @@ impl Upstream {
         if service.signed && signer.is_none() {
             let name = &service.name;
             return Err(Error::Config(format!(
-                "requests to service '{name}' must be signed, but no key is set; set TOOL_SIGNING_KEY, or signed = false for the service"
+                "requests to service '{name}' must be signed, but no key is set; set TOOL_SIGNING_KEY, \
+                 or signed = false for the service"
             )));
         }
         let client = client::client(service.roots.as_ref());
@@ -139,7 +140,7 @@ impl Connected {
             Err(failure @ Failure::Unsigned) => Err(failure.error(name)),
             Err(failure) => {
                 if attempt.failed(Instant::now()) {
-                    warn!(service = %service.name, "service does not answer; its tools fail immediately until it is retried");
+                    warn!(service = %service.name, "service does not answer; its tools fail fast until it does");
                 }
                 Err(failure.error(name))
             }
