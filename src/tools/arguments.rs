@@ -28,8 +28,8 @@ const STEPS_MAX: u64 = 50_000_000;
 pub(crate) enum Effort {
     /// Runs on the guest's thread, which is blocked meanwhile.
     Brief,
-    /// Runs on another thread. Validation stops early once the `Weak` reference is dead: the execution that made the
-    /// call has ended.
+    /// Runs on another thread. Validation stops early once the `Weak` reference is dead, because nobody waits for the
+    /// result any more.
     Full(Weak<()>),
 }
 
@@ -46,12 +46,14 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
+    /// Compiles `schema`.
+    ///
     /// # Errors
     ///
     /// If the schema cannot be used; the message says why.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
         if !schema.is_object() || schema.get("type").is_some_and(|kind| kind != "object") {
-            return Err("the schema of its arguments is not one of an object".into());
+            return Err("the schema of its arguments must be an object schema".into());
         }
         let schema_depth = json::depth_of(schema.to_string().as_bytes());
         let schema = Schema::new(schema).map_err(|why| format!("the schema of its arguments: {why}"))?;

@@ -45,11 +45,11 @@ impl Caller {
     pub(crate) fn begin(&self, path: &str, arguments: &str, effort: &Effort) -> Result<Begun, TooLarge> {
         let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments, effort)));
         let ready = ready.unwrap_or_else(|_| Ok(Err(Err(crashed()))))?;
-        let record = Record::new(self.execution, path, arguments);
-        Ok(Begun { record, path: path.to_owned(), ready })
+        let audit = AuditLine::new(self.execution, path, arguments);
+        Ok(Begun { audit, path: path.to_owned(), ready })
     }
 
-    /// Returns a failed call, for when the check itself crashed.
+    /// Returns a failed call, for when the check did not complete.
     pub(crate) fn not_begun(&self, path: &str) -> Begun {
         self.answered(path, crashed())
     }
@@ -65,16 +65,16 @@ impl Caller {
     }
 
     fn answered(&self, path: &str, error: ToolError) -> Begun {
-        Begun { record: Record::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
+        Begun { audit: AuditLine::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
     }
 
-    /// Returns the error for a call that exceeds the execution's budget of calls. If `on_record` is set, logs the call
+    /// Returns the error for a call that exceeds the execution's budget of calls. If `is_logged` is set, logs the call
     /// too.
-    pub(crate) fn deny(&self, path: &str, why: &str, on_record: bool) -> ToolError {
+    pub(crate) fn deny(&self, path: &str, why: &str, is_logged: bool) -> ToolError {
         let error =
             ToolError::denied(format!("'{}' was not called: {why}", text::line(path, NAME_CHARS_MAX)));
-        if on_record {
-            Record::new(self.execution, path, "").end(&Err(error.clone()));
+        if is_logged {
+            AuditLine::new(self.execution, path, "").end(&Err(error.clone()));
         }
         error
     }
@@ -98,7 +98,7 @@ impl Caller {
 
     /// Makes the call and returns its reply. `share` accounts for the bytes of the reply.
     pub(crate) async fn finish(&self, begun: Begun, share: Arc<ReplyShare>) -> Reply {
-        let Begun { record, path, ready } = begun;
+        let Begun { audit, path, ready } = begun;
         let reply = match ready {
             // A panic in the tool fails this call, not the execution.
             Ok(arguments) => {
@@ -108,7 +108,7 @@ impl Caller {
             Err(answer) => answer,
         };
         let reply = reply.and_then(|reply| share.hold(reply.get().len()).map(|()| reply));
-        record.end(&reply);
+        audit.end(&reply);
         reply
     }
 
@@ -136,7 +136,7 @@ impl Caller {
 
 /// A checked call: its validated arguments, or its reply if it already has one.
 pub(crate) struct Begun {
-    record: Record,
+    audit: AuditLine,
     path: String,
     ready: Result<Map<String, Value>, Reply>,
 }
@@ -156,7 +156,7 @@ fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
 
 /// The audit line of one call: tool and status, never arguments or reply. If it is dropped before `end`, the call was
 /// aborted together with its execution.
-struct Record {
+struct AuditLine {
     execution: ExecutionId,
     path: String,
     arguments_sha256: String,
@@ -164,7 +164,7 @@ struct Record {
     ended: bool,
 }
 
-impl Record {
+impl AuditLine {
     fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
         let path = text::line(path, NAME_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
@@ -198,7 +198,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for AuditLine {
     fn drop(&mut self) {
         if !self.ended {
             self.log("aborted", 0);

@@ -90,7 +90,7 @@ impl Catalogue {
         &self.tools
     }
 
-    /// Returns the names of the modules that contain the tools, as programs import them.
+    /// Returns the names of the modules that programs can import because of these tools, discovery included.
     #[must_use]
     pub fn modules(&self) -> &BTreeSet<String> {
         &self.modules

@@ -59,8 +59,8 @@ impl ToolFile {
     ///
     /// # Errors
     ///
-    /// All problems, one line each: `file:line: key: the problem and what is accepted`. Values of variables are never
-    /// shown.
+    /// All problems, one line each: `file:line: key: the problem and what is accepted`. Values from outside the file
+    /// are never shown.
     pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
         let problems = Problems::new(file, text);
         let (table, errors) = DeTable::parse_recoverable(text);

@@ -35,7 +35,7 @@ impl Registered {
     fn new(module: String, name: String, tool: Tool) -> Result<Self, String> {
         let schemas = [Some(&tool.parameters), tool.output.as_ref()];
         if schemas.into_iter().flatten().any(|schema| schema.to_string().len() > SCHEMA_BYTES_MAX) {
-            return Err(format!("a schema of more than {SCHEMA_BYTES_MAX} bytes"));
+            return Err(format!("a schema has more than {SCHEMA_BYTES_MAX} bytes"));
         }
         let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
         let arguments = Arguments::new(&tool.parameters)?;

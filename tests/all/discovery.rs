@@ -85,11 +85,11 @@ async fn discovery_errors_name_a_way_out() {
     let cases = [
         (
             "tools.describe('data.get_device')",
-            "ToolError: There is no tool 'data.get_device'; near it: data.get_devices, ",
+            "ToolError: There is no tool 'data.get_device'; similar: data.get_devices, ",
         ),
         ("tools.describe('\\x1b\\u202e[q]')", "ToolError: There is no tool ' [q]'; tools.search() lists all"),
         ("tools.describe('x' * 900_000)", "ToolError: There is no tool 'xxx"),
-        ("tools.describe('')", "ToolError: There is no tool ''; near it: "),
+        ("tools.describe('')", "ToolError: There is no tool ''; similar: "),
         (
             "tools.describe(7)",
             "ToolArgumentError: tools.describe(): invalid type: integer `7`, expected a string",

@@ -76,7 +76,7 @@ fn every_program_has_a_class() {
 
 /// All slots are taken by guests that never yield, one after the other, while a client polls the service.
 #[test]
-fn health_answers_while_guests_do_not_yield() {
+fn health_answers_beside_guests_that_do_not_yield() {
     const QUESTIONS: usize = 300;
     let _alone = alone();
     let target = Target::start(Layers::WallOnly);

@@ -457,8 +457,8 @@ fn tools_without_a_name_or_with_an_unusable_schema_are_refused() {
     let cases = [
         (tool("", "x"), "no name that Python could import"),
         (tool("home", ""), "no name that Python could import"),
-        (schema(json!({"type": "string"})), "not one of an object"),
-        (schema(json!(true)), "not one of an object"),
+        (schema(json!({"type": "string"})), "must be an object schema"),
+        (schema(json!(true)), "must be an object schema"),
         (schema(json!({"properties": {"a": {"type": "strnig"}}})), "the schema of its arguments"),
         (
             schema(json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}})),

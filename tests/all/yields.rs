@@ -38,7 +38,7 @@ const HONEST: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn no_program_blocks_its_callers_thread() {
+async fn no_program_keeps_its_callers_thread() {
     let sandbox = sandbox(Layers::WallOnly);
     let survive = programs("survive").into_iter().map(|program| (program.name, program.code));
     let honest = HONEST.map(|code| (code.to_owned(), code.to_owned()));

@@ -66,7 +66,7 @@ fn unknown(grants: &Grants, name: &str) -> ToolError {
     let near: Vec<&str> = granted(grants, name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
     let near = match near.as_slice() {
         [] => "tools.search() lists all".to_owned(),
-        near => format!("near it: {}", near.join(", ")),
+        near => format!("similar: {}", near.join(", ")),
     };
     ToolError::failed(format!("There is no tool '{}'; {near}", text::line(name, NAME_CHARS_MAX)))
 }

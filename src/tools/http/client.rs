@@ -52,7 +52,7 @@ impl Service<Uri> for Connector {
 /// A client without proxies, cookies or redirects.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
-/// Returns a client with its own pool. It trusts `roots`, or the web's certificate authorities if `None`.
+/// Returns a client with its own pool. It trusts `roots`, or the root certificates of `webpki-roots` if `None`.
 ///
 /// # Errors
 ///

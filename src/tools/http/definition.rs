@@ -18,7 +18,7 @@ pub(crate) struct Service {
     pub(crate) url: BaseUrl,
     /// Sent with each request; may contain secrets.
     pub(crate) headers: HeaderMap,
-    /// Trusted certificate authorities; `None` for those of the web.
+    /// Trusted certificate authorities; `None` for those of `webpki-roots`.
     pub(crate) roots: Option<Arc<RootCertStore>>,
     /// Whether requests are signed.
     pub(crate) signed: bool,

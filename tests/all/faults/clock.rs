@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Service, TOKEN, executor};
 
-/// Replaces libc's function: every 20 ms, the time of day jumps by up to a day, forward or back.
+/// Replaces libc's function: every 20 ms, the time of day jumps to another of three days.
 const STEPPING_CLOCK: &str = "
 #define _GNU_SOURCE
 #include <sys/syscall.h>

@@ -80,7 +80,7 @@ fn started_by(starter: &[&str]) -> Service {
 
 /// A pipe holds 64 KiB; these executions log more than that.
 #[test]
-fn an_unread_log_does_not_block() {
+fn a_log_that_nobody_reads_keeps_nobody_waiting() {
     let mut command = executor();
     command.envs([("EXECUTOR_API_TOKEN", TOKEN), ("SERVICE_PORT", "0"), ("SHUTDOWN_GRACE", "1")]);
     let (service, _unread) = Service::spawn_unread(command);
