@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches CPython's own tests, Debian's package libpython3.13-testsuite, into target/, and prints their folder: what
-# CPYTHON_TESTS of tests/all/differential.rs names. Runs on Debian, and keeps its hands off the machine's packages.
+# Downloads CPython's own tests, Debian's package libpython3.13-testsuite, into target/. Prints their directory, the value
+# for CPYTHON_TESTS in tests/all/differential.rs. Runs on Debian; does not change the installed packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ if [ ! -d "$folder" ]; then
     apt=$(mktemp -d)
     trap 'rm -rf "$apt"' EXIT
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    # The archive that this machine uses, whatever its own release.
+    # The Debian archive that this machine uses; its own release does not matter.
     # shellcheck disable=SC2016
     archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive trixie main" > "$apt/sources.list"

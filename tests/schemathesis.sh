@@ -3,7 +3,7 @@
 #
 # usage: tests/schemathesis.sh [BINARY]     default: target/debug/ai-code-executor
 #
-# Needs schemathesis (PyPI), which it installs into target/schemathesis if it can; without it, it says so and passes.
+# Installs schemathesis (PyPI) into target/schemathesis. If that fails, the script prints a note and passes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ token=token-for-schemathesis
 if [ ! -x "$venv/bin/schemathesis" ]; then
     if ! { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'schemathesis==4.*'; } >/dev/null 2>&1; then
         rm -rf "$venv"
-        echo "SKIPPED: schemathesis is not installed, and cannot be had from PyPI" >&2
+        echo "SKIPPED: schemathesis is not installed and cannot be installed from PyPI" >&2
         exit 0
     fi
 fi
@@ -39,7 +39,7 @@ if ! curl --silent --fail --output /dev/null "http://$address/ready"; then
     exit 1
 fi
 
-cd "$work" # it leaves a cache behind
+cd "$work" # schemathesis leaves a cache behind
 "$venv/bin/schemathesis" --config-file "$config" run "http://$address/openapi.json" \
     --header "X-Executor-Token: $token" --checks all --max-examples 200 --request-timeout 20 \
     --seed 1 --generation-database none --no-color

@@ -1,4 +1,4 @@
-//! Arguments of calls against their tool's JSON Schema.
+//! Validates the arguments of calls against their tool's JSON Schema.
 
 use std::collections::HashSet;
 use std::sync::Weak;
@@ -12,55 +12,59 @@ use super::signature::Signature;
 use super::{ToolError, plain, text};
 use crate::json;
 
-/// A message shows what was given, which may be large.
+/// Error messages quote the given values, which may be large.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// What is read where the guest runs: about a millisecond's worth.
+/// Bounds for arguments that are validated on the guest's own thread: about 1 ms of work.
 const BRIEF_BYTES_MAX: usize = 32 << 10;
 const BRIEF_STEPS_MAX: u64 = 50_000;
 
-/// What is read elsewhere: half a second's worth, of which ordinary arguments take a hundredth.
+/// Bound for arguments that are validated on other threads: about 0.5 s of work. Ordinary arguments need a hundredth of
+/// it.
 const STEPS_MAX: u64 = 50_000_000;
 
-/// How much may be done to read a call's arguments.
+/// How much work the validation of one call's arguments may take.
 #[derive(Clone, Debug)]
 pub(crate) enum Effort {
-    /// The guest's thread is kept meanwhile.
+    /// Runs on the guest's thread, which is blocked meanwhile.
     Brief,
-    /// As much as is reasonable, while the other end is there.
+    /// Runs on another thread. Validation stops early once the `Weak` reference is dead, because nobody waits for the
+    /// result any more.
     Full(Weak<()>),
 }
 
-/// More effort is needed.
+/// The work exceeds [`Effort::Brief`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// One tool's compiled schema.
+/// The compiled schema of one tool's arguments.
 #[derive(Debug)]
 pub(super) struct Arguments {
     schema: Schema,
-    /// How deep defaults may be nested.
+    /// Upper bound for the nesting depth of defaults.
     schema_depth: usize,
 }
 
 impl Arguments {
+    /// Compiles `schema`.
+    ///
     /// # Errors
     ///
-    /// Why the schema cannot be used.
+    /// If the schema cannot be used; the message says why.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
         if !schema.is_object() || schema.get("type").is_some_and(|kind| kind != "object") {
-            return Err("the schema of its arguments is not one of an object".into());
+            return Err("the schema of its arguments must be an object schema".into());
         }
         let schema_depth = json::depth_of(schema.to_string().as_bytes());
         let schema = Schema::new(schema).map_err(|why| format!("the schema of its arguments: {why}"))?;
         Ok(Self { schema, schema_depth })
     }
 
-    /// The keys of defaults that do not fit: each would fail every call that relies on it.
+    /// Returns the keys of the defaults that do not fit the schema. Every call that relies on one of them would fail.
     ///
     /// # Errors
     ///
-    /// They cannot be checked with reasonable effort.
+    /// If the check exceeds the bound for short work.
     pub(super) fn misfits(&self, signature: &Signature) -> Result<Vec<String>, String> {
         let defaults = signature.parameters.iter().filter(|parameter| !parameter.default.is_null());
         let given = defaults.map(|parameter| (parameter.key.clone(), parameter.default.clone())).collect();
@@ -69,12 +73,13 @@ impl Arguments {
         misfits.map_err(|Exhausted| "checking its defaults takes too long".into())
     }
 
-    /// The arguments in `text`, which are JSON, with the defaults of what is not given. `path` is the tool's name for
-    /// messages.
+    /// Returns the arguments in `text`, a JSON object, with defaults for those that are missing. `path` is the tool's
+    /// name for messages.
     ///
     /// # Errors
     ///
-    /// The inner one says which argument does not fit, and what was expected.
+    /// [`TooLarge`] if `effort` does not suffice. The inner error names the argument that does not fit and what was
+    /// expected.
     pub(super) fn read(
         &self,
         path: &str,
@@ -106,7 +111,7 @@ impl Arguments {
     }
 }
 
-/// The arguments with their defaults, and how deep those that were given are nested.
+/// Returns the arguments with their defaults, and the nesting depth of those that were given.
 fn parse(path: &str, signature: &Signature, text: &str) -> Result<(Map<String, Value>, usize), ToolError> {
     let (mut arguments, depth) = plain::arguments(text)?;
     if let Some(key) = unknown(&arguments, signature) {
@@ -121,7 +126,7 @@ fn parse(path: &str, signature: &Signature, text: &str) -> Result<(Map<String, V
     Ok((arguments, depth))
 }
 
-/// An argument that the tool does not have.
+/// Returns an argument that the tool does not declare.
 fn unknown<'a>(arguments: &'a Map<String, Value>, signature: &Signature) -> Option<&'a str> {
     let known = signature.parameters.iter().filter(|parameter| arguments.contains_key(&parameter.key));
     if signature.takes_more || known.count() == arguments.len() {
@@ -137,13 +142,13 @@ fn exhausted(path: &str, signature: &Signature, given: &Value) -> ToolError {
     let name = largest.map_or(String::new(), |(key, _)| name_of(signature, key));
     let name = text::line(&name, MESSAGE_CHARS_MAX);
     ToolError::arguments(format!(
-        "Argument '{name}' of {path}() is too large, or nested too deeply, to be checked against its schema: pass less"
+        "Argument '{name}' of {path}() is too large or too deeply nested to be checked against its schema; pass less"
     ))
 }
 
 fn unexplained(path: &str) -> ToolError {
     ToolError::arguments(format!(
-        "The arguments of {path}() do not fit its schema; they are too many, or nested too deeply, for this to say why"
+        "The arguments of {path}() do not fit its schema; they are too large or too deeply nested to find out why"
     ))
 }
 
@@ -151,7 +156,7 @@ fn name_of(signature: &Signature, key: &str) -> String {
     signature.find(key).map_or_else(|| key.to_owned(), |parameter| parameter.name.clone())
 }
 
-/// Names the argument as the program does, the place in it, and what was expected.
+/// Describes an error: the argument by its Python name, the place in it, and what was expected.
 fn explain(path: &str, signature: &Signature, error: &ValidationError<'_>) -> ToolError {
     let named = |(depth, segment): (usize, LocationSegment<'_>)| match segment {
         LocationSegment::Property(key) if depth == 0 => name_of(signature, &key),

@@ -1,4 +1,5 @@
-//! One call, from the guest's words to the reply: granted, understood, fitting, allowed, made in time, and on record.
+//! Handles one tool call from the guest's request to the reply: checks the grant, validates the arguments, asks the
+//! policy, calls the function within its deadline, and writes the audit line.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,10 +20,10 @@ use super::{
 use crate::execution::ExecutionId;
 use crate::limits::{Limits, TIME_MAX};
 
-/// What a call is on record as whose message does not say which tool it wants.
+/// The tool name in the log for a call whose message cannot be parsed.
 pub(crate) const UNREADABLE: &str = "?";
 
-/// What all calls of an execution share.
+/// State shared by all calls of one execution.
 pub(crate) struct Caller {
     execution: ExecutionId,
     grants: Grants,
@@ -35,49 +36,50 @@ impl Caller {
         Self { execution, grants, time_max: limits.tool_time, reply_bytes_max: limits.tool_reply_bytes_max }
     }
 
-    /// What can be said of a call of the tool `path` with `arguments`, JSON of an object, before it is made. The guest
-    /// wrote both: they are untrusted.
+    /// Checks a call of the tool `path` with `arguments` (JSON of an object) before it is made. Both strings come from
+    /// the guest and are untrusted.
     ///
     /// # Errors
     ///
-    /// It takes more than a brief effort. (Full effort always does.)
+    /// [`TooLarge`] if the check needs more than [`Effort::Brief`]. Never with [`Effort::Full`].
     pub(crate) fn begin(&self, path: &str, arguments: &str, effort: &Effort) -> Result<Begun, TooLarge> {
         let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments, effort)));
         let ready = ready.unwrap_or_else(|_| Ok(Err(Err(crashed()))))?;
-        let record = Record::new(self.execution, path, arguments);
-        Ok(Begun { record, path: path.to_owned(), ready })
+        let audit = AuditLine::new(self.execution, path, arguments);
+        Ok(Begun { audit, path: path.to_owned(), ready })
     }
 
-    /// A call whose arguments nobody could look at.
+    /// Returns a failed call, for when the check did not complete.
     pub(crate) fn not_begun(&self, path: &str) -> Begun {
         self.answered(path, crashed())
     }
 
-    /// A call of the tool `path` whose arguments did not even become JSON of the tool's, and why.
+    /// Returns a failed call of the tool `path` whose arguments could not be converted to JSON; `why` is the reason.
     pub(crate) fn refuse(&self, path: &str, why: &str) -> Begun {
         self.answered(path, self.grants.find(path).err().unwrap_or_else(|| ToolError::arguments(why)))
     }
 
-    /// A call that cannot be read.
+    /// Returns a failed call whose message could not be parsed.
     pub(crate) fn unreadable(&self, why: &str) -> Begun {
         self.answered(UNREADABLE, ToolError::arguments(format!("The call cannot be read: {why}")))
     }
 
     fn answered(&self, path: &str, error: ToolError) -> Begun {
-        Begun { record: Record::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
+        Begun { audit: AuditLine::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
     }
 
-    /// What is said of a call for which there is no budget; `on_record`: in the log too.
-    pub(crate) fn deny(&self, path: &str, why: &str, on_record: bool) -> ToolError {
+    /// Returns the error for a call that exceeds the execution's budget of calls. If `is_logged` is set, logs the call
+    /// too.
+    pub(crate) fn deny(&self, path: &str, why: &str, is_logged: bool) -> ToolError {
         let error =
             ToolError::denied(format!("'{}' was not called: {why}", text::line(path, NAME_CHARS_MAX)));
-        if on_record {
-            Record::new(self.execution, path, "").end(&Err(error.clone()));
+        if is_logged {
+            AuditLine::new(self.execution, path, "").end(&Err(error.clone()));
         }
         error
     }
 
-    /// The arguments, complete and fitting; or the answer, if there is one already.
+    /// Returns the validated arguments with defaults filled in, or the reply if the call needs none.
     fn check(
         &self,
         path: &str,
@@ -87,18 +89,18 @@ impl Caller {
         if let Some(answer) = catalogue::answer(&self.grants, path, arguments) {
             return Ok(Err(answer.and_then(|answer| within(answer, self.reply_bytes_max))));
         }
-        // Before the arguments are parsed: without a tool to call, they are not worth their memory.
+        // Checked before the arguments are parsed: a call that is not granted must not cost their memory.
         match self.grants.find(path) {
             Ok(tool) => Ok(tool.arguments.read(path, &tool.signature, arguments, effort)?.map_err(Err)),
             Err(error) => Ok(Err(Err(error))),
         }
     }
 
-    /// Makes the call; `share` holds its reply.
+    /// Makes the call and returns its reply. `share` accounts for the bytes of the reply.
     pub(crate) async fn finish(&self, begun: Begun, share: Arc<ReplyShare>) -> Reply {
-        let Begun { record, path, ready } = begun;
+        let Begun { audit, path, ready } = begun;
         let reply = match ready {
-            // A tool that panics fails its own call, not the execution.
+            // A panic in the tool fails this call, not the execution.
             Ok(arguments) => {
                 let made = AssertUnwindSafe(self.make(&path, arguments, share.clone())).catch_unwind().await;
                 made.unwrap_or_else(|_| Err(crashed()))
@@ -106,7 +108,7 @@ impl Caller {
             Err(answer) => answer,
         };
         let reply = reply.and_then(|reply| share.hold(reply.get().len()).map(|()| reply));
-        record.end(&reply);
+        audit.end(&reply);
         reply
     }
 
@@ -132,9 +134,9 @@ impl Caller {
     }
 }
 
-/// A call that is granted and understood, or has its answer.
+/// A checked call: its validated arguments, or its reply if it already has one.
 pub(crate) struct Begun {
-    record: Record,
+    audit: AuditLine,
     path: String,
     ready: Result<Map<String, Value>, Reply>,
 }
@@ -152,9 +154,9 @@ fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
     }
 }
 
-/// The trace of one call in the log: what was called and what came of it, never the arguments or the reply. Dropped
-/// without an end, the call was aborted with its execution.
-struct Record {
+/// The audit line of one call: tool and status, never arguments or reply. If it is dropped before `end`, the call was
+/// aborted together with its execution.
+struct AuditLine {
     execution: ExecutionId,
     path: String,
     arguments_sha256: String,
@@ -162,7 +164,7 @@ struct Record {
     ended: bool,
 }
 
-impl Record {
+impl AuditLine {
     fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
         let path = text::line(path, NAME_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
@@ -196,7 +198,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for AuditLine {
     fn drop(&mut self) {
         if !self.ended {
             self.log("aborted", 0);

@@ -1,7 +1,7 @@
-//! What a reader may know of the tools: a person, a model, an editor.
+//! Descriptions of the tools for readers: people, models, editors.
 //!
-//! Everything in here has been cleaned and bounded: names, texts and schemas come from whoever supplied the tools, and
-//! end up in prompts and terminals.
+//! Names, texts and schemas come from whoever supplied the tools, and end up in prompts and terminals. Everything in
+//! this module has therefore been cleaned and bounded.
 
 mod discovery;
 mod prompt;
@@ -23,13 +23,13 @@ use search::Index;
 
 const SUMMARY_CHARS_MAX: usize = 160;
 
-/// A text inside a schema: a description, a title, a value.
+/// Bound for each text inside a schema: a description, a title, a value.
 const SCHEMA_TEXT_CHARS_MAX: usize = 1000;
 
-/// What is nested deeper in a schema is shown as `true`, the schema of anything.
+/// Deeper parts of a schema are replaced by `true`, the schema that accepts anything.
 const SCHEMA_DEPTH_MAX: usize = 24;
 
-/// The tools of a sandbox, described, in the order of their paths.
+/// Descriptions of a sandbox's tools, sorted by path.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     tools: Vec<ToolCard>,
@@ -37,7 +37,7 @@ pub struct Catalogue {
     index: Index,
 }
 
-/// One tool as a reader may know it.
+/// The description of one tool.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ToolCard {
@@ -47,32 +47,33 @@ pub struct ToolCard {
     pub module: String,
     /// The Python function.
     pub name: String,
-    /// The description's first sentence, in one line of at most 160 characters.
+    /// The first sentence of the description, in one line of at most 160 characters.
     pub summary: String,
-    /// `async def name(limit: int = 100) -> dict`.
+    /// The Python signature, such as `async def name(limit: int = 100) -> dict`.
     pub signature: String,
-    /// The function with its docstring: Python that can be parsed.
+    /// The function with its docstring, as parsable Python.
     pub stub: String,
-    /// JSON Schema of its arguments, by the names that the host knows.
+    /// JSON Schema of the arguments, by the host's names for them.
     pub parameters: Value,
-    /// JSON Schema of its reply.
+    /// JSON Schema of the reply, if the tool declares one.
     pub output: Option<Value>,
-    /// Whether it says of itself that it changes nothing.
+    /// Whether the tool declares that it changes nothing.
     pub read_only: bool,
-    /// Whether it says of itself that it may destroy something.
+    /// Whether the tool declares that it may destroy something.
     pub destructive: bool,
-    /// Values for its required arguments, as a program could write them: `entity_id="..."`.
+    /// Example values for the required arguments, as a program would write them: `entity_id="..."`.
     example_arguments: String,
-    /// The reply's type; empty if nothing is known of it.
+    /// The Python type of the reply; empty if unknown.
     returns: String,
 }
 
 impl Catalogue {
-    /// The catalogue of `tools`, by the names that a sandbox with the same tools gives them. Needs no image.
+    /// Returns the catalogue of `tools`. Names are those that a sandbox with the same tools gives them. Needs no image.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when two tools share a module and name, one has no name, or a schema that cannot be used.
+    /// [`Error::Config`] if two tools have the same module and name, if a tool has no name, or if a schema cannot be
+    /// used.
     pub fn new(tools: Vec<Tool>) -> Result<Self, Error> {
         Ok(Self::of(&Registry::new(tools)?))
     }
@@ -83,26 +84,26 @@ impl Catalogue {
         Self { tools, modules: registry.modules().into_iter().map(str::to_owned).collect(), index }
     }
 
-    /// All tools, in the order of their paths.
+    /// Returns all tools, sorted by path.
     #[must_use]
     pub fn tools(&self) -> &[ToolCard] {
         &self.tools
     }
 
-    /// The names of the modules that programs can import because of them.
+    /// Returns the names of the modules that programs can import because of these tools, discovery included.
     #[must_use]
     pub fn modules(&self) -> &BTreeSet<String> {
         &self.modules
     }
 
-    /// The tool that programs call as `path`.
+    /// Returns the tool that programs call as `path`.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&ToolCard> {
         let found = self.tools.binary_search_by(|tool| tool.path.as_str().cmp(path));
         found.ok().and_then(|place| self.tools.get(place))
     }
 
-    /// The tools that have to do with `query`, the best match first; all of them for a query without words.
+    /// Returns the tools that match `query`, the best match first. A query without words matches all tools.
     #[must_use]
     pub fn search(&self, query: &str) -> Vec<&ToolCard> {
         match self.index.rank(query) {
@@ -112,25 +113,26 @@ impl Catalogue {
     }
 
     /// Writes `servers/{module}/__init__.pyi` and `servers/{module}/{tool}.pyi` into `dir`, for editors and for models
-    /// that look around. What was in `servers` goes, unless it is anything but stubs. **Blocks**.
+    /// that read files. Replaces `servers`. **Blocks**.
     ///
     /// # Errors
     ///
-    /// When `dir` is not a folder that this user alone can write, when `servers` is a link or holds anything but
-    /// stubs, and when writing fails. Each error names the place.
+    /// If `dir` is not a directory that only this user can write, if `servers` is a link or holds anything but stubs,
+    /// or if writing fails. Each error names the path.
     pub fn write_tree(&self, dir: &Path) -> io::Result<()> {
         tree::write(&self.tools, dir)
     }
 }
 
-/// A section of a system prompt, in Markdown: what the executor is, rules, `tools` as stubs (their names and summaries
-/// if they are many), and an example that calls some of them. `allowed_imports` are the modules beside the tools'.
+/// Returns a section for a system prompt, in Markdown: what the executor is, rules, `tools` as stubs (names and
+/// summaries if there are many), and an example that calls some of them. `allowed_imports` are the importable modules
+/// other than those of the tools.
 #[must_use]
 pub fn prompt(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> String {
     prompt::section(tools, allowed_imports)
 }
 
-/// Stubs of all `tools` in one text that Python can parse.
+/// Returns the stubs of all `tools` as one parsable Python text.
 #[must_use]
 pub fn stubs(tools: &[&ToolCard]) -> String {
     stubs::all(tools)
@@ -156,7 +158,7 @@ impl ToolCard {
     }
 }
 
-/// The first sentence.
+/// Returns the first sentence of the description's first paragraph.
 fn summary(description: &str) -> String {
     let paragraph = description.split("\n\n").next().unwrap_or_default();
     let line = text::line(paragraph, usize::MAX);
@@ -167,7 +169,7 @@ fn summary(description: &str) -> String {
     text::clean(sentence, SUMMARY_CHARS_MAX)
 }
 
-/// A schema with its texts cleaned, the names of properties among them.
+/// Returns `schema` with its texts cleaned, property names included.
 fn shown(schema: &Value, depth: usize) -> Value {
     let clean = |text: &str| text::clean(text, SCHEMA_TEXT_CHARS_MAX);
     match schema {

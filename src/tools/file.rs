@@ -1,4 +1,4 @@
-//! Registry files: TOML → services and their tools as plain data, or everything that is wrong with it.
+//! Parses registry files: TOML to services and tools as plain data, or a list of all problems.
 
 mod service;
 mod table;
@@ -16,20 +16,20 @@ use super::{Registry, ToolError};
 use crate::error::Error;
 use table::{Problems, Table};
 
-/// Where the tools of HomeIQ are.
+/// The registry of HomeIQ's tools.
 const HOMEIQ: &str = include_str!("homeiq.toml");
 
-/// What a registry file refers to and does not hold itself.
+/// Access to the variables and files that a registry file refers to.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// The value of a `${NAME}`. The tools of HomeIQ ask for `DATA_API_URL`, `AI_AUTOMATION_URL` and
+    /// Returns the value of a `${NAME}`. The tools of HomeIQ use `DATA_API_URL`, `AI_AUTOMATION_URL` and
     /// `DEVICE_INTELLIGENCE_URL`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// The content of a `ca_file`.
+    /// Returns the content of a `ca_file`.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-/// The tools of a registry file, not yet connected to anything. See `docs/tools.md` for the format.
+/// The tools of a registry file, not yet connected to their services. See `docs/tools.md` for the format.
 ///
 /// ```
 /// use ai_code_executor::Sandbox;
@@ -55,19 +55,19 @@ pub struct ToolFile {
 }
 
 impl ToolFile {
-    /// Reads the file's `text`; `file` is its name in messages.
+    /// Parses the `text` of a registry file. `file` is its name in messages.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, a line each: `file:line: key: what is wrong and what is accepted`. A value that came
-    /// from outside of the file is not shown.
+    /// All problems, one line each: `file:line: key: the problem and what is accepted`. Values from outside the file
+    /// are never shown.
     pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
         let problems = Problems::new(file, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             problems.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
         }
-        // What a file with broken syntax says is a guess.
+        // After a syntax error the parsed content is a guess; do not report problems in it.
         let tools = if errors.is_empty() {
             read(&Table::root(table.get_ref(), &problems), surroundings)
         } else {
@@ -76,28 +76,28 @@ impl ToolFile {
         if problems.is_empty() { Ok(Self { tools }) } else { Err(problems.into_lines()) }
     }
 
-    /// The tools of HomeIQ.
+    /// Returns the tools of HomeIQ.
     ///
     /// # Errors
     ///
-    /// Which of the variables for their URLs is not set, or is no URL.
+    /// One line for each URL variable that is not set or is no URL.
     pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
         Self::parse("homeiq.toml", HOMEIQ, surroundings)
     }
 
-    /// The TCP ports of the services, and whether there are names among their hosts: what a process that calls the tools
-    /// needs of its network.
+    /// Returns the TCP ports of the services, and whether any of their hosts is a name that must be resolved. A process
+    /// that restricts its own network access must keep these.
     #[must_use]
     pub fn destinations(&self) -> (BTreeSet<u16>, bool) {
         let urls = || self.tools.iter().map(|tool| &tool.service.url);
         (urls().map(BaseUrl::port).collect(), urls().any(BaseUrl::has_name))
     }
 
-    /// The names of the modules that programs import.
+    /// Returns the names of the modules that programs import.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when two tools have one name, or a name or a schema cannot be used.
+    /// [`Error::Config`] if two tools have the same name, or if a name or schema cannot be used.
     pub fn modules(&self) -> Result<BTreeSet<String>, Error> {
         let unconnected = |tool: &HttpTool| tool.with(async |_| Err(ToolError::failed("not connected")));
         let registry = Registry::new(self.tools.iter().map(unconnected).collect())?;
@@ -109,7 +109,7 @@ fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
     root.check_keys(&["homeiq", "services", "tools"]);
     let mut services = BTreeMap::new();
     for (name, table) in root.table("services").iter().flat_map(Table::tables) {
-        // A broken one counts as there: its tools are not to blame.
+        // A broken service counts as defined, so that its tools are not reported as well.
         services.insert(name, service::read(name, &table, surroundings).map(Arc::new));
     }
     let mut tools = Vec::new();
@@ -122,7 +122,7 @@ fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
     for (module, table) in root.table("tools").iter().flat_map(Table::tables) {
         for (name, table) in table.tables() {
             if tools.iter().any(|tool: &HttpTool| tool.module == module && tool.name == name) {
-                table.problem_here("is one of the tools that homeiq = true adds; take another name");
+                table.problem_here("is already defined by homeiq = true; choose another name");
             }
             tools.extend(tool::read(module, name, &table, &services));
         }

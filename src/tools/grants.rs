@@ -1,4 +1,4 @@
-//! What one execution may do with tools.
+//! The tool permissions of one execution.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use super::registry::{Registered, Registry, is_granted};
 use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
 
-/// Which tools one execution may call, and how often it did.
+/// Which tools one execution may call, and how many calls it has started.
 #[derive(Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) registry: Arc<Registry>,
-    /// What it may be told of the registry.
+    /// Descriptions of the registry's tools.
     pub(crate) catalogue: Arc<Catalogue>,
-    /// `module` or `module.tool`; `None` grants all.
+    /// Granted tools as `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
-    /// Calls that it has started: whoever asks knows also when it is cancelled.
+    /// Number of calls started. It is shared, so that it can be read even after the execution was cancelled.
     pub(crate) started: Arc<AtomicU32>,
 }
 
 impl Grants {
-    /// The tool behind `path`, if this execution may call it.
+    /// Returns the tool `path` if this execution may call it.
     pub(crate) fn find(&self, path: &str) -> Result<&Registered, ToolError> {
         let tool = self.registry.get(path).filter(|tool| self.allows(path, &tool.module));
         tool.ok_or_else(|| {
@@ -32,7 +32,7 @@ impl Grants {
         })
     }
 
-    /// Whether this execution may call the tool `path` of `module`.
+    /// Returns whether this execution may call the tool `path` of `module`.
     pub(super) fn allows(&self, path: &str, module: &str) -> bool {
         self.only.as_ref().is_none_or(|only| is_granted(only, path, module))
     }

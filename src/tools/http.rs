@@ -1,7 +1,8 @@
-//! Tools that are HTTP requests to services.
+//! Calls tools that are HTTP requests to services.
 //!
-//! A call passes through: `place` (arguments → request) → `breaker` (does the service answer at all?) → `client`, whose
-//! `resolver` decides where it may connect to → `reply` (answer → JSON), or `failure` (what the guest is told).
+//! A call passes through `place` (arguments to request), `breaker` (fails fast if the service does not answer),
+//! `client` with its `resolver` (restricts the addresses to connect to), and `reply` (answer to JSON) or `failure`
+//! (error for the guest).
 
 mod breaker;
 mod client;
@@ -40,10 +41,11 @@ pub use url::BaseUrl;
 
 const RETRIES_MAX: usize = 2;
 
-/// The first pause between tries; the next is twice as long, and up to as much again is added by chance.
+/// Delay before the first retry. It doubles for each further retry, and a random jitter of up to the same length is
+/// added.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What every request says, unless its service's own headers say otherwise.
+/// Headers of every request; the service's own headers override them.
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (ACCEPT, HeaderValue::from_static("application/json")),
     (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
@@ -52,31 +54,31 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 
 type Answer = <Client as tower::Service<Request<Full<Bytes>>>>::Response;
 
-/// A service with its connections.
+/// A service and its connections.
 struct Upstream {
     service: Arc<Service>,
-    /// What all its requests say.
+    /// The headers of all its requests.
     headers: HeaderMap,
-    /// What of them no program may read.
+    /// The header values that programs must not see.
     secrets: Secrets,
     signer: Option<Signer>,
     client: Client,
     breaker: Arc<Breaker>,
 }
 
-/// A tool with its service.
+/// A tool and its service.
 struct Connected {
     tool: HttpTool,
     upstream: Arc<Upstream>,
 }
 
 impl ToolFile {
-    /// The tools, ready for [`SandboxBuilder::tools`](crate::SandboxBuilder::tools). Connections are made when they are needed, and
-    /// shared by all that these tools are cloned into.
+    /// Returns the tools, ready for [`SandboxBuilder::tools`](crate::SandboxBuilder::tools). Connections are opened on
+    /// demand and shared by all clones of these tools.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when a service wants signed requests and there is no signer, or there can be no TLS.
+    /// [`Error::Config`] if a service wants signed requests and `signer` is `None`, or if TLS cannot be set up.
     pub fn connect(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         let mut tools = Vec::new();
@@ -104,7 +106,8 @@ impl Upstream {
         if service.signed && signer.is_none() {
             let name = &service.name;
             return Err(Error::Config(format!(
-                "requests to service '{name}' are signed, and there is no key: give one, or set signed = false there"
+                "requests to service '{name}' must be signed, but no key is set; set TOOL_SIGNING_KEY, \
+                 or signed = false for the service"
             )));
         }
         let client = client::client(service.roots.as_ref());
@@ -125,7 +128,7 @@ impl Connected {
         let attempt = self.upstream.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
             let seconds = wait.as_secs_f64().ceil();
             ToolError::failed(format!(
-                "MCP tool '{name}' connection failed: service is not answering; tried again in {seconds}s"
+                "MCP tool '{name}' connection failed: service is not answering; next attempt in {seconds}s"
             ))
         })?;
         match self.answer(&head, &Bytes::from(body), &call).await {
@@ -133,18 +136,19 @@ impl Connected {
                 attempt.answered();
                 reply::read(name, answer, &secrets, &call).await
             }
-            // The service has not been asked.
+            // The request was never sent, so this says nothing about the service.
             Err(failure @ Failure::Unsigned) => Err(failure.error(name)),
             Err(failure) => {
                 if attempt.failed(Instant::now()) {
-                    warn!(service = %service.name, "does not answer; its tools fail at once for a while");
+                    warn!(service = %service.name, "service does not answer; its tools fail fast until it does");
                 }
                 Err(failure.error(name))
             }
         }
     }
 
-    /// The service's answer, and what it may not tell of the request; asked again if that cannot do harm.
+    /// Sends the request and returns the answer, together with the secrets to remove from it. Idempotent requests are
+    /// retried.
     async fn answer(
         &self,
         head: &Parts,

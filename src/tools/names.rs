@@ -1,4 +1,4 @@
-//! Names of tools, modules and arguments as Python takes them.
+//! Makes legal Python names for tools, modules and arguments.
 
 use std::collections::BTreeSet;
 
@@ -7,29 +7,29 @@ use ruff_python_stdlib::sys::is_known_standard_library;
 
 use crate::validator::REFUSED_NAMES;
 
-/// The minor version of the interpreter's CPython 3.
+/// The minor version of the interpreter, CPython 3.
 const PYTHON_MINOR: u8 = 13;
 
-/// Names are file names too, those of stubs.
+/// Names also serve as file names of stubs.
 const NAME_CHARS_MAX: usize = 64;
 
-/// What every module of tools has beside its tools.
+/// Exception classes that every tool module contains beside its tools.
 const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
 
-/// What a name is for: that decides which names cannot be had.
+/// What a name is for; decides which names are not available.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Module,
-    /// In whatever module.
+    /// A function in any module.
     Tool,
     Argument,
 }
 
 impl Kind {
-    /// Whether no ending makes it a name to be had.
-    fn begins_badly(self, name: &str) -> bool {
+    /// Returns whether the name needs a prefix: no suffix could make it legal.
+    fn needs_prefix(self, name: &str) -> bool {
         let digit = name.starts_with(|first: char| first.is_ascii_digit());
-        // Modules of the interpreter and of this crate.
+        // Such modules belong to the interpreter or to this crate.
         let internal = self == Self::Module && (name.starts_with('_') || name.starts_with("guest_"));
         name.is_empty() || digit || name.starts_with("__") || internal
     }
@@ -43,15 +43,15 @@ impl Kind {
     }
 }
 
-/// A Python name for `text` that grammar and validator accept, and that is not taken.
+/// Returns a Python name for `text` that the grammar and the validator accept and that is not taken.
 ///
-/// What is longer than 64 characters is cut. Every character but ASCII letters, digits and `_` becomes `_`; `t_` goes in front (in place of leading underscores)
-/// of what would be empty, start with a digit or with `__`, or for a module with `_` or `guest_`; reserved and refused
-/// words get a trailing `_`; what is taken gets `_2`, `_3`, ….
+/// Text is cut after 64 characters. Every character but ASCII letters, digits and `_` becomes `_`. A name that would be
+/// empty or start with a digit or `__`, or for a module with `_` or `guest_`, gets the prefix `t_` in place of leading
+/// underscores. Keywords and refused names get the suffix `_`. Names that are taken get `_2`, `_3`, ….
 fn legal(text: &str, kind: Kind, is_given: impl Fn(&str) -> bool) -> String {
     let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
     let mut name: String = text.chars().take(NAME_CHARS_MAX).map(plain).collect();
-    if kind.begins_badly(&name) {
+    if kind.needs_prefix(&name) {
         name = format!("t_{}", name.trim_start_matches('_'));
     }
     if is_keyword(&name) || REFUSED_NAMES.contains(&name.as_str()) {
@@ -68,8 +68,8 @@ fn legal(text: &str, kind: Kind, is_given: impl Fn(&str) -> bool) -> String {
     format!("{name}_{number}")
 }
 
-/// A name of its own for each of `texts`, in their order. A text that is a legal name keeps it, wherever it stands: what
-/// is made legal takes another.
+/// Returns a distinct legal name for each of `texts`, in order. A text that is already legal keeps its name, wherever
+/// it is in the list; texts that were changed yield to it.
 pub(super) fn all_legal(texts: &[&str], kind: Kind) -> Vec<String> {
     let is_legal = |text: &str| legal(text, kind, |_| false) == text;
     let mut given: BTreeSet<String> =
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_legal_goes_to_whoever_has_it() {
+    fn legal_names_are_kept() {
         for (texts, names) in [
             (["a.b", "a_b", "a-b"], ["a_b_2", "a_b", "a_b_3"]),
             (["a_b", "a.b", "a-b"], ["a_b", "a_b_2", "a_b_3"]),

@@ -1,7 +1,7 @@
-//! JSON of a guest → plain values.
+//! Parses JSON from the guest into plain values.
 //!
-//! `serde_json` keeps a map with a key of its own for raw JSON, and parses what is in it, to any depth. Here such a key is
-//! a key like any other.
+//! `serde_json::Value` treats one reserved key as raw JSON and parses its content without a depth limit. Here it is an
+//! ordinary key.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 use super::ToolError;
 use crate::json;
 
-/// Deeper arguments fit no schema that makes sense; checking recurses.
+/// No sensible schema accepts deeper arguments, and validation is recursive.
 const DEPTH_MAX: usize = 64;
 
-/// The arguments of a call, and how deep they are nested.
+/// Returns the arguments of a call and their nesting depth.
 ///
 /// # Errors
 ///
-/// They are not JSON of an object, nested too deep, or have a number that would become another.
+/// If the text is not a JSON object, is nested too deeply, or has an integer that would lose precision.
 pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolError> {
     let depth = json::depth_of(text.as_bytes());
     if depth > DEPTH_MAX {
@@ -27,7 +27,7 @@ pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolE
     if let Some(number) = json::large_integer(text) {
         let shown: String = number.chars().take(40).collect();
         return Err(ToolError::arguments(format!(
-            "{shown} does not fit into 64 bits: send it as text or as a float"
+            "{shown} does not fit into 64 bits; send it as a string or a float"
         )));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -35,7 +35,7 @@ pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolE
     match value {
         Ok(Value::Object(arguments)) => Ok((arguments, depth)),
         Ok(_) => Err(ToolError::arguments("The arguments are not an object")),
-        Err(error) => Err(ToolError::arguments(format!("The arguments cannot be read: {error}"))),
+        Err(error) => Err(ToolError::arguments(format!("The arguments are not valid JSON: {error}"))),
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn arguments_are_what_stands_there() {
+    fn arguments_are_parsed_without_special_keys() {
         let read = |text: &str| {
             arguments(text).map(|(arguments, _)| Value::Object(arguments)).map_err(|error| error.message)
         };
@@ -114,8 +114,8 @@ mod tests {
         let deep = format!("{{\"x\": {}1{}}}", "[".repeat(64), "]".repeat(64));
         for (text, why) in [
             ("[]", "not an object"),
-            ("{", "cannot be read"),
-            ("{} {}", "cannot be read"),
+            ("{", "not valid JSON"),
+            ("{} {}", "not valid JSON"),
             (r#"{"n": 18446744073709551616}"#, "18446744073709551616 does not fit"),
             (deep.as_str(), "more than 64 deep"),
         ] {

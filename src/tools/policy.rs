@@ -1,4 +1,4 @@
-//! The embedding program's say in each call.
+//! The embedding program's decision about each call.
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -6,22 +6,22 @@ use serde_json::{Map, Value};
 use super::Tool;
 use crate::execution::ExecutionId;
 
-/// Decides about each tool call, after its arguments were found to fit and before anything leaves the host.
+/// Decides about each tool call, after its arguments were validated and before anything leaves the host.
 ///
-/// The call waits for the decision, its execution's clock goes on: asking a person is possible, in the time that the
-/// execution has.
+/// The call waits for the decision while the execution's clock runs on. A policy may ask a person, within the time that
+/// the execution has.
 pub trait ToolPolicy: Send + Sync {
-    /// Whether the call may be made.
+    /// Decides whether the call may be made.
     fn decide<'a>(&'a self, request: ToolRequest<'a>) -> BoxFuture<'a, Decision>;
 }
 
-/// A call that is about to be made.
+/// A call that waits for a decision.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ToolRequest<'a> {
-    /// The execution that makes it.
+    /// The execution that makes the call.
     pub execution: ExecutionId,
-    /// `module.name`, as the program sees it.
+    /// The tool's name as `module.name`, as the program writes it.
     pub path: &'a str,
     /// The tool and its hints.
     pub tool: &'a Tool,
@@ -29,12 +29,12 @@ pub struct ToolRequest<'a> {
     pub arguments: &'a Map<String, Value>,
 }
 
-/// What becomes of a call.
+/// The decision about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// It is made.
+    /// The call is made.
     Allow,
-    /// It is not: the program gets a `ToolDenied` with this reason.
+    /// The call is not made: the program gets a `ToolDenied` with this reason.
     Deny(String),
 }

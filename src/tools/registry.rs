@@ -1,4 +1,4 @@
-//! The tools of a sandbox, by the names that programs know.
+//! The tools of a sandbox, by the names that programs use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use crate::error::Error;
 
 const DESCRIPTION_CHARS_MAX: usize = 4000;
 
-/// A schema is part of the image and of what a model may read.
+/// Bounds each schema, which becomes part of the image and of prompts.
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
-/// A tool that has its place.
+/// A tool with its Python names, signature and compiled schema.
 #[derive(Debug)]
 pub(crate) struct Registered {
     /// The Python module.
     pub(crate) module: String,
     /// The Python function.
     pub(crate) name: String,
-    /// Cleaned.
+    /// The description, cleaned and bounded.
     pub(crate) description: String,
     pub(crate) signature: Signature,
     pub(super) tool: Tool,
@@ -35,12 +35,12 @@ impl Registered {
     fn new(module: String, name: String, tool: Tool) -> Result<Self, String> {
         let schemas = [Some(&tool.parameters), tool.output.as_ref()];
         if schemas.into_iter().flatten().any(|schema| schema.to_string().len() > SCHEMA_BYTES_MAX) {
-            return Err(format!("a schema of more than {SCHEMA_BYTES_MAX} bytes"));
+            return Err(format!("a schema has more than {SCHEMA_BYTES_MAX} bytes"));
         }
         let mut signature = Signature::new(&tool.parameters, tool.output.as_ref());
         let arguments = Arguments::new(&tool.parameters)?;
         for key in arguments.misfits(&signature)? {
-            warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "its default does not fit its schema: it has none");
+            warn!(tool = %text::line(&tool.name, NAME_CHARS_MAX), argument = %text::line(&key, NAME_CHARS_MAX), "default does not fit its schema; ignoring the default");
             signature.forget_default(&key);
         }
         let description = text::clean(&tool.description, DESCRIPTION_CHARS_MAX);
@@ -48,14 +48,16 @@ impl Registered {
     }
 }
 
-/// By `module.name`.
+/// Tools by `module.name`.
 #[derive(Debug, Default)]
 pub(crate) struct Registry(BTreeMap<String, Registered>);
 
 impl Registry {
+    /// Registers `tools` under legal Python names.
+    ///
     /// # Errors
     ///
-    /// [`Error::Config`] when two tools share a module and name, one has no name, or a schema that cannot be used.
+    /// [`Error::Config`] if two tools have the same module and name, if a tool has no name, or if a schema cannot be used.
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
         let mut given: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
         for tool in tools {
@@ -89,7 +91,7 @@ impl Registry {
         self.0.is_empty()
     }
 
-    /// Whether programs import tools by this name.
+    /// Returns whether programs import tools from a module of this name.
     pub(crate) fn is_module(&self, name: &str) -> bool {
         self.has_tools_in(name) || (name == DISCOVERY_MODULE && !self.is_empty())
     }
@@ -98,22 +100,22 @@ impl Registry {
         self.0.values().any(|tool| tool.module == module)
     }
 
-    /// Whether `name` is a module or `module.tool`.
+    /// Returns whether `name` is a module or `module.tool`.
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.0.contains_key(name) || self.has_tools_in(name)
     }
 
-    /// The names of the modules that programs can import.
+    /// Returns the names of the modules that programs can import.
     pub(crate) fn modules(&self) -> BTreeSet<&str> {
         let discovery = (!self.is_empty()).then_some(DISCOVERY_MODULE);
         self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
     }
 
-    /// The modules of which none of `granted` (modules, or `module.tool`) is a part.
+    /// Returns the modules without any tool in `granted`, a list of modules and `module.tool`.
     pub(crate) fn modules_without(&self, granted: &[String]) -> BTreeSet<&str> {
         let tools = self.0.iter().filter(|(path, tool)| is_granted(granted, path, &tool.module));
         let with: BTreeSet<&str> = tools.map(|(_, tool)| tool.module.as_str()).collect();
-        // Whoever may call any tool may find out about it.
+        // A program that may call any tool may also search and describe tools.
         let discovery = (!with.is_empty()).then_some(DISCOVERY_MODULE);
         self.modules()
             .into_iter()
@@ -125,12 +127,12 @@ impl Registry {
         self.0.get(path)
     }
 
-    /// All tools with their `module.name`, in its order.
+    /// Returns all tools with their `module.name`, sorted by it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Registered)> {
         self.0.iter().map(|(path, tool)| (path.as_str(), tool))
     }
 
-    /// The tools as the guest's recipe wants them.
+    /// Returns the tool definitions for the image's recipe.
     pub(crate) fn definitions(&self) -> Value {
         let definition = |tool: &Registered| {
             json!({
@@ -144,7 +146,7 @@ impl Registry {
     }
 }
 
-/// Whether `only`, names of modules and of tools, has the tool `path` of `module`.
+/// Returns whether `only`, a list of modules and tools, grants the tool `path` of `module`.
 pub(super) fn is_granted(only: &[String], path: &str, module: &str) -> bool {
     only.iter().any(|granted| granted == path || granted == module)
 }
@@ -154,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_legal_name_is_its_tools_in_any_order() {
+    fn names_do_not_depend_on_the_order_of_tools() {
         let tool = |(module, name): (&str, &str)| Tool::new(module, name, async |_| Ok(Value::Null));
         let mut tools =
             [("d", "a.b"), ("d", "a_b"), ("d.x", "y"), ("d_x", "y"), ("guest_wifi", "y"), ("-", "y")];

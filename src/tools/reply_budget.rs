@@ -1,21 +1,21 @@
-//! Memory for replies that an execution has not collected yet.
+//! Bounds the memory of replies that an execution has not collected yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ToolError;
 
-/// For all of an execution's calls together; a single reply may be larger if the limits say so.
+/// For all calls of an execution together. If the limits allow a larger single reply, that size applies.
 const BYTES_MAX: usize = 32 << 20;
 
-/// What is left of an execution's room.
+/// The remaining budget of an execution.
 #[derive(Debug)]
 pub(crate) struct ReplyBudget {
     bytes_max: usize,
     left: Arc<AtomicUsize>,
 }
 
-/// One call's part of the room, given back when dropped.
+/// One call's share of the budget, returned when dropped.
 #[derive(Debug)]
 pub(crate) struct ReplyShare {
     bytes_max: usize,
@@ -35,17 +35,18 @@ impl ReplyBudget {
 }
 
 impl ReplyShare {
-    /// Takes what is missing to hold `bytes` in all.
+    /// Raises this share to `bytes` in total.
     ///
     /// # Errors
     ///
-    /// There is no room. Waiting for it could be waiting for ever: those who have it may wait too.
+    /// Budget exhausted. Fails instead of waiting: the calls that hold the budget may wait too, which would be a
+    /// deadlock.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), ToolError> {
         let more = bytes.saturating_sub(self.held.load(Ordering::Relaxed));
         let take = |left: usize| left.checked_sub(more);
         if self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
             return Err(ToolError::failed(format!(
-                "Replies that this execution has not collected yet take more than {} bytes: gather fewer calls at a time",
+                "Replies that this execution has not collected yet take more than {} bytes; gather fewer calls at a time",
                 self.bytes_max
             )));
         }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_comes_back() {
+    fn dropped_shares_return_to_the_budget() {
         let room = ReplyBudget::new(0);
         let (first, second) = (room.share(), room.share());
         first.hold(BYTES_MAX / 2).unwrap();

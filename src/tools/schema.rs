@@ -1,9 +1,9 @@
-//! A compiled JSON Schema, and checks against it whose work is bounded.
+//! Compiled JSON Schemas, and validation whose work is bounded.
 //!
-//! Schemas and values both come from others. What a check costs is bounded in two ways: a [`cost::Cost`], found when the
-//! schema is compiled, bounds the work at one place of a value; a [`Meter`] counts how often the check looks at the value,
-//! and ends it when the steps are spent. The library remembers what it found out about a recursive reference, so honest
-//! recursive schemas take few steps.
+//! Schemas and values are both untrusted. The work of a check is bounded in two ways. A [`cost::Cost`], computed when
+//! the schema is compiled, bounds the work at one place of a value. A [`Meter`] counts how often the validator accesses
+//! the value, and ends the check when its steps are spent. The library memoises recursive references, so ordinary
+//! recursive schemas need few steps.
 
 mod cost;
 mod metered;
@@ -18,20 +18,21 @@ use cost::Cost;
 pub(super) use metered::Meter;
 use metered::{Metered, MeteredJson};
 
-/// Of an explanation that follows each alternative to each of its ends: the library keeps an error for each.
+/// Bound for explaining a failure of `anyOf` or `oneOf`. The library follows every alternative to its end and keeps an
+/// error for each.
 const ALTERNATIVES_STEPS_MAX: u64 = 50_000;
 
-/// What one level of a check takes of the stack, generously.
+/// Upper bound for the stack that one level of a check uses.
 const STACK_BYTES_PER_LEVEL: usize = 8 << 10;
 
-/// A check that needs more gets a stack of its own. Guests' calls run on stacks of some megabytes.
+/// A check that needs more runs on a stack of its own. Guests' calls run on stacks of a few megabytes.
 const STACK_BYTES_MAX: usize = 256 << 10;
 
-/// The steps of a check are spent, so it says nothing about the value.
+/// The check ran out of steps, so there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exhausted;
 
-/// One schema, to check values against.
+/// A compiled schema.
 #[derive(Debug)]
 pub(super) struct Schema {
     validator: Validator<MeteredJson>,
@@ -40,12 +41,14 @@ pub(super) struct Schema {
 }
 
 impl Schema {
+    /// Compiles `schema`. References must stay within it: nothing is fetched.
+    ///
     /// # Errors
     ///
-    /// Why the schema cannot be used. References lead nowhere but into the schema: nothing is fetched.
+    /// If the schema cannot be used; the message says why.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
         let cost = Cost::of(schema)?;
-        // Patterns come from whoever supplied the schema: no backtracking.
+        // Patterns are untrusted, so use an engine without backtracking.
         let patterns = PatternOptions::regex().size_limit(cost::PATTERN_BYTES_MAX);
         let options = jsonschema::options_for::<MeteredJson>().with_pattern_options(patterns).offline();
         let validator = options.build(schema).map_err(|error| error.to_string())?;
@@ -54,7 +57,7 @@ impl Schema {
         Ok(Self { validator, cost, has_alternatives })
     }
 
-    /// Whether `value`, nested `depth` deep, fits.
+    /// Returns whether `value`, nested `depth` deep, fits the schema.
     pub(super) fn fits(&self, value: &Value, depth: usize, meter: &Meter) -> Result<bool, Exhausted> {
         self.on_stack(depth, || {
             let fits = self.validator.is_valid(Metered::new(value, meter, &self.cost));
@@ -62,7 +65,7 @@ impl Schema {
         })
     }
 
-    /// Shows the first reason why `value` does not fit; `None` if it fits after all, or finding out takes too long.
+    /// Passes the first error of `value` to `show`. Returns `None` if the value fits, or if the steps do not suffice.
     pub(super) fn explain<T>(
         &self,
         value: &Value,
@@ -77,7 +80,7 @@ impl Schema {
         })
     }
 
-    /// The keys of members of `value` that do not fit.
+    /// Returns the keys of the members of `value` that do not fit.
     pub(super) fn misfits(
         &self,
         value: &Value,
@@ -86,7 +89,7 @@ impl Schema {
     ) -> Result<Vec<String>, Exhausted> {
         let key = |error: ValidationError<'_>| match error.instance_path().iter().next() {
             Some(LocationSegment::Property(key)) => Some(key.to_string()),
-            // Of the value as a whole.
+            // The error concerns the value as a whole.
             _ => None,
         };
         self.on_stack(depth, || {
@@ -96,12 +99,13 @@ impl Schema {
         })
     }
 
-    /// How much of the stack a check of a value nested `depth` deep takes, at most.
+    /// Returns an upper bound for the stack that a check of a value nested `depth` deep uses.
     fn stack_bytes(&self, depth: usize) -> usize {
         (depth + 1) * self.cost.levels * STACK_BYTES_PER_LEVEL
     }
 
-    /// A guest's call runs on a stack that `stacker` does not know, so it cannot tell how much of it is left.
+    /// Runs `check` on a stack that is large enough. The stacks of guests' calls are unknown to `stacker`, which
+    /// therefore cannot tell how much is left.
     fn on_stack<T>(&self, depth: usize, check: impl FnOnce() -> T) -> T {
         match self.stack_bytes(depth) {
             bytes if bytes > STACK_BYTES_MAX => stacker::grow(bytes, check),
@@ -110,7 +114,7 @@ impl Schema {
     }
 }
 
-/// The beginning of what `shown` writes, at least `chars_max` characters of it, without making the rest.
+/// Formats `shown` until at least `chars_max` characters are written, and stops there.
 pub(super) fn beginning(shown: &impl fmt::Display, chars_max: usize) -> String {
     struct Short {
         text: String,
@@ -123,7 +127,7 @@ pub(super) fn beginning(shown: &impl fmt::Display, chars_max: usize) -> String {
         }
     }
     let mut short = Short { text: String::new(), bytes_max: chars_max * 4 };
-    // An error says that it is long enough.
+    // The error only means that the text is long enough.
     let _ = write!(short, "{shown}");
     short.text
 }

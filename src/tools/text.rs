@@ -1,10 +1,10 @@
-//! Texts that come with tools: data of whoever supplied them, on their way to a model.
+//! Cleans texts of tools. They come from whoever supplied the tool and are shown to models.
 
-/// How much is shown of a name, which may be one that does not exist, at any length.
+/// How much of a name is shown. A program may ask for a name that does not exist, of any length.
 pub(super) const NAME_CHARS_MAX: usize = 100;
 
-/// `text` with at most `chars_max` characters, and without those that could hide something or move the cursor: control
-/// characters but line feeds, and Unicode's invisible formatting.
+/// Returns `text` cut to `chars_max` characters, without control characters other than line feeds and without Unicode's
+/// invisible formatting, which could hide text or move the cursor.
 pub(super) fn clean(text: &str, chars_max: usize) -> String {
     let lines = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut visible = lines.trim().chars().filter(|&char| !is_invisible(char)).map(|char| match char {
@@ -20,12 +20,13 @@ pub(super) fn clean(text: &str, chars_max: usize) -> String {
     cleaned
 }
 
-/// The same in one line.
+/// Returns [`clean`] text in one line.
 pub(super) fn line(text: &str, chars_max: usize) -> String {
     clean(&text.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
 }
 
-/// Zero-width characters, fillers, directional overrides and isolates, tags, variation selectors.
+/// Returns whether a character is zero-width, a filler, a directional override or isolate, a tag, or a variation
+/// selector.
 pub(super) fn is_invisible(char: char) -> bool {
     matches!(char,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

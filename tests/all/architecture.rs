@@ -1,4 +1,4 @@
-//! The drawing of ARCHITECTURE.md and the invariants of `lib.rs`, read off the sources.
+//! Checks the table of rooms in ARCHITECTURE.md and the invariants of `lib.rs` against the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::support::files_below;
 
-/// From which room to which.
+/// For each room, the rooms that it imports.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Every source file of the library and binary with its path from `src/`, without its unit tests.
+/// Returns every source file of the library and the binary, by its path below `src/`, without its unit tests.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let paths = files_below(&root);
@@ -31,7 +31,7 @@ fn sources() -> Vec<(String, String)> {
     files
 }
 
-/// Files and directories of modules that are compiled for tests or fuzzing alone.
+/// Returns the files and directories of modules that are compiled only for tests or fuzzing.
 fn test_modules(paths: &[PathBuf]) -> Vec<PathBuf> {
     let of_file = |path: &PathBuf| {
         let directory = if path.ends_with("lib.rs") || path.ends_with("main.rs") {
@@ -53,7 +53,8 @@ fn test_modules(paths: &[PathBuf]) -> Vec<PathBuf> {
 
 const TEST_ATTRIBUTES: [&str; 3] = ["#[cfg(test)]", "#[cfg(fuzzing)]", "#[cfg(any(test, fuzzing))]"];
 
-/// Lines of items for tests, with their attribute; the formatter puts an item's end at its beginning's indentation.
+/// Marks the lines of items that are compiled only for tests, attribute included. Relies on rustfmt: an item ends at
+/// the indentation at which it begins.
 fn is_test_line(text: &str) -> Vec<bool> {
     let lines: Vec<&str> = text.lines().collect();
     let mut is_test = vec![false; lines.len()];
@@ -96,13 +97,13 @@ fn without_tests(text: &str) -> String {
     code.map(|(line, _)| line).collect::<Vec<_>>().join("\n")
 }
 
-/// The room that a file of `src/` belongs to. The binary is one room.
+/// Returns the room of a file in `src/`. The binary is one room.
 fn room_of(path: &str) -> &str {
     let room = path.split('/').next().unwrap().trim_end_matches(".rs");
     if ["main", "commands", "config", "log"].contains(&room) { "main" } else { room }
 }
 
-/// What `lib.rs` gives names of other rooms, by name.
+/// Returns the room of each name that `lib.rs` re-exports.
 fn reexports(lib: &str) -> BTreeMap<String, String> {
     let joined = lib.split_whitespace().collect::<Vec<_>>().join(" ");
     let uses = joined.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
@@ -114,7 +115,7 @@ fn reexports(lib: &str) -> BTreeMap<String, String> {
     pairs.flatten().collect()
 }
 
-/// What the sources say.
+/// Returns the imports found in the sources.
 fn actual() -> Arrows {
     let reexports = reexports(&read("src/lib.rs"));
     let mut arrows = Arrows::new();
@@ -142,8 +143,8 @@ fn actual() -> Arrows {
     arrows
 }
 
-/// What the table of rooms in ARCHITECTURE.md says.
-fn drawn() -> Arrows {
+/// Returns the imports listed in the table of rooms in ARCHITECTURE.md.
+fn documented() -> Arrows {
     let page = read("ARCHITECTURE.md");
     let (_, table) = page.split_once("| room |").unwrap();
     let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| `"));
@@ -156,15 +157,18 @@ fn drawn() -> Arrows {
 }
 
 #[test]
-fn the_rooms_import_what_is_drawn() {
-    let (mut drawn, actual) = (drawn(), actual());
-    drawn.remove("main").expect("the binary is drawn, too");
-    assert_eq!(drawn, actual, "the table of rooms in ARCHITECTURE.md, and what the sources import");
+fn imports_match_the_table_of_rooms() {
+    let (mut documented, actual) = (documented(), actual());
+    documented.remove("main").expect("the table has a row for the binary");
+    assert_eq!(
+        documented, actual,
+        "left: the table of rooms in ARCHITECTURE.md; right: the imports in the sources"
+    );
 }
 
-/// A room without arrows to others is taken away, until there are none left.
+/// Removes rooms without imports until none is left; a cycle would remain.
 #[test]
-fn there_is_no_circle() {
+fn imports_have_no_cycle() {
     let mut arrows = actual();
     while let Some(leaf) = arrows.iter().find(|(_, to)| to.is_empty()).map(|(room, _)| room.clone()) {
         arrows.remove(&leaf);
@@ -175,23 +179,23 @@ fn there_is_no_circle() {
     assert_eq!(arrows, Arrows::new());
 }
 
-/// `word` stands only in files whose path starts with one of `rooms`.
+/// Checks that `word` occurs only in files whose path starts with one of `rooms`.
 fn assert_only_in(word: &str, rooms: &[&str]) {
     let found: Vec<String> =
         sources().into_iter().filter(|(_, code)| code.contains(word)).map(|(path, _)| path).collect();
-    assert!(!found.is_empty(), "{word} stands nowhere: is this test out of date?");
+    assert!(!found.is_empty(), "{word} occurs nowhere; update this test");
     for path in found {
-        assert!(rooms.iter().any(|room| path.starts_with(room)), "{path} names {word}");
+        assert!(rooms.iter().any(|room| path.starts_with(room)), "{path} contains {word}");
     }
 }
 
 #[test]
-fn only_the_rooms_around_guests_name_wasmtime() {
+fn only_the_rooms_around_guests_use_wasmtime() {
     assert_only_in("wasmtime::", &["image", "instance", "hostcall", "memory", "meter"]);
 }
 
 #[test]
-fn only_the_server_names_axum() {
+fn only_the_server_uses_axum() {
     assert_only_in("axum", &["server"]);
 }
 
@@ -206,14 +210,14 @@ fn only_the_configuration_reads_the_environment() {
 }
 
 #[test]
-fn unsafe_stands_in_one_room() {
-    // Beside it: machine code is mapped, and the binary asks something of its allocator.
+fn unsafe_code_is_confined() {
+    // Besides `memory`: machine code is mapped, and the binary configures its allocator.
     assert_only_in("unsafe", &["memory", "image/machine_code.rs", "commands/malloc.rs"]);
 }
 
 #[test]
-fn files_fit_in_the_head() {
+fn source_files_are_short() {
     for (path, code) in sources() {
-        assert!(code.lines().count() < 500, "{path} has {} lines", code.lines().count());
+        assert!(code.lines().count() < 500, "{path} has {} lines; the limit is 499", code.lines().count());
     }
 }

@@ -1,4 +1,4 @@
-//! The image cache: what is not exactly what was written is made again, with a warning that says why.
+//! The image cache: an artifact that is not exactly as it was written is made again, and a warning gives the reason.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::support::executor;
 
-/// Something that happens to an artifact.
+/// Damages an artifact.
 type Damage = fn(&Path);
 
-/// Runs a program with `dir` as its cache; returns what it logged.
+/// Runs a program with `dir` as its cache and returns the log.
 fn start(dir: &Path) -> String {
     let program = dir.join("program.py");
     fs::write(&program, "print(6 * 7)").unwrap();
@@ -24,7 +24,7 @@ fn start(dir: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The kinds of artifacts, and what the log says when one of them is made.
+/// The file extension of each kind of artifact, and the log message when one is made.
 const KINDS: [(&str, &str); 2] = [("cwasm", "interpreter compiled"), ("memory", "interpreter started")];
 
 fn artifact(dir: &Path, kind: &str) -> PathBuf {
@@ -42,7 +42,7 @@ fn overwrite(artifact: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
-fn an_image_is_made_once_and_only_a_true_one_is_mapped() {
+fn an_image_is_made_once_and_only_an_intact_one_is_mapped() {
     let dir = tempfile::tempdir().unwrap();
     let first = start(dir.path());
     assert!(first.contains("making the interpreter image"), "{first}");
@@ -68,11 +68,11 @@ fn an_image_is_made_once_and_only_a_true_one_is_mapped() {
             assert_made_again(&start(dir.path()), why, made);
         }
     }
-    assert!(start(dir.path()).contains("mapped from the cache"), "the last rebuilt image is good");
+    assert!(start(dir.path()).contains("mapped from the cache"), "the rebuilt image is intact");
     another_users_image_is_refused(dir.path());
 }
 
-/// The artifact was refused, and it alone was made again.
+/// Checks that the artifact was refused and that it alone was made again.
 fn assert_made_again(log: &str, why: &str, made: &str) {
     assert!(log.contains(why), "{why}: {log}");
     for (_, other) in KINDS {
@@ -83,7 +83,7 @@ fn assert_made_again(log: &str, why: &str, made: &str) {
 fn another_users_image_is_refused(dir: &Path) {
     for (kind, made) in KINDS {
         if chown(artifact(dir, kind), Some(12345), None).is_err() {
-            println!("skipped: only root can give a file away");
+            println!("skipped: only root can change a file's owner");
             return;
         }
         assert_made_again(&start(dir), "belongs to another user", made);
@@ -91,7 +91,7 @@ fn another_users_image_is_refused(dir: &Path) {
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_is_only_a_warning() {
+fn an_unusable_cache_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("cache"), "not a directory").unwrap();
     let log = start(dir.path());

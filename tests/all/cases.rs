@@ -1,4 +1,4 @@
-//! Honest programs, `tests/cases/*.py`: the real CPython's answers.
+//! Ordinary programs, `tests/cases/*.py`. The expected results are those of CPython.
 
 use ai_code_executor::{Execution, Report};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const KEYS: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn honest_programs_give_their_answers() {
+async fn programs_give_their_expected_results() {
     let programs = programs("cases");
     assert!(programs.len() >= 30, "only {} programs found", programs.len());
     let mut wrong = Vec::new();
@@ -31,7 +31,7 @@ async fn honest_programs_give_their_answers() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One line per expectation that is not met.
+/// Returns one line for each expectation that is not met.
 async fn check(program: &Program) -> Vec<String> {
     let context = program.get("context").and_then(Value::as_object).into_iter().flatten();
     let execution = context

@@ -1,4 +1,4 @@
-//! What readers are told of tools, without a sandbox: stubs and the prompt.
+//! Descriptions of tools without a sandbox: stubs and the prompt.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(crate) fn tool(path: &str, description: &str, parameters: &Value) -> Tool {
     Tool::new(module, name, async |_| Ok(Value::Null)).describe(description).parameters(schema)
 }
 
-/// Texts that want to be more than texts.
+/// Texts that try to break out of the place where they are shown.
 pub(crate) fn hostile_texts() -> Vec<String> {
     let texts = [
         "",
@@ -40,7 +40,7 @@ pub(crate) fn hostile_texts() -> Vec<String> {
     texts.into_iter().map(str::to_owned).chain([large]).collect()
 }
 
-/// Tools that have a hostile text wherever a text can be.
+/// Returns tools with a hostile text in every place that takes a text.
 pub(crate) fn hostile_tools() -> Vec<Tool> {
     let texts = hostile_texts().into_iter().enumerate();
     let schemas = |text: &str| {
@@ -74,7 +74,7 @@ pub(crate) fn assert_parses(python: &str) {
     }
 }
 
-/// Nothing that moves a cursor, hides or turns text around.
+/// Checks that `text` has no characters that move the cursor, are invisible, or change the direction of text.
 pub(crate) fn assert_clean(text: &str) {
     let dirty = |char: &char| {
         (char.is_control() && *char != '\n')
@@ -88,7 +88,7 @@ pub(crate) fn assert_clean(text: &str) {
 }
 
 #[test]
-fn stubs_tell_how_to_call_a_tool() {
+fn stubs_describe_signature_and_reply() {
     let parameters = json!({
         "entity-id": {"type": "string", "description": "The sensor's\nname."},
         "kind": {"enum": ["time-based", "sequence"]},
@@ -150,7 +150,7 @@ fn a_summary_is_the_first_sentence() {
 }
 
 #[test]
-fn hostile_texts_are_bounded_and_cannot_leave_their_place() {
+fn hostile_texts_are_bounded_and_contained() {
     let catalogue = Catalogue::new(hostile_tools()).unwrap();
     for card in catalogue.tools() {
         assert_parses(&card.stub);
@@ -188,7 +188,7 @@ fn a_deep_schema_is_cut() {
     assert!(card.stub.len() < 400, "{}", card.stub);
 }
 
-/// The program in the prompt's example.
+/// Returns the program in the prompt's example.
 fn example(prompt: &str) -> Option<&str> {
     let (_, example) = prompt.split_once("\n## Example\n\n```python\n")?;
     Some(example.split_once("```").unwrap().0)
@@ -202,7 +202,7 @@ fn policy_for(catalogue: &Catalogue) -> Policy {
 }
 
 #[test]
-fn the_prompts_example_can_be_run() {
+fn the_prompts_example_is_valid() {
     let imports = Policy::default().allowed_imports;
     let no_asyncio: BTreeSet<String> = ["json".to_owned()].into();
     let required = |path: &str| {
@@ -244,7 +244,7 @@ fn the_prompts_example_can_be_run() {
 }
 
 #[test]
-fn the_prompt_shows_stubs_or_the_way_to_them() {
+fn the_prompt_shows_stubs_or_how_to_get_them() {
     let imports = Policy::default().allowed_imports;
     let many = |count: usize, description: &str| {
         let tools = (0..count).map(|number| tool(&format!("home.tool_{number}"), description, &json!({})));
@@ -269,7 +269,7 @@ fn the_prompt_shows_stubs_or_the_way_to_them() {
 }
 
 #[test]
-fn nothing_in_the_prompt_leaves_its_fence() {
+fn texts_in_the_prompt_cannot_close_their_fence() {
     for count in [1, 3, 19] {
         let tools: Vec<Tool> = hostile_tools().into_iter().skip(19 - count).collect();
         let catalogue = Catalogue::new(tools).unwrap();

@@ -1,4 +1,4 @@
-//! Settings from the environment, flags and files, as an operator meets them.
+//! Settings from the environment, flags and files.
 
 use std::process::Output;
 
@@ -8,12 +8,12 @@ use crate::support::executor;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
 
-/// `command` with `settings` as environment and `flags`.
+/// Runs `command` with `settings` as its environment, and `flags`.
 fn start(command: &str, settings: Environment<'_>, flags: &[&str]) -> Output {
     executor().arg(command).envs(settings.iter().copied()).args(flags).output().unwrap()
 }
 
-/// What `config` prints for the setting `name`: its source and value.
+/// Returns source and value of the setting `name`, as printed by `config`.
 fn effective(name: &str, settings: Environment<'_>, flags: &[&str]) -> (String, String) {
     let output = start("config", settings, flags);
     let (stdout, stderr) =
@@ -32,7 +32,7 @@ fn file(content: &str) -> (NamedTempFile, String) {
 }
 
 #[test]
-fn flags_win_over_the_environment_and_the_environment_over_defaults() {
+fn flags_override_the_environment_which_overrides_defaults() {
     let (_file, path) = file("a-token-of-my-own\n");
     let cases: [(&str, Environment<'_>, &[&str], &str, &str); 9] = [
         ("EXECUTION_TIMEOUT", &[], &[], "default", "30"),
@@ -73,7 +73,7 @@ fn the_cache_is_in_the_users_home_unless_told_otherwise() {
 }
 
 #[test]
-fn everything_wrong_is_said_at_once() {
+fn all_invalid_settings_are_reported_together() {
     let settings = [
         ("EXECUTION_TIMEOUT", "soon", "must be a number from 0.1 to 86400"),
         ("MAX_CPU_PERCENT", "NaN", "must be a number"),
@@ -124,7 +124,7 @@ fn everything_wrong_is_said_at_once() {
 }
 
 #[test]
-fn no_message_shows_a_secret() {
+fn messages_show_no_secrets() {
     let (_file, path) = file("from-a-file");
     let (_empty, empty) = file("\n");
     let (_lines, lines) = file("from-a-file\nand-more\n");
@@ -181,9 +181,9 @@ fn no_message_shows_a_secret() {
     assert!(!String::from_utf8(help.stdout).unwrap().contains("s3cret"));
 }
 
-/// Of secrets in files, only the owner and the group may know, and only the owner may change them.
+/// A file with a secret may be readable by owner and group, and writable by the owner only.
 #[test]
-fn a_secret_that_others_can_read_is_refused() {
+fn secrets_readable_or_writable_by_others_are_refused() {
     use std::os::unix::fs::PermissionsExt;
     let key = "s3cret0123456789s3cret0123456789";
     let (file, path) = file(key);
@@ -214,13 +214,13 @@ fn a_secret_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn what_is_no_service_needs_no_token() {
+fn commands_other_than_serve_need_no_token() {
     let open = [("ENVIRONMENT", "production"), ("HOST", "0.0.0.0")];
     assert_eq!(start("check", &open, &["/dev/null"]).status.code(), Some(3));
 }
 
 #[test]
-fn text_that_is_none_is_refused() {
+fn values_that_are_not_utf8_are_refused() {
     use std::os::unix::ffi::OsStrExt;
     let odd = std::ffi::OsStr::from_bytes(b"\xff");
     let output = executor().arg("config").env("LOG_LEVEL", odd).output().unwrap();
@@ -238,7 +238,7 @@ fn logs_can_be_json() {
 }
 
 #[test]
-fn a_registry_is_read_and_checked_though_tools_are_disabled() {
+fn a_registry_is_checked_even_if_tools_are_disabled() {
     let tool = "[services.weather]\nurl = 'http://weather'\n[tools.weather.now]\npath = '/now'\n";
     let (_file, path) = file(tool);
     let (_broken, broken) = file(&tool.replace("path", "pth"));

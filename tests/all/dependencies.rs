@@ -1,4 +1,4 @@
-//! `docs/dependencies.md` against `Cargo.toml`, cargo's metadata and the crates' own sources.
+//! Checks `docs/dependencies.md` against `Cargo.toml`, cargo's metadata and the sources of the crates.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::files_below;
 
-/// What the page says of a crate, or what is so: requirement, licence, `unsafe` code, build script.
+/// For each crate: requirement, licence, whether it has `unsafe` code, whether it has a build script.
 type Facts = BTreeMap<String, (String, String, bool, bool)>;
 
 fn root() -> &'static Path {
@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// For one target: the manifests of crates that no build here has needed may not be on this machine.
+/// Limited to one target: the manifests of crates that were never built here may be missing on this machine.
 fn metadata() -> Value {
     let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
     let mut command = Command::new(env!("CARGO"));
@@ -29,7 +29,8 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The crates that a package of this repository is made of, each with its features; what tests alone need is not among them.
+/// Returns the crates that a package of this repository is built from, with their features. Dependencies of tests are
+/// left out.
 fn shipped(package: &str) -> BTreeMap<String, Vec<String>> {
     let mut command = Command::new(env!("CARGO"));
     command.args([
@@ -46,7 +47,7 @@ fn shipped(package: &str) -> BTreeMap<String, Vec<String>> {
     let lines = String::from_utf8(output.stdout).unwrap();
     let mut crates = BTreeMap::<String, Vec<String>>::new();
     for line in lines.lines().filter(|line| !line.is_empty()) {
-        // A name, a version, perhaps remarks in parentheses, and features with commas.
+        // Each line has a name, a version, optional remarks in parentheses, and features separated by commas.
         let words: Vec<&str> = line.trim_end_matches(" (*)").split(' ').collect();
         let features = words.last().unwrap().split(',').map(str::to_owned);
         crates.entry(words[0].to_owned()).or_default().extend(features);
@@ -58,13 +59,14 @@ fn package<'a>(metadata: &'a Value, id: &Value) -> &'a Value {
     metadata["packages"].as_array().unwrap().iter().find(|package| package["id"] == *id).unwrap()
 }
 
-/// What a crate of this repository needs by its manifest, and what was found for it.
+/// Returns the direct dependencies of a crate of this repository: the requirement in its manifest, and the package
+/// found for it.
 fn direct_dependencies<'a>(metadata: &'a Value, id: &Value) -> Vec<(&'a str, &'a Value)> {
     let declared = package(metadata, id)["dependencies"].as_array().unwrap();
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let resolved = nodes.iter().find(|node| node["id"] == *id).unwrap()["deps"].as_array().unwrap();
     let packages = resolved.iter().map(|dep| package(metadata, &dep["pkg"]));
-    // Those of this repository have no source.
+    // Crates of this repository have no source.
     let others = packages.filter(|package| !package["source"].is_null());
     let requirement = |package: &Value| {
         declared.iter().find(|each| each["name"] == package["name"]).unwrap()["req"].as_str().unwrap()
@@ -72,7 +74,7 @@ fn direct_dependencies<'a>(metadata: &'a Value, id: &Value) -> Vec<(&'a str, &'a
     others.map(|package| (requirement(package), package)).collect()
 }
 
-/// Both tables of the page.
+/// Returns the rows of both tables of the page.
 fn reviewed() -> Facts {
     let page = read("docs/dependencies.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
@@ -116,7 +118,7 @@ fn has_unsafe_code(sources: &Path) -> bool {
 }
 
 #[test]
-fn the_page_describes_the_direct_dependencies_as_they_are() {
+fn the_page_matches_the_direct_dependencies() {
     let (reviewed, actual) = (reviewed(), actual(&metadata()));
     for (name, facts) in &actual {
         assert_eq!(reviewed.get(name), Some(facts), "{name} in docs/dependencies.md");
@@ -126,7 +128,7 @@ fn the_page_describes_the_direct_dependencies_as_they_are() {
     }
 }
 
-/// Who embeds the library builds no service.
+/// The library alone must not pull in the dependencies of the service.
 #[test]
 fn an_embedder_builds_no_service() {
     let [service, library, verifier] = ["ai-code-executor", "embedder", "http-signing"].map(shipped);
@@ -138,9 +140,9 @@ fn an_embedder_builds_no_service() {
     }
 }
 
-/// The conditions under which docs/dependencies.md calls wasmtime's advisories out of reach.
+/// Checks the conditions under which docs/dependencies.md calls wasmtime's open advisories unreachable.
 #[test]
-fn wasmtimes_open_advisories_are_out_of_reach() {
+fn wasmtimes_open_advisories_are_unreachable() {
     let shipped = shipped("ai-code-executor");
     assert!(!shipped.keys().any(|name| name.starts_with("wasmtime-wasi")), "{:?}", shipped.keys());
     assert!(!read("Cargo.lock").contains("name = \"wasmtime-wasi-http\""));

@@ -1,7 +1,8 @@
-//! The validator against CPython: what it accepts compiles in the guest, what it calls unparsable does not.
+//! Compares the validator with CPython: accepted programs must compile in the guest, and programs with a syntax error
+//! must not.
 //!
-//! The programs come from CPython's own tests, which are not part of this repository: `CPYTHON_TESTS` names the folder
-//! `Lib/test` of a CPython 3.13. Without it, this is skipped.
+//! The programs come from CPython's own tests, which are not part of this repository. `CPYTHON_TESTS` names the
+//! directory `Lib/test` of a CPython 3.13; without it, the test is skipped.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,14 +21,14 @@ use crate::support::{cache_dir, files_below, value_of};
 
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Programs that are damaged to make more of them.
+/// Programs up to this size are also damaged, to get more programs.
 const DAMAGED_BYTES_MAX: usize = 600;
 
-/// What CPython refuses and the validator does not know: characters of identifiers that are newer than CPython's
-/// Unicode, and surrogates in a docstring. The guest's own refusal is the answer then.
+/// Known differences: CPython refuses identifiers with characters newer than its Unicode version, and surrogates in a
+/// docstring. The validator accepts them, and the guest then refuses them.
 const KNOWN: [&str; 2] = ["SyntaxError: invalid non-printable character", "UnicodeEncodeError: "];
 
-/// What the guest does with a program before it runs it, and what `ast.walk` counts.
+/// Runs the guest's steps before execution on each program, and counts the nodes of `ast.walk`.
 const JUDGE: &str = "
 import ast, sys
 compile_source = sys.modules['guest_program'].compile_source
@@ -44,9 +45,9 @@ def judge(code):
 ";
 
 #[tokio::test]
-async fn validator_and_cpython_agree_on_cpythons_own_tests() {
+async fn validator_and_cpython_agree_on_cpythons_tests() {
     let Some(folder) = std::env::var_os("CPYTHON_TESTS") else {
-        eprintln!("skipped: CPYTHON_TESTS does not name CPython's Lib/test");
+        eprintln!("skipped: set CPYTHON_TESTS to the Lib/test directory of a CPython 3.13");
         return;
     };
     let programs: Vec<String> = corpus(Path::new(&folder)).into_iter().collect();
@@ -77,7 +78,7 @@ fn limits() -> Limits {
     }
 }
 
-/// What the guest says of each program: its error or none, and the number of its nodes.
+/// Returns the guest's verdict on each program: its error if any, and the number of its nodes.
 async fn judge(sandbox: &Sandbox, programs: &[String]) -> Vec<(Option<String>, u64)> {
     let execution = Execution::new(JUDGE).variable("programs", &json!(programs));
     let report = sandbox.run(Execution { limits: limits(), ..execution }).await.unwrap();
@@ -121,7 +122,7 @@ impl Tally {
         let policy = Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: 0, ..Policy::default() };
         let findings = validate(program.into(), &policy).unwrap_err();
         let refused = findings.iter().find(|finding| finding.rule == Rule::Syntax);
-        // Then the validator need not know how CPython would take what it names.
+        // A relative import is refused anyway, so the validator need not agree about the names in it.
         let is_relative = findings.iter().any(|finding| finding.rule == Rule::RelativeImport);
         let shown =
             |why: &str| format!("{why}\n    {}", program.escape_debug().take(300).collect::<String>());
@@ -159,11 +160,11 @@ impl Tally {
     }
 }
 
-/// Every statement at the top of a file, every text in it that could be a program, and every example of a docstring.
+/// Collects every top-level statement of the files, every string that could be a program, and every docstring example.
 fn corpus(folder: &Path) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
     for file in python_files(folder) {
-        // Some are in other encodings on purpose.
+        // Some files are deliberately in other encodings.
         let Ok(source) = fs::read_to_string(&file) else { continue };
         let Some(parsed) = parse_unchecked(&source, ParseOptions::from(Mode::Module)).try_into_module()
         else {
@@ -179,14 +180,15 @@ fn corpus(folder: &Path) -> BTreeSet<String> {
         programs.insert(source);
     }
     programs.retain(|program| program.len() <= CODE_BYTES_CEILING && !program.trim().is_empty());
-    // The validator takes a byte order mark away.
+    // The validator removes a byte order mark.
     programs.retain(|program| !program.starts_with('\u{feff}'));
     let damaged: Vec<String> = programs.iter().filter_map(|program| damaged(program)).collect();
     programs.extend(damaged);
     programs
 }
 
-/// A small program with one token missing, doubled or in another's place; which, follows from its text.
+/// Returns a small program with one token missing, repeated or replaced by another. The choice is derived from the
+/// text, so it is reproducible.
 fn damaged(program: &str) -> Option<String> {
     let parsed = parse_unchecked(program, ParseOptions::from(Mode::Module));
     let ranges = parsed.tokens().iter().map(Ranged::range);
@@ -231,7 +233,7 @@ fn dedent(text: &str) -> String {
     text.lines().map(|line| line.get(common..).unwrap_or_default()).collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// The programs after `>>>` and `...`.
+/// Returns the programs after `>>>` and `...`.
 fn examples(text: &str) -> Vec<String> {
     let mut examples: Vec<String> = Vec::new();
     let mut inside = false;

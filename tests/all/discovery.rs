@@ -1,4 +1,4 @@
-//! Finding out about tools: from a program through module `tools`, and through `GET /tools`.
+//! Discovery of tools: by programs through the module `tools`, and by clients through `GET /tools`.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ fn home() -> &'static Sandbox {
     HOME.get_or_init(|| with_tools(Sandbox::builder().cache_dir(cache_dir())).build().unwrap())
 }
 
-/// The tools of these tests; sandboxes that have them share one image.
+/// Adds the tools of these tests. Sandboxes with the same tools share one image.
 fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
     let limit = json!({"limit": {"type": "integer", "default": 10}});
     let slow = Tool::new("data", "slow", async |_| {
@@ -42,7 +42,7 @@ async fn value(code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_program_finds_tools_and_learns_to_call_them() {
+async fn programs_search_and_describe_tools() {
     let found = value("tools.search('history')").await;
     let expected = json!([{"name": "data.query_device_history", "summary": "Values of a sensor over time."}]);
     assert_eq!(found, expected);
@@ -55,7 +55,7 @@ async fn a_program_finds_tools_and_learns_to_call_them() {
 }
 
 #[tokio::test]
-async fn asking_disturbs_no_other_call() {
+async fn discovery_does_not_disturb_calls_in_flight() {
     let code = "import asyncio, data\ncalls = [asyncio.create_task(data.slow()) for _ in range(40)]\n\
         await asyncio.sleep(0)\nfound = [len(tools.search('device')) for _ in range(5)]\n\
         [found, await asyncio.gather(*calls)]";
@@ -64,7 +64,7 @@ async fn asking_disturbs_no_other_call() {
 }
 
 #[tokio::test]
-async fn only_what_is_granted_is_there() {
+async fn only_granted_tools_are_visible() {
     let everything = "[[found['name'] for found in tools.search()], len(tools.search('device'))]";
     let cases: [(&[&str], Value); 3] = [
         (&["garden"], json!([["garden.water"], 0])),
@@ -81,15 +81,15 @@ async fn only_what_is_granted_is_there() {
 }
 
 #[tokio::test]
-async fn wrong_questions_are_answered_with_a_way_out() {
+async fn discovery_errors_name_a_way_out() {
     let cases = [
         (
             "tools.describe('data.get_device')",
-            "ToolError: There is no tool 'data.get_device'; near it: data.get_devices, ",
+            "ToolError: There is no tool 'data.get_device'; similar: data.get_devices, ",
         ),
         ("tools.describe('\\x1b\\u202e[q]')", "ToolError: There is no tool ' [q]'; tools.search() lists all"),
         ("tools.describe('x' * 900_000)", "ToolError: There is no tool 'xxx"),
-        ("tools.describe('')", "ToolError: There is no tool ''; near it: "),
+        ("tools.describe('')", "ToolError: There is no tool ''; similar: "),
         (
             "tools.describe(7)",
             "ToolArgumentError: tools.describe(): invalid type: integer `7`, expected a string",
@@ -120,7 +120,7 @@ async fn a_module_is_described_by_its_tools() {
 }
 
 #[tokio::test]
-async fn questions_count_as_calls() {
+async fn discovery_counts_as_calls() {
     let report = run("[tools.search(), tools.search()] and None", None).await;
     assert_eq!(report.usage.tool_calls, 2);
     let mut execution = Execution::new("import tools\ntools.search()");
@@ -134,7 +134,7 @@ async fn questions_count_as_calls() {
 }
 
 #[tokio::test]
-async fn hostile_texts_arrive_clean() {
+async fn hostile_texts_are_cleaned() {
     let code = "[[found, tools.describe(found['name'])] for found in tools.search()]";
     let all = value(code).await;
     assert_eq!(all.as_array().unwrap().len(), home().catalogue().tools().len());
@@ -149,7 +149,7 @@ async fn hostile_texts_arrive_clean() {
 }
 
 #[tokio::test]
-async fn hints_name_the_tools() {
+async fn hints_name_tools() {
     let cases = [
         ("import data\nawait data.get_device()", "Did you mean: 'get_devices'?"),
         ("from data import get_device", "Did you mean: 'get_devices'?"),
@@ -170,7 +170,7 @@ async fn hints_name_the_tools() {
 }
 
 #[tokio::test]
-async fn without_tools_there_is_no_such_module() {
+async fn without_tools_the_module_is_not_importable() {
     let execution = Execution::new("import tools");
     let error = crate::support::sandbox().run(execution).await.unwrap_err();
     assert_eq!(error.to_string(), "Import of 'tools' is not permitted");
@@ -178,7 +178,7 @@ async fn without_tools_there_is_no_such_module() {
 }
 
 #[test]
-fn the_service_tells_what_tools_there_are() {
+fn the_service_lists_tools() {
     let local = Local::start(Settings::default(), with_tools);
     let get = |query: &str| {
         let answer = local.get(&format!("/tools{query}"));
@@ -211,7 +211,7 @@ fn the_service_tells_what_tools_there_are() {
 }
 
 #[test]
-fn wrong_questions_to_the_service_are_422() {
+fn invalid_queries_are_422() {
     let local = Local::start(Settings::default(), |builder| builder);
     assert_eq!(local.get("/tools?query=x").json(), json!({"tools": [], "total": 0}));
     let cases = [
@@ -236,14 +236,14 @@ fn wrong_questions_to_the_service_are_422() {
 }
 
 #[test]
-fn the_command_needs_no_image_and_says_how_to_get_tools() {
+fn the_tools_command_needs_no_image() {
     let cases = [
         ("text", "There are no tools: set ENABLE_MCP_NETWORK_TOOLS=true to switch them on.\n"),
         ("json", "[]\n"),
         ("pyi", ""),
     ];
     let command = |arguments: &[&str]| {
-        // A cache that cannot be: an image could only be made anew, which would take long.
+        // An unusable cache: if the command needed an image, it would have to make one, which takes long.
         let output = executor().env("CACHE_DIR", "/dev/null").arg("tools").args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };

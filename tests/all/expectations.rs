@@ -1,11 +1,11 @@
-//! Programs with their expectations at the end: lines `#> key: JSON`.
+//! Test programs with expectations at the end, in lines `#> key: JSON`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// A program from `tests/`, and what it expects.
+/// A program from `tests/` and its expectations.
 pub(crate) struct Program {
     pub(crate) name: String,
     pub(crate) code: String,
@@ -28,7 +28,7 @@ impl Program {
         self.expectations.get(key)
     }
 
-    /// Refuses expectations that nothing checks.
+    /// Panics on expectations that no test checks, and if there are none.
     pub(crate) fn assert_keys(&self, known: &[&str]) {
         for key in self.expectations.keys() {
             assert!(known.contains(&key.as_str()), "{}: unknown expectation '{key}'", self.name);
@@ -37,7 +37,7 @@ impl Program {
     }
 }
 
-/// All programs of `tests/<folder>`, by name.
+/// Returns all programs of `tests/<folder>`, sorted by name.
 pub(crate) fn programs(folder: &str) -> Vec<Program> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut paths: Vec<PathBuf> =

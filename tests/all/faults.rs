@@ -1,5 +1,5 @@
-//! What happens to machines: processes are killed, disks are full, names lead nowhere, crowds come. The service goes on, or
-//! is there again, and what it answers is right.
+//! Fault injection: killed processes, full disks, failing name lookups, overload. The service must survive or come
+//! back, and its answers must be correct.
 
 mod clock;
 mod crowd;

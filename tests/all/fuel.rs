@@ -1,6 +1,6 @@
-//! What fixed programs burn: fuel is a count, so a change that makes them dearer is seen on any machine, however busy.
+//! Fuel consumption of fixed programs. Fuel is a count, so a regression shows on any machine, however busy it is.
 //!
-//! `benches/fuel.json` has what they may; `make fuel` writes it anew.
+//! `benches/fuel.json` holds the limits; `make fuel` updates it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use ai_code_executor::Outcome;
 
 use crate::support::{files_below, run};
 
-/// What a change may add before it has to say so, in percent.
+/// Accepted growth in percent before the limits must be updated.
 const GROWTH_PERCENT_MAX: u64 = 2;
 
 const SMALLEST: &str = "1 + 1";
@@ -19,7 +19,7 @@ fn benches() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches")
 }
 
-/// Name and code of each program.
+/// Returns the name and code of each program.
 fn programs() -> BTreeMap<String, String> {
     let read = |path: &PathBuf| {
         (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
@@ -30,7 +30,7 @@ fn programs() -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn programs_burn_no_more_than_they_did() {
+async fn programs_burn_no_more_fuel_than_before() {
     let path = benches().join("fuel.json");
     let mut burned = BTreeMap::new();
     for (name, code) in programs() {
@@ -42,10 +42,10 @@ async fn programs_burn_no_more_than_they_did() {
         return fs::write(path, serde_json::to_string_pretty(&burned).unwrap() + "\n").unwrap();
     }
     let allowed: BTreeMap<String, u64> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert!(allowed.keys().eq(burned.keys()), "not the same programs: `make fuel`");
+    assert!(allowed.keys().eq(burned.keys()), "benches/fuel.json lists other programs; run `make fuel`");
     let dearer =
         burned.iter().filter(|(name, fuel)| **fuel * 100 > allowed[*name] * (100 + GROWTH_PERCENT_MAX));
     let dearer: Vec<_> =
         dearer.map(|(name, fuel)| format!("{name} burns {fuel}, not {}", allowed[name])).collect();
-    assert!(dearer.is_empty(), "{}\nif that is worth it: `make fuel`", dearer.join("\n"));
+    assert!(dearer.is_empty(), "{}\nif the growth is justified, run `make fuel`", dearer.join("\n"));
 }

@@ -1,5 +1,5 @@
-//! What a program can reach from the modules that it may import. What it can do with names that it computes is tested
-//! by `tests/survive/guard_*.py` and by the guest's own tests.
+//! Tests what a program can reach from the modules that it may import. Computed names are tested by
+//! `tests/survive/guard_*.py` and by the guest's own tests.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn value(sandbox: &Sandbox, code: String, context: &Value) -> Value {
     value_of(&report)
 }
 
-/// All that may be imported, bound to its name, before `PATHS`.
+/// Returns a program that imports every allowed module under a name of its own and then runs `PATHS`.
 fn walk(allowed: &[String]) -> String {
     let imports = allowed.iter().enumerate().map(|(number, name)| format!("import {name} as m{number}\n"));
     let modules = allowed.iter().enumerate().map(|(number, name)| format!("'{name}': m{number}, "));
@@ -45,7 +45,7 @@ fn walk(allowed: &[String]) -> String {
 }
 
 #[tokio::test]
-async fn no_chain_of_attributes_leads_to_another_module() {
+async fn no_chain_of_attributes_reaches_another_module() {
     let allowed: Vec<String> =
         Policy::default().allowed_imports.into_iter().filter(|name| name != "__future__").collect();
     let open = sandbox(Layers::WallOnly);
@@ -58,11 +58,11 @@ async fn no_chain_of_attributes_leads_to_another_module() {
     assert_eq!(reached["paths"], json!([]));
     let met = reached["met"].as_array().unwrap();
     for module in ["json.decoder", "collections.abc", "asyncio.events", "urllib.parse"] {
-        assert!(met.contains(&json!(module)), "{module} was not met: {met:?}");
+        assert!(met.contains(&json!(module)), "{module} was not visited: {met:?}");
     }
     assert!(reached["visited"].as_u64().unwrap() > 3000);
 
-    // Without the guards, the same walk does find the way out.
+    // Without the guards, the same walk finds forbidden modules.
     let reached = value(&open, walk(&allowed), &context).await;
     let paths = reached["paths"].to_string();
     for path in ["json.codecs is codecs", "random._os is os"] {
@@ -71,13 +71,13 @@ async fn no_chain_of_attributes_leads_to_another_module() {
 }
 
 #[tokio::test]
-async fn the_library_can_be_imported() {
+async fn frozen_modules_can_be_imported() {
     let lost = value(&sandbox(Layers::WallOnly), FROZEN.into(), &json!({})).await;
     assert_eq!(lost, json!({}));
 }
 
 #[tokio::test]
-async fn switched_off_tools_say_so() {
+async fn disabled_tools_are_reported() {
     let policy = Policy { disabled_imports: ["data".to_owned()].into(), ..Policy::default() };
     let sandbox = Sandbox::builder().policy(policy).cache_dir(cache_dir()).build().unwrap();
     for program in ["import data", "from data import get_devices"] {

@@ -1,5 +1,5 @@
-//! What is left of the process for a program that gets out of WebAssembly. An intruder stands in for it: a tool, which runs
-//! in the guests' threads, and tries what such a program would.
+//! What a program could do in the process if it escaped from WebAssembly. A tool, the intruder, stands in for it: it
+//! runs on the guests' threads and tries what such a program would.
 
 #![allow(unsafe_code)]
 
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::support::{Service, TOKEN, cache_dir, executor};
 use intruder::{ATTEMPTS, DONE, Surroundings};
 
-/// How far the intruder's service is hardened.
+/// The variable that selects how far the intruder's service is hardened.
 const STAGE: &str = "INTRUDERS_STAGE";
 const OPEN: &str = "open";
 const UNSEALED: &str = "unsealed";
@@ -34,14 +34,14 @@ const SEALED: &str = "sealed";
 
 const FIELDS: [&str; 6] = ["no_new_privileges", "no_dumps", "filesystem", "network", "scopes", "seccomp"];
 
-/// The version of Landlock's interface, 0 for none.
+/// Returns the version of Landlock's ABI; 0 without Landlock.
 fn landlock_version() -> i64 {
     let get_version: libc::c_ulong = 1;
-    // SAFETY: the call asks for the version, and is given nothing to read or write.
+    // SAFETY: the call only queries the version; it is given no memory to read or write.
     unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_usize, 0_usize, get_version) }.max(0)
 }
 
-/// What `/health` says on this machine.
+/// Returns the state of hardening that `/health` must report on this machine.
 fn all_in_force() -> Value {
     let version = landlock_version();
     let mut fields = json!({"filesystem": version >= 1, "network": version >= 4, "scopes": version >= 6});
@@ -56,9 +56,9 @@ fn nothing_in_force() -> Value {
 }
 
 #[test]
-fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
+fn health_reports_what_is_in_force_in_every_thread() {
     let fields_of = |service: &Service| {
-        // A program that takes its time moves to the guests' threads.
+        // A program that is not short moves to the guests' threads.
         assert_eq!(service.execute(&json!({"code": "sum(range(10 ** 6))"})).0, 200);
         let pid = service.child.id();
         let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|thread| thread.unwrap().path());
@@ -80,7 +80,7 @@ fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
         assert_eq!((status, &health["hardening"]), (200, &all_in_force()));
         let is_whole = all_in_force().as_object().unwrap().values().all(|in_force| in_force == true);
         assert_eq!(health["status"], if is_whole { "healthy" } else { "degraded" });
-        // The second one came when the image was made.
+        // The second filter is installed once the image is made.
         assert_eq!(fields_of(&service), filtered("2"));
     }
     let service = Service::start(&[("HARDENING", "off")]);
@@ -91,7 +91,7 @@ fn health_says_what_is_in_force_and_it_is_so_in_every_thread() {
 }
 
 #[test]
-fn an_intruder_can_do_next_to_nothing() {
+fn an_intruder_can_do_almost_nothing() {
     let tried = |stage: &str| {
         let surroundings = Surroundings::new();
         let service = start_with_intruder(&surroundings, stage);
@@ -105,7 +105,7 @@ fn an_intruder_can_do_next_to_nothing() {
     for attempt in ATTEMPTS {
         let [open, unsealed, hardened] =
             [&open, &unsealed, &hardened].map(|results| results[attempt.name].as_str().unwrap());
-        // Otherwise it would be refused anyway.
+        // Unhardened, the attempt must succeed, or fail in another way; otherwise it proves nothing.
         let is_open = if attempt.can_be_done { open == DONE } else { open != attempt.hardened };
         if !is_open || (unsealed, hardened) != (attempt.unsealed, attempt.hardened) {
             wrong.push(format!("{}: {open}, unsealed {unsealed}, sealed {hardened}", attempt.name));
@@ -114,7 +114,7 @@ fn an_intruder_can_do_next_to_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// This test binary again, as a service with a tool of its own.
+/// Starts this test binary again, as a service with the intruder as a tool.
 fn start_with_intruder(surroundings: &Surroundings, stage: &str) -> Service {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "hardening::serve_an_intruder", "--ignored", "--nocapture"]);
@@ -123,11 +123,11 @@ fn start_with_intruder(surroundings: &Surroundings, stage: &str) -> Service {
 }
 
 #[test]
-#[ignore = "the other half of a test"]
+#[ignore = "the service process of another test"]
 fn serve_an_intruder() {
     let Ok(stage) = std::env::var(STAGE) else { return };
-    // Tests run in threads, and what is hardened has none. SAFETY: the child does without the thread that is not there any
-    // more, which waits for the test to end; this one waits for the child.
+    // Tests run on threads, and hardening requires a process without other threads. SAFETY: the child does not need the
+    // thread that waits for the test to end, which fork does not copy; this thread waits for the child.
     match unsafe { libc::fork() } {
         0 => serve_at(&stage),
         child => assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child),
@@ -135,7 +135,7 @@ fn serve_an_intruder() {
 }
 
 fn serve_at(stage: &str) {
-    // SAFETY: the call is given numbers only.
+    // SAFETY: the arguments are numbers only.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let surroundings = Surroundings::told();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -164,7 +164,7 @@ fn serve_at(stage: &str) {
 }
 
 #[test]
-fn tools_are_reached_by_name_and_described_in_files() {
+fn hardening_allows_calls_by_name_and_stub_files() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -190,21 +190,21 @@ fn tools_are_reached_by_name_and_described_in_files() {
 }
 
 #[test]
-fn a_process_with_threads_is_not_hardened_by_halves() {
-    // The test's own thread is one of two at least.
+fn a_process_with_threads_is_not_hardened() {
+    // Besides this thread there is at least the test's own.
     std::thread::scope(|scope| {
         let refused = scope.spawn(|| hardening::restrict(&Needs::default())).join().unwrap().unwrap_err();
         assert!(refused.to_string().contains("threads run already"), "{refused}");
     });
 }
 
-/// `command` on a kernel without Landlock, or without that and seccomp.
+/// Returns `command` as on a kernel without some system calls: Landlock, or Landlock and seccomp.
 fn on_an_old_kernel(command: Command, missing: &[libc::c_long]) -> Command {
     let calls = missing.iter().map(|call| (*call, Vec::new()));
     on_a_kernel_without(command, calls.collect(), libc::ENOSYS)
 }
 
-/// `command` on a kernel that answers some calls with an error.
+/// Returns `command` as on a kernel that answers some calls with `error`.
 fn on_a_kernel_without(
     mut command: Command,
     calls: BTreeMap<libc::c_long, Vec<SeccompRule>>,
@@ -214,7 +214,7 @@ fn on_a_kernel_without(
     let arch = std::env::consts::ARCH.try_into().unwrap();
     let filter = SeccompFilter::new(calls, SeccompAction::Allow, not_there, arch).unwrap();
     let program = BpfProgram::try_from(filter).unwrap();
-    // SAFETY: between fork and exec, it makes system calls and nothing else.
+    // SAFETY: between fork and exec, the closure makes only system calls.
     unsafe { command.pre_exec(move || apply_filter(&program).map_err(|_| std::io::ErrorKind::Other.into())) };
     command
 }
@@ -226,7 +226,7 @@ fn service_on_an_old_kernel(mode: &str, missing: &[libc::c_long]) -> Command {
 }
 
 #[test]
-fn an_old_kernel_is_made_the_best_of_unless_everything_is_required() {
+fn old_kernels_are_degraded_or_refused_if_hardening_is_required() {
     let landlock = [libc::SYS_landlock_create_ruleset];
     let both = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
     let cases = [(&landlock[..], true, "Landlock: not in this kernel"), (&both, false, "seccomp: ")];
@@ -245,9 +245,9 @@ fn an_old_kernel_is_made_the_best_of_unless_everything_is_required() {
     }
 }
 
-/// Debian 12's kernel is 6.1. Some machines' kernels know no huge pages.
+/// Debian 12 has kernel 6.1. Some kernels have no huge pages.
 #[test]
-fn a_kernel_before_6_4_without_huge_pages_will_do() {
+fn a_kernel_before_6_4_without_huge_pages_works() {
     const PR_GET_AUXV: u64 = 0x4155_5856;
     const PAGEMAP_SCAN: u64 = 0xc060_6610;
     let when = |argument, value| {
@@ -269,9 +269,9 @@ fn a_kernel_before_6_4_without_huge_pages_will_do() {
 }
 
 #[test]
-fn all_of_it_can_be_required() {
+fn hardening_can_be_required() {
     if landlock_version() < 6 {
-        println!("skipped: this kernel's Landlock is older than all of it");
+        println!("skipped: this kernel's Landlock is too old");
         return;
     }
     assert!(Service::start(&[("HARDENING", "require")]).is_honest());

@@ -1,4 +1,4 @@
-//! The built-in tools, from a real service over signed HTTP to the house's stand-ins of `examples/homeiq`.
+//! The built-in tools end to end: from a real service over signed HTTP to the stand-in services of `examples/homeiq`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use crate::support::{Service, TOKEN};
 
 const KEY: &str = "a key of the tests that has at least 32 bytes";
 
-/// The program that HomeIQ's callers send, as it is.
+/// The program that HomeIQ's callers send, unchanged.
 pub(crate) const SEED: &str = r#"
 import data
 import automation
@@ -56,24 +56,24 @@ patterns = await automation.detect_patterns(
 }
 "#;
 
-/// The services in this process, with what they have seen, and an executor that knows where they are.
+/// The stand-in services in this process, the requests that they saw, and an executor that knows their addresses.
 struct House {
     executor: Service,
     seen: Arc<Seen>,
     _runtime: Runtime,
 }
 
-/// Requests at the services.
+/// Counts of requests at the services.
 #[derive(Default)]
 struct Seen {
     now: AtomicUsize,
     most: AtomicUsize,
     all: AtomicUsize,
-    /// Requests are answered when so many are there.
+    /// If set, requests are answered once that many have arrived.
     together: OnceLock<Barrier>,
 }
 
-/// Counts a request until it is answered or given up.
+/// Counts a request as present until it is answered or cancelled.
 struct Present(Arc<Seen>);
 
 impl Drop for Present {
@@ -109,7 +109,7 @@ impl House {
         answer
     }
 
-    /// Waits until so many requests are at the services.
+    /// Waits until `count` requests are at the services.
     fn until_present(&self, count: usize) {
         for _ in 0..3000 {
             if self.seen.now.load(Ordering::SeqCst) == count {
@@ -133,7 +133,7 @@ async fn count(seen: Arc<Seen>, request: Request, next: Next) -> Response {
 }
 
 #[test]
-fn the_seed_programs_run_as_they_are() {
+fn homeiqs_programs_run_unchanged() {
     let house = House::start(&Behaviour::default(), &[]);
     let answer = house.run(SEED);
     assert_eq!(answer["stdout"], "Analyzing 9 power sensors\n");
@@ -165,7 +165,7 @@ fn the_seed_programs_run_as_they_are() {
 }
 
 #[test]
-fn gathered_calls_are_at_the_services_together() {
+fn gathered_calls_are_concurrent() {
     let house = House::start(&Behaviour { delay: Duration::from_millis(300), ..Behaviour::default() }, &[]);
     let code = "import asyncio, data\nreplies = await asyncio.gather(*(data.get_devices() for _ in range(20)))\n\
         {reply['count'] for reply in replies}";
@@ -174,7 +174,7 @@ fn gathered_calls_are_at_the_services_together() {
 }
 
 #[test]
-fn two_hundred_executions_await_their_tools_at_once() {
+fn two_hundred_executions_await_tools_concurrently() {
     let settings =
         [("MAX_CONCURRENT_EXECUTIONS", "200"), ("TOOL_TIMEOUT", "50"), ("EXECUTION_TIMEOUT", "50")];
     let house = House::start(&Behaviour::default(), &settings);
@@ -190,7 +190,7 @@ fn two_hundred_executions_await_their_tools_at_once() {
 }
 
 #[test]
-fn a_client_that_goes_away_takes_its_calls_with_it() {
+fn calls_are_cancelled_when_the_client_disconnects() {
     let settings = [("MAX_CONCURRENT_EXECUTIONS", "1"), ("TOOL_TIMEOUT", "60"), ("EXECUTION_TIMEOUT", "60")];
     let house = House::start(&Behaviour { fault: Fault::Hang, ..Behaviour::default() }, &settings);
     let code = "import asyncio, data\nawait asyncio.gather(*(data.get_devices() for _ in range(3)))";
@@ -204,7 +204,7 @@ fn a_client_that_goes_away_takes_its_calls_with_it() {
 }
 
 #[test]
-fn services_that_fail_are_exceptions() {
+fn failures_of_services_are_exceptions() {
     let cases = [
         (Fault::Error, "ToolError: MCP tool 'get_devices' failed: 500 - database is locked"),
         (Fault::Hang, "ToolTimeout: "),
@@ -218,7 +218,7 @@ fn services_that_fail_are_exceptions() {
 }
 
 #[test]
-fn services_refuse_what_the_executor_has_not_signed() {
+fn services_refuse_requests_signed_with_another_key() {
     let other = [("TOOL_SIGNING_KEY", "another key that has at least thirty-two bytes")];
     let house = House::start(&Behaviour::default(), &other);
     let answer = house.run("import data\nawait data.get_devices()");

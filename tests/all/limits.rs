@@ -1,4 +1,4 @@
-//! What a limit does: the outcome, its text, and that output so far is kept.
+//! What happens at each limit: the outcome, its message, and that the output so far is kept.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ fn short() -> Limits {
     Limits { wall_time: Duration::from_millis(300), ..Limits::default() }
 }
 
-/// Runs `code` after it has printed something; how it ends, and that what it printed is there.
+/// Runs `code` after a `print`; checks outcome and error, and that the output is kept.
 async fn check((code, limits, outcome, error): (&str, Limits, Outcome, &str)) {
     let code = format!("print('so far')\n{code}");
     let report = sandbox().run(Execution { limits, ..Execution::new(&code) }).await.unwrap();
@@ -22,7 +22,7 @@ async fn check((code, limits, outcome, error): (&str, Limits, Outcome, &str)) {
 }
 
 #[tokio::test]
-async fn each_outcome_has_its_text_and_keeps_the_output() {
+async fn each_outcome_has_its_message_and_keeps_the_output() {
     let all = Limits::default();
     let cpu = Limits { cpu_time: Duration::from_millis(200), ..all };
     let small = Limits { result_bytes_max: 1000, ..all };
@@ -50,7 +50,7 @@ async fn each_outcome_has_its_text_and_keeps_the_output() {
     }
 }
 
-/// Guests that are busy in every way there is, or asleep, each kind in all slots at once.
+/// Guests that are busy in different ways, or asleep. Each kind runs in all slots at once.
 const RESTLESS: [&str; 10] = [
     "while True: pass",
     "x = 3\nwhile True: x = x * x",
@@ -65,7 +65,7 @@ const RESTLESS: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn no_guest_outlasts_its_deadline() {
+async fn no_guest_exceeds_its_deadline() {
     const SLOTS: u32 = 4;
     let wall_time = Duration::from_millis(300);
     let limits = Limits { wall_time, ..Limits::default() };
@@ -85,7 +85,7 @@ async fn no_guest_outlasts_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_limit_without_end_is_no_failure() {
+async fn an_unlimited_wall_time_works() {
     let ceilings = Limits { wall_time: Duration::MAX, ..Limits::default() };
     let unlimited = Sandbox::builder().ceilings(ceilings).cache_dir(cache_dir()).build().unwrap();
     let report = unlimited.run(Execution { limits: ceilings, ..Execution::new("1") }).await.unwrap();
@@ -93,15 +93,15 @@ async fn a_limit_without_end_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_caught_memory_error_is_no_outcome() {
+async fn a_caught_memory_error_does_not_change_the_outcome() {
     let code = "try:\n    'a' * (1 << 30)\nexcept MemoryError:\n    'caught'";
     let report = sandbox().run(Execution::new(code)).await.unwrap();
     assert_eq!((report.outcome, report.value.unwrap().get()), (Outcome::Completed, "\"caught\""));
-    assert!(report.usage.memory_bytes_peak < 128 << 20, "refused growth is not used memory");
+    assert!(report.usage.memory_bytes_peak < 128 << 20, "refused growth does not count as used memory");
 }
 
 #[tokio::test]
-async fn sleeping_burns_no_cpu() {
+async fn sleeping_uses_no_cpu_time() {
     let report = sandbox().run(Execution::new("import time\ntime.sleep(0.3)")).await.unwrap();
     assert!(report.usage.wall_time >= Duration::from_millis(300));
     assert!(report.usage.cpu_time < Duration::from_millis(150), "{:?}", report.usage);
@@ -127,7 +127,7 @@ async fn a_result_beyond_its_limit_is_a_failure() {
 }
 
 #[tokio::test]
-async fn the_same_program_burns_the_same_fuel() {
+async fn the_same_program_consumes_the_same_fuel() {
     let fuel =
         async || sandbox().run(Execution::new("sum(i * i for i in range(10_000))")).await.unwrap().usage.fuel;
     let (first, second) = (fuel().await, fuel().await);

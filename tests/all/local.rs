@@ -1,4 +1,4 @@
-//! A service in this process, on a real socket, with its settings in the test's hands; and a client that can be rude.
+//! A service in this process on a real socket, whose settings the test chooses, and a client that can misbehave.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,10 +13,10 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::support::{TOKEN, cache_dir};
 
-/// Nothing on the loopback interface takes longer than this.
+/// Upper bound for anything on the loopback interface.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Stopped when dropped.
+/// A running service. Dropping it stops the service.
 pub(crate) struct Local {
     pub(crate) address: SocketAddr,
     pub(crate) service: Service,
@@ -25,7 +25,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Ready, with one slot and a queue of two unless `change` says otherwise.
+    /// Starts a ready service, with one slot and a queue of two unless `change` says otherwise.
     pub(crate) fn start(settings: Settings, change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Self {
         let local = Self::start_unready(settings);
         let builder = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir());
@@ -38,7 +38,7 @@ impl Local {
         Self::across(vec![Runtime::new().unwrap()], settings)
     }
 
-    /// Not ready. Connections are accepted by another runtime than those that serve them.
+    /// Starts a service that is not ready. One runtime accepts the connections, the others serve them.
     pub(crate) fn across(mut runtimes: Vec<Runtime>, settings: Settings) -> Self {
         let serving: Vec<Handle> = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
         let accepting = Runtime::new().unwrap();
@@ -60,7 +60,7 @@ impl Local {
         stream
     }
 
-    /// Sends `request` as it is, and returns everything that comes back until the connection is closed.
+    /// Sends `request` as it is. Returns everything received until the connection is closed.
     pub(crate) fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
@@ -71,7 +71,7 @@ impl Local {
         self.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
     }
 
-    /// Starts an execution and does not wait for its answer.
+    /// Sends an execution without waiting for its answer.
     pub(crate) fn begin(&self, body: &Value) -> TcpStream {
         let mut stream = self.connect();
         stream.write_all(&execute(&body.to_string(), "")).unwrap();
@@ -82,7 +82,7 @@ impl Local {
         Answer::read(self.begin(body))
     }
 
-    /// The sample of `/metrics` with this name and these labels.
+    /// Returns the sample of `/metrics` with this name and these labels.
     pub(crate) fn metric(&self, sample: &str) -> f64 {
         let text = self.get("/metrics").body;
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
@@ -93,7 +93,7 @@ impl Local {
         assert!((self.metric(sample) - value).abs() < f64::EPSILON, "{sample} is {}", self.metric(sample));
     }
 
-    /// Waits until a metric has a value.
+    /// Waits until a metric has the value.
     pub(crate) fn await_metric(&self, sample: &str, value: f64) {
         let started = Instant::now();
         while (self.metric(sample) - value).abs() > f64::EPSILON {
@@ -103,7 +103,7 @@ impl Local {
     }
 }
 
-/// A request to run `body`, on a connection of its own; `headers` are whole lines.
+/// Returns a request to run `body` that closes the connection; `headers` are whole lines.
 pub(crate) fn execute(body: &str, headers: &str) -> Vec<u8> {
     let bytes = body.len();
     format!(
@@ -113,7 +113,7 @@ pub(crate) fn execute(body: &str, headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What came back, as far as it can be read.
+/// A response, as far as it could be parsed.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -122,10 +122,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Status 0 stands for a connection that was closed without an answer.
+    /// Reads a response. Status 0 means that the connection was closed without one.
     pub(crate) fn read(mut stream: TcpStream) -> Self {
         let mut bytes = Vec::new();
-        // A reset ends an answer as an end does.
+        // A reset ends the response like a regular close.
         let _ = stream.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The log's one event per execution, read as an operator's collector reads it.
+//! The log: one event for each execution, read from JSON as a log collector does.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -35,7 +35,7 @@ fn collect() {
     STARTED.get_or_init(|| tracing_subscriber::fmt().json().with_writer(|| Collector).init());
 }
 
-/// The fields of the events that have to do with a request.
+/// Returns the events that mention a request.
 fn events(request_id: &str) -> Vec<Value> {
     let collected = COLLECTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let lines = String::from_utf8(collected).unwrap();
@@ -80,7 +80,7 @@ fn each_execution_is_one_event_without_code_or_values() {
 }
 
 #[test]
-fn an_execution_whose_client_left_is_an_event_too() {
+fn an_abandoned_execution_is_logged() {
     collect();
     let local = Local::start(Settings::default(), |builder| builder);
     let mut stream = local.connect();
@@ -96,7 +96,7 @@ fn an_execution_whose_client_left_is_an_event_too() {
 }
 
 #[test]
-fn code_is_shown_to_those_who_ask_for_it_and_values_never() {
+fn code_is_logged_only_on_demand_and_values_never() {
     collect();
     let local = Local::start(Settings::default(), |builder| builder.log_code(true));
     send(&local, "log-code", &json!({"code": "x + x", "context": {"x": SECRET}}));
@@ -129,7 +129,7 @@ fn each_tool_call_is_one_event_without_arguments_or_reply() {
 }
 
 #[test]
-fn calls_that_are_refused_are_events_too() {
+fn refused_calls_are_logged() {
     collect();
     let settings =
         Settings { ceilings: Limits { tool_calls_max: 3, ..Limits::default() }, ..Settings::default() };
@@ -142,5 +142,5 @@ fn calls_that_are_refused_are_events_too() {
         .map(|event| format!("{} {}", event["fields"]["tool"], event["fields"]["status"]).replace('"', ""))
         .collect();
     let expected = ["home.fail denied", "home.echo ok", "home.echo ok", "home.echo denied", "null null"];
-    assert_eq!(statuses, expected, "a budget that is exhausted is one event, however many calls it refuses");
+    assert_eq!(statuses, expected, "an exhausted budget is logged once, however many calls it refuses");
 }

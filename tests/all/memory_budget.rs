@@ -1,5 +1,5 @@
-//! Peers that make the service hold as much as they can, all at once: it lives within a container's 384 MB, answers those
-//! who are honest, and gives the memory back.
+//! Clients that make the service hold as much memory as possible, all at once. The service must stay within a
+//! container's 384 MB, answer ordinary clients, and release the memory afterwards.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,16 +16,16 @@ use crate::support::{Service, TOKEN};
 
 const MB: u64 = 1 << 20;
 
-/// The container's limit, in which two executions have 128 MB each.
+/// The container's limit, with two executions of 128 MB each.
 const LIMIT_BYTES: u64 = 384 * MB;
 
-/// Nobody waits longer than this, on a machine that does other things as well.
+/// Upper bound for each wait, on a machine that is also busy with other work.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Large, in the service's own file.
+/// A large file that is embedded in the service.
 const LARGE_FILE: &str = "/docs/swagger-ui-bundle.js";
 
-/// What keeps the service's memory until it is dropped.
+/// Keeps memory of the service occupied until dropped.
 enum Hold {
     Http1(#[expect(dead_code)] TcpStream),
     Http2(#[expect(dead_code)] Runtime),
@@ -34,28 +34,28 @@ enum Hold {
 fn open(address: &str, bytes: &[u8]) -> Hold {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-    // It may be cut off, or not read, before it has sent everything.
+    // The connection may be closed, or not be read, before everything is sent.
     let _ = stream.write_all(bytes);
     Hold::Http1(stream)
 }
 
-/// A head that does not end.
+/// Sends a head that does not end.
 fn head(address: &str) -> Hold {
     open(address, format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}", "a".repeat(400_000)).as_bytes())
 }
 
-/// A body that does not end.
+/// Sends a body that does not end.
 fn body(address: &str) -> Hold {
     let request = execute(&" ".repeat(1_900_000), "");
     open(address, &request[..request.len() - 1])
 }
 
-/// An answer that is not taken.
+/// Requests an answer and does not read it.
 fn answer(address: &str) -> Hold {
     open(address, &execute(&json!({"code": "print('\\n' * 1_000_000)\n'x' * 1_000_000"}).to_string(), ""))
 }
 
-/// So many answers on each of so many connections of HTTP/2, of which none may be sent.
+/// Requests `streams` answers on each of `connections` HTTP/2 connections whose flow-control window is empty.
 fn streams(address: &str, path: &str, token: bool, connections: usize, streams: usize) -> Hold {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let uri = format!("http://localhost{path}");
@@ -72,11 +72,11 @@ fn streams(address: &str, path: &str, token: bool, connections: usize, streams: 
             tokio::spawn(connection);
             let mut answers = Vec::new();
             for _ in 0..streams {
-                // It may be closed before all of them are there.
+                // The connection may be closed before all requests are sent.
                 let Ok(mut ready) = sender.clone().ready().await else { break };
                 answers.extend(ready.send_request(request(), true));
             }
-            // The service has somebody to answer as long as these are there.
+            // Keep the streams alive, or the service could discard the answers.
             tokio::spawn(async move {
                 let _peer = (sender, answers);
                 std::future::pending::<()>().await;
@@ -86,7 +86,7 @@ fn streams(address: &str, path: &str, token: bool, connections: usize, streams: 
     Hold::Http2(runtime)
 }
 
-/// A line of `/proc/<pid>/status`, in bytes.
+/// Returns a line of `/proc/<pid>/status` in bytes.
 fn memory(service: &Service, line: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.child.id())).unwrap();
     let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
@@ -104,8 +104,8 @@ fn assert_honest(service: &Service) {
 }
 
 #[test]
-fn everything_at_once_stays_within_a_containers_memory() {
-    // This process has the other ends.
+fn combined_attacks_stay_within_a_containers_memory() {
+    // This process holds the other ends of the connections.
     let most = getrlimit(Resource::Nofile).maximum;
     prlimit(None, Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let mut service = Service::start(&[("MAX_CONCURRENT_EXECUTIONS", "3")]);
@@ -137,7 +137,7 @@ fn everything_at_once_stays_within_a_containers_memory() {
     });
     let peak = memory(&service, "VmHWM");
     assert!(peak < LIMIT_BYTES, "{} MB", peak / MB);
-    // Without what is in files: the service has used more of its own code meanwhile.
+    // Anonymous memory only: the service has loaded more of its own code meanwhile.
     let (begun, allowed) = (Instant::now(), before + before / 10 + 8 * MB);
     while memory(&service, "RssAnon") > allowed {
         let now = memory(&service, "RssAnon") / MB;
@@ -148,20 +148,21 @@ fn everything_at_once_stays_within_a_containers_memory() {
     assert!(service.is_honest());
 }
 
-/// The budget is a fraction of what each kind of peer would take: it is refused, or closed, and others are not.
+/// The budget is a fraction of what these clients would take. Requests that do not fit are refused, or their
+/// connections closed; others are answered.
 #[test]
-fn what_does_not_fit_is_refused_and_who_takes_nothing_is_closed() {
+fn requests_beyond_the_budget_are_refused_and_stalled_ones_closed() {
     let local =
         Local::start(Settings { memory_bytes_max: 11 << 20, ..Settings::default() }, |builder| builder);
     let address = local.address.to_string();
     let held: Vec<Hold> = (0..4).map(|_| body(&address)).collect();
-    // There is room for one of them. A smaller one has its own as soon as that is too slow.
+    // The budget has room for one of them. A smaller request gets its share once the slow one is closed.
     let large = json!({"code": "len(text)", "context": {"text": "x".repeat(400_000)}});
     let answer = local.execute(&large);
     assert_eq!(answer.json()["return_value"], 400_000, "{answer:?}");
     assert!(local.metric("code_executor_connections_closed_for_memory_total") >= 1.0);
     drop(held);
-    // One that cannot fit is told so.
+    // A request that can never fit is refused.
     let answer = local.raw(&execute(&" ".repeat(2_000_000), ""));
     assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")), "{answer:?}");
     assert_eq!(answer.header("retry-after"), Some("1"));

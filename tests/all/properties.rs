@@ -1,4 +1,5 @@
-//! What holds for any value and any limits. `PROPTEST_CASES` tries more than 256 of each; the seed is fixed.
+//! Property tests over arbitrary values and limits. `PROPTEST_CASES` sets the number of cases, 256 by default; the seed
+//! is fixed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -23,7 +24,7 @@ fn holds<T: Debug>(strategy: impl Strategy<Value = T>, check: impl Fn(T)) {
     checked.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// A value of a program, of which the rules say what JSON it becomes.
+/// A Python value whose JSON is known from the rules of conversion.
 #[derive(Clone, Debug)]
 enum Python {
     None,
@@ -36,7 +37,7 @@ enum Python {
     Seconds(i32),
     Slice(i32),
     Set(BTreeSet<i32>),
-    /// A class of sequences, called with a list.
+    /// A sequence type, constructed from a list.
     Sequence(&'static str, Vec<Self>),
     Dict(BTreeMap<String, Self>),
     Numbered(BTreeMap<i64, Self>),
@@ -78,7 +79,7 @@ impl Python {
         }
     }
 
-    /// What the contract makes of it.
+    /// Returns the JSON that the rules of conversion prescribe.
     fn json(&self) -> String {
         let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(",");
         match self {
@@ -126,7 +127,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
-/// Bytes that are no UTF-8 become `\xff`.
+/// Decodes bytes as UTF-8; invalid ones become `\xff`.
 fn text_of(bytes: &[u8]) -> String {
     let chunk = |chunk: std::str::Utf8Chunk<'_>| {
         let invalid: Vec<_> = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
@@ -135,7 +136,7 @@ fn text_of(bytes: &[u8]) -> String {
     bytes.utf8_chunks().map(chunk).collect()
 }
 
-/// As Python writes it: `1e+16` where Rust writes `1e16`.
+/// Formats a float as Python does: `1e+16` where Rust writes `1e16`.
 fn float(number: f64) -> String {
     let text = format!("{number:?}");
     match text.split_once('e') {
@@ -188,7 +189,7 @@ fn sandbox_for_large_programs() -> Sandbox {
 }
 
 #[test]
-fn values_become_what_the_rules_say() {
+fn values_are_converted_by_the_rules() {
     let sandbox = sandbox_for_large_programs();
     holds(python(), |value| {
         let program = format!("{IMPORTS}_ = {}", value.source());
@@ -202,7 +203,7 @@ fn values_become_what_the_rules_say() {
 }
 
 #[test]
-fn context_comes_out_as_it_went_in() {
+fn context_values_are_returned_unchanged() {
     let sandbox = sandbox_for_large_programs();
     holds(python(), |value| {
         let json = value.json();
@@ -222,7 +223,7 @@ fn time() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// None, little, or all that there is.
+/// A size: zero, small, large or the maximum.
 fn size() -> impl Strategy<Value = usize> {
     prop_oneof![Just(0), Just(1), 0..1000_usize, 0..1_usize << 30, Just(usize::MAX)]
 }
@@ -273,7 +274,7 @@ fn any_limits_have_an_outcome_within_them() {
 }
 
 #[test]
-fn limits_without_end_limit_nothing() {
+fn unlimited_limits_restrict_nothing() {
     let report =
         run(&sandbox_without_ceilings(), Execution { limits: Limits::UNLIMITED, ..Execution::new(CALLER) })
             .unwrap();

@@ -1,4 +1,4 @@
-//! Queries and the tools that they should find first.
+//! Search queries and the tools that they should rank first.
 
 use ai_code_executor::{Catalogue, Tool};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn paths<'a>(catalogue: &'a Catalogue, query: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn queries_find_what_they_mean_first() {
+fn queries_rank_the_expected_tools_first() {
     let cases: [(&str, &[&str]); 31] = [
         ("history", &["data.query_device_history", "git.log"]),
         ("devices", &["data.get_devices"]),
@@ -115,7 +115,7 @@ fn queries_find_what_they_mean_first() {
 }
 
 #[test]
-fn a_query_without_words_finds_all_in_order() {
+fn a_query_without_words_returns_all_in_order() {
     let catalogue = catalogue();
     let mut all: Vec<&str> = TOOLS.iter().map(|(path, ..)| *path).collect();
     all.sort_unstable();

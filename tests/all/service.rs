@@ -1,4 +1,4 @@
-//! The service over real sockets, in a process of its own.
+//! The service as a process of its own, over real sockets.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Service, executor, signal};
 
-/// Page faults are exact where times are not: a program that takes its pages from the kernel again has dozens.
+/// Counts page faults, which are exact where times are not: a program that requests its pages from the kernel anew has
+/// dozens.
 #[test]
-fn a_small_program_takes_no_memory_from_the_kernel() {
+fn a_small_program_requests_no_memory_from_the_kernel() {
     let service = Service::start(&[]);
     let execute = |times: u32| (0..times).for_each(|_| drop(service.execute(&json!({"code": "1 + 1"}))));
     let faults = || faults_of(service.child.id());
@@ -20,10 +21,10 @@ fn a_small_program_takes_no_memory_from_the_kernel() {
     assert!(each < 4, "{each} page faults for each request");
 }
 
-/// Of all threads but the one that looks at a whole memory once a second.
+/// Returns the page faults of all threads except the one that inspects a whole memory once a second.
 fn faults_of(process: u32) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    // A thread may end meanwhile.
+    // A thread may have ended meanwhile.
     let stats =
         threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
     let others = stats.filter(|stat| !stat.contains("(reset-check)"));
@@ -35,7 +36,7 @@ fn faults_of(process: u32) -> u64 {
 }
 
 #[test]
-fn answers_have_the_contracts_shape() {
+fn answers_have_the_documented_shape() {
     let service = Service::start(&[]);
     let seeds =
         [("result = [n*n for n in range(5)]\n_ = result", json!([0, 1, 4, 9, 16])), ("_ = 42", json!(42))];
@@ -67,14 +68,14 @@ fn answers_have_the_contracts_shape() {
     let (status, refused) = service.execute(&json!({"code": "1", "tools": ["data", "nothing.there"]}));
     assert_eq!((status, &refused["code"]), (400, &json!("unknown_tool")), "{refused}");
     let (status, mut health) = service.get("/health");
-    // What they hold is hardening.rs's business.
+    // The values are tested in hardening.rs.
     assert!(health["hardening"].take().is_object() && health["status"].take().is_string());
     let expected = json!({"status": null, "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "hardening": null});
     assert_eq!((status, health), (200, expected));
 }
 
 #[test]
-fn a_service_without_a_token_lets_nobody_in() {
+fn a_service_without_a_token_refuses_everyone() {
     let service = Service::start(&[("EXECUTOR_API_TOKEN", "")]);
     assert_eq!(service.execute(&json!({"code": "1"})).0, 503);
 }
@@ -94,7 +95,7 @@ fn health_is_answered_while_every_slot_spins() {
 }
 
 #[test]
-fn signals_let_executions_finish_and_exit_with_success() {
+fn signals_let_executions_finish_and_exit_cleanly() {
     for kind in [Signal::TERM, Signal::INT] {
         let mut service = Service::start(&[]);
         std::thread::scope(|scope| {
@@ -109,7 +110,7 @@ fn signals_let_executions_finish_and_exit_with_success() {
 }
 
 #[test]
-fn executions_that_outlast_the_grace_are_cancelled() {
+fn executions_that_exceed_the_grace_period_are_cancelled() {
     let mut service = Service::start(&[("SHUTDOWN_GRACE", "0.2")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| service.execute(&json!({"code": "print(1)\nwhile True: pass"})));
@@ -132,9 +133,10 @@ fn a_signal_during_the_first_start_ends_it_cleanly() {
     assert!(service.child.wait().unwrap().success());
 }
 
-/// The compiler frees more than a program may have; the container's memory is for programs.
+/// The compiler frees more memory than a program may use. The allocator must return it: the container's memory is for
+/// programs.
 #[test]
-fn a_first_start_keeps_little_of_what_it_took() {
+fn a_first_start_returns_the_compilers_memory() {
     let cache = tempfile::tempdir().unwrap();
     let settings = [("CACHE_DIR", cache.path().to_str().unwrap())];
     let anonymous_after_start = || -> u64 {
@@ -148,7 +150,7 @@ fn a_first_start_keeps_little_of_what_it_took() {
 }
 
 #[test]
-fn a_second_instance_says_so_in_one_line() {
+fn a_port_in_use_is_reported_in_one_line() {
     let first = Service::start(&[]);
     let (_, port) = first.address.rsplit_once(':').unwrap();
     let started = Instant::now();

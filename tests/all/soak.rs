@@ -1,4 +1,5 @@
-//! Many executions in a row, every hundredth with a fault: every answer right, no slot lost, and the process does not grow.
+//! Many executions in a row, every hundredth with a fault: every answer must be correct, no slot may be lost, and the
+//! process must not grow.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,18 +10,18 @@ use tokio::time::timeout;
 
 use crate::support::{sandbox, value_of};
 
-/// What the allocator may keep beyond what it had after the first tenth.
+/// Accepted growth after the first tenth, for memory that the allocator keeps.
 const GROWTH_BYTES_MAX: u64 = 48 << 20;
 
-/// The service's default: so many executions go on at once.
+/// The number of concurrent executions, the service's default.
 const SLOTS: usize = 2;
 
-/// 10,000; `SOAK_EXECUTIONS` makes it more.
+/// The number of executions: 10,000, or `SOAK_EXECUTIONS`.
 fn executions() -> u64 {
     std::env::var("SOAK_EXECUTIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000)
 }
 
-/// In a process of its own: what other tests keep of this one's memory is not the sandbox's growth.
+/// Runs in a process of its own, so that memory kept by other tests does not count as growth.
 #[test]
 fn many_executions_leave_nothing_behind() {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -30,7 +31,7 @@ fn many_executions_leave_nothing_behind() {
 }
 
 #[tokio::test]
-#[ignore = "the other half of a test"]
+#[ignore = "the child process of another test"]
 async fn run() {
     let (tenth, mut resident) = (executions() / 10, 0);
     for part in 0..10 {
@@ -55,10 +56,10 @@ async fn run() {
     }
     let grown = resident_bytes().saturating_sub(resident);
     assert!(grown < GROWTH_BYTES_MAX, "grew by {grown} bytes");
-    every_slot_is_there().await;
+    assert_no_slot_is_lost().await;
 }
 
-/// An ordinary program, and its answer.
+/// Runs an ordinary program and checks its result.
 async fn honest(n: u64) {
     let (code, value) = match n % 4 {
         0 => ("print(n)\n[n, n * 2]", json!([n, n * 2])),
@@ -74,7 +75,7 @@ async fn honest(n: u64) {
     assert_eq!((report.stdout.text.as_str(), value_of(&report)), (format!("{n}\n").as_str(), value), "{n}");
 }
 
-/// Every hundredth is one that fails, each in its own way.
+/// Runs a failing program for every hundredth `n`, each in a different way; returns whether it did.
 async fn fault(n: u64) -> bool {
     if n % 100 != 1 {
         return false;
@@ -100,8 +101,8 @@ async fn fault(n: u64) -> bool {
     true
 }
 
-/// As many executions as there are slots go on at the same time.
-async fn every_slot_is_there() {
+/// Checks that all slots are usable: as many executions as slots run at the same time.
+async fn assert_no_slot_is_lost() {
     let sleep = || sandbox().run(Execution::new("import time\ntime.sleep(20)"));
     let asleep: Vec<_> = (0..SLOTS).map(|_| Box::pin(sleep())).collect();
     let all = timeout(Duration::from_secs(5), futures::future::select_all(asleep));

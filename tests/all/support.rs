@@ -1,4 +1,4 @@
-//! What several test files need: the shared sandbox, a service in a process of its own.
+//! Shared by the test files: the sandbox, and a service in a process of its own.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use ai_code_executor::{Execution, Report, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// Images are made once and stay for the next run of the tests.
+/// The cache directory. Images are made once and kept for the next run of the tests.
 pub(crate) fn cache_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")
 }
 
-/// All files in `folder` and the folders in it, in order.
+/// Returns all files in `folder` and its subdirectories, sorted.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -28,13 +28,13 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A sandbox with the service's defaults.
+/// Returns a sandbox with the service's defaults, shared by all tests.
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().cache_dir(cache_dir()).build().unwrap())
 }
 
-/// The machine code that images of this build share.
+/// Returns the machine code that the images of this build share.
 pub(crate) fn code_artifact() -> PathBuf {
     sandbox();
     let is_code = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "cwasm");
@@ -57,7 +57,8 @@ pub(crate) fn executor() -> Command {
     command
 }
 
-/// The same, run by another program: its name and first arguments, after which it takes a command.
+/// Returns the executor's command wrapped in another program. `starter` is its name and first arguments; it must take a
+/// command after them.
 pub(crate) fn executor_under(starter: &[&str]) -> Command {
     let (run, mut command) = (executor(), Command::new(starter[0]));
     command.args(&starter[1..]).arg(run.get_program());
@@ -65,18 +66,18 @@ pub(crate) fn executor_under(starter: &[&str]) -> Command {
     command
 }
 
-/// `ai-code-executor serve` on a free port. Killed when dropped.
+/// `ai-code-executor serve` on a free port, killed on drop.
 pub(crate) struct Service {
     pub(crate) child: Child,
     pub(crate) address: String,
-    /// What it has written to standard error since it listens.
+    /// Lines of standard error since the service listens.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
 
 impl Service {
-    /// Starts it with `settings` as environment and waits until it is ready.
+    /// Starts the service with `settings` as environment and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_unready(settings).until_ready()
     }
@@ -84,7 +85,7 @@ impl Service {
     pub(crate) fn until_ready(mut self) -> Self {
         for _ in 0..3000 {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("it ended before it was ready: {status}, {:?}", self.log.lock().unwrap());
+                panic!("the service exited before it was ready: {status}, {:?}", self.log.lock().unwrap());
             }
             if self.get("/ready").0 == 200 {
                 return self;
@@ -100,23 +101,23 @@ impl Service {
         Self::spawn(command)
     }
 
-    /// Any command that says on standard error where it listens.
+    /// Starts any command that logs its listening address to standard error.
     pub(crate) fn spawn(command: Command) -> Self {
         let (service, log) = Self::spawn_unread(command);
         let kept = service.log.clone();
-        // Whoever stops reading a pipe stops its writer.
+        // Keep reading: a full pipe would block the service.
         std::thread::spawn(move || {
             log.for_each(|line| kept.lock().unwrap().push(line.unwrap_or_else(|why| why.to_string())));
         });
         service
     }
 
-    /// The same, with what it writes to standard error since it listens.
+    /// Does the same without reading the log, and also returns the rest of it.
     pub(crate) fn spawn_unread(mut command: Command) -> (Self, Lines<BufReader<ChildStderr>>) {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = log.by_ref().map_while(Result::ok).find_map(|line| listening_address(&line));
-        let address = address.expect("the service logs where it listens");
+        let address = address.expect("the service logs its address");
         (Self { child, address, log: Arc::default() }, log)
     }
 
@@ -141,7 +142,7 @@ impl Service {
         self.has_metric_within(Duration::from_secs(30), line).unwrap();
     }
 
-    /// The same, or says what stands there instead.
+    /// Waits until `/metrics` has this line. After `patience`, returns an error with the metrics.
     pub(crate) fn has_metric_within(&self, patience: Duration, line: &str) -> Result<(), String> {
         let started = Instant::now();
         loop {
@@ -155,7 +156,7 @@ impl Service {
         }
     }
 
-    /// Still there, and right?
+    /// Returns whether the process is alive and answers correctly.
     pub(crate) fn is_honest(&mut self) -> bool {
         let alive = matches!(self.child.try_wait(), Ok(None));
         alive && self.execute(&json!({"code": "6 * 7"})).1["return_value"] == 42
@@ -164,7 +165,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -174,7 +175,7 @@ pub(crate) fn signal(service: &Service, signal: Signal) {
     kill_process(Pid::from_child(&service.child), signal).unwrap();
 }
 
-/// Of a log as text, or as JSON.
+/// Returns the listening address in a line of a text or JSON log.
 fn listening_address(line: &str) -> Option<String> {
     if let Some((_, address)) = line.split_once("listening address=") {
         return Some(address.trim().to_owned());
@@ -188,7 +189,7 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into()
 }
 
-/// Status 0 stands for no answer at all.
+/// Returns status and body. Status 0 means that there was no answer.
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
     match result {
         Ok(mut response) => {

@@ -1,6 +1,6 @@
-//! Hostile programs, `tests/survive/*.py`, against three services, each a process of its own: with all layers, without the
-//! validator, and with the wall alone. What a program says of itself must come true, and whatever it does, `invariants`
-//! hold.
+//! Hostile programs, `tests/survive/*.py`, against three services, each in a process of its own: with all layers,
+//! without the validator, and with WebAssembly (the wall) alone. The program's own expectations must be met, and
+//! `invariants` must hold whatever it does.
 
 mod invariants;
 mod target;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::expectations::{Program, programs};
 use target::{Attack, Target};
 
-/// What holds behind the wall alone; and, if a program says so, with the layers in front of it.
+/// The expectations: those for the wall alone, and optional ones for the layers in front of it.
 const KEYS: [&str; 9] = [
     "class",
     "outcome",
@@ -31,7 +31,7 @@ const KEYS: [&str; 9] = [
 ];
 const OUTCOMES: [&str; 6] = ["completed", "failure", "timeout", "cpu_limit", "memory_limit", "cancelled"];
 
-/// Those of SECURITY.md, with as many programs as each must have.
+/// The classes of SECURITY.md, and how many programs each must have at least.
 const CLASSES: [(&str, usize); 7] = [
     ("escape", 40),
     ("host leak", 9),
@@ -74,7 +74,7 @@ fn every_program_has_a_class() {
     assert!(found.is_empty(), "unknown classes: {found:?}");
 }
 
-/// All slots are taken by guests that never yield, one after the other, while somebody asks how it goes.
+/// All slots are taken by guests that never yield, one after the other, while a client polls the service.
 #[test]
 fn health_answers_beside_guests_that_do_not_yield() {
     const QUESTIONS: usize = 300;
@@ -102,18 +102,19 @@ fn health_answers_beside_guests_that_do_not_yield() {
         asking.store(false, Ordering::Relaxed);
         answers
     });
-    println!("health beside guests that do not yield: {}", percentiles(&mut answers));
-    // Promised are 20 ms on a machine of its own; a guest that holds a connection's thread holds it for 300.
+    println!("health while guests do not yield: {}", percentiles(&mut answers));
+    // The documented bound is 20 ms on an idle machine; a guest that blocked a connection's thread would block it for
+    // 300.
     assert!(answers[QUESTIONS * 99 / 100] < Duration::from_millis(150), "{}", percentiles(&mut answers));
 }
 
-/// One test after the other: what they do to the machine would be the other's time.
+/// Runs these tests one at a time: their load would affect each other's times.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the programs one after the other.
+/// Runs the programs one after the other against a service with `layers`.
 fn attack(layers: Layers) {
     let _alone = alone();
     let programs = programs("survive");
@@ -142,7 +143,7 @@ fn attack(layers: Layers) {
     assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
 }
 
-/// Everything that the program says of itself.
+/// Returns the program's expectations that are not met.
 fn strict(program: &Program, Attack { status, answer, .. }: &Attack, _: Layers) -> Vec<String> {
     let stdout = answer["stdout"].as_str().unwrap_or_default();
     let starts = program.get("stdout_starts").is_none_or(|text| stdout.starts_with(text.as_str().unwrap()));
@@ -156,7 +157,8 @@ fn strict(program: &Program, Attack { status, answer, .. }: &Attack, _: Layers) 
     complaints(program, &checks)
 }
 
-/// An answer, of whatever kind; and what the program says of the layers in front of the wall.
+/// With more layers than the wall: checks that there is an answer of any kind, and the program's expectations for these
+/// layers.
 fn guarded(program: &Program, Attack { status, answer, .. }: &Attack, layers: Layers) -> Vec<String> {
     let (error, value) = (program.get("guarded_error"), program.get("guarded_value"));
     let outcome = answer["outcome"].as_str().unwrap_or_default();
@@ -181,17 +183,17 @@ fn complaints(program: &Program, checks: &[(&str, bool)]) -> Vec<String> {
     failed.map(|(key, _)| format!("{key} should be {:?}", program.get(key))).collect()
 }
 
-/// However a guest has corrupted itself: its thread is free again so soon after its limit.
+/// How long after its limit a guest's thread must be free again, whatever the guest did to itself.
 const OVERDUE_MAX: Duration = Duration::from_millis(250);
 
-/// What came of all programs.
+/// The results of all programs.
 #[derive(Default)]
 struct Tally {
     wrong: Vec<String>,
     deaths: usize,
-    /// How long after their time limit the answers came.
+    /// How long after their time limit the timeouts were answered.
     late: Vec<Duration>,
-    /// CPU time beyond its limit.
+    /// CPU time in excess of the limit.
     over_budget: Vec<Duration>,
 }
 
@@ -207,16 +209,17 @@ impl Tally {
         }
     }
 
-    /// Of answers that came too late, and CPU time too much, the largest. (That a machine is busy makes answers late, not
-    /// CPU time more.)
+    /// Returns the largest excesses if they are too large. A busy machine makes answers late, but not CPU time longer,
+    /// so lateness has the wider bound.
     fn overdue(&self) -> Option<String> {
         let (late, over) = (self.late.iter().max(), self.over_budget.iter().max());
         let is_overdue =
             over.is_some_and(|over| *over > OVERDUE_MAX) || late.is_some_and(|late| *late > 4 * OVERDUE_MAX);
-        is_overdue.then(|| format!("the longest after its timeout: {late:?}, over its CPU time: {over:?}"))
+        is_overdue
+            .then(|| format!("largest delay after a timeout: {late:?}, largest excess of CPU time: {over:?}"))
     }
 
-    /// On standard error itself, which the test harness does not keep to itself.
+    /// Writes to standard error directly, because the test harness captures `eprintln!`.
     fn report(&mut self, layers: Layers, programs: usize) {
         let (late, over) = (percentiles(&mut self.late), percentiles(&mut self.over_budget));
         let (wrong, deaths) = (self.wrong.len(), self.deaths);

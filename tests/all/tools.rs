@@ -1,4 +1,4 @@
-//! Tools as Python modules: the bridge, its parallelism, its bounds.
+//! Tools as Python modules: calls and replies, concurrency, limits.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::support::{cache_dir, sandbox, value_of};
 
-/// Calls of `home.slow` under way now, and the most there ever were.
+/// Calls of `home.slow` in progress, and their maximum so far.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,7 +25,7 @@ fn home() -> &'static Sandbox {
     HOME.get_or_init(|| with_tools(Sandbox::builder().cache_dir(cache_dir())).build().unwrap())
 }
 
-/// The tools of these tests; sandboxes that have them share one image.
+/// Adds the tools of these tests. Sandboxes with the same tools share one image.
 pub(crate) fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
     let schema = json!({"type": "object", "properties": {"value": {}}, "required": ["value"]});
     let many = (0..40).map(|n| Tool::new("many", format!("tool_{n}"), async |_| Ok(Value::Null)));
@@ -91,7 +91,7 @@ impl Hose {
     }
 }
 
-/// Replies of which 32 MiB hold some only; all are ready at the same time.
+/// Returns a reply so large that 32 MiB hold only some of them. All are ready at the same time.
 async fn huge() -> Result<Value, ToolError> {
     sleep(Duration::from_millis(300)).await;
     Ok(json!("x".repeat(6 << 20)))
@@ -104,7 +104,7 @@ async fn slow() -> Result<Value, ToolError> {
     Ok(json!("done"))
 }
 
-/// A tool that does real input and output.
+/// A tool that does real network I/O.
 async fn connect() -> Result<Value, ToolError> {
     let failed = |error: std::io::Error| ToolError::failed(error.to_string());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
@@ -126,7 +126,7 @@ async fn value(code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn arguments_go_out_and_replies_come_back() {
+async fn tools_get_arguments_and_return_replies() {
     let code = "import home\nawait home.echo(value={'größe': [1, None, 2.5]})";
     assert_eq!(value(code).await, json!({"value": {"größe": [1, null, 2.5]}}));
     assert_eq!(value("from home import echo\nawait echo(7)").await, json!({"value": 7}));
@@ -134,7 +134,7 @@ async fn arguments_go_out_and_replies_come_back() {
 }
 
 #[tokio::test]
-async fn typed_tools_take_and_give_rust_values() {
+async fn typed_tools_use_rust_types() {
     let code =
         "import garden\n[await garden.water('roses'), await garden.water('herbs', minutes=2, from_='well')]";
     let watered = json!([{"litres": 150, "from": "barrel"}, {"litres": 4, "from": "well"}]);
@@ -145,13 +145,13 @@ async fn typed_tools_take_and_give_rust_values() {
 }
 
 #[tokio::test]
-async fn a_default_that_does_not_fit_is_none() {
+async fn a_default_that_does_not_fit_its_schema_is_ignored() {
     let code = "import garden\n[await garden.weed(), garden.weed.__annotations__['bed']]";
     assert_eq!(value(code).await, json!([{"deep": true}, "int | None"]));
 }
 
 #[tokio::test]
-async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
+async fn arguments_arrive_unchanged_or_are_refused() {
     let raw = "{'$serde_json::private::RawValue': '[[1]]'}";
     let echoed = value(&format!("import home\nstr(await home.echo({raw}))")).await;
     assert_eq!(echoed, format!("{{'value': {raw}}}"));
@@ -159,7 +159,7 @@ async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
         run(&format!("import home\nawait home.echo({argument})"), |_| {}).await.error.unwrap().to_string()
     };
     let large =
-        "ToolArgumentError: 18446744073709551616 does not fit into 64 bits: send it as text or as a float";
+        "ToolArgumentError: 18446744073709551616 does not fit into 64 bits; send it as a string or a float";
     assert_eq!(refused("[2**64]").await, large);
     let nested = run("import home\nx = []\nfor _ in range(70): x = [x]\nawait home.echo(x)", |_| {}).await;
     let error = nested.error.unwrap().to_string();
@@ -167,8 +167,8 @@ async fn arguments_arrive_as_they_were_sent_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn replies_that_nobody_collects_are_bounded_together() {
-    // The program starts its calls, and does nothing about their replies for a while.
+async fn uncollected_replies_are_bounded_together() {
+    // The program starts its calls and does not collect their replies for a while.
     let code = "import asyncio, home, time\n\
         calls = asyncio.gather(*(home.huge() for _ in range(8)), return_exceptions=True)\n\
         await asyncio.sleep(0)\n\
@@ -181,13 +181,13 @@ async fn replies_that_nobody_collects_are_bounded_together() {
 }
 
 #[tokio::test]
-async fn names_that_python_does_not_take_are_made_legal() {
+async fn illegal_names_are_made_legal() {
     let code = "import my_garden\n[await my_garden.get_all(**{'x-y': 1}), my_garden.__all__]";
     assert_eq!(value(code).await, json!([{"x-y": 1}, ["get_all"]]));
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
+async fn argument_errors_name_argument_and_expectation() {
     let cases = [
         (
             "water('weeds')",
@@ -214,7 +214,8 @@ async fn arguments_that_do_not_fit_are_named_with_what_was_expected() {
     assert!(long.chars().count() <= 500 && long.starts_with("Argument 'bed'"), "{long}");
 }
 
-/// `where` is a filter of filters, whose kind shows late or never; `maze` has more ways to be wrong than there is time for.
+/// Tools with hard schemas. `where` of `find` is a recursive filter whose alternatives differ late or never; `maze` has
+/// more ways to fail than can be explored.
 fn searchable() -> &'static Sandbox {
     static SEARCHABLE: OnceLock<Sandbox> = OnceLock::new();
     let kind = |n: u32| json!({"type": "object", "properties": {"not": {"$ref": "#/$defs/filter"}, "kind": {"const": n}}});
@@ -235,7 +236,7 @@ fn searchable() -> &'static Sandbox {
 }
 
 #[tokio::test]
-async fn recursive_schemas_are_checked_in_no_time() {
+async fn recursive_schemas_are_checked_quickly() {
     let code = "import asyncio, search\n\
         def nest(filter):\n    for level in range(60): filter = {'not': filter}\n    return filter\n\
         calls = [search.find(where=nest(n)) for n in [1, 'x'] * 16]\n\
@@ -245,7 +246,7 @@ async fn recursive_schemas_are_checked_in_no_time() {
 }
 
 #[tokio::test]
-async fn checks_that_take_too_long_are_given_up() {
+async fn checks_that_take_too_long_are_refused() {
     let run = async |code: &str| {
         let limits = Limits {
             cpu_time: Duration::from_secs(20),
@@ -255,9 +256,9 @@ async fn checks_that_take_too_long_are_given_up() {
         searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap()
     };
     let error = run("import search\nawait search.maze(where={'a': 1})").await.error.unwrap().to_string();
-    let words = "ToolArgumentError: Argument 'where' of search.maze() is too large, or nested too deeply, to be checked";
+    let words = "ToolArgumentError: Argument 'where' of search.maze() is too large or too deeply nested to be checked";
     assert!(error.starts_with(words), "{error}");
-    // Larger than what is read where the guest runs, and in order.
+    // Too large to be checked on the guest's thread, and valid.
     let report = run("import search\nawait search.any(where=[1] * 100_000)").await;
     assert_eq!(value_of(&report), "found", "{report:?}");
     let error = run("import search\nawait search.any(where=[1] * 100_000 + ['x'])").await.error.unwrap();
@@ -265,7 +266,7 @@ async fn checks_that_take_too_long_are_given_up() {
 }
 
 #[tokio::test]
-async fn checks_are_the_executions_own_time() {
+async fn checks_count_against_the_executions_limits() {
     let code =
         "import search\nwhile True:\n    try: await search.maze(where={'a': 1})\n    except Exception: pass";
     let seconds = Duration::from_secs;
@@ -279,7 +280,7 @@ async fn checks_are_the_executions_own_time() {
 }
 
 #[tokio::test]
-async fn schemas_whose_checks_have_no_bound_are_refused() {
+async fn schemas_with_unbounded_checks_are_refused() {
     let tool = Tool::new("search", "loop", async |_| Ok(Value::Null));
     let loops = json!({"type": "object", "properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}});
     let error = Sandbox::builder().tool(tool.parameters(loops)).build().err().unwrap().to_string();
@@ -290,13 +291,13 @@ async fn schemas_whose_checks_have_no_bound_are_refused() {
 }
 
 #[tokio::test]
-async fn fifty_tools_cost_a_run_without_them_nothing() {
+async fn unused_tools_cost_nothing() {
     let run = async |sandbox: &Sandbox| sandbox.run(Execution::new("1 + 1")).await.unwrap().usage.fuel;
     let (with, without) = (run(home()).await, run(sandbox()).await);
     assert!(with < without + without / 100, "{with} units of fuel with fifty tools, {without} with none");
 }
 
-/// Lets nobody water the roses, and takes its time.
+/// Denies calls that would water the roses, after a short delay.
 struct Gardener;
 
 impl ToolPolicy for Gardener {
@@ -344,7 +345,7 @@ async fn a_call_that_is_not_awaited_fails_the_program() {
 }
 
 #[tokio::test]
-async fn gathered_calls_run_at_the_same_time() {
+async fn gathered_calls_run_concurrently() {
     let code = "import asyncio, home\nawait asyncio.gather(*[home.slow() for _ in range(50)])";
     let report = run(code, |_| {}).await;
     assert_eq!(value_of(&report), json!(vec!["done"; 50]));
@@ -354,13 +355,13 @@ async fn gathered_calls_run_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_reply_larger_than_the_guests_buffer_arrives_whole() {
+async fn a_reply_larger_than_the_guests_buffer_is_complete() {
     let code = "import asyncio, home\nlist(map(len, await asyncio.gather(home.large(), home.large())))";
     assert_eq!(value(code).await, json!([300_000, 300_000]));
 }
 
 #[tokio::test]
-async fn failures_are_exceptions_that_a_program_can_catch() {
+async fn failures_are_catchable_exceptions() {
     let caught = |call: &str| {
         format!("import home\ntry:\n    await {call}\nexcept ToolError as e:\n    [type(e).__name__, str(e)]")
     };
@@ -371,7 +372,7 @@ async fn failures_are_exceptions_that_a_program_can_catch() {
 }
 
 #[tokio::test]
-async fn budgets_hold() {
+async fn limits_of_calls_are_enforced() {
     let hang = "import home\nawait home.hang()";
     let report = run(hang, |execution| execution.limits.tool_time = Duration::from_millis(10)).await;
     assert_eq!(report.error.unwrap().kind, "ToolTimeout");
@@ -399,7 +400,7 @@ async fn budgets_hold() {
 }
 
 #[tokio::test]
-async fn calls_that_are_given_up_make_room() {
+async fn cancelled_calls_free_their_place() {
     let code = "import asyncio, home\n\
         try:\n    async with asyncio.timeout(0.05):\n        await asyncio.gather(*(home.hang() for _ in range(3)))\n\
         except TimeoutError: pass\n\
@@ -415,7 +416,7 @@ async fn calls_that_are_given_up_make_room() {
 }
 
 #[tokio::test]
-async fn hints_do_not_name_what_is_not_granted() {
+async fn hints_do_not_name_tools_that_are_not_granted() {
     let execution = Execution { tools: Some(vec!["garden.count".into()]), ..Execution::new("import os") };
     let Err(Error::Rejected(findings)) = home().run(execution).await else { panic!("it ran") };
     let hint = findings[0].hint.clone().unwrap();
@@ -428,7 +429,7 @@ async fn hints_do_not_name_what_is_not_granted() {
 }
 
 #[tokio::test]
-async fn grants_narrow_what_a_run_may_call() {
+async fn grants_restrict_calls() {
     let code = "import home\n[await home.echo(value=1), await home.fail()]";
     let report = run(code, |execution| execution.tools = Some(vec!["home.echo".into()])).await;
     assert_eq!(report.error.unwrap().kind, "ToolDenied");
@@ -456,8 +457,8 @@ fn tools_without_a_name_or_with_an_unusable_schema_are_refused() {
     let cases = [
         (tool("", "x"), "no name that Python could import"),
         (tool("home", ""), "no name that Python could import"),
-        (schema(json!({"type": "string"})), "not one of an object"),
-        (schema(json!(true)), "not one of an object"),
+        (schema(json!({"type": "string"})), "must be an object schema"),
+        (schema(json!(true)), "must be an object schema"),
         (schema(json!({"properties": {"a": {"type": "strnig"}}})), "the schema of its arguments"),
         (
             schema(json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}})),
@@ -473,7 +474,7 @@ fn tools_without_a_name_or_with_an_unusable_schema_are_refused() {
 }
 
 #[test]
-fn two_tools_of_one_name_are_refused() {
+fn duplicate_tools_are_refused() {
     let twice = || Tool::new("home", "echo", async |_| Ok(Value::Null));
     let error = Sandbox::builder().tool(twice()).tool(twice()).build().err().unwrap();
     assert_eq!(error.to_string(), "tool 'home.echo' is defined twice");

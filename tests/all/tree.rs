@@ -1,4 +1,4 @@
-//! Stubs as files, in folders that others may have been in.
+//! Stubs as files, in directories that may hold other users' files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::catalogue::{assert_parses, hostile_tools, tool};
 use crate::support::files_below;
 
-/// What a folder holds, by its paths from there.
+/// Returns the files in a directory, by relative path.
 fn names_below(folder: &Path) -> Vec<String> {
     let relative = |path: &Path| path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
     files_below(folder).iter().map(|path| relative(path)).collect()
 }
 
 #[test]
-fn the_tree_is_stubs_and_follows_the_tools() {
+fn the_tree_has_the_stubs_of_the_current_tools() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("made/by/us");
     let kind = json!({"kind": {"enum": ["a", "b"]}});
@@ -47,7 +47,7 @@ fn the_tree_is_stubs_and_follows_the_tools() {
 }
 
 #[test]
-fn services_that_share_a_folder_leave_one_whole_tree() {
+fn services_that_share_a_directory_leave_one_complete_tree() {
     let folder = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
         for service in 0..4 {
@@ -63,26 +63,26 @@ fn services_that_share_a_folder_leave_one_whole_tree() {
     assert_eq!((modules, names_below(folder.path()).len()), (1, 11), "{:?}", names_below(folder.path()));
 }
 
-/// Plants something in a folder.
+/// Prepares a directory that must be refused.
 type Spoil<'a> = &'a dyn Fn(&Path);
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn foreign_files_are_left_alone() {
     let catalogue = Catalogue::new(vec![tool("a.b", "", &json!({}))]).unwrap();
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("precious.pyi"), "1").unwrap();
     let cases: [(&str, Spoil<'_>); 5] = [
-        ("servers is not a folder", &|dir| symlink(other.path(), dir.join("servers")).unwrap()),
-        ("servers is not a folder", &|dir| fs::write(dir.join("servers"), "1").unwrap()),
-        ("main.py is no stub", &|dir| {
+        ("servers is not a directory", &|dir| symlink(other.path(), dir.join("servers")).unwrap()),
+        ("servers is not a directory", &|dir| fs::write(dir.join("servers"), "1").unwrap()),
+        ("main.py is not a stub", &|dir| {
             fs::create_dir(dir.join("servers")).unwrap();
             fs::write(dir.join("servers/main.py"), "1").unwrap();
         }),
-        ("link is no stub", &|dir| {
+        ("link is not a stub", &|dir| {
             fs::create_dir(dir.join("servers")).unwrap();
             symlink(other.path(), dir.join("servers/link")).unwrap();
         }),
-        ("can be written by others", &|dir| {
+        ("can be written by other users", &|dir| {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
         }),
     ];
@@ -97,6 +97,6 @@ fn what_is_not_ours_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     symlink(other.path(), folder.path().join("link")).unwrap();
     let error = catalogue.write_tree(&folder.path().join("link")).unwrap_err().to_string();
-    assert!(error.contains("is not a folder"), "{error}");
+    assert!(error.contains("is not a directory"), "{error}");
     assert_eq!(names_below(other.path()), ["precious.pyi"]);
 }

@@ -1,4 +1,4 @@
-//! The examples of `docs/troubleshooting.md` end as it says.
+//! Checks that the examples of `docs/troubleshooting.md` end as documented.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use ai_code_executor::{Error, Execution, Limits};
 
 use crate::support::sandbox;
 
-/// How a program ends: its outcome or the first finding's code, and the message that goes with it.
+/// Returns how a program ends: its outcome, or the code of the first finding; and the message.
 async fn end_of(code: &str) -> (String, String) {
     let (wall_time, cpu_time) = (Duration::from_secs(5), Duration::from_millis(200));
     let limits = Limits { wall_time, cpu_time, ..Limits::default() };
@@ -19,7 +19,7 @@ async fn end_of(code: &str) -> (String, String) {
     }
 }
 
-/// The text of the first code block of `language`, and what else stands behind its fence.
+/// Returns the first code block of `language`, and the words after the language on its fence.
 fn block<'a>(section: &'a str, language: &str) -> Option<(&'a str, &'a str)> {
     let (_, rest) = section.split_once(&format!("\n```{language}"))?;
     let (mark, text) = rest.split_once('\n').unwrap();

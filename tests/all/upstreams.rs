@@ -1,4 +1,4 @@
-//! HTTP tools against services that behave badly, over real sockets on the loopback interface.
+//! HTTP tools against misbehaving services, over real sockets on the loopback interface.
 
 mod hostile;
 mod http2;
@@ -19,13 +19,13 @@ use tokio::time::{sleep, timeout};
 use crate::support::{cache_dir, executor, value_of};
 use upstream::{OK, Upstream, be_well, crowded};
 
-/// Of every service in these tests; no program may ever see it.
+/// A header value of every service in these tests. No program may ever see it.
 const SECRET: &str = "s3cret-of-the-host";
 
 const CLOSED: &str = "connection failed: closed before the answer";
 
-/// Tools `up.ask`, which may be asked twice, and `up.tell`, which may not, of a service at `url`. All sandboxes with
-/// them have one image.
+/// Returns a sandbox with the tools `up.ask`, which is idempotent, and `up.tell`, which is not, of a service at `url`.
+/// All such sandboxes share one image.
 fn sandbox(url: &str, service: &str) -> Sandbox {
     sandbox_of(&registry(url, service))
 }
@@ -36,7 +36,7 @@ fn sandbox_of(text: &str) -> Sandbox {
     let file = ToolFile::parse("tools.toml", text, surroundings).unwrap();
     let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
     let builder = Sandbox::builder().tools(file.connect(Some(&signer)).unwrap()).cache_dir(cache_dir());
-    let _one_makes_the_image = FIRST.lock();
+    let _image_is_made_once = FIRST.lock();
     builder.build().unwrap()
 }
 
@@ -60,12 +60,12 @@ fn registry(url: &str, service: &str) -> String {
     )
 }
 
-/// The same, whose calls may take far longer than what is measured.
+/// Returns the registry with timeouts far longer than what is measured.
 fn patient_registry(url: &str) -> String {
     registry(url, "").replace("timeout = 0.5", "timeout = 30")
 }
 
-/// What the call comes to: its value, or the exception's type and text.
+/// Returns the result of a call: its value, or the exception's type and message.
 async fn call(sandbox: &Sandbox, call: &str) -> Result<Value, String> {
     let code = format!(
         "import asyncio, up\ntry:\n    _ = [await {call}]\nexcept ToolError as e:\n    _ = type(e).__name__ + ': ' + str(e)"
@@ -84,7 +84,7 @@ async fn call(sandbox: &Sandbox, call: &str) -> Result<Value, String> {
 }
 
 #[tokio::test]
-async fn the_service_gets_what_the_file_says_and_no_more() {
+async fn requests_are_as_the_registry_says() {
     let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
     let cookie = "HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 4\r\n\r\nnull";
     let upstream = Upstream::start(move |mut connection, _| {
@@ -130,12 +130,12 @@ async fn the_service_gets_what_the_file_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_their_place_never_leave() {
+async fn arguments_that_do_not_fit_their_place_are_not_sent() {
     let upstream = Upstream::start(|connection, _| be_well(connection)).await;
     let sandbox = sandbox(&upstream.url(), "");
     let path = "ToolArgumentError: Argument 'what' is part of a path";
     for (what, expected) in [
-        ("'..'", "ToolArgumentError: Argument 'what' makes another path"),
+        ("'..'", "ToolArgumentError: Argument 'what' would change the structure of the path"),
         ("'../admin'", path),
         ("'a\\\\b'", path),
         ("'a\\r\\nb'", path),
@@ -150,7 +150,7 @@ async fn arguments_that_do_not_fit_their_place_never_leave() {
 }
 
 #[tokio::test]
-async fn connections_are_kept_and_a_stale_one_is_no_error() {
+async fn connections_are_reused_and_stale_ones_are_no_error() {
     let upstream = Upstream::start(|mut connection, number| async move {
         for _ in 0..2 {
             if connection.request().await.is_some() {
@@ -171,10 +171,10 @@ async fn connections_are_kept_and_a_stale_one_is_no_error() {
 }
 
 #[tokio::test]
-async fn only_what_is_harmless_is_tried_again() {
+async fn only_idempotent_calls_are_retried() {
     let upstream = Upstream::start(|mut connection, number| async move {
         connection.request().await;
-        // Two fail, one answers.
+        // Two connections fail, the third answers.
         if number % 3 == 2 {
             connection.say("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[1]").await;
         }
@@ -200,15 +200,15 @@ async fn a_service_that_does_not_answer_fails_fast() {
         let asked = Instant::now();
         let error = call(&sandbox, "up.ask(1)").await.unwrap_err();
         assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
-        let words = "ToolError: MCP tool 'ask' connection failed: service is not answering; tried again in ";
+        let words = "ToolError: MCP tool 'ask' connection failed: service is not answering; next attempt in ";
         assert!(error.starts_with(words), "{why}: {error}");
         assert_eq!(upstream.connections(), 5, "{why}");
     }
 }
 
-/// What the request's line with this beginning, and the whole of it as JSON, become in a failure's text.
+/// The service echoes a header line, or the whole request, in an error. Secrets in it must be hidden.
 #[tokio::test]
-async fn what_a_service_echoes_of_its_request_comes_without_secrets() {
+async fn secrets_echoed_by_a_service_are_hidden() {
     let lines = ["signature: ", "signature-input: ", "x-secret: ", "host: "];
     let upstream = Upstream::start(move |mut connection, _| async move {
         for number in 0.. {
@@ -230,7 +230,7 @@ async fn what_a_service_echoes_of_its_request_comes_without_secrets() {
 }
 
 #[tokio::test]
-async fn an_execution_that_goes_away_takes_its_calls_along_and_blames_nobody() {
+async fn cancelled_executions_abort_their_calls_and_do_not_count_as_failures() {
     let (gone, mut left) = tokio::sync::mpsc::unbounded_channel();
     let (came, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let upstream = Upstream::start(move |mut connection, number| {
@@ -260,7 +260,8 @@ async fn an_execution_that_goes_away_takes_its_calls_along_and_blames_nobody() {
     assert_eq!(call(&sandbox, "up.tell()").await, Ok(json!({})));
 }
 
-/// A service that never answers, and whose calls may take long; it says when a caller has gone.
+/// Returns a service that never answers, whose calls may take long; the receiver reports when a caller has
+/// disconnected.
 async fn hung() -> (Upstream, Sandbox, UnboundedReceiver<()>) {
     let (gone, left) = tokio::sync::mpsc::unbounded_channel();
     let upstream = Upstream::start(move |mut connection, _| {
@@ -277,7 +278,7 @@ async fn hung() -> (Upstream, Sandbox, UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn a_call_that_its_program_gives_up_leaves_the_service() {
+async fn a_cancelled_call_is_aborted() {
     let (_upstream, sandbox, mut left) = hung().await;
     let code = "import asyncio, up\ntry:\n    async with asyncio.timeout(1): await up.tell()\n\
         except TimeoutError: pass\nawait asyncio.sleep(20)";
@@ -289,7 +290,7 @@ async fn a_call_that_its_program_gives_up_leaves_the_service() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_takes_the_calls_along() {
+async fn a_timeout_aborts_the_calls() {
     let (upstream, sandbox, mut left) = hung().await;
     let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
     let code = "import asyncio, up\nawait asyncio.gather(up.tell(), up.tell())";
@@ -303,12 +304,12 @@ async fn a_deadline_that_passes_takes_the_calls_along() {
 }
 
 #[tokio::test]
-async fn nobody_there() {
+async fn unreachable_services_are_exceptions() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let cases = [
         (format!("http://{free}"), "connection refused"),
         ("http://no-such-host.invalid".into(), "name not found"),
-        // The system takes it for 169.254.169.254, where clouds keep their credentials.
+        // The system resolver reads this as 169.254.169.254, the address of cloud metadata services.
         ("http://0xa9fea9fe".into(), "address not allowed"),
     ];
     for (url, why) in cases {
@@ -322,7 +323,7 @@ async fn nobody_there() {
 }
 
 #[tokio::test]
-async fn the_command_line_calls_what_the_settings_name() {
+async fn the_command_line_uses_the_registry_of_the_settings() {
     let upstream = Upstream::start(|connection, _| be_well(connection)).await;
     drop(sandbox(&upstream.url(), ""));
     let folder = tempfile::tempdir().unwrap();
@@ -342,7 +343,7 @@ async fn the_command_line_calls_what_the_settings_name() {
 }
 
 #[test]
-fn the_example_of_the_documentation_is_a_registry() {
+fn the_documented_registry_is_valid() {
     let text = include_str!("../../docs/tools.md");
     let (_, example) = text.split_once("\n```toml\n").unwrap();
     let example = example.split_once("```").unwrap().0;
@@ -354,5 +355,5 @@ fn the_example_of_the_documentation_is_a_registry() {
     let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
     assert_eq!(file.connect(Some(&signer)).unwrap().len(), 6);
     let error = file.connect(None).unwrap_err().to_string();
-    assert!(error.starts_with("requests to service 'data' are signed, and there is no key"), "{error}");
+    assert!(error.starts_with("requests to service 'data' must be signed, but no key is set"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! How long a program can keep its caller's thread: until its first yield, where it moves to the guests' own threads.
+//! How long a program can occupy its caller's thread: until its first yield, where it moves to the guests' threads.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -10,13 +10,14 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::expectations::programs;
 use crate::support::cache_dir;
 
-/// Promised are 5 ms of a release build on a machine of its own. This build is slower, and others use the machine.
+/// The documented bound is 5 ms in a release build on an idle machine. This build is slower, and the machine may be
+/// busy.
 const FIRST_POLL_MAX: Duration = Duration::from_millis(25);
 
 /// A program that is slow once may have been disturbed.
 const ATTEMPTS: usize = 3;
 
-/// Programs of honest people that do much at once.
+/// Ordinary programs with long uninterrupted operations.
 const HONEST: [&str; 16] = [
     "len([0] * 23_000_000)",
     "len(('a' * 20_000_000).upper())",
@@ -68,11 +69,12 @@ fn shortest_first_poll(sandbox: &Sandbox, code: &str) -> Duration {
     shortest
 }
 
-/// CPU time of this thread in the poll in which the program begins; then it is given up. What is large begins elsewhere.
+/// Returns the CPU time of this thread in the poll in which the program begins, then cancels the program. Large
+/// programs begin on another thread.
 fn first_poll(sandbox: &Sandbox, code: &str) -> Duration {
     let mut run = pin!(sandbox.run(Execution::new(code)));
     let mut longest = Duration::ZERO;
-    // The program before may still have its slot.
+    // The previous program may still have its slot.
     for _ in 0..100 {
         let before = cpu_time();
         let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -1,4 +1,4 @@
-# Waits for a thread that cannot be there: `result` blocks the only one, which would have to run the coroutine.
+# There are no other threads: `result` blocks the only one, which would have to run the coroutine.
 import asyncio
 
 

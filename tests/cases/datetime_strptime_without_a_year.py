@@ -1,4 +1,4 @@
-# The library warns that a day of a month without a year is ambiguous, at the program's line.
+# The library warns, at the program's line, that a day of a month without a year is ambiguous.
 from datetime import datetime
 
 datetime.strptime("Mar 14 06:25:01", "%b %d %H:%M:%S")

@@ -1,4 +1,4 @@
-# Those that the C code leaves to `_pydecimal`.
+# Formats that the C code delegates to `_pydecimal`.
 from decimal import Decimal
 
 number = Decimal("1234567.891")

@@ -1,4 +1,4 @@
-# As CPython does at its end: what the program leaves is destroyed, with all its names still there.
+# As at CPython's exit: remaining objects are destroyed while all global names still exist.
 word = "bye"
 
 

@@ -1,5 +1,5 @@
-# JSON's text is looked at in blocks of 16 characters. What Python code does with one character after the other is the
-# measure: each character that matters, at each place in and around the blocks, beside ASCII, Latin-1 and wider characters.
+# The JSON code processes text in blocks of 16 characters. It must agree with Python code that handles one at a time, for each
+# special character, at each place in and around the blocks, next to ASCII, Latin-1 and wider characters.
 import json
 from json.decoder import py_scanstring, scanstring
 from json.encoder import encode_basestring, encode_basestring_ascii, py_encode_basestring, py_encode_basestring_ascii
@@ -26,7 +26,7 @@ def outcome(function, *arguments):
     try:
         return function(*arguments)
     except json.JSONDecodeError as error:
-        # The position of a wrong escape differs by one or two, as all did before 3.13.
+        # The reported position of an invalid escape differs by one or two, as for all escapes before 3.13.
         return error.pos if says_where and "escape" not in error.msg else "refused"
 
 

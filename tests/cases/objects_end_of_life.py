@@ -1,4 +1,4 @@
-# Where a name is bound anew, a value dropped or an operand used up, what dies does so at once and in order.
+# When a name is rebound, a value dropped or an operand consumed, objects are finalised at once and in order.
 ends = []
 
 

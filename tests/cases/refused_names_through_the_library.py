@@ -1,4 +1,4 @@
-# The library copies, reads or evaluates what a program names: with what programs may have, all of it works.
+# The library copies, reads or evaluates names given by the program. With permitted names, all of this works.
 import contextlib
 import copy
 import dataclasses

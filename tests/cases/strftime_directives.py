@@ -1,4 +1,4 @@
-# As glibc has them, not as the C library in here.
+# The results are those of glibc, not of the interpreter's C library.
 import time
 from datetime import date, datetime
 

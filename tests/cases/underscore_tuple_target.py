@@ -1,4 +1,4 @@
-# One of several targets says that nobody wants the value.
+# `_` as one of several targets marks an unused value.
 line = "light.kitchen=on"
 name, _, state = line.partition("=")
 domain, (_, *_) = name.split(".")[0], name

@@ -8,7 +8,7 @@ use serde_json::json;
 
 const PROGRAM: &str = "import room\nawait room.temperature() > limit";
 
-async fn two_rooms_do_not_mix() {
+async fn sandboxes_are_independent() {
     let rooms = [room(18.5).unwrap(), room(24.0).unwrap()];
     for (room, warm) in rooms.iter().zip(["false", "true"]) {
         let report = analyse(room, PROGRAM, "limit", &json!(21)).await.unwrap();
@@ -23,10 +23,10 @@ async fn two_rooms_do_not_mix() {
 
 #[tokio::test]
 async fn on_one_thread() {
-    two_rooms_do_not_mix().await;
+    sandboxes_are_independent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_many_threads() {
-    two_rooms_do_not_mix().await;
+    sandboxes_are_independent().await;
 }

@@ -1,10 +1,10 @@
-# Run behind the wall alone: what cannot be imported of the library in the interpreter, and why.
+# Runs without validator and guards. Lists the modules in the interpreter that cannot be imported, with the reason.
 import _imp
 import sys
 
 lost = {}
 for name in sorted(_imp._frozen_module_names() + list(sys.builtin_module_names)):
-    # CPython's own tests of freezing; what waits for sockets, which `asyncio` does without.
+    # Skip CPython's own tests of freezing, and the part of `asyncio` that needs sockets.
     if name.startswith("__") or name == "asyncio.selector_events":
         continue
     try:

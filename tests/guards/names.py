@@ -1,5 +1,5 @@
-# Run behind the wall alone: the names that a program could spell of all attributes of everything that the modules in
-# `allowed` hold, by the kind of the thing.
+# Runs without validator and guards. Collects, for each kind of object, the names of all attributes that a program could
+# spell, over all objects reachable from the modules in `allowed`.
 
 
 def parts_of(thing):

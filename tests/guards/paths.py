@@ -1,4 +1,4 @@
-# Follows every chain of attributes and items from `modules`: where does it meet a module that may not be imported?
+# Follows every chain of attributes and items from `modules`, and reports those that reach a module that is not allowed.
 
 
 def parts_of(thing):

@@ -1,8 +1,8 @@
-# What both walks know of the things that they meet.
+# Shared by both walks.
 import numbers
 import types
 
-# What holds nothing, and what makes itself anew each time it is looked at.
+# Types not to descend into: they hold nothing, or are created anew on each access.
 LEAVES = (
     str, bytes, numbers.Number, types.BuiltinFunctionType, types.MethodDescriptorType, types.MethodWrapperType,
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,

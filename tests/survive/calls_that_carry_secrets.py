@@ -1,4 +1,4 @@
-# What is not granted does not leave, whatever it is called and however long it is.
+# Calls of tools that are not granted never leave, whatever their names and sizes.
 import sys
 
 executor = sys.modules["_executor"]

@@ -1,4 +1,4 @@
-# A result of the program's own making, and then another.
+# The program forges a result, and then another one.
 import sys
 
 executor = sys.modules["_executor"]

@@ -1,7 +1,7 @@
 import asyncio
 from operator import attrgetter
 
-# Each object is seven bytes here, and hundreds in the host once it is parsed.
+# Each object has seven bytes here, and hundreds in the host once parsed.
 executor = attrgetter("events.sys.modules")(asyncio)["_executor"]
 message = b'{"tool":"x","arguments":{"a":[' + b'{"":0},' * 140_000 + b"0]}}"
 refused = 0
@@ -13,5 +13,5 @@ for _ in range(500):
 refused
 #> class: "peer denial of service"
 #> outcome: ["completed"]
-# The first 64 that are refused are told why.
+# The first 64 refused calls get the reason.
 #> value: 435

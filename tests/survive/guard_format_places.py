@@ -1,4 +1,4 @@
-# Wherever a program may read the attribute.
+# Every place where a program may read the attribute.
 reached = []
 
 

@@ -1,4 +1,4 @@
-# The library evaluates text that is an annotation. The guards look at it; where there are none, the wall must hold.
+# The library evaluates annotations that are strings. The guards check them; without guards, the wall must hold.
 import functools
 import typing
 

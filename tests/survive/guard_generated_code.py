@@ -1,4 +1,4 @@
-# What the library compiles from strings of the program's.
+# Code that the library compiles from strings of the program.
 import collections
 import dataclasses
 import enum

@@ -1,4 +1,4 @@
-# CPython itself looks the names up. The guards watch it; where there are none, the wall must hold.
+# CPython itself looks up the names. The guards check them; without guards, the wall must hold.
 import json
 
 

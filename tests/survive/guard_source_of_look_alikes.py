@@ -1,4 +1,4 @@
-# CPython reads identifiers in their normal form: these are refused names all the same.
+# CPython normalises identifiers (NFKC), so these are refused names too.
 found = (lambda: 1).__ｇlobals__
 found = ｅval("1")
 found = ().__ｃlass__.__ｂases__

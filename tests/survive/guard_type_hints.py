@@ -1,4 +1,4 @@
-# The library evaluates annotations. The guards refuse the names in them; where there are none, the wall must hold.
+# The library evaluates annotations. The guards refuse the names in them; without guards, the wall must hold.
 import typing
 
 

@@ -1,4 +1,4 @@
-# The library copies an attribute by its name. The guards leave it out; where there are none, the wall must hold.
+# The library copies an attribute by name. The guards leave it out; without guards, the wall must hold.
 import functools
 import json
 import types

@@ -1,4 +1,4 @@
-# Every page that it may have is written to: what must be reset afterwards.
+# Writes to every page that the program may have; all of them must be reset afterwards.
 kept = []
 try:
     while True:

@@ -1,4 +1,4 @@
-# Memory beyond the image's is new to this execution: what another one left in it would be seen here.
+# Memory beyond the image is new to this execution. Anything that another execution left there would be visible.
 import array
 
 big = bytearray(80 << 20)

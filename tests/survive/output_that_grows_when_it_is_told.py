@@ -1,4 +1,4 @@
-# Six bytes of JSON for each of these.
+# Each of these characters takes six bytes in JSON.
 print("\x01" * 2**21)
 "\x01" * 170_000
 #> class: "host denial of service"

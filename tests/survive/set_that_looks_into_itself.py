@@ -1,4 +1,4 @@
-# Each look-up goes over a large empty table, in one loop of C, and then comes back to the same set.
+# Each look-up scans a large empty table in one C loop, and then returns to the same set.
 size = 700_000
 other = set()
 large = set(range(size))

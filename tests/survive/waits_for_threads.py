@@ -1,4 +1,4 @@
-# There is no thread that could end any of these: each says so at once, or lets its time pass.
+# No other thread could end any of these waits: each fails at once or runs into its timeout.
 import _thread
 import concurrent.futures
 import queue

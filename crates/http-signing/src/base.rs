@@ -6,28 +6,30 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Why a request has no signature base.
+/// Why the signature base of a request cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
-    /// Neither its URI nor its `host` header says whom it is for.
-    #[error("the request names no authority: it needs a full URI or one `host` header that is `name:port`")]
+    /// Neither the URI nor a `host` header names the authority.
+    #[error(
+        "the request names no authority; it needs a full URI or one `host` header of the form `name:port`"
+    )]
     NoAuthority,
-    /// The URI and the `host` header say different things; which one the service believes is unknown.
+    /// URI and `host` header differ, so it is unknown which one the service uses.
     #[error("the request's URI and its `host` header name different authorities")]
     Authorities,
     /// The signature covers a header that the request does not have.
     #[error("the request has no header `{0}`")]
     NoHeader(String),
-    /// A derived component that is not of these signatures.
-    #[error("component `{0}` is not known here")]
+    /// A derived component that this crate does not support.
+    #[error("component `{0}` is not supported")]
     Unknown(String),
-    /// The signature base is ASCII.
+    /// A component's value is not ASCII, as the signature base must be.
     #[error("component `{0}` is not ASCII text")]
     NotText(String),
 }
 
-/// The signature base of `head` over `components`; `params` is the signature's own line.
+/// Returns the signature base of `head` over `components`. `params` is the value of `@signature-params`.
 pub(super) fn signature_base<'a>(
     head: &Parts,
     components: impl IntoIterator<Item = &'a str>,
@@ -42,7 +44,7 @@ pub(super) fn signature_base<'a>(
     Ok(base)
 }
 
-/// What a component of the request is.
+/// Returns the value of a component.
 pub(super) fn value<'a>(head: &'a Parts, component: &str) -> Result<Cow<'a, str>, ComponentError> {
     let value = match component {
         "@method" => Cow::Borrowed(head.method.as_str()),
@@ -55,7 +57,8 @@ pub(super) fn value<'a>(head: &'a Parts, component: &str) -> Result<Cow<'a, str>
     if value.is_ascii() { Ok(value) } else { Err(ComponentError::NotText(component.to_owned())) }
 }
 
-/// The host and, unless it is the scheme's own, the port. A server sees no scheme, but clients leave its port out.
+/// Returns the host, and the port unless it is the scheme's default. A server does not see the scheme, but clients omit
+/// the default port.
 fn authority(head: &Parts) -> Result<String, ComponentError> {
     let host = host(head)?;
     let Some(target) = head.uri.authority() else { return host.ok_or(ComponentError::NoAuthority) };
@@ -83,7 +86,7 @@ fn normal(authority: &Authority, scheme: Option<&str>) -> String {
     }
 }
 
-/// A header field's lines as one value, RFC 9421 section 2.1.
+/// Returns the lines of a header joined into one value, RFC 9421 section 2.1.
 fn field<'a>(head: &'a Parts, name: &str) -> Result<Cow<'a, str>, ComponentError> {
     let lines = head.headers.get_all(name).iter().map(|line| line.to_str().map(str::trim));
     let lines: Vec<_> =
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_here_is_named() {
+    fn unsupported_components_are_named() {
         for component in ["@status", "@target-uri", "@query-param", "@", "@signature-params"] {
             let expected = ComponentError::Unknown(component.to_owned());
             assert_eq!(value(&head("/", &[]), component), Err(expected), "{component}");

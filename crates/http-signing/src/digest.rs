@@ -9,12 +9,13 @@ use super::CONTENT_DIGEST;
 use super::error::VerifyError;
 use super::fields::{bytes, dictionary};
 
-/// The value of `content-digest` for a body.
+/// Returns the value of `content-digest` for a body.
 pub(super) fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
 }
 
-/// Every digest of a known algorithm must be the body's, and there must be one.
+/// Checks `content-digest`: it must have at least one digest of a supported algorithm, and all of these must match the
+/// body.
 pub(super) fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), VerifyError> {
     let mut known = false;
     for (algorithm, value) in dictionary(headers, &CONTENT_DIGEST)? {

@@ -1,93 +1,93 @@
-//! Why a request is not accepted.
+//! Reasons to refuse a request.
 
 use http::HeaderName;
 
 use super::base::ComponentError;
 
-/// Which requirement a request does not meet: for the service's log. A caller should not learn it.
+/// The requirement that a request does not meet. Meant for the service's log: do not send it to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// A header of signatures or the digest is not there.
+    /// A signature header or `content-digest` is missing.
     #[error("the request has no header `{0}`")]
     NoHeader(HeaderName),
-    /// A header has more than 8 KiB.
+    /// A header is larger than 8 KiB.
     #[error("header `{header}` has {bytes} bytes, more than 8 KiB")]
     HeaderSize {
-        /// Which one.
+        /// The header.
         header: HeaderName,
-        /// Its size, all its lines together.
+        /// Its size in bytes, all lines together.
         bytes: usize,
     },
-    /// A header is not what its RFC says.
+    /// A header violates its RFC.
     #[error("header `{header}` is malformed: {why}")]
     Malformed {
-        /// Which one.
+        /// The header.
         header: HeaderName,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
-    /// No signature names a key that is known here.
-    #[error("no signature is by a known key; the request names {}", list(.0))]
+    /// No signature names a key that the verifier has.
+    #[error("no signature was made with a known key; the request names {}", list(.0))]
     UnknownKey(Vec<String>),
-    /// A parameter is missing or has a value of another type or size.
-    #[error("the signature needs a proper parameter `{0}`")]
+    /// A signature parameter is missing, or has the wrong type or size.
+    #[error("the signature parameter `{0}` is missing or invalid")]
     Parameter(&'static str),
-    /// A component's name is not a string.
-    #[error("the signature covers something that is not a name")]
+    /// The name of a component is not a string.
+    #[error("the signature covers a component whose name is not a string")]
     Unnamed,
-    /// A component has a flag like `;sf` or `;req`.
-    #[error("the signature covers `{0}` with a flag")]
+    /// A component has a parameter such as `;sf` or `;req`.
+    #[error("the signature covers `{0}` with a component parameter, which is not supported")]
     Flagged(String),
-    /// A component stands twice.
+    /// A component is covered twice.
     #[error("the signature covers `{0}` twice")]
     Repeated(String),
-    /// A component that must be covered is not.
+    /// A required component is not covered.
     #[error("the signature does not cover `{0}`")]
     Uncovered(&'static str),
-    /// A covered component cannot be had from this request.
+    /// The value of a covered component cannot be determined.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// The signature says that it is by another algorithm than its key's.
-    #[error("the signature says it is by another algorithm than {0}, which its key is for")]
+    /// The signature's `alg` differs from the algorithm of its key.
+    #[error("the signature's `alg` is not {0}, the algorithm of its key")]
     Algorithm(&'static str),
-    /// It was made later than now, by more than clocks may differ.
+    /// The creation time is in the future by more than the allowed clock skew.
     #[error("the signature was created {ahead_s} s in the future; compare the clocks")]
     Future {
-        /// By how many seconds.
+        /// How far in the future, in seconds.
         ahead_s: u64,
     },
-    /// It has expired.
+    /// The signature has expired.
     #[error("the signature has expired")]
     Expired,
-    /// It holds for longer than is accepted here, or ends before it begins.
+    /// The signature's lifetime is too long or negative.
     #[error("the signature's lifetime is not within {max_s} s")]
     Lifetime {
-        /// The longest accepted, in seconds.
+        /// The longest accepted lifetime, in seconds.
         max_s: u64,
     },
-    /// It is not the key's signature of this request.
-    #[error("the signature is not one of this request by key '{0}'")]
+    /// The signature does not match the request and the key.
+    #[error("the signature does not match this request and key '{0}'")]
     Signature(String),
-    /// It is signed, but for no execution.
+    /// The request is signed, but its `x-execution-id` is empty.
     #[error("`x-execution-id` is empty")]
     NoExecution,
-    /// The header `content-digest` has no algorithm that is known here.
+    /// `content-digest` has no digest of a supported algorithm.
     #[error("`content-digest` has neither sha-256 nor sha-512")]
     NoDigest,
-    /// The body is not the one that was signed.
-    #[error("the body does not have the digest in `content-digest`")]
+    /// The body does not match `content-digest`.
+    #[error("the body does not match `content-digest`")]
     Digest,
-    /// The request was accepted before.
+    /// A request with this signature has already been accepted.
     #[error("a signature with this nonce was accepted before")]
     Replayed,
-    /// Not the caller's fault: too many accepted signatures have not expired yet.
+    /// The nonce cache is full of signatures that have not expired. Not the caller's fault.
     #[error(
-        "all {capacity} places for nonces are taken by signatures that have not expired; \
-         raise the capacity or shorten the lifetime of signatures"
+        "the nonce cache holds {capacity} signatures that have not expired; \
+         raise its capacity or shorten the lifetime of signatures"
     )]
     ReplaysFull {
-        /// The number of places.
+        /// The capacity of the nonce cache.
         capacity: usize,
     },
 }

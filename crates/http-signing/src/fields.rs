@@ -1,4 +1,4 @@
-//! The two headers of signatures as data, RFC 9421 section 4; strict where the RFC leaves a choice.
+//! Parses the two signature headers, RFC 9421 section 4. Strict where the RFC leaves a choice.
 
 use http::{HeaderMap, HeaderName};
 use sfv::visitor::{DictionaryVisitor, EntryVisitor};
@@ -7,19 +7,19 @@ use sfv::{Dictionary, FieldType, InnerList, KeyRef, List, ListEntry, Parser, Ver
 use super::error::VerifyError;
 use super::{SIGNATURE, SIGNATURE_INPUT};
 
-/// What one of the headers may have, all its lines together: room for a dozen signatures.
+/// Bound for each header, all lines together: enough for a dozen signatures.
 const HEADER_BYTES_MAX: usize = 8 << 10;
 
-/// What a nonce may have.
+/// Bound for a nonce.
 const NONCE_BYTES_MAX: usize = 256;
 
-/// A signature as it came: what it says of itself, and its bytes.
+/// A received signature: its input list and its bytes.
 pub(super) struct Entry {
     input: InnerList,
     pub(super) signature: Vec<u8>,
 }
 
-/// What a signature says that it covers, and for how long.
+/// The parameters of a signature: what it covers, and for how long.
 pub(super) struct Claim<'a> {
     pub(super) components: Vec<&'a str>,
     pub(super) created: u64,
@@ -28,7 +28,7 @@ pub(super) struct Claim<'a> {
     pub(super) algorithm: Option<&'a str>,
 }
 
-/// The signatures of a request, whoever made them.
+/// Returns all signatures of a request, whether their keys are known or not.
 pub(super) fn entries(headers: &HeaderMap) -> Result<Vec<Entry>, VerifyError> {
     let inputs = dictionary(headers, &SIGNATURE_INPUT)?;
     let mut signatures = dictionary(headers, &SIGNATURE)?;
@@ -40,17 +40,17 @@ pub(super) fn entries(headers: &HeaderMap) -> Result<Vec<Entry>, VerifyError> {
         };
         let signature = signatures.shift_remove(&label);
         let Some(signature) = signature.as_ref().and_then(bytes) else {
-            return Err(malformed(&SIGNATURE, format!("it needs the bytes of `{label}`")));
+            return Err(malformed(&SIGNATURE, format!("it has no byte sequence for `{label}`")));
         };
         entries.push(Entry { input, signature: signature.to_vec() });
     }
     match signatures.keys().next() {
-        Some(label) => Err(malformed(&SIGNATURE_INPUT, format!("it needs the components of `{label}`"))),
+        Some(label) => Err(malformed(&SIGNATURE_INPUT, format!("it has no components for `{label}`"))),
         None => Ok(entries),
     }
 }
 
-/// A header's lines as one dictionary in which nothing stands twice: of two values, another reader may take the other.
+/// Parses a header's lines as one dictionary. Refuses duplicate keys: two readers could choose different values.
 pub(super) fn dictionary(headers: &HeaderMap, header: &HeaderName) -> Result<Dictionary, VerifyError> {
     let lines: Vec<_> = headers.get_all(header).iter().map(http::HeaderValue::as_bytes).collect();
     if lines.is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn dictionary(headers: &HeaderMap, header: &HeaderName) -> Result<Dic
     parsed.map_err(|error| VerifyError::Malformed { header: header.clone(), why: error.to_string() })
 }
 
-/// The bytes of a dictionary's member, if that is what it has.
+/// Returns the bytes of a dictionary member; `None` if it is not a byte sequence.
 pub(super) fn bytes(entry: &ListEntry) -> Option<&[u8]> {
     match entry {
         ListEntry::Item(item) => item.bare_item.as_byte_sequence(),
@@ -77,7 +77,7 @@ pub(super) fn bytes(entry: &ListEntry) -> Option<&[u8]> {
 struct Unique(Dictionary);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` stands there twice")]
+#[error("`{0}` is given twice")]
 struct Duplicate(String);
 
 impl<'de> DictionaryVisitor<'de> for Unique {
@@ -98,19 +98,23 @@ impl<'de> DictionaryVisitor<'de> for Unique {
 }
 
 impl Entry {
-    /// Which key it names, if it does.
+    /// Returns the id of the key that the signature names.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.text("keyid")
     }
 
-    /// Its own line of the signature base: the parameters in the order in which they came.
+    /// Returns the value of `@signature-params`: the parameters in the order received.
     pub(super) fn params(&self) -> String {
         let list: List = vec![self.input.clone().into()];
-        // Only a list of nothing has no text.
+        // Serialisation fails only for an empty list.
         list.serialize().unwrap_or_default()
     }
 
-    /// What it says, if that is something that can be checked.
+    /// Returns the signature's parameters.
+    ///
+    /// # Errors
+    ///
+    /// If a required parameter is missing or invalid, or a component is not a plain name.
     pub(super) fn claim(&self) -> Result<Claim<'_>, VerifyError> {
         let nonce = self.text("nonce").ok_or(VerifyError::Parameter("nonce"))?;
         if nonce.is_empty() || nonce.len() > NONCE_BYTES_MAX {
@@ -128,7 +132,8 @@ impl Entry {
         })
     }
 
-    /// Components by name only: a flag (`;sf`, `;bs`, `;req`, `;tr`, `;key`) would make another value of it.
+    /// Returns the names of the covered components. Component parameters (`;sf`, `;bs`, `;req`, `;tr`, `;key`) are
+    /// refused: they would change the value.
     fn components(&self) -> Result<Vec<&str>, VerifyError> {
         let mut names = Vec::new();
         for item in &self.input.items {

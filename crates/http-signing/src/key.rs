@@ -1,4 +1,4 @@
-//! Keys: which algorithm they are for, and what they can do.
+//! Keys and their algorithms.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 use sha2::{Digest, Sha256};
 
-/// What a shared secret must have at least: as much as HMAC-SHA256 makes use of.
+/// Minimum length of a shared secret: the output size of SHA-256.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// SHA-256's block. HMAC fills a shorter secret up with zeros, and replaces a longer one by its digest.
+/// Block size of SHA-256. HMAC pads a shorter secret with zeros and replaces a longer one by its digest.
 const BLOCK_BYTES: usize = 64;
 
-/// What a key id may have at most.
+/// Maximum length of a key id.
 const ID_BYTES_MAX: usize = 128;
 
-/// A key and the id by which signatures name it.
+/// A key and its id, by which signatures name it.
 #[derive(Clone)]
 pub struct Key {
     id: String,
     material: Material,
 }
 
-/// The algorithm follows from the key, never from a message.
+/// The algorithm is determined by the key, never by a message.
 #[derive(Clone)]
 enum Material {
     Hmac(Arc<SecretBox<[u8; BLOCK_BYTES]>>),
@@ -33,22 +33,24 @@ enum Material {
     Public(VerifyingKey),
 }
 
-/// Why a text is not a key, or not one for this purpose.
+/// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The id cannot stand in a header as it is.
-    #[error("a key id is 1 to {ID_BYTES_MAX} letters, digits and ASCII punctuation without '\"' and '\\'")]
+    /// The id has characters that a header cannot hold unescaped, or the wrong length.
+    #[error(
+        "a key id must have 1 to {ID_BYTES_MAX} letters, digits and ASCII punctuation without '\"' and '\\'"
+    )]
     Id,
-    /// The shared secret can be guessed.
+    /// The shared secret is too short.
     #[error("the shared secret of key '{id}' has {bytes} bytes; use at least {SECRET_BYTES_MIN} random ones")]
     Short {
         /// The key's id.
         id: String,
-        /// The secret's length.
+        /// The secret's length in bytes.
         bytes: usize,
     },
-    /// PEM, but not a key that can be used.
+    /// The text is PEM, but not a usable key.
     #[error(
         "key '{id}' is PEM, but not an Ed25519 key in PKCS#8 ({why}); make one with \
          `openssl genpkey -algorithm ed25519`"
@@ -56,11 +58,11 @@ pub enum KeyError {
     Pem {
         /// The key's id.
         id: String,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
-    /// A public key was given where something must be signed.
-    #[error("key '{id}' is a public key, which cannot sign; give the private one (`BEGIN PRIVATE KEY`)")]
+    /// A public key was given for signing.
+    #[error("key '{id}' is a public key, which cannot sign; use the private key (`BEGIN PRIVATE KEY`)")]
     CannotSign {
         /// The key's id.
         id: String,
@@ -68,13 +70,13 @@ pub enum KeyError {
 }
 
 impl Key {
-    /// Reads a key: PEM of an Ed25519 key, private (PKCS#8, `BEGIN PRIVATE KEY`) for signing and verifying or public
-    /// (`BEGIN PUBLIC KEY`) for verifying only; any other text is a shared secret, its bytes as they are.
+    /// Parses a key. PEM of an Ed25519 key may be private (PKCS#8, `BEGIN PRIVATE KEY`), for signing and verifying, or
+    /// public (`BEGIN PUBLIC KEY`), for verifying only. Any other text is a shared secret, used byte for byte.
     ///
     /// # Errors
     ///
-    /// The id has characters that headers cannot quote plainly, the secret is shorter than 32 bytes, or the PEM is of
-    /// something else.
+    /// If the id has characters that headers cannot hold unescaped, if the secret is shorter than 32 bytes, or if the
+    /// PEM is not an Ed25519 key.
     pub fn new(id: impl Into<String>, secret: &str) -> Result<Self, KeyError> {
         if secret.trim_start().starts_with("-----BEGIN ") {
             Self::from_pem(id.into(), secret.trim())
@@ -117,13 +119,13 @@ impl Key {
         if fits { Ok(Self { id, material }) } else { Err(KeyError::Id) }
     }
 
-    /// What signatures name it by.
+    /// Returns the id by which signatures name the key.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its algorithm's name in the registry of RFC 9421.
+    /// Returns the algorithm's name in the registry of RFC 9421.
     #[must_use]
     pub fn algorithm(&self) -> &'static str {
         match self.material {
@@ -132,7 +134,7 @@ impl Key {
         }
     }
 
-    /// The signature of `message`; `None` from a public key.
+    /// Signs `message`; returns `None` for a public key.
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.material {
             Material::Hmac(block) => {
@@ -143,7 +145,7 @@ impl Key {
         }
     }
 
-    /// Whether `signature` is one of `message` by this key. Takes the same time for every wrong guess of a MAC.
+    /// Returns whether `signature` is valid for `message`. A MAC is compared in constant time.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let ed25519 = |key: &VerifyingKey| {
             Signature::from_slice(signature)
@@ -156,7 +158,7 @@ impl Key {
         }
     }
 
-    /// Fails for a public key.
+    /// Returns the key, or an error if it is a public key.
     pub(super) fn can_sign(self) -> Result<Self, KeyError> {
         match self.material {
             Material::Public(_) => Err(KeyError::CannotSign { id: self.id }),
@@ -169,7 +171,7 @@ fn mac(block: &[u8; BLOCK_BYTES], message: &[u8]) -> Hmac<Sha256> {
     <Hmac<Sha256> as KeyInit>::new(block.into()).chain_update(message)
 }
 
-/// Under a key of small order, one signature fits many messages.
+/// Refuses keys of small order: with such a key, one signature is valid for many messages.
 fn strong(key: VerifyingKey) -> Result<Material, String> {
     if key.is_weak() { Err("a weak public key".to_owned()) } else { Ok(Material::Public(key)) }
 }

@@ -1,4 +1,4 @@
-//! A tower layer that lets only signed requests through.
+//! A tower layer that admits only signed requests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tracing::{error, warn};
 use super::error::VerifyError;
 use super::verifier::{Verified, Verifier};
 
-/// Lets requests through that a [`Verifier`] accepts, with their [`Verified`] among their extensions.
+/// Admits requests that a [`Verifier`] accepts, and adds [`Verified`] to their extensions.
 ///
-/// Others are answered with a small JSON body that does not say why; the log does. 401: no valid signature. 413: the
-/// body is too large. 400: the body broke off. 503: the verifier's memory for nonces is full.
+/// Other requests get a small JSON body that does not give the reason; the log does. 401: no valid signature. 413: the
+/// body is too large. 400: the body ended early. 503: the nonce cache is full.
 ///
-/// It goes around the outermost router, where method, host, path and query are those that were sent. Bodies are read
-/// whole once the signature was found good; how long that may take is the server's to limit.
+/// Apply it outside the outermost router, where method, host, path and query are as they were sent. The body is read
+/// whole after the signature was verified. The layer has no timeout: limit the time for bodies in the server.
 #[derive(Clone)]
 pub struct VerifierLayer {
     verifier: Arc<Verifier>,
@@ -36,12 +36,12 @@ pub struct VerifierService<S> {
 }
 
 impl VerifierLayer {
-    /// With bodies of up to 1 MiB.
+    /// Returns a layer that accepts bodies of up to 1 MiB.
     pub fn new(verifier: impl Into<Arc<Verifier>>) -> Self {
         Self { verifier: verifier.into(), body_bytes_max: 1 << 20 }
     }
 
-    /// The same layer with bodies of up to this size.
+    /// Sets the maximum size of bodies, in bytes.
     #[must_use]
     pub fn body_bytes_max(mut self, bytes: usize) -> Self {
         self.body_bytes_max = bytes;
@@ -85,7 +85,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let layer = self.layer.clone();
-        // The one that was found ready; its clone need not be.
+        // Call the service that was polled ready: its clone may not be.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -97,7 +97,7 @@ where
     }
 }
 
-/// What a caller may know. The reason is in the log.
+/// The answer to a refused request. The reason is only logged.
 struct Refusal {
     status: StatusCode,
     body: &'static str,
@@ -115,11 +115,11 @@ impl Refusal {
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
         if matches!(error, VerifyError::ReplaysFull { .. }) {
-            error!(%error, "signed requests are being refused");
+            error!(%error, "refusing signed requests");
             let body = r#"{"detail":"Signatures cannot be checked now","code":"signatures_full"}"#;
             return Self { status: StatusCode::SERVICE_UNAVAILABLE, body };
         }
-        warn!(%error, "a request was refused");
+        warn!(%error, "request refused");
         let body = r#"{"detail":"Invalid or missing request signature","code":"bad_signature"}"#;
         Self { status: StatusCode::UNAUTHORIZED, body }
     }
@@ -127,7 +127,7 @@ impl From<VerifyError> for Refusal {
 
 impl From<BoxError> for Refusal {
     fn from(error: BoxError) -> Self {
-        warn!(%error, "the body of a signed request could not be read");
+        warn!(%error, "cannot read the body of a signed request");
         if error.is::<LengthLimitError>() {
             let body = r#"{"detail":"The body is too large","code":"body_too_large"}"#;
             return Self { status: StatusCode::PAYLOAD_TOO_LARGE, body };

@@ -1,8 +1,8 @@
 //! Signed requests: RFC 9421 HTTP Message Signatures, with RFC 9530 digests of their bodies.
 //!
-//! A service that verifies its requests can refuse every caller that does not hold a key, and knows for which execution
-//! a request was made. [`Signer`] signs outgoing requests. [`Verifier`] checks incoming ones; [`VerifierLayer`] does so
-//! in front of a tower service.
+//! A service that verifies its requests refuses every caller without a key, and knows the execution for which a request
+//! was made. [`Signer`] signs outgoing requests. [`Verifier`] checks incoming ones; [`VerifierLayer`] does so in front
+//! of a tower service.
 //!
 //! ```
 //! use http_signing::{Key, Signer, Verifier};
@@ -50,23 +50,22 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// The header with the signatures of a request, in base64.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
-/// The header that says what each signature covers, by which key, and for how long.
+/// The header with the components, key and lifetime of each signature.
 pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 
 const CONTENT_TYPE: &str = "content-type";
 
-/// What every signature covers, in the order in which it is signed. A request without a content type has a signature
-/// without `content-type`.
+/// The components that every signature covers, in order. `content-type` is left out if the request has none.
 const COVERED: [&str; 7] =
     ["@method", "@authority", "@path", "@query", CONTENT_TYPE, "content-digest", "x-execution-id"];
 
-/// What a signature of this request has to cover.
+/// Returns the components that a signature of this request must cover.
 fn covered(head: &http::request::Parts) -> impl Iterator<Item = &'static str> {
     let has_content_type = head.headers.contains_key(CONTENT_TYPE);
     COVERED.into_iter().filter(move |component| has_content_type || *component != CONTENT_TYPE)
 }
 
-/// Compiles the README's Rust.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! What was accepted already, for as long as it could be accepted again.
+//! Remembers accepted signatures until they expire, so that none is accepted twice.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::error::VerifyError;
 
-/// One use of a nonce, as a digest so that every one takes the same room.
+/// A used nonce, stored as a digest so that each has the same size.
 type Use = [u8; 32];
 
-/// Nonces by key, up to a number of them.
+/// A bounded cache of used nonces.
 pub(super) struct Replays {
     capacity: usize,
     memory: Mutex<Memory>,
@@ -21,18 +21,18 @@ pub(super) struct Replays {
 struct Memory {
     uses: HashSet<Use>,
     by_expiry: BinaryHeap<Reverse<(u64, Use)>>,
-    /// The last expiry that was forgotten.
+    /// The latest expiry among the entries that were removed.
     forgotten: u64,
 }
 
-/// What is to happen once: a nonce's use, until the signature expires.
+/// A nonce that may be used once, until its signature expires.
 pub(super) struct Once {
     of: Use,
     expires: u64,
 }
 
 impl Once {
-    /// A key's id has no zero byte in it.
+    /// The zero byte separates key id and nonce: key ids have none.
     pub(super) fn new(key_id: &str, nonce: &str, expires: u64) -> Self {
         let of = Sha256::new().chain_update(key_id).chain_update([0]).chain_update(nonce).finalize();
         Self { of: of.into(), expires }
@@ -44,11 +44,11 @@ impl Replays {
         Self { capacity, memory: Mutex::default() }
     }
 
-    /// Takes note of all of them, or fails and takes note of none. Times are seconds since 1970.
+    /// Records all nonces, or fails and records none. Times are seconds since 1970.
     pub(super) fn record(&self, now: u64, all: &[Once]) -> Result<(), VerifyError> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.forget(now);
-        // If the clock was set back, what was forgotten would be acceptable once more.
+        // If the clock was set back, entries that were already removed could be accepted again.
         if all.iter().any(|once| once.expires < now || once.expires <= memory.forgotten) {
             return Err(VerifyError::Expired);
         }
@@ -82,7 +82,7 @@ impl Memory {
 mod tests {
     use super::*;
 
-    /// Records `(now, nonce, expires)` one after the other, and says how each went.
+    /// Records `(now, nonce, expires)` one after the other and returns the outcomes.
     fn outcomes(capacity: usize, steps: &[(u64, &str, u64)]) -> Vec<&'static str> {
         let replays = Replays::new(capacity);
         let record = |&(now, nonce, expires): &(u64, &str, u64)| match replays
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_brings_nothing_back() {
+    fn a_clock_set_back_does_not_allow_replays() {
         let steps = [(10, "a", 20), (25, "b", 30), (15, "a", 20), (15, "c", 21), (15, "b", 30)];
         assert_eq!(outcomes(9, &steps), ["taken", "taken", "expired", "taken", "replayed"]);
     }
 
     #[test]
-    fn of_several_all_are_taken_or_none() {
+    fn several_nonces_are_recorded_all_or_none() {
         let replays = Replays::new(2);
         let once = |key, nonce| Once::new(key, nonce, 20);
         assert!(replays.record(10, &[once("new", "a")]).is_ok());
@@ -126,7 +126,7 @@ mod tests {
             replays.record(10, &[once("old", "b"), once("new", "a")]),
             Err(VerifyError::Replayed)
         ));
-        assert!(replays.record(10, &[once("old", "b")]).is_ok(), "the failure before took no note");
+        assert!(replays.record(10, &[once("old", "b")]).is_ok(), "the failed call recorded nothing");
         assert!(matches!(
             replays.record(10, &[once("old", "c")]),
             Err(VerifyError::ReplaysFull { capacity: 2 })
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_nonces_do_not_run_together() {
+    fn key_and_nonce_are_separated() {
         let replays = Replays::new(9);
         for (key, nonce) in [("a", "bc"), ("ab", "c"), ("abc", "")] {
             assert!(replays.record(10, &[Once::new(key, nonce, 20)]).is_ok(), "{key} {nonce}");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_does_not_grow_beyond_what_lives() {
+    fn expired_nonces_are_removed() {
         let replays = Replays::new(1000);
         for second in 0..10_000_u64 {
             let once = Once::new("key", &second.to_string(), second + 5);

@@ -1,4 +1,4 @@
-//! Signing what goes out.
+//! Signs outgoing requests.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use super::digest::content_digest;
 use super::key::{Key, KeyError};
 use super::{CONTENT_DIGEST, EXECUTION_ID, SIGNATURE, SIGNATURE_INPUT, covered};
 
-/// The signature's name in the two headers, which could hold several.
+/// The label of the signature in the two headers, which may hold several.
 const LABEL: &str = "sig1";
 
 /// Signs requests with one key.
@@ -27,49 +27,48 @@ pub struct Signer {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
-    /// The request lacks something that signatures cover.
+    /// A component that must be covered has no value.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// The execution's id cannot stand in a header.
+    /// The execution id is not valid as a header.
     #[error("the execution id is empty or not visible ASCII text, so it cannot be a header")]
     ExecutionId,
-    /// The system has no random numbers.
-    #[error("no random numbers for the nonce: {0}")]
+    /// The system provides no random bytes.
+    #[error("cannot get random bytes for the nonce: {0}")]
     Random(#[from] getrandom::Error),
     /// The system's clock is wrong.
-    #[error("the system's clock stands before 1970")]
+    #[error("the system's clock is set before 1970")]
     Clock,
-    /// A header came out in a form that cannot be sent.
-    #[error("the signature cannot be a header: {0}")]
+    /// A header's value is invalid.
+    #[error("the signature cannot be sent as a header: {0}")]
     Header(#[from] InvalidHeaderValue),
 }
 
 impl Signer {
-    /// A signer whose signatures hold for 60 s.
+    /// Returns a signer whose signatures expire after 60 s.
     ///
     /// # Errors
     ///
-    /// The key is a public one.
+    /// If the key is a public key.
     pub fn new(key: Key) -> Result<Self, KeyError> {
         Ok(Self { key: key.can_sign()?, lifetime: Duration::from_mins(1) })
     }
 
-    /// The same signer, whose signatures hold this long, in whole seconds and at least one.
+    /// Sets the lifetime of signatures: whole seconds, at least one.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Signs a request of `execution` with this `body`, as it is sent.
+    /// Signs a request of `execution` with `body` as it will be sent.
     ///
-    /// Sets `content-digest`, `x-execution-id`, `signature-input` and `signature`, in place of any that are there.
-    /// Whatever else is to be in the request has to be there already: changing method, URI or `content-type`
-    /// afterwards breaks the signature.
+    /// Sets `content-digest`, `x-execution-id`, `signature-input` and `signature`, and replaces existing ones. Complete
+    /// the request first: changing method, URI or `content-type` afterwards invalidates the signature.
     ///
     /// # Errors
     ///
-    /// The request names no authority, or a part of it or `execution` is not ASCII text.
+    /// If the request names no authority, or if a covered part or `execution` is not ASCII.
     pub fn sign(&self, head: &mut Parts, body: &[u8], execution: &str) -> Result<(), SigningError> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;
@@ -101,7 +100,8 @@ impl Signer {
         Ok(())
     }
 
-    /// What is covered and how, as a structured field's inner list. No value needs escaping: see [`Key::new`].
+    /// Returns the value of `@signature-params`: components and parameters as a structured field's inner list. No value
+    /// needs escaping, see [`Key::new`].
     pub(super) fn params(&self, head: &Parts, created: u64, nonce: &str) -> String {
         let components: Vec<_> = covered(head).map(|component| format!("\"{component}\"")).collect();
         let expires = created.saturating_add(self.lifetime.as_secs().max(1));

@@ -1,5 +1,4 @@
-//! Examples with their signatures: those of RFC 9421, appendix B, with algorithms of ours, and the one of
-//! the README.
+//! Test vectors: those of RFC 9421, appendix B, for the supported algorithms, and the README's example.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,7 +27,7 @@ const SHARED_SECRET: &str =
 
 const BODY: &str = r#"{"hello": "world"}"#;
 
-/// Appendix B.2's request with one of its signatures.
+/// The request of appendix B.2 with one of its signatures.
 fn signed(input: &str, signature: &str) -> Parts {
     let request = Request::post("/foo?param=Value&Pet=dog")
         .header("Host", "example.com")
@@ -44,7 +43,7 @@ fn signed(input: &str, signature: &str) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// The base, and the key's own signature of it, are the RFC's.
+/// Checks that signature base and signature equal those of the RFC.
 fn check(key: &Key, components: &[&str], params: &str, signature: &str, base: &str) {
     let head = signed(&format!("sig-b2={params}"), &format!("sig-b2=:{signature}:"));
     let entries = entries(&head.headers).unwrap();

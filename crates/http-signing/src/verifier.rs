@@ -1,4 +1,4 @@
-//! Checking what comes in.
+//! Verifies incoming requests.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use super::fields::{Claim, Entry, entries};
 use super::key::Key;
 use super::replay::{Once, Replays};
 
-/// Which keys, times and how much memory a service accepts signatures with.
+/// Verifies signed requests: the accepted keys, the time limits and the cache of used nonces.
 pub struct Verifier {
     keys: HashMap<String, Key>,
     clock_skew: Duration,
@@ -31,7 +31,7 @@ pub struct Verified {
     pub execution: String,
 }
 
-/// A good signature. What is left to do: compare the body, and take note of the nonces.
+/// A request whose signature is valid. The body is still to be checked and the nonces to be recorded.
 pub(super) struct Signed {
     verified: Verified,
     nonces: Vec<Once>,
@@ -44,7 +44,7 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Accepts nobody until it has a [`key`](Self::key).
+    /// Returns a verifier without keys, which refuses every request. Add keys with [`key`](Self::key).
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -55,48 +55,49 @@ impl Verifier {
         }
     }
 
-    /// Accepts this key too: two while keys are changed. One of the same id is replaced.
+    /// Adds a key. Add two to rotate keys; a key of the same id is replaced.
     #[must_use]
     pub fn key(mut self, key: Key) -> Self {
         self.keys.insert(key.id().to_owned(), key);
         self
     }
 
-    /// How far a signer's clock may be ahead, 60 s by default. One that lags has its signatures' lifetime.
+    /// Sets how far a signer's clock may be ahead; 60 s by default. A clock that is behind only shortens the lifetime
+    /// of its signatures.
     #[must_use]
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
         self
     }
 
-    /// How long a signature may hold, from `created` to `expires`; 5 minutes by default.
+    /// Sets the longest accepted lifetime of a signature, from `created` to `expires`; 5 minutes by default.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// How many nonces are remembered, 100,000 by default, in about 10 MB. What comes when there are as many that have
-    /// not expired is refused: allow for the requests of one lifetime.
+    /// Sets how many nonces are remembered; 100,000 by default, which take about 10 MB. Requests are refused while all
+    /// of them are unexpired, so allow for the requests of one lifetime.
     #[must_use]
     pub fn replay_capacity(mut self, nonces: usize) -> Self {
         self.replays = Replays::new(nonces);
         self
     }
 
-    /// Checks a request with its whole body; the second time, the same request is refused.
+    /// Verifies a request with its whole body. Accepts each request only once.
     ///
-    /// `head` has to be as it was sent: method, host, path and query of the outermost router.
+    /// `head` must be as it was sent: method, host, path and query as the outermost router sees them.
     ///
     /// # Errors
     ///
-    /// A requirement is not met. Only [`VerifyError::ReplaysFull`] is not the caller's fault.
+    /// The requirement that is not met. Only [`VerifyError::ReplaysFull`] is not the caller's fault.
     pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<Verified, VerifyError> {
         let signed = self.check_head(SystemTime::now(), head)?;
         self.check_body(SystemTime::now(), head, signed, body)
     }
 
-    /// The signature holds; so a body that comes after it is worth reading.
+    /// Verifies the signature, before any of the body is read.
     pub(super) fn check_head(&self, now: SystemTime, head: &Parts) -> Result<Signed, VerifyError> {
         let now = seconds(now);
         let entries = entries(&head.headers)?;
@@ -106,7 +107,7 @@ impl Verifier {
             match self.check(now, head, entry, key) {
                 Ok(once) => {
                     key_id = key_id.or(Some(key.id()));
-                    // Each would let the request in by itself, so all are used up.
+                    // Each valid signature would admit the request, so the nonces of all are used up.
                     nonces.push(once);
                 }
                 Err(error) => bad = bad.or(Some(error)),
@@ -122,7 +123,7 @@ impl Verifier {
         Ok(Signed { verified: Verified { key_id: key_id.to_owned(), execution }, nonces })
     }
 
-    /// The rest, when the body is there.
+    /// Checks the body and records the nonces.
     pub(super) fn check_body(
         &self,
         now: SystemTime,
@@ -166,7 +167,7 @@ impl Verifier {
     }
 }
 
-/// A clock before 1970 finds everything in the future.
+/// Returns seconds since 1970. A clock before 1970 counts as 0, so every signature is in the future.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -186,7 +187,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    /// A request signed at second 1000 for 60 s.
+    /// Returns a request signed at second 1000 for 60 s.
     fn signed() -> Parts {
         let mut head = http::Request::get("http://a/").body(()).unwrap().into_parts().0;
         let signer = Signer::new(Key::new("k", SECRET).unwrap()).unwrap();

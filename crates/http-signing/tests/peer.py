@@ -1,7 +1,7 @@
-"""Verifies and signs requests with the PyPI package http-message-signatures: the other side of tests/all/signing.
+"""Verifies and signs requests with the PyPI package http-message-signatures, for tests/all/python.rs.
 
-Reads {"verify": [request...], "sign": [request...]} from standard input; answers with {"verified": [null or why
-not...], "signed": [headers...]}. A request has method, url, headers, body, algorithm, key_id, and keys as texts.
+Reads {"verify": [request...], "sign": [request...]} from standard input; writes {"verified": [null or error
+text...], "signed": [headers...]}. A request has method, url, headers, body, algorithm, key_id, and keys as text.
 """
 
 import datetime

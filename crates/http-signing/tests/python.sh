@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a virtual environment in target/, from PyPI, with an independent implementation of RFC 9421 and what the example
-# in the README needs, and prints its Python's path: what SIGNING_PYTHON of tests/all/python.rs names.
+# Creates a virtual environment in target/, from PyPI, with an independent implementation of RFC 9421 and the packages
+# of the README's example. Prints the path of its Python, the value for SIGNING_PYTHON in tests/all/python.rs.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 

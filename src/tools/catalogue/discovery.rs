@@ -1,4 +1,4 @@
-//! `tools.search` and `tools.describe`: what a program may ask about the tools that it is granted.
+//! Answers `tools.search` and `tools.describe`, by which a program finds the tools that it may call.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,10 +9,10 @@ use super::{ToolCard, stubs};
 use crate::tools::text::NAME_CHARS_MAX;
 use crate::tools::{Grants, Reply, ToolError, text};
 
-/// Names in the message about a tool that there is not.
+/// How many similar names the error for an unknown tool lists.
 const NEAR_MAX: usize = 5;
 
-/// Of a module with more tools, their summaries.
+/// A module with more tools is described by summaries instead of stubs.
 const MODULE_STUBS_MAX: usize = 20;
 
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -29,7 +29,7 @@ struct Describe {
     name: String,
 }
 
-/// The answer to a call of `path` if it is a question about tools. What is not granted is not there.
+/// Returns the answer if `path` is a discovery function. Tools that are not granted are left out.
 pub(in crate::tools) fn answer(grants: &Grants, path: &str, arguments: &str) -> Option<Reply> {
     match path {
         "tools.search" => Some(search(grants, arguments)),
@@ -66,7 +66,7 @@ fn unknown(grants: &Grants, name: &str) -> ToolError {
     let near: Vec<&str> = granted(grants, name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
     let near = match near.as_slice() {
         [] => "tools.search() lists all".to_owned(),
-        near => format!("near it: {}", near.join(", ")),
+        near => format!("similar: {}", near.join(", ")),
     };
     ToolError::failed(format!("There is no tool '{}'; {near}", text::line(name, NAME_CHARS_MAX)))
 }

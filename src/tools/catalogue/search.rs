@@ -1,21 +1,21 @@
-//! Which tools a query means.
+//! Full-text search over tools.
 //!
-//! BM25F (Robertson, Zaragoza and Taylor, "Simple BM25 extension to multiple weighted fields", CIKM 2004): a word's
-//! frequency in a tool is the sum over its fields, each weighted and related to the field's usual length, and a tool's
-//! score the sum over the query's words:
+//! BM25F (Robertson, Zaragoza and Taylor, "Simple BM25 extension to multiple weighted fields", CIKM 2004). A word's
+//! frequency in a tool is summed over the tool's fields, each weighted and normalised by the mean length of that field.
+//! A tool's score is summed over the words of the query:
 //!
 //! ```text
 //! tf(word, tool)     = Σ_field  weight · count / (1 − B + B · length / mean length)
 //! score(query, tool) = Σ_word   ln(1 + (N − n + ½) / (n + ½)) · tf / (K + tf)     n of N tools have the word
 //! ```
 //!
-//! A word of the query also stands for longer words that begin with it, which count less.
+//! A query word also matches longer words that begin with it, with a lower weight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tools::registry::Registered;
 
-/// Name, module, summary, argument names, description and the arguments' descriptions.
+/// Weights of the fields: name, module, summary, argument names, and the descriptions of tool and arguments.
 const WEIGHTS: [f64; 5] = [8.0, 4.0, 3.0, 2.0, 1.0];
 
 const B: f64 = 0.5;
@@ -23,27 +23,28 @@ const K: f64 = 4.0;
 
 const PREFIX_WEIGHT: f64 = 0.3;
 
-/// Shorter words stand for themselves only.
+/// Shorter query words match whole words only.
 const PREFIX_CHARS_MIN: usize = 3;
 
-/// What has less than this share of the best score has little more in common with the query than `of` and `the`.
+/// Tools that score less than this share of the best score are dropped: they share little more with the query than
+/// words such as `of` and `the`.
 const SCORE_SHARE_MIN: f64 = 0.1;
 
-/// Of a query, no more is looked at.
+/// Only this much of a query is used.
 const QUERY_CHARS_MAX: usize = 500;
 const QUERY_TERMS_MAX: usize = 32;
 
-/// A tool's words, field by field.
+/// The words of a tool, by field.
 pub(super) type Fields = [Vec<String>; WEIGHTS.len()];
 
-/// For each word, the tools that have it, with its frequency in them.
+/// Inverted index: for each word, the tools that contain it and its weighted frequency in each.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     tools: usize,
     frequencies: BTreeMap<String, Vec<(usize, f64)>>,
 }
 
-/// What of a tool can be searched.
+/// Returns the searchable words of a tool.
 pub(super) fn fields(tool: &Registered) -> Fields {
     let parameters = &tool.signature.parameters;
     let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
@@ -81,7 +82,7 @@ impl Index {
         Self { tools: tools.len(), frequencies }
     }
 
-    /// The places of the tools that have a word of `query`, the best first; `None` if it has no words.
+    /// Returns the indexes of the tools that match `query`, the best first; `None` if the query has no words.
     pub(super) fn rank(&self, query: &str) -> Option<Vec<usize>> {
         let query: String = query.chars().take(QUERY_CHARS_MAX).collect();
         let words: BTreeSet<String> = terms(&query).into_iter().take(QUERY_TERMS_MAX).collect();
@@ -100,7 +101,7 @@ impl Index {
         let best = scores.values().copied().fold(0.0, f64::max);
         let mut ranked: Vec<(usize, f64)> =
             scores.into_iter().filter(|(_, score)| *score >= best * SCORE_SHARE_MIN).collect();
-        // A stable sort: what is equally good stays in the order of paths.
+        // The sort is stable: tools of equal score stay in the order of their paths.
         ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         Some(ranked.into_iter().map(|(place, _)| place).collect())
     }
@@ -123,11 +124,12 @@ impl Index {
     }
 }
 
-/// The words of a text in lower case, plurals also in the singular; `getHTTPLogs` is one, and three more.
+/// Returns the words of a text in lower case, with the singular of each plural. A compound such as `getHTTPLogs` yields
+/// itself and its three parts.
 fn terms(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     for word in text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        let parts = humps(word);
+        let parts = camel_case_parts(word);
         let whole = (parts.len() > 1).then(|| word.to_owned());
         for word in whole.iter().chain(&parts).map(|word| word.to_lowercase()) {
             let singular = singular(&word);
@@ -141,7 +143,7 @@ fn terms(text: &str) -> Vec<String> {
 }
 
 /// `getHTTPLog` → `get`, `HTTP`, `Log`.
-fn humps(word: &str) -> Vec<String> {
+fn camel_case_parts(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     let begins = |place: usize| {
         let (before, here, after) = (chars[place - 1], chars[place], chars.get(place + 1));
@@ -152,8 +154,8 @@ fn humps(word: &str) -> Vec<String> {
     places.windows(2).map(|ends| chars[ends[0]..ends[1]].iter().collect()).collect()
 }
 
-/// Endings and what they become; the first that fits. After Harman's S stemmer ("How effective is suffixing?", JASIS
-/// 1991), with the plurals of `switch`, `dish`, `class` and `box` on top.
+/// Plural endings and their singulars; the first match applies. Based on Harman's S stemmer ("How effective is
+/// suffixing?", JASIS 1991), extended for the plurals of `switch`, `dish`, `class` and `box`.
 const ENDINGS: [(&str, &str); 8] = [
     ("ies", "y"),
     ("ches", "ch"),
@@ -173,7 +175,7 @@ fn singular(word: &str) -> String {
     }
 }
 
-/// There are fewer tools and words than 2³².
+/// Lossless below 2³², which the number of tools and words never reaches.
 fn real(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -1,7 +1,7 @@
-//! Tools as Python stubs: valid by construction, whatever their texts hold.
+//! Renders tools as Python stubs that always parse, whatever text the tools contain.
 //!
-//! Names are legal since the registry made them, annotations are put together from fixed words; what is left are
-//! defaults, written as literals, and docstrings, escaped.
+//! The registry has made the names legal, and annotations are assembled from fixed words. Defaults are written as
+//! literals, and docstrings are escaped.
 
 use std::fmt::Write;
 
@@ -12,10 +12,10 @@ use crate::tools::registry::Registered;
 use crate::tools::signature::{Parameter, annotation};
 use crate::tools::text;
 
-/// A longer default is shown as `...`, as stubs do.
+/// A longer default is shown as `...`, as is usual in stubs.
 const LITERAL_CHARS_MAX: usize = 80;
 
-/// What a reply looks like is told to this depth, with so many fields at each level.
+/// Bounds for the description of a reply's shape: depth, fields at each level, characters.
 const SHAPE_DEPTH_MAX: usize = 4;
 const SHAPE_FIELDS_MAX: usize = 24;
 const SHAPE_CHARS_MAX: usize = 1000;
@@ -24,7 +24,7 @@ const RETURNS_CHARS_MAX: usize = 300;
 
 const INDENT: &str = "    ";
 
-/// `async def name(limit: int = 100) -> dict`.
+/// Returns the signature, such as `async def name(limit: int = 100) -> dict`.
 pub(super) fn signature(tool: &Registered) -> String {
     let signature = &tool.signature;
     let mut parameters: Vec<String> = signature.parameters.iter().map(parameter).collect();
@@ -50,7 +50,7 @@ fn parameter(parameter: &Parameter) -> String {
     }
 }
 
-/// The function with a docstring for its body.
+/// Returns the function with its docstring as the body.
 pub(super) fn stub(tool: &Registered) -> String {
     let mut sections = vec![tool.description.clone()];
     match (tool.tool.read_only, tool.tool.destructive) {
@@ -71,14 +71,14 @@ fn section(title: &str, lines: impl IntoIterator<Item = String>) -> String {
     if lines.is_empty() { String::new() } else { format!("{title}\n{}", indented(&lines.join("\n"))) }
 }
 
-/// What is known of a reply beyond its type.
+/// Returns the reply's description and its shape; each is empty if unknown.
 fn returns(schema: &Value) -> [String; 2] {
     let description = text::line(schema["description"].as_str().unwrap_or_default(), RETURNS_CHARS_MAX);
     let shape = shape(schema, 0);
     [description, if shape.contains('{') { text::line(&shape, SHAPE_CHARS_MAX) } else { String::new() }]
 }
 
-/// `{"devices": [{"id": str}], "count": int}`.
+/// Describes the shape of a reply, such as `{"devices": [{"id": str}], "count": int}`.
 fn shape(schema: &Value, depth: usize) -> String {
     let below =
         |schema: &Value| if depth < SHAPE_DEPTH_MAX { shape(schema, depth + 1) } else { "…".into() };
@@ -97,7 +97,8 @@ fn shape(schema: &Value, depth: usize) -> String {
     if annotation.is_empty() { "Any".into() } else { annotation }
 }
 
-/// Values for the required arguments: examples and defaults of the schema, or what its type suggests.
+/// Returns example values for the required arguments: an example or default from the schema, else a typical value of
+/// the type.
 pub(super) fn example_arguments(tool: &Registered) -> String {
     let required = tool.signature.parameters.iter().filter(|parameter| parameter.required);
     let value = |parameter: &Parameter| {
@@ -126,7 +127,7 @@ fn typical(annotation: &str) -> &'static str {
     }
 }
 
-/// JSON as a Python expression, unless it is long.
+/// Returns `value` as a Python literal, or `...` if the literal is too long.
 fn bounded_literal(value: &Value) -> String {
     let literal = literal(value);
     if literal.chars().count() <= LITERAL_CHARS_MAX { literal } else { "...".into() }
@@ -149,7 +150,7 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// JSON's escapes are Python's too.
+/// Quotes `text` as JSON does: JSON's escapes are also valid in Python.
 pub(super) fn quoted(text: &str) -> String {
     Value::String(text::clean(text, super::SCHEMA_TEXT_CHARS_MAX)).to_string()
 }
@@ -168,7 +169,7 @@ fn indented(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Stubs of tools, module after module.
+/// Returns the stubs of `tools`, grouped by module.
 pub(super) fn all(tools: &[&ToolCard]) -> String {
     let mut tools = tools.to_vec();
     tools.sort_by(|a, b| a.path.cmp(&b.path));
@@ -177,18 +178,18 @@ pub(super) fn all(tools: &[&ToolCard]) -> String {
         let stubs: Vec<&str> = module.iter().map(|tool| tool.stub.as_str()).collect();
         let separator = if text.is_empty() { "" } else { "\n" };
         let name = module.first().map_or("", |tool| &tool.module);
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{separator}# import {name}\n\n{}", stubs.join("\n"));
     }
     with_imports(&text)
 }
 
-/// `{tool}.pyi`.
+/// Returns the content of `{tool}.pyi`.
 pub(super) fn tool_file(tool: &ToolCard) -> String {
     with_imports(&tool.stub)
 }
 
-/// `__init__.pyi` of a module with these tools.
+/// Returns the content of a module's `__init__.pyi`.
 pub(super) fn module_file(module: &str, tools: &[ToolCard]) -> String {
     let imports: Vec<String> =
         tools.iter().map(|tool| format!("from .{0} import {0} as {0}\n", tool.name)).collect();

@@ -1,9 +1,10 @@
-//! The stubs as files.
+//! Writes the stubs as files.
 //!
-//! The folder may stand in `/tmp`, where others can plant things. So it must belong to this user, and nobody else may
-//! write it: then nothing in it changes behind our back, and no link in it leads elsewhere but by our own doing. The new
-//! tree is written beside the old one and takes its name, so that a reader never finds half a tree, and two
-//! services with one folder leave the tree of one of them.
+//! The directory may be in `/tmp`, where other users can create files. It must therefore belong to this user and be
+//! writable by nobody else: then no other user can change its content or plant a link in it.
+//!
+//! The new tree is written beside the old one and then renamed. A reader never sees half a tree, and if two services
+//! share a directory, the tree of one of them remains complete.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -19,7 +20,7 @@ const TREE: &str = "servers";
 const FOLDER_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
 
-/// How often another service may put its tree in place at the very moment.
+/// How often a rename is retried because another service has renamed its own tree into place at the same moment.
 const ATTEMPTS_MAX: usize = 100;
 
 pub(super) fn write(tools: &[ToolCard], dir: &Path) -> io::Result<()> {
@@ -33,7 +34,7 @@ pub(super) fn write(tools: &[ToolCard], dir: &Path) -> io::Result<()> {
     let fresh = dir.join(unique_name());
     let written = write_new(tools, &fresh).and_then(|()| replace(&tree, &fresh));
     if written.is_err() {
-        // Best effort: the error that matters is the one above.
+        // Best effort: the caller needs the first error.
         let _ = fs::remove_dir_all(&fresh);
     }
     written
@@ -42,21 +43,21 @@ pub(super) fn write(tools: &[ToolCard], dir: &Path) -> io::Result<()> {
 fn check_private(dir: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(dir).map_err(at(dir))?;
     let problem = if !metadata.is_dir() {
-        "is not a folder"
+        "is not a directory"
     } else if metadata.uid() != rustix::process::geteuid().as_raw() {
         "belongs to another user"
     } else if metadata.mode() & 0o022 != 0 {
-        "can be written by others"
+        "can be written by other users"
     } else {
         return Ok(());
     };
     Err(refused(dir, problem))
 }
 
-/// Whatever is no stub is somebody's, and would be lost.
+/// Fails if `folder` holds anything but stubs, which replacing it would delete.
 fn check_stubs_only(folder: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(folder).map_err(at(folder))?.is_dir() {
-        return Err(refused(folder, "is not a folder"));
+        return Err(refused(folder, "is not a directory"));
     }
     for entry in fs::read_dir(folder).map_err(at(folder))? {
         let entry = entry.map_err(at(folder))?;
@@ -64,7 +65,7 @@ fn check_stubs_only(folder: &Path) -> io::Result<()> {
         if entry.file_type().map_err(at(&path))?.is_dir() {
             check_stubs_only(&path)?;
         } else if path.extension().is_none_or(|extension| extension != "pyi") {
-            return Err(refused(&path, "is no stub, and would be lost"));
+            return Err(refused(&path, "is not a stub and would be deleted"));
         }
     }
     Ok(())
@@ -84,7 +85,8 @@ fn write_new(tools: &[ToolCard], fresh: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder cannot take the name of one that holds something: the old one goes aside first.
+/// Renames `fresh` to `tree`. `rename` cannot replace a directory that is not empty, so the old one is moved aside
+/// first.
 fn replace(tree: &Path, fresh: &Path) -> io::Result<()> {
     for _ in 0..ATTEMPTS_MAX {
         let old = tree.with_file_name(unique_name());
@@ -94,17 +96,17 @@ fn replace(tree: &Path, fresh: &Path) -> io::Result<()> {
         };
         let renamed = fs::rename(fresh, tree);
         if is_aside {
-            // Nobody reads it any more; what cannot be removed is in nobody's way.
+            // Best effort: a leftover directory does no harm.
             let _ = fs::remove_dir_all(&old);
         }
         match renamed {
-            // Another service was faster.
+            // Another service has put its tree in place in between; try again.
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
             }
             renamed => return renamed.map_err(at(tree)),
         }
     }
-    Err(refused(tree, "is written by others all the time"))
+    Err(refused(tree, "is being replaced by other processes"))
 }
 
 fn create_folder(path: &Path) -> io::Result<()> {
@@ -122,7 +124,9 @@ fn unique_name() -> String {
 
 fn refused(path: &Path, problem: &str) -> io::Error {
     let path = path.display();
-    io::Error::other(format!("{path} {problem}: set MCP_WORKSPACE_DIR to a folder of the service's own"))
+    io::Error::other(format!(
+        "{path} {problem}: set MCP_WORKSPACE_DIR to a directory that only this service uses"
+    ))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {

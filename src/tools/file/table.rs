@@ -1,4 +1,4 @@
-//! Typed access to TOML tables, which collects what is wrong with them.
+//! Typed access to TOML tables that collects problems instead of failing at the first.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Everything that is wrong with a file.
+/// All problems of a file.
 pub(super) struct Problems<'a> {
     file: &'a str,
     text: &'a str,
-    /// Where in the text, and what.
+    /// Each problem with its offset in the text.
     found: RefCell<Vec<(usize, String)>>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Problems<'a> {
         self.found.borrow().is_empty()
     }
 
-    /// `file:line: key: what is wrong`, in the file's order.
+    /// Returns the problems as `file:line: key: problem`, in the order of the file.
     pub(super) fn into_lines(self) -> Vec<String> {
         let mut found = self.found.into_inner();
         found.sort_by_key(|(at, _)| *at);
@@ -37,28 +37,28 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// A table of the file, with its place in it.
+/// A table of the file and its offset.
 pub(super) struct Table<'a> {
     pub(super) problems: &'a Problems<'a>,
     entries: &'a DeTable<'a>,
-    /// Its full name; empty for the file itself.
+    /// The full name of the table; empty for the root table.
     path: String,
     at: usize,
 }
 
-/// A text of the file, with its place in it.
+/// A string of the file and its offset.
 pub(super) struct Text<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
 }
 
 impl<'a> Table<'a> {
-    /// The whole file.
+    /// Returns the root table of the file.
     pub(super) fn root(entries: &'a DeTable<'a>, problems: &'a Problems<'a>) -> Self {
         Self { problems, entries, path: String::new(), at: 0 }
     }
 
-    /// The name of an entry, as TOML writes it.
+    /// Returns the full name of an entry, quoted as TOML requires.
     fn name_of(&self, key: &str) -> String {
         let is_bare = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
         let quoted =
@@ -66,7 +66,7 @@ impl<'a> Table<'a> {
         if self.path.is_empty() { quoted } else { format!("{}.{quoted}", self.path) }
     }
 
-    /// Notes what is wrong with an entry, or with the place where it is missing.
+    /// Reports a problem of an entry. If the entry is missing, the table's own line is named.
     pub(super) fn problem(&self, key: &str, why: impl Display) {
         let at =
             self.entries.keys().find(|found| found.get_ref() == key).map_or(self.at, |key| key.span().start);
@@ -77,12 +77,12 @@ impl<'a> Table<'a> {
         self.problems.add(at, format!("{}: {why}", self.name_of(key)));
     }
 
-    /// Notes what is wrong with the table as a whole.
+    /// Reports a problem of the table as a whole.
     pub(super) fn problem_here(&self, why: impl Display) {
         self.problems.add(self.at, format!("{}: {why}", self.path));
     }
 
-    /// Notes each entry whose key is not one of `known`.
+    /// Reports each entry whose key is not one of `known`.
     pub(super) fn check_keys(&self, known: &[&str]) {
         for key in self.entries.keys().map(Spanned::get_ref).filter(|key| !known.contains(&key.as_ref())) {
             let nearest = known.iter().map(|known| (distance(key, known), known)).min();
@@ -104,7 +104,7 @@ impl<'a> Table<'a> {
         self.entries.iter().find(|(found, _)| found.get_ref() == key).map(|(_, value)| value)
     }
 
-    /// An entry of the wanted type; another type is a problem.
+    /// Returns the entry `key` converted by `of`. Reports a problem if the entry has another type.
     fn of_type<T>(
         &self,
         key: &str,
@@ -127,7 +127,7 @@ impl<'a> Table<'a> {
         self.of_type(key, "true or false", DeValue::as_bool).map(|(on, _)| on)
     }
 
-    /// A number within the bounds, which are part of the message.
+    /// Returns a number from `min` to `max`. Reports a problem that names the bounds if it is outside them.
     pub(super) fn number(&self, key: &str, min: f64, max: f64) -> Option<f64> {
         let number = |value: &DeValue<'_>| match value {
             DeValue::Integer(number) => number.to_string().parse().ok(),
@@ -142,7 +142,7 @@ impl<'a> Table<'a> {
         fits.then_some(number)
     }
 
-    /// A list of strings.
+    /// Returns a list of strings.
     pub(super) fn texts(&self, key: &str) -> Option<Vec<&'a str>> {
         let texts =
             |value: &'a DeValue<'a>| value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect();
@@ -153,7 +153,7 @@ impl<'a> Table<'a> {
         self.find(key).is_some_and(|value| value.get_ref().is_array())
     }
 
-    /// The table `key`; one that is not there is empty.
+    /// Returns the table `key`, or `None` if it is missing.
     pub(super) fn table(&self, key: &str) -> Option<Table<'a>> {
         let (entries, _) = self.of_type(key, "a table", DeValue::as_table)?;
         let at =
@@ -161,7 +161,7 @@ impl<'a> Table<'a> {
         Some(Table { problems: self.problems, entries, path: self.name_of(key), at })
     }
 
-    /// The tables in it, by name.
+    /// Returns the tables in this table, by name.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&'a str, Table<'a>)> {
         self.keys().filter_map(|key| Some((key, self.table(key)?)))
     }
@@ -170,7 +170,7 @@ impl<'a> Table<'a> {
         self.entries.keys().map(|key| key.get_ref().as_ref())
     }
 
-    /// The same as JSON.
+    /// Converts the table to JSON. Reports each value that JSON cannot hold.
     pub(super) fn json(&self) -> Map<String, Value> {
         self.entries
             .iter()
@@ -195,7 +195,7 @@ impl<'a> Table<'a> {
             }
         };
         if json.is_none() {
-            let why = "has a date or number that JSON does not have: write it as a string";
+            let why = "has a date or number that JSON cannot hold; write it as a string";
             self.problems.add(value.span().start, format!("{}: {why}", self.path));
         }
         json
@@ -214,7 +214,7 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// How many letters to change, add or leave out to make one of the other.
+/// Returns the Levenshtein distance of two words.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

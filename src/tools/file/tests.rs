@@ -56,7 +56,7 @@ type = "object"
 "#;
 
 #[test]
-fn a_tool_is_read_whole() {
+fn all_keys_of_a_tool_are_read() {
     let file = parse(WEATHER).unwrap();
     let [tool] = &file.tools[..] else { panic!("{file:?}") };
     assert_eq!((tool.module.as_str(), tool.name.as_str()), ("weather", "get-forecast"));
@@ -98,7 +98,7 @@ fn defaults_follow_the_method() {
 }
 
 #[test]
-fn the_tools_of_homeiq_are_those_of_the_contract() {
+fn homeiq_has_its_five_tools() {
     let file = ToolFile::homeiq(Surroundings { variable: &variable, read: &content }).unwrap();
     let tools: Vec<_> = file.tools.iter().map(|tool| format!("{}.{}", tool.module, tool.name)).collect();
     let expected = [
@@ -116,10 +116,10 @@ fn the_tools_of_homeiq_are_those_of_the_contract() {
     assert_eq!(unset.len(), 3);
 }
 
-/// A line's beginning, what stands there instead, and what is said of it.
+/// The beginning of a line, its replacement, and the expected problem.
 #[rustfmt::skip]
 const CHANGES: [(&str, &str, &str); 48] = [
-    ("[services.weather]", "[services.wether]", "tools.weather.get-forecast.service: there is no 'weather'; add"),
+    ("[services.weather]", "[services.wether]", "tools.weather.get-forecast.service: there is no service 'weather'; add"),
     ("url =", "ulr =", "services.weather.ulr: unknown; did you mean 'url'? the keys are url, headers"),
     ("url =", "url = 7 #", "services.weather.url: must be a string, not a whole number"),
     ("url =", "url = 'ftp://x' #", "services.weather.url: has another scheme"),
@@ -130,25 +130,25 @@ const CHANGES: [(&str, &str, &str); 48] = [
     ("headers =", "headers = 'x' #", "services.weather.headers: must be a table, not a string"),
     ("headers =", "headers = { Host = 'x' } #", "services.weather.headers.Host: 'host' is written by the executor"),
     ("headers =", "headers = { X = '${BAD_TOKEN}' } #", "services.weather.headers.X: has a control character"),
-    ("headers =", "headers = { a-b = 'x', A-B = 'y' } #", "services.weather.headers.A-B: is there twice"),
+    ("headers =", "headers = { a-b = 'x', A-B = 'y' } #", "services.weather.headers.A-B: is given twice"),
     ("ca_file =", "ca_file = '/none' #", "services.weather.ca_file: cannot be read: "),
     ("ca_file =", "ca_file = '/text.pem' #", "services.weather.ca_file: has no certificate"),
-    ("ca_file =", "ca_file = '/broken.pem' #", "services.weather.ca_file: has a certificate that cannot"),
+    ("ca_file =", "ca_file = '/broken.pem' #", "services.weather.ca_file: has an unusable certificate"),
     ("signed =", "signed = 'no' #", "services.weather.signed: must be true or false, not a string"),
     ("description =", "description = 1979-05-27 #", "tools.weather.get-forecast.description: must be a string, not a date"),
     ("method =", "method = 'get' #", "tools.weather.get-forecast.method: must be one of GET, HEAD"),
     ("path =", "path = 'v1' #", "tools.weather.get-forecast.path: must start with '/'"),
-    ("path =", "path = '/{town}' #", "tools.weather.get-forecast.path: 'town' is no argument"),
-    ("path =", "path = '/{days}' #", "tools.weather.get-forecast.query: 'days' has a place already, in path"),
+    ("path =", "path = '/{town}' #", "tools.weather.get-forecast.path: 'town' is not an argument"),
+    ("path =", "path = '/{days}' #", "tools.weather.get-forecast.query: 'days' is already sent in path"),
     ("path =", "path = '/{city}/..' #", "tools.weather.get-forecast.path: has a segment '.' or '..'"),
     ("query =", "query = [7] #", "tools.weather.get-forecast.query: must be a list of strings"),
     ("query =", "query = 'days' #", "tools.weather.get-forecast.query: must be true or false"),
-    ("query =", "query = [] #", "tools.weather.get-forecast.query: 'days' has no place: GET has no body"),
-    ("query =", "query = ['days', 'unit'] #", "tools.weather.get-forecast.query: 'unit' has a place already, in header"),
+    ("query =", "query = [] #", "tools.weather.get-forecast.query: 'days' cannot be sent: GET has no body"),
+    ("query =", "query = ['days', 'unit'] #", "tools.weather.get-forecast.query: 'unit' is already sent in header"),
     ("header =", "header = { unit = 'Signature-Input' } #", "tools.weather.get-forecast.header.unit: 'signature-input' is"),
     ("header =", "header = { unit = 'X-Execution-ID' } #", "tools.weather.get-forecast.header.unit: 'x-execution-id' is"),
-    ("header =", "header = { unit = 'X-Unit', city = 'x-unit' } #", "tools.weather.get-forecast.header.city: 'x-unit' is another"),
-    ("header =", "header = { unit = 'authorization' } #", "tools.weather.get-forecast.header: 'unit' would replace 'authorization' of"),
+    ("header =", "header = { unit = 'X-Unit', city = 'x-unit' } #", "tools.weather.get-forecast.header.city: 'x-unit' is already the header"),
+    ("header =", "header = { unit = 'authorization' } #", "tools.weather.get-forecast.header: 'unit' would replace the header 'authorization' of"),
     ("timeout =", "timeout = 0 #", "tools.weather.get-forecast.timeout: must be from 0.001 to 86400"),
     ("timeout =", "timeout = nan #", "tools.weather.get-forecast.timeout: must be from"),
     ("reply_bytes_max =", "reply_bytes_max = -1 #", "tools.weather.get-forecast.reply_bytes_max: must be from 1"),
@@ -162,7 +162,7 @@ const CHANGES: [(&str, &str, &str); 48] = [
     ("properties.unit.enum =", "properties.unit.default = 'K'\nproperties.unit.enum =", "tools.weather.get-forecast.parameters.properties.unit.default: does not fit"),
     ("type = \"object\"", "type = 'thing'", "tools.weather.get-forecast.output: is not a JSON Schema"),
     ("[tools.weather.get-forecast]", "[tools.weather.'']\npath='/'\n[tools.weather.get-forecast]", "tools.weather.\"\": tool 'weather.' has no name"),
-    ("[services.weather]", "homeiq = true\n[tools.data.get_devices]\npath = '/'\n[services.data]\nurl = 'http://x'\n[services.weather]", "tools.data.get_devices: is one of the tools that homeiq"),
+    ("[services.weather]", "homeiq = true\n[tools.data.get_devices]\npath = '/'\n[services.data]\nurl = 'http://x'\n[services.weather]", "tools.data.get_devices: is already defined by homeiq"),
     ("[services.weather]", "homeiq = 'yes'\n[services.weather]", "homeiq: must be true or false"),
     ("[services.weather]", "[service.x]\n[services.weather]", "service: unknown; did you mean 'services'?"),
     ("[services.weather]", "[services.weather", ""),
@@ -187,23 +187,23 @@ fn each_problem_has_its_line_and_key() {
 }
 
 #[test]
-fn all_problems_are_said_at_once_and_in_order() {
+fn all_problems_are_reported_together_in_order() {
     let text =
         "[services.a]\nurl = 'x'\nsinged = true\n\n[tools.a.b]\ntimeout = 'long'\n[tools.c.d]\npath = '/'\n";
     let expected = [
         "tools.toml:2: services.a.url: has another scheme or none; must be http:// or https://, host, optional :port, \
          optional path",
         "tools.toml:3: services.a.singed: unknown; did you mean 'signed'? the keys are url, headers, ca_file, signed",
-        "tools.toml:5: tools.a.b.path: is missing; such as path = \"/v1/{city}/forecast\"",
+        "tools.toml:5: tools.a.b.path: is missing; set it as in path = \"/v1/{city}/forecast\"",
         "tools.toml:6: tools.a.b.timeout: must be a number, not a string",
-        "tools.toml:7: tools.c.d.service: there is no 'c'; add [services.c] with its url",
+        "tools.toml:7: tools.c.d.service: there is no service 'c'; add [services.c] with its url",
     ];
     assert_eq!(parse(text).unwrap_err(), expected);
     assert_eq!(parse("a =\nb = ]\n").unwrap_err().len(), 2);
 }
 
 #[test]
-fn hostile_files_are_problems_too() {
+fn hostile_files_are_refused() {
     let deep = format!("x = {}", "[".repeat(100_000));
     let keys = format!("{}x = 1", "a.".repeat(100_000));
     for text in

@@ -1,4 +1,4 @@
-//! `[tools.module.name]`.
+//! Parses `[tools.module.name]`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const METHODS: [Method; 6] =
 const SECONDS_MAX: f64 = 86_400.0;
 const REPLY_BYTES_CEILING: f64 = 268_435_456.0;
 
-/// The tool, or `None` and problems. With a problem anywhere, the whole file is refused.
+/// Returns the tool, or `None` after reporting problems. Any problem refuses the whole file.
 pub(super) fn read(
     module: &str,
     name: &str,
@@ -51,7 +51,7 @@ pub(super) fn read(
         if service.as_ref().is_some_and(|service| service.headers.contains_key(header)) {
             table.problem(
                 "header",
-                format!("'{argument}' would replace '{header}' of the service; take another"),
+                format!("'{argument}' would replace the header '{header}' of the service; choose another"),
             );
         }
     }
@@ -89,7 +89,7 @@ pub(super) fn read(
     })
 }
 
-/// The service that is named, else the one with the module's name.
+/// Returns the service named by `service`, or else the service of the module's name.
 fn service(
     module: &str,
     table: &Table<'_>,
@@ -98,7 +98,7 @@ fn service(
     let name = if table.has("service") { table.text("service")?.text } else { module };
     let found = services.get(name);
     if found.is_none() {
-        table.problem("service", format!("there is no '{name}'; add [services.{name}] with its url"));
+        table.problem("service", format!("there is no service '{name}'; add [services.{name}] with its url"));
     }
     found.cloned().flatten()
 }
@@ -111,7 +111,7 @@ fn method(table: &Table<'_>) -> Method {
     })
 }
 
-/// The JSON Schema of the arguments: that of an object, said or not.
+/// Returns the JSON Schema of the arguments. `type = "object"` is implied.
 fn parameters(table: &Table<'_>) -> Value {
     let mut schema = Map::from_iter([("type".to_owned(), json!("object"))]);
     schema.extend(table.table("parameters").map(|table| table.json()).unwrap_or_default());
@@ -120,7 +120,7 @@ fn parameters(table: &Table<'_>) -> Value {
 
 fn places(table: &Table<'_>, method: &Method, parameters: &Value) -> Places {
     if !table.has("path") {
-        table.problem("path", "is missing; such as path = \"/v1/{city}/forecast\"");
+        table.problem("path", "is missing; set it as in path = \"/v1/{city}/forecast\"");
     }
     let template = table.text("path").map(|path| Template::parse(path.text));
     let path =
@@ -150,7 +150,11 @@ fn headers(table: &Table<'_>) -> Vec<(String, http::HeaderName)> {
         match header_name(text.text) {
             Err(why) => table.problem_at(text.at, argument, why),
             Ok(name) if headers.iter().any(|(_, other)| *other == name) => {
-                table.problem_at(text.at, argument, format!("'{name}' is another argument's header already"));
+                table.problem_at(
+                    text.at,
+                    argument,
+                    format!("'{name}' is already the header of another argument"),
+                );
             }
             Ok(name) => headers.push((argument.to_owned(), name)),
         }
@@ -158,7 +162,7 @@ fn headers(table: &Table<'_>) -> Vec<(String, http::HeaderName)> {
     headers
 }
 
-/// Each argument has one place, and each place an argument.
+/// Checks that each argument goes into one place, and that each place names an argument.
 fn check_places(table: &Table<'_>, method: &Method, places: &Places, parameters: &Value) {
     let no_properties = Map::new();
     let properties = parameters["properties"].as_object().unwrap_or(&no_properties);
@@ -172,17 +176,20 @@ fn check_places(table: &Table<'_>, method: &Method, places: &Places, parameters:
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for (key, name) in in_path.chain(in_header).chain(in_query) {
         if !properties.contains_key(name) {
-            table.problem(key, format!("'{name}' is no argument: add it to parameters.properties"));
+            table.problem(key, format!("'{name}' is not an argument; add it to parameters.properties"));
         }
         if let Some(other) = taken.insert(name, key).filter(|other| (*other, key) != ("path", "path")) {
-            table.problem(key, format!("'{name}' has a place already, in {other}: an argument has one"));
+            table.problem(
+                key,
+                format!("'{name}' is already sent in {other}; an argument goes into one place"),
+            );
         }
     }
     for name in places.path.arguments() {
         let is_required =
             parameters["required"].as_array().is_some_and(|names| names.iter().any(|found| found == name));
         if properties.get(name).is_some_and(|schema| !is_required && schema.get("default").is_none()) {
-            table.problem("path", format!("'{name}' may be missing: add it to parameters.required"));
+            table.problem("path", format!("'{name}' may be missing; add it to parameters.required"));
         }
     }
     if takes_body(method) || places.query == Query::Rest {
@@ -191,18 +198,18 @@ fn check_places(table: &Table<'_>, method: &Method, places: &Places, parameters:
     for name in properties.keys().filter(|name| !taken.contains_key(name.as_str())) {
         table.problem(
             "query",
-            format!("'{name}' has no place: {method} has no body; add it, or set query = true"),
+            format!("'{name}' cannot be sent: {method} has no body; add it, or set query = true"),
         );
     }
     if Signature::new(parameters, None).takes_more {
         table.problem(
             "query",
-            format!("further arguments have no place: {method} has no body; set query = true"),
+            format!("further arguments cannot be sent: {method} has no body; set query = true"),
         );
     }
 }
 
-/// As strict as the sandbox, which could name neither file nor line.
+/// Applies the checks of the sandbox here, where problems can name the file and line.
 fn check_parameters(table: &Table<'_>, tool: Tool) {
     match Registry::new(vec![tool]) {
         Err(error) if table.has("parameters") => table.problem("parameters", error),
@@ -211,7 +218,7 @@ fn check_parameters(table: &Table<'_>, tool: Tool) {
     }
 }
 
-/// A default that its own schema refuses would fail each call that relies on it.
+/// Reports each default that its own schema rejects: every call that relies on it would fail.
 fn check_defaults(table: &Table<'_>, parameters: &Value) {
     let misfits = |arguments: Arguments| arguments.misfits(&Signature::new(parameters, None));
     let Ok(misfits) = Arguments::new(parameters).and_then(misfits) else { return };
@@ -219,7 +226,7 @@ fn check_defaults(table: &Table<'_>, parameters: &Value) {
     for key in misfits {
         let parameter = properties.as_ref().and_then(|properties| properties.table(&key));
         match parameter {
-            Some(parameter) => parameter.problem("default", "does not fit the schema that it stands in"),
+            Some(parameter) => parameter.problem("default", "does not fit its own schema"),
             None => table.problem("parameters", format!("the default of '{key}' does not fit its schema")),
         }
     }

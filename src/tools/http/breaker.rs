@@ -1,4 +1,4 @@
-//! A service that does not answer fails fast, until it does.
+//! A circuit breaker: calls to a service that does not answer fail immediately until it answers again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 const FAILURES_MAX: u32 = 5;
 const OPEN_TIME: Duration = Duration::from_secs(10);
 
-/// One service's state. A failure is a call that got no answer; any answer at all is a success.
+/// The state of one service. A call without an answer is a failure; any answer is a success.
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<State>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Calls are made; so many have failed in a row.
+    /// Calls are made; the last `failures` of them failed.
     Closed { failures: u32 },
-    /// None is made.
+    /// No calls are made.
     Open { until: Instant },
-    /// One is made, to see.
+    /// One call is made to see whether the service answers.
     Probing,
 }
 
@@ -26,7 +26,8 @@ impl Default for State {
     }
 }
 
-/// A call that is being made. Dropped without an end, it has failed if its time was over; else nothing is known.
+/// A call in progress. If it is dropped before it ended, it counts as failed only if its deadline has passed: a
+/// cancelled execution says nothing about the service.
 #[derive(Debug)]
 pub(super) struct Attempt {
     breaker: Arc<Breaker>,
@@ -36,9 +37,11 @@ pub(super) struct Attempt {
 }
 
 impl Breaker {
+    /// Starts a call.
+    ///
     /// # Errors
     ///
-    /// No call may be made for about this long.
+    /// If no call may be made now: the time until the next attempt.
     pub(super) fn start(self: &Arc<Self>, now: Instant, deadline: Instant) -> Result<Attempt, Duration> {
         let mut state = self.state();
         let is_probe = match *state {
@@ -54,19 +57,19 @@ impl Breaker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is one assignment: a panic elsewhere leaves nothing half done.
+        // Each change is one assignment, so a panic cannot leave the state half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Attempt {
-    /// There was an answer.
+    /// Records a success.
     pub(super) fn answered(mut self) {
         self.ended = true;
         *self.breaker.state() = State::default();
     }
 
-    /// There was none. Whether that is why no more calls are made now.
+    /// Records a failure; returns whether it opened the breaker.
     pub(super) fn failed(mut self, now: Instant) -> bool {
         self.ended = true;
         self.fail(now)
@@ -88,14 +91,14 @@ impl Attempt {
         false
     }
 
-    /// As [`Drop`] does it, at the time `now`.
+    /// Implements [`Drop`] for a given time.
     fn abandon(&self, now: Instant) {
         if now >= self.deadline {
             self.fail(now);
         } else if self.is_probe {
             let mut state = self.breaker.state();
             if *state == State::Probing {
-                // The next call probes.
+                // The next call becomes the probe.
                 *state = State::Open { until: now };
             }
         }
@@ -118,7 +121,7 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    /// A breaker that has just opened.
+    /// Returns a breaker that has just opened.
     fn open(now: Instant) -> Arc<Breaker> {
         let breaker = Arc::new(Breaker::default());
         for number in 1..=FAILURES_MAX {
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_late_changes_nothing() {
+    fn late_failures_change_nothing() {
         let now = Instant::now();
         let breaker = Arc::new(Breaker::default());
         let late: Vec<_> = (0..8).map(|_| breaker.start(now, now).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Connections to services, kept and reused.
+//! The HTTP client: connections to services, pooled and reused.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS_MAX: usize = 32;
 
-/// A reply's head, and what is read ahead of its body.
+/// Bounds for the head of a reply and for read-ahead of its body.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 const HEADER_BYTES_MAX: u32 = 32 << 10;
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// Connects: looks the name up, opens the connection, agrees on TLS; all within [`CONNECT_TIME_MAX`]. The pool finishes
-/// connections in the background that no call waits for any more, so a call's own time does not bound them.
+/// Opens a connection: name lookup, TCP and TLS, all within [`CONNECT_TIME_MAX`]. A call's deadline is not enough: the
+/// pool completes connections in the background after their call has ended.
 #[derive(Clone)]
 pub(super) struct Connector(HttpsConnector<HttpConnector<Resolver>>);
 
@@ -49,14 +49,14 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Sends requests without proxies, cookies or redirects: there is no code for them in it.
+/// A client without proxies, cookies or redirects.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
-/// A client with a pool of its own, which trusts `roots`, or else the authorities that browsers know.
+/// Returns a client with its own pool. It trusts `roots`, or the root certificates of `webpki-roots` if `None`.
 ///
 /// # Errors
 ///
-/// Why there can be no TLS.
+/// If TLS cannot be set up.
 pub(super) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let tls = tls.with_safe_default_protocol_versions()?;

@@ -12,26 +12,26 @@ use super::place::Places;
 use super::url::BaseUrl;
 use crate::tools::{Reply, Tool, ToolCall};
 
-/// Where tools send their requests.
+/// A service that tools send requests to.
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) url: BaseUrl,
-    /// Sent with each request; secrets are among them.
+    /// Sent with each request; may contain secrets.
     pub(crate) headers: HeaderMap,
-    /// The authorities whose certificates count; `None` for those that browsers know.
+    /// Trusted certificate authorities; `None` for those of `webpki-roots`.
     pub(crate) roots: Option<Arc<RootCertStore>>,
     /// Whether requests are signed.
     pub(crate) signed: bool,
 }
 
-/// URLs may hold secrets too.
+/// Shows only the name: headers and URL may contain secrets.
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// A tool that is a request to a service.
+/// A tool that sends a request to a service.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpTool {
     pub(crate) service: Arc<Service>,
@@ -46,12 +46,12 @@ pub(crate) struct HttpTool {
     pub(crate) reply_bytes_max: Option<usize>,
     pub(crate) read_only: bool,
     pub(crate) destructive: bool,
-    /// Whether a second request does no more than the first.
+    /// Whether repeating a request has no further effect.
     pub(crate) idempotent: bool,
 }
 
 impl HttpTool {
-    /// The tool as programs get it, which does what `function` does.
+    /// Returns the tool for programs; calls run `function`.
     pub(crate) fn with<F, Fut>(&self, function: F) -> Tool
     where
         F: Fn(ToolCall) -> Fut + Send + Sync + 'static,

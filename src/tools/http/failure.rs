@@ -1,4 +1,4 @@
-//! Why a service did not answer, in words that tell nothing about the host or the service.
+//! Reasons why a service did not answer, worded so that they reveal nothing about host or service.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use hyper_util::client::legacy;
 use super::resolver::Unresolved;
 use crate::tools::ToolError;
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     NameNotFound,
@@ -24,7 +24,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether another connection may fare better, and the service cannot have answered on this one.
+    /// Returns whether a retry may help: a new connection may succeed, and the service cannot have answered on this
+    /// one.
     pub(super) fn is_worth_a_retry(self) -> bool {
         match self {
             Self::Refused | Self::Unreachable | Self::Closed => true,
@@ -76,7 +77,7 @@ impl From<&legacy::Error> for Failure {
     }
 }
 
-/// What an error in the chain says, whatever caused it.
+/// Classifies one error of the chain, ignoring its cause.
 fn of_one(error: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(error) = error.downcast_ref::<Unresolved>() {
         return Some(match error {

@@ -1,4 +1,4 @@
-//! Arguments → their places in a request.
+//! Puts arguments into their places in a request: path, query, headers or body.
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::template::{Template, text_of};
 use super::url::BaseUrl;
 
-/// What servers commonly take, in bytes.
+/// Sizes that servers commonly accept.
 const URL_BYTES_MAX: usize = 8 << 10;
 const HEADER_BYTES_MAX: usize = 8 << 10;
 
-/// Headers that belong to the connection, or that the executor writes itself.
+/// Headers of the connection, or that the executor writes itself.
 const RESERVED_HEADERS: [&str; 15] = [
     "accept-encoding",
     "connection",
@@ -31,7 +31,7 @@ const RESERVED_HEADERS: [&str; 15] = [
     "x-execution-id",
 ];
 
-/// Where each argument goes; what has no place of its own goes into the body, or the query.
+/// The place of each argument. Arguments without one go into the body, or into the query.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) path: Template,
@@ -42,9 +42,9 @@ pub(crate) struct Places {
 /// Which arguments go into the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
-    /// All that have no other place.
+    /// All arguments without another place.
     Rest,
-    /// These.
+    /// The named arguments.
     Only(Vec<String>),
 }
 
@@ -54,16 +54,16 @@ impl Default for Query {
     }
 }
 
-/// Whether requests with this method carry a body.
+/// Returns whether requests with this method carry a body.
 pub(crate) fn takes_body(method: &Method) -> bool {
     ![Method::GET, Method::HEAD, Method::DELETE].contains(method)
 }
 
-/// A header that an operator may choose.
+/// Parses the name of a header that an operator may set.
 ///
 /// # Errors
 ///
-/// Why it is none.
+/// If the text is no header name, or the header is reserved.
 pub(crate) fn header_name(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName =
         text.parse().map_err(|_| format!("'{}' is not the name of a header", text.escape_debug()))?;
@@ -72,18 +72,18 @@ pub(crate) fn header_name(text: &str) -> Result<HeaderName, String> {
     };
     if is_reserved(name.as_str()) {
         return Err(format!(
-            "'{name}' is written by the executor or belongs to the connection; take another header"
+            "'{name}' is written by the executor or belongs to the connection; choose another header"
         ));
     }
     Ok(name)
 }
 
 impl Places {
-    /// The request, without what all requests of a service have.
+    /// Builds the request, without the headers that all requests of the service share.
     ///
     /// # Errors
     ///
-    /// Which argument does not fit its place, and what does.
+    /// Names the argument that does not fit its place, and says what would.
     pub(super) fn request(
         &self,
         url: &BaseUrl,
@@ -109,7 +109,7 @@ impl Places {
         Ok((head, Vec::new()))
     }
 
-    /// The query, and the arguments that are left for the body.
+    /// Returns the query, and the arguments left for the body.
     fn split(&self, arguments: &Map<String, Value>) -> (String, Map<String, Value>) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut body = Map::new();
@@ -148,7 +148,7 @@ impl Places {
     }
 }
 
-/// A list is its name once for each item; null is left out.
+/// Appends an argument to the query. A list repeats the name for each item; null is left out.
 fn append(query: &mut form_urlencoded::Serializer<'_, String>, name: &str, value: &Value) {
     match value {
         Value::Null => {}
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_its_place_is_an_error() {
+    fn an_argument_that_does_not_fit_its_place_is_an_error() {
         let cases = [
             (json!({"city": "x", "unit": "a\r\nb: c"}), "Argument 'unit'"),
             (json!({"city": "x", "unit": "\u{7f}"}), "Argument 'unit'"),

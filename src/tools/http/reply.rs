@@ -1,4 +1,4 @@
-//! Answers → JSON for the guest, or what it is told of a failure.
+//! Converts the answers of services to JSON or an error for the guest.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ use crate::json::depth_of;
 use crate::tools::reply_budget::ReplyShare;
 use crate::tools::{Reply, ToolCall, ToolError, text};
 
-/// What is read of a failure's text, and for how long.
+/// Bounds for reading the body of an error answer.
 const FAILURE_BYTES_MAX: usize = 2 << 10;
 const FAILURE_TIME_MAX: Duration = Duration::from_secs(1);
 
 const FAILURE_CHARS_MAX: usize = 500;
 
-/// The guest's decoder recurses.
+/// The guest's JSON decoder is recursive.
 const DEPTH_MAX: usize = 200;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Reads an answer to a call of `tool`, and no more of it than the call's limit and than there is room for. What it says
-/// of a failure is told without `secrets`.
+/// Reads the answer to a call of `tool`, within the call's limit and the execution's budget. `secrets` are removed from
+/// the text of an error answer.
 pub(super) async fn read<B>(tool: &str, answer: Response<B>, secrets: &Secrets, call: &ToolCall) -> Reply
 where
     B: BodyExt<Data = Bytes> + Unpin,
@@ -34,7 +34,7 @@ where
     let (status, bytes_max) = (answer.status(), call.reply_bytes_max);
     let failed =
         |what: &str| ToolError::failed(format!("MCP tool '{tool}' failed: {} - {what}", status.as_u16()));
-    // It is one of them by number alone.
+    // 304 is in the range of redirects, but is none.
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Err(failed("redirects are not followed"));
     }
@@ -74,7 +74,7 @@ where
         bytes.extend_from_slice(b"null");
     }
     let mut text = String::from_utf8(bytes).map_err(|_| failed("the answer is not UTF-8"))?;
-    // JSON has none, and some services write one.
+    // Some services write a byte order mark, which JSON does not allow.
     if text.starts_with(BYTE_ORDER_MARK) {
         text.drain(..BYTE_ORDER_MARK.len());
     }
@@ -86,8 +86,8 @@ where
     Ok(json)
 }
 
-/// What a service says about its failure, as far as it comes: its status is worth more than a body that does not end
-/// before the call does.
+/// Reads the body of an error answer, or the part that arrives in time. A body that does not end must not use up the
+/// call's time, since the status alone is already a useful error.
 async fn failure<B>(body: &mut B, deadline: Instant) -> Vec<u8>
 where
     B: BodyExt<Data = Bytes> + Unpin,
@@ -95,7 +95,7 @@ where
     let mut said = Vec::new();
     let left = deadline.saturating_duration_since(Instant::now());
     let time_max = FAILURE_TIME_MAX.min(left / 2);
-    // What came until then counts.
+    // On a timeout, keep the part that has arrived.
     let _ = timeout(time_max, read_body(body, &mut said, FAILURE_BYTES_MAX, None)).await;
     said
 }
@@ -105,13 +105,13 @@ enum End {
     Whole,
     /// The connection broke.
     Cut,
-    /// There is more than may be read.
+    /// The body is longer than allowed.
     TooLong,
-    /// There is no room for more.
+    /// The execution's budget for replies is exhausted.
     NoRoom(ToolError),
 }
 
-/// At most `bytes_max` bytes of the body into `bytes`, counted in `share`.
+/// Reads at most `bytes_max` bytes of the body into `bytes`, and accounts for them in `share`.
 async fn read_body<B>(body: &mut B, bytes: &mut Vec<u8>, bytes_max: usize, share: Option<&ReplyShare>) -> End
 where
     B: BodyExt<Data = Bytes> + Unpin,
@@ -138,7 +138,7 @@ mod tests {
     use crate::tools::ReplyBudget;
     use http_body_util::Full;
 
-    /// A status, an encoding and a body, and what becomes of them.
+    /// Status, encoding and body of an answer, and the expected reply.
     type Case<'a> = (u16, &'static str, &'a [u8], Result<&'a str, &'a str>);
 
     async fn reply(status: u16, encoding: &'static str, body: &[u8]) -> Result<String, String> {

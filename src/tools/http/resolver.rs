@@ -1,4 +1,4 @@
-//! Names → addresses that requests may go to.
+//! Resolves names to addresses that requests may be sent to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::net::lookup_host;
 use tower::Service;
 
-/// Where clouds answer any program on the machine with its credentials, beside the link-local addresses.
+/// Metadata services outside the link-local range, which give the machine's credentials to any program on it.
 const METADATA: [IpAddr; 6] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
@@ -19,18 +19,20 @@ const METADATA: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
 ];
 
-/// Asks the system once for each connection, which is then made to an address of this answer.
+/// Resolves a name once for each connection and connects to that result, so that a second lookup cannot change it.
+///
+/// An IP address in a URL does not pass through here and is not restricted: the operator has written it explicitly.
 ///
 /// It is not asked about an address that stands in a URL: an operator who writes it there means it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver;
 
-/// Why there is nowhere to connect to.
+/// Why a name has no usable address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unresolved {
     #[error("the name was not found")]
     NotFound,
-    #[error("the name leads to link-local, metadata or multicast addresses only")]
+    #[error("the name resolves to link-local, metadata or multicast addresses only")]
     NotAllowed,
 }
 
@@ -45,15 +47,15 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         Box::pin(async move {
-            // The connector knows the port.
+            // The connector sets the port.
             let found = lookup_host((name.as_str(), 0)).await.map_err(|_| Unresolved::NotFound)?;
             allowed(found.collect())
         })
     }
 }
 
-/// What may be connected to. One address that may not be makes the whole answer suspect, but a home's router may well
-/// add a link-local one.
+/// Removes addresses that are not allowed. They make the answer suspect, but the rest stays usable: home routers add
+/// link-local addresses to ordinary answers.
 fn allowed(found: Vec<SocketAddr>) -> Result<vec::IntoIter<SocketAddr>, Unresolved> {
     if found.is_empty() {
         return Err(Unresolved::NotFound);
@@ -80,7 +82,7 @@ fn is_allowed(address: IpAddr) -> bool {
     !unusable && !METADATA.contains(&address)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, compatible, translated, or behind NAT64 or 6to4.
+/// Returns the IPv4 address that an IPv6 address stands for: mapped, compatible, translated, NAT64 or 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     let prefix: [u16; 6] = std::array::from_fn(|index| address.segments()[index]);
@@ -95,12 +97,13 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::new(a, b, c, d))
 }
 
-/// `fd00:ec2::/32`: what an instance in Amazon's cloud asks about itself, and its services for names and time.
+/// Returns whether the address is in `fd00:ec2::/32`, where AWS serves instance metadata, DNS and time.
 fn is_of_instance(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0xfd00, 0xec2, ..])
 }
 
-/// `64:ff9b:1::/48`: where in it the IPv4 address stands is up to the network's operator (RFC 8215).
+/// Returns whether the address is in `64:ff9b:1::/48`. The position of the IPv4 address in it depends on the network
+/// (RFC 8215), so it cannot be checked.
 fn is_local_nat64(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0x64, 0xff9b, 1, ..])
 }
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_left_out() {
+    fn refused_addresses_are_left_out() {
         let socket = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
         let mixed = allowed(vec![socket("fe80::1"), socket("10.0.0.1")]).unwrap();
         assert_eq!(mixed.collect::<Vec<_>>(), [socket("10.0.0.1")]);
@@ -185,7 +188,7 @@ mod tests {
         let mut ask = |name: &str| resolver.call(name.parse().unwrap());
         assert!(ask("localhost").await.unwrap().all(|address| address.ip().is_loopback()));
         assert_eq!(ask("no-such-host.invalid").await.unwrap_err(), Unresolved::NotFound);
-        // Old ways to write an address are names to everybody but the system.
+        // The system resolver reads these legacy notations as addresses; URL parsers read them as names.
         assert_eq!(ask("0xa9fea9fe").await.unwrap_err(), Unresolved::NotAllowed);
         assert_eq!(ask("2852039166").await.unwrap_err(), Unresolved::NotAllowed);
     }

@@ -1,8 +1,7 @@
-//! What no program may read of a request, taken out of what a service says about it: some answer a failure with all that
-//! they got.
+//! Removes secrets from the text of error answers: some services echo the whole request in an error.
 //!
-//! A service that means to tell them can always do so. This is for those that mean no harm: they show a value as it is,
-//! or as text in JSON, HTML, a URL or Python, perhaps twice over.
+//! This does not stop a service that reveals them on purpose. It covers services that show a value as it is, or escaped
+//! for JSON, HTML, URLs or Python, possibly more than once.
 
 use http::header::{HeaderMap, HeaderValue};
 use http::uri::Authority;
@@ -11,23 +10,23 @@ use super::url::BaseUrl;
 use crate::tools::text;
 use http_signing::{SIGNATURE, SIGNATURE_INPUT};
 
-/// Shorter values are no secrets, and could be part of anything.
+/// Shorter values are not secrets and would match ordinary text.
 const SECRET_CHARS_MIN: usize = 4;
 
 const HIDDEN: &str = "[hidden]";
 
-/// Values as [`folded`] text.
+/// Secret values, as [`folded`] text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Secrets(Vec<Vec<char>>);
 
-/// The headers of a signed request that no program may read.
+/// The headers of a signed request that programs must not see.
 pub(super) type Signature = [Option<HeaderValue>; 2];
 
 pub(super) fn signature_of(headers: &HeaderMap) -> Signature {
     [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get(name).cloned())
 }
 
-/// A character of a text, and the bytes that stand for it there.
+/// A character, and the bytes of the text that represent it.
 #[derive(Clone, Copy)]
 struct Letter {
     char: char,
@@ -36,20 +35,20 @@ struct Letter {
 }
 
 impl Secrets {
-    /// Of all requests to a service: its authority, and the values of the headers that an operator chose.
+    /// Returns the secrets in all requests to a service: its authority, and the header values that the operator set.
     pub(super) fn of_service(url: &BaseUrl, headers: &HeaderMap) -> Self {
         let mut secrets = Self::default();
         secrets.add_authority(&url.authority);
         for value in headers.values() {
             let value = String::from_utf8_lossy(value.as_bytes());
             secrets.add(&value);
-            // `Bearer` and the like are none.
+            // The scheme, such as `Bearer`, is no secret.
             secrets.add(value.split_whitespace().next_back().unwrap_or_default());
         }
         secrets
     }
 
-    /// The same with those of one request: what its signature is made of.
+    /// Adds the secrets of one request: the parts of its signature.
     pub(super) fn with_signature(&self, signature: &Signature) -> Self {
         let mut secrets = self.clone();
         let [input, signature] = signature
@@ -57,14 +56,14 @@ impl Secrets {
             .map(|value| value.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default());
         secrets.add(input);
         secrets.add(signature);
-        // Those who parse it show what is between the colons.
+        // Services that parse the header show only the part between the colons.
         signature.split([':', '=']).filter(|part| part.len() > 15).for_each(|part| secrets.add(part));
         secrets
     }
 
     fn add_authority(&mut self, authority: &Authority) {
         self.add(authority.as_str());
-        // A single word could be any word.
+        // A host of one word would match ordinary text.
         let host = authority.host();
         if host.contains(|char: char| !char.is_ascii_alphanumeric()) {
             self.add(host);
@@ -78,7 +77,7 @@ impl Secrets {
         }
     }
 
-    /// `said` without them. It may have been cut anywhere, within one of them too.
+    /// Returns `said` with secrets replaced. A secret that is cut off at the end of the text is replaced too.
     pub(super) fn hidden_in(&self, said: &str) -> String {
         let letters = folded(said);
         let mut is_hidden = vec![false; said.len()];
@@ -107,8 +106,8 @@ impl Secrets {
     }
 }
 
-/// The letters that `text` stands for: escapes replaced by what they mean until none is left, small letters for
-/// capitals, and without what nobody sees.
+/// Normalises `text` for comparison: replaces escapes until none is left, lowers ASCII capitals, removes invisible
+/// characters.
 fn folded(text: &str) -> Vec<Letter> {
     let letter = |(start, char): (usize, char)| Letter { char, start, end: start + char.len_utf8() };
     let mut letters: Vec<Letter> = text.char_indices().map(letter).collect();
@@ -135,7 +134,8 @@ fn unescaped(letters: &[Letter]) -> Vec<Letter> {
     found
 }
 
-/// What an escape at the beginning means, and its length; a backslash before anything else means nothing.
+/// Returns the character that an escape at the beginning stands for, and its length. A backslash before anything else
+/// is dropped.
 fn escape(letters: &[Letter]) -> Option<(Option<char>, usize)> {
     let text: String = letters.iter().take(10).map(|letter| letter.char).collect();
     let hex = |digits: Option<&str>| char::from_u32(u32::from_str_radix(digits?, 16).ok()?);

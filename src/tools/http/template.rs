@@ -5,16 +5,16 @@ use serde_json::{Map, Value};
 
 use super::url::check_path;
 
-/// What RFC 3986 calls unreserved means the same everywhere; the rest is encoded.
+/// Everything but the unreserved characters of RFC 3986 is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// An argument that takes more decoding is refused.
+/// An argument that needs more rounds of decoding is refused.
 const DECODINGS_MAX: usize = 8;
 
-/// `/v1/{city}/forecast`.
+/// A path such as `/v1/{city}/forecast`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Template {
-    /// What stands between slashes.
+    /// The text between slashes, in pieces.
     segments: Vec<Vec<Piece>>,
 }
 
@@ -25,25 +25,28 @@ enum Piece {
 }
 
 impl Template {
+    /// Parses a path with placeholders.
+    ///
     /// # Errors
     ///
-    /// What is wrong with `text`.
+    /// If `text` is not such a path; the message says why.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let path = text.strip_prefix('/').ok_or("must start with '/'")?;
         let segments = path.split('/').map(pieces).collect::<Result<_, _>>()?;
         Ok(Self { segments })
     }
 
-    /// The placeholders' names.
+    /// Returns the names of the placeholders.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().flat_map(|segment| names_of(segment))
     }
 
-    /// The path with `arguments` in it, none of which can leave its segment, however often a server decodes the path.
+    /// Returns the path with `arguments` filled in. No argument can leave its segment, however often a server decodes
+    /// the path.
     ///
     /// # Errors
     ///
-    /// Which argument cannot stand in a path, and why.
+    /// Names the argument that cannot stand in the path, and why.
     pub(super) fn fill(&self, arguments: &Map<String, Value>) -> Result<String, String> {
         let mut path = String::new();
         for segment in &self.segments {
@@ -61,7 +64,10 @@ impl Template {
             }
             if is_dots(&path[start..]) || !stays_within(&given) {
                 let names: Vec<_> = names_of(segment).collect();
-                return Err(format!("Argument '{}' makes another path", names.join("', '")));
+                return Err(format!(
+                    "Argument '{}' would change the structure of the path",
+                    names.join("', '")
+                ));
             }
         }
         Ok(path)
@@ -75,20 +81,21 @@ fn names_of(segment: &[Piece]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a server may read a path's segment as `.` or `..`.
+/// Returns whether a server may read a segment as `.` or `..`.
 fn is_dots(segment: &str) -> bool {
     let has_dots = |text: &String| text.split(['/', '\\']).any(|part| matches!(part, "." | ".."));
     decodings(segment).is_none_or(|texts| texts.iter().any(has_dots))
 }
 
-/// Whether `text`, once encoded, stays a part of its segment for servers that decode more often than once: proxies and
-/// frameworks each may.
+/// Returns whether `text`, once encoded, stays within its segment even if a server decodes it more than once: proxies
+/// and frameworks may each decode.
 fn stays_within(text: &str) -> bool {
     let is_special = |char: char| char.is_control() || matches!(char, '/' | '\\' | '?' | '#');
     decodings(text).is_some_and(|texts| !texts.iter().skip(1).any(|text| text.contains(is_special)))
 }
 
-/// `text`, and what becomes of it each time that it is decoded; `None` if that is not text, or has no end soon.
+/// Returns `text` and the result of each further round of decoding; `None` if a result is not UTF-8 or the rounds
+/// exceed the limit.
 fn decodings(text: &str) -> Option<Vec<String>> {
     let mut texts = vec![text.to_owned()];
     while texts.len() <= DECODINGS_MAX {
@@ -102,17 +109,18 @@ fn decodings(text: &str) -> Option<Vec<String>> {
     None
 }
 
-/// An argument's text. A slash would be safe when encoded, but many servers decode a path before they route it.
+/// Returns an argument as text. A slash is refused although it would be encoded: many servers decode a path before they
+/// route it.
 fn part(name: &str, arguments: &Map<String, Value>) -> Result<String, String> {
     let text = arguments.get(name).and_then(text_of).unwrap_or_default();
     if text.is_empty() {
         return Err(format!(
-            "Argument '{name}' is part of a path: it must be a text that is not empty, or a number"
+            "Argument '{name}' is part of a path: it must be a non-empty string or a number"
         ));
     }
     if text.contains(|char: char| char.is_control() || matches!(char, '/' | '\\')) {
         return Err(format!(
-            "Argument '{name}' is part of a path: it must be without slashes and control characters"
+            "Argument '{name}' is part of a path: it must not have slashes or control characters"
         ));
     }
     Ok(text)
@@ -122,7 +130,7 @@ fn pieces(segment: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = segment;
     while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or("has a '{' without its '}'")?;
+        let (name, after) = after.split_once('}').ok_or("has a '{' without a closing '}'")?;
         if name.is_empty() || name.contains('{') {
             return Err("has a placeholder without a name".into());
         }
@@ -133,8 +141,8 @@ fn pieces(segment: &str) -> Result<Vec<Piece>, String> {
     push_literal(&mut pieces, rest)?;
     match &pieces[..] {
         [Piece::Literal(only)] => check_path(only)?,
-        // With an argument, it could become another code.
-        _ if segment.contains("%25") => return Err("has an encoded '%' beside a placeholder".into()),
+        // Together with an argument it could become another escape.
+        _ if segment.contains("%25") => return Err("has an encoded '%' next to a placeholder".into()),
         _ => {}
     }
     Ok(pieces)
@@ -142,10 +150,10 @@ fn pieces(segment: &str) -> Result<Vec<Piece>, String> {
 
 fn push_literal(pieces: &mut Vec<Piece>, text: &str) -> Result<(), String> {
     if text.contains(['{', '}']) {
-        return Err("has a '}' without its '{'".into());
+        return Err("has a '}' without an opening '{'".into());
     }
     if !text.is_empty() {
-        // Dots beside a placeholder are looked at once it is filled.
+        // Dots next to a placeholder are checked once it is filled.
         if !text.bytes().all(|byte| byte == b'.') {
             check_path(text)?;
         }
@@ -154,7 +162,7 @@ fn push_literal(pieces: &mut Vec<Piece>, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Text, numbers and truth values as text.
+/// Returns strings, numbers and booleans as text.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Where a service is.
+//! The base URL of a service.
 
 use std::net::IpAddr;
 
@@ -7,19 +7,21 @@ use http::uri::{Authority, Scheme};
 
 const ACCEPTED: &str = "must be http:// or https://, host, optional :port, optional path";
 
-/// Where a service is: `scheme://host[:port][/base path]`, by HTTP or HTTPS.
+/// The base URL of a service: `scheme://host[:port][/base path]`, HTTP or HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
-    /// Empty, or `/` and segments without a `/` at the end.
+    /// Empty, or `/` and segments without a trailing `/`.
     pub(super) path: String,
 }
 
 impl BaseUrl {
+    /// Parses a base URL.
+    ///
     /// # Errors
     ///
-    /// What is wrong and what is accepted, without the text: a password may be in it.
+    /// If `text` is not accepted; the message says why, and what is. It leaves out `text`, which may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '#']) {
             return Err(format!("has a query or fragment; {ACCEPTED}"));
@@ -47,7 +49,7 @@ impl BaseUrl {
         self.authority.port_u16().unwrap_or(default)
     }
 
-    /// Whether the host is a name, which somebody has to be asked about.
+    /// Returns whether the host is a name that must be resolved.
     pub(crate) fn has_name(&self) -> bool {
         let host = self.authority.host();
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -60,15 +62,15 @@ fn has_port_if_any(authority: &Authority) -> bool {
     rest.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
 }
 
-/// Whether `path`, which starts with `/` or is empty, is one that no server reads as another.
+/// Checks that every server reads `path`, which is empty or starts with `/`, in the same way.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// If it has an ambiguous character, escape or segment.
 pub(super) fn check_path(path: &str) -> Result<(), String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
     if !path.bytes().all(is_plain) {
-        return Err("has a character that paths cannot have: encode it as %XX".into());
+        return Err("has a character that is not allowed in a path; encode it as %XX".into());
     }
     let is_hex = |code: &str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !path.split('%').skip(1).all(|after| after.get(..2).is_some_and(is_hex)) {
@@ -76,7 +78,7 @@ pub(super) fn check_path(path: &str) -> Result<(), String> {
     }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     if decoded.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
-        return Err("has a segment '.' or '..', which servers read as another path".into());
+        return Err("has a segment '.' or '..', which servers resolve to another path".into());
     }
     Ok(())
 }
@@ -86,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_says_which_port_and_whether_to_look_up_a_name() {
+    fn ports_and_host_names_are_recognised() {
         let cases = [
             ("http://data-api:8006", 8006, true),
             ("http://x.example", 80, true),
             ("https://x.example/", 443, true),
             ("https://192.0.2.1", 443, false),
             ("http://[2001:db8::1]:8080", 8080, false),
-            // The system reads it as an address, once it is asked.
+            // The system resolver reads this as an address, but has to be asked.
             ("http://0x7f000001", 80, true),
         ];
         for (text, port, has_name) in cases {

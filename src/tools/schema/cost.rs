@@ -1,9 +1,9 @@
-//! What checking a value against a schema can cost where the validator does not look at the value.
+//! Bounds the work of a check that the meter cannot see.
 //!
-//! A validator looks at the value whenever it goes from a place in it to one further inside. At one place it may follow
-//! references as often as the schema has them: `{"allOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/b"}]}` visits `b` twice,
-//! and twenty such definitions in a row a million times. Schemas in which one place has more visits than a check should
-//! take are refused, so that a count of looks bounds the whole check.
+//! A validator accesses the value whenever it descends into it. At one place it may follow references as often as the
+//! schema has them: `{"allOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/b"}]}` visits `b` twice, and twenty such
+//! definitions in a row make a million visits. Schemas with too many visits at one place are refused, so that counting
+//! accesses bounds the whole check.
 
 use std::collections::HashMap;
 
@@ -11,28 +11,28 @@ use jsonschema::PatternOptions;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-/// Subschemas that one place of a value may be checked against, counted as often as they are visited.
+/// How many subschemas may be visited at one place of a value, repeated visits included.
 const VISITS_MAX: u64 = 20_000;
 
-/// Visits that take about the time of a step.
+/// Visits that take about as long as one step.
 const VISITS_PER_STEP: u64 = 8;
 
-/// How many subschemas may stand for each other, by reference or as parts, at one place of a value.
+/// How deep subschemas may be nested at one place of a value, by reference or as parts.
 const LEVELS_MAX: usize = 128;
 
-/// A compiled pattern that is larger is refused.
+/// A pattern that compiles to more is refused.
 pub(super) const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of a compiled pattern that its worst text is matched with in about the time of a step.
+/// Bytes of a compiled pattern for which matching one byte of the worst text takes about one step.
 const PATTERN_BYTES_PER_STEP: u64 = 128;
 
-/// A number is divided as a fraction of large integers.
+/// `multipleOf` divides numbers as fractions of large integers.
 const STEPS_PER_DIVISION: u64 = 256;
 
-/// Steps of a check that depend on the schema.
+/// Step counts that depend on the schema.
 #[derive(Debug)]
 pub(super) struct Cost {
-    /// The most subschemas that stand for each other at one place of a value.
+    /// The deepest nesting of subschemas at one place of a value.
     pub(super) levels: usize,
     pub(super) steps_per_place: u64,
     pub(super) steps_per_matched_byte: u64,
@@ -46,15 +46,17 @@ impl Default for Cost {
 }
 
 impl Cost {
+    /// Computes the costs of `schema`.
+    ///
     /// # Errors
     ///
-    /// Why checks against `schema` would have no bound.
+    /// If checks against it cannot be bounded; the message says why.
     pub(super) fn of(schema: &Value) -> Result<Self, String> {
         let parts = parts(schema);
-        let mut places = Places::new(schema, &parts);
+        let mut references = References::new(schema, &parts);
         let mut cost = Self::default();
         for part in parts {
-            let visits = places.visit(part, 0)?;
+            let visits = references.visit(part, 0)?;
             cost.levels = cost.levels.max(visits.levels);
             cost.steps_per_place = cost.steps_per_place.max(1 + visits.count / VISITS_PER_STEP);
             if part.get("multipleOf").is_some() {
@@ -69,7 +71,7 @@ impl Cost {
     }
 }
 
-/// All objects in `schema`, whether they are schemas or not.
+/// Returns all objects in `schema`, whether they are schemas or not.
 fn parts(schema: &Value) -> Vec<&Value> {
     let mut all = vec![schema];
     let mut next = 0;
@@ -90,44 +92,44 @@ fn patterns(part: &Value) -> impl Iterator<Item = &str> {
     part["pattern"].as_str().into_iter().chain(names.map(String::as_str))
 }
 
-/// What is visited at one place of a value.
+/// The visits at one place of a value.
 #[derive(Clone, Copy)]
 struct Visits {
     count: u64,
     levels: usize,
 }
 
-/// A schema's parts, by how references name them.
-struct Places<'a> {
+/// Resolves references to the parts of a schema.
+struct References<'a> {
     schema: &'a Value,
-    /// Those with names of their own, within which `#` stands for them.
+    /// Parts with an `$id`, within which `#` refers to the part itself.
     named: Vec<&'a Value>,
     anchors: HashMap<&'a str, Vec<&'a Value>>,
-    /// Parts whose visits are known, by their address.
+    /// Visits that are already computed, by the address of the part.
     known: HashMap<*const Value, Visits>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> References<'a> {
     fn new(schema: &'a Value, parts: &[&'a Value]) -> Self {
         let is_named = |part: &&Value| ["$id", "id"].iter().any(|key| part[key].is_string());
         let named = parts.iter().copied().filter(is_named).collect();
-        let mut places = Self { schema, named, anchors: HashMap::new(), known: HashMap::new() };
+        let mut references = Self { schema, named, anchors: HashMap::new(), known: HashMap::new() };
         for &part in parts {
             for anchor in ["$anchor", "$dynamicAnchor"].iter().filter_map(|key| part[key].as_str()) {
-                places.anchors.entry(anchor).or_default().push(part);
+                references.anchors.entry(anchor).or_default().push(part);
             }
         }
-        places
+        references
     }
 
-    /// The visits of `schema` and of all that it applies to the same place.
+    /// Returns the visits of `schema` and of all schemas that it applies to the same place.
     fn visit(&mut self, schema: &'a Value, level: usize) -> Result<Visits, String> {
         if let Some(visits) = self.known.get(&std::ptr::from_ref(schema)) {
             return Ok(*visits);
         }
         if level == LEVELS_MAX {
             return Err(format!(
-                "more than {LEVELS_MAX} of its parts apply to one place of a value because they refer to each other"
+                "more than {LEVELS_MAX} of its parts refer to each other at one place of a value; remove the cycle"
             ));
         }
         let mut visits = Visits { count: 1, levels: 1 };
@@ -137,20 +139,18 @@ impl<'a> Places<'a> {
             visits.levels = visits.levels.max(1 + more.levels);
             if visits.count > VISITS_MAX {
                 return Err(format!(
-                    "its parts apply to one place of a value more than {VISITS_MAX} times: checks could take for ever"
+                    "its parts apply to one place of a value more than {VISITS_MAX} times, so checks would have no bound"
                 ));
             }
         }
         if visits.levels > LEVELS_MAX {
-            return Err(format!(
-                "more than {LEVELS_MAX} of its parts within each other apply to one place of a value"
-            ));
+            return Err(format!("its parts are nested more than {LEVELS_MAX} deep at one place of a value"));
         }
         self.known.insert(std::ptr::from_ref(schema), visits);
         Ok(visits)
     }
 
-    /// The schemas that `schema` applies to the place that it is itself applied to.
+    /// Returns the schemas that `schema` applies to the same place as itself.
     fn applied_by(&self, schema: &'a Value) -> Vec<&'a Value> {
         let one = ["not", "if", "then", "else"].iter().filter_map(|key| schema.get(key));
         let list = ["allOf", "anyOf", "oneOf"].iter().filter_map(|key| schema[key].as_array()).flatten();
@@ -163,11 +163,11 @@ impl<'a> Places<'a> {
             .collect()
     }
 
-    /// Everything in the schema that a reference may lead to, wherever it stands; more than it does lead to, if parts
-    /// have names of their own.
+    /// Returns every part that a reference may resolve to. If parts have an `$id`, this is a superset of the real
+    /// target.
     fn referred(&self, reference: &str) -> Vec<&'a Value> {
         let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        // The drafts themselves, which the library has with it. They are part of no cycle with the schema.
+        // The meta-schemas are built into the library and cannot be in a cycle with the schema.
         if ["http://json-schema.org/", "https://json-schema.org/"].iter().any(|draft| base.starts_with(draft))
         {
             return Vec::new();
@@ -183,7 +183,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The size of a pattern once it is compiled, to a factor of four.
+/// Returns the compiled size of a pattern, up to a factor of four.
 fn compiled_bytes(pattern: &str) -> usize {
     let schema = json!({ "pattern": pattern });
     let compiles = |bytes: &usize| {

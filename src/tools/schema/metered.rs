@@ -1,7 +1,6 @@
-//! A JSON value that counts how often a validator looks at it.
+//! A JSON value that counts how often a validator accesses it.
 //!
-//! When the steps are spent, arrays and objects look empty: what is under way comes to its end soon, and its verdict is
-//! thrown away.
+//! Once the steps are spent, arrays and objects look empty. The validator then ends soon, and its verdict is discarded.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,20 +14,20 @@ use serde_json::{Map, Number, Value};
 
 use super::cost::Cost;
 
-/// Bytes of text that are compared, counted or hashed in about the time of a step.
+/// Bytes of text that can be compared, counted or hashed in about one step.
 const BYTES_PER_STEP: usize = 32;
 
-/// An error has places in the value and in the schema, and is kept.
+/// An error stores its locations in the value and the schema.
 const STEPS_PER_ERROR: u64 = 64;
 
-/// Steps between two looks at whether somebody still waits for the check.
+/// Steps between two checks whether the result is still wanted.
 const STEPS_PER_LOOK: u64 = 4096;
 
-/// The steps that a check may still take; a step is some ten nanoseconds.
+/// The remaining steps of a check. One step takes about ten nanoseconds.
 #[derive(Debug)]
 pub(in crate::tools) struct Meter {
     left: Cell<u64>,
-    /// Gone when nobody waits for the check any more.
+    /// Dead once nobody waits for the result.
     waiting: Option<Weak<()>>,
 }
 
@@ -37,7 +36,7 @@ impl Meter {
         Self { left: Cell::new(steps), waiting }
     }
 
-    /// Another for the same caller, with what is left of this one and at most `steps`.
+    /// Returns a meter with the remaining steps of this one, but at most `steps`.
     pub(super) fn at_most(&self, steps: u64) -> Self {
         Self::new(self.left.get().min(steps), self.waiting.clone())
     }
@@ -57,7 +56,7 @@ impl Meter {
     }
 }
 
-/// The representation of values that [`Metered`] is a node of.
+/// The JSON representation whose nodes are [`Metered`] values.
 pub(in crate::tools) struct MeteredJson;
 
 impl Json for MeteredJson {
@@ -71,14 +70,14 @@ impl Json for MeteredJson {
         key.to_owned()
     }
 
-    /// Not metered. Names of members are: [`Members::try_for_each_name_node`].
+    /// Not metered: the names of members go through [`Members::try_for_each_name_node`], which is.
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Metered<'_>) -> T) -> T {
         let (value, meter) = (Value::String(string.to_owned()), Meter::new(u64::MAX, None));
         f(Metered::new(&value, &meter, &Cost::default()))
     }
 }
 
-/// A value, whose check a meter counts.
+/// A value with the meter that counts accesses to it.
 #[derive(Clone, Copy)]
 pub(in crate::tools) struct Metered<'a> {
     value: &'a Value,
@@ -91,7 +90,7 @@ impl<'a> Metered<'a> {
         Self { value, meter, cost }
     }
 
-    /// Goes on to a value inside this one; `None` when the steps are spent.
+    /// Descends to a value inside this one; `None` once the steps are spent.
     fn enter(&self, value: &'a Value) -> Option<Self> {
         self.meter.spend(self.cost.steps_per_place);
         (!self.meter.is_spent()).then_some(Self { value, ..*self })
@@ -101,18 +100,18 @@ impl<'a> Metered<'a> {
         self.meter.spend(1 + (bytes / BYTES_PER_STEP) as u64);
     }
 
-    /// Text that is matched with patterns may take each of a pattern's states for each of its bytes.
+    /// Spends the steps of matching `text`: each of a pattern's states may be visited for each byte.
     fn spend_matching(&self, text: &str) {
         self.meter.spend(1 + text.len() as u64 * self.cost.steps_per_matched_byte);
     }
 
-    /// `None` when the steps are spent.
+    /// Returns `inside`, or `None` once the steps are spent.
     fn look<T>(&self, inside: Option<T>) -> Option<T> {
         self.meter.spend(1);
         inside.filter(|_| !self.meter.is_spent())
     }
 
-    /// JSON in which equal values are equal bytes.
+    /// Returns an encoding in which equal values have equal bytes.
     fn canonical(&self, value: &Value) -> Vec<u8> {
         let mut text = Vec::new();
         canonicalize(value, &mut text);
@@ -188,7 +187,7 @@ impl<'a> Node<'a, MeteredJson> for Metered<'a> {
         }
     }
 
-    /// Asked for by errors.
+    /// Called when the library creates an error.
     fn to_value(&self) -> Cow<'a, Value> {
         self.meter.spend(STEPS_PER_ERROR);
         Cow::Borrowed(self.value)
@@ -200,7 +199,7 @@ impl<'a> Node<'a, MeteredJson> for Metered<'a> {
     }
 }
 
-/// An object's members.
+/// The members of an object.
 pub(in crate::tools) struct Members<'a> {
     members: &'a Map<String, Value>,
     node: Metered<'a>,
@@ -236,7 +235,7 @@ impl<'a> Object<'a, MeteredJson> for Members<'a> {
     }
 }
 
-/// An object's members, one after the other.
+/// Iterates over the members of an object.
 pub(in crate::tools) struct MembersIter<'a> {
     members: serde_json::map::Iter<'a>,
     node: Metered<'a>,
@@ -252,7 +251,7 @@ impl<'a> Iterator for MembersIter<'a> {
     }
 }
 
-/// An array's elements.
+/// The elements of an array.
 pub(in crate::tools) struct Elements<'a> {
     elements: &'a [Value],
     node: Metered<'a>,
@@ -270,14 +269,15 @@ impl<'a> Array<'a, MeteredJson> for Elements<'a> {
         ElementsIter { elements: self.elements.iter(), node: self.node }
     }
 
-    /// The library's own is quadratic: to it, empty arrays of any nesting have the same hash.
+    /// Replaces the library's implementation, which can take quadratic time: it gives empty arrays of any nesting the
+    /// same hash.
     fn is_unique(&self) -> bool {
         let mut seen = HashSet::new();
         self.elements().all(|element| seen.insert(element.canonical(element.value)))
     }
 }
 
-/// An array's elements, one after the other.
+/// Iterates over the elements of an array.
 pub(in crate::tools) struct ElementsIter<'a> {
     elements: std::slice::Iter<'a, Value>,
     node: Metered<'a>,
@@ -323,13 +323,13 @@ fn canonicalize_text(string: &str, text: &mut Vec<u8>) {
     text.extend(string.as_bytes());
 }
 
-/// To JSON Schema, `1.0` is 1.
+/// Writes integral floats as integers: in JSON Schema, `1.0` equals 1.
 fn canonical_number(number: &Number) -> String {
-    /// From here on, no number is both: integers have 64 bits.
+    /// Integers have 64 bits, so from here on a float has no integer counterpart.
     const INTEGERS_END: f64 = 18_446_744_073_709_551_616.0;
     match number.as_f64() {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < INTEGERS_END => {
-            // Of the two zeros, the positive one.
+            // Adding zero turns -0.0 into 0.0.
             format!("{:.0}", float + 0.0)
         }
         _ => number.to_string(),

@@ -15,7 +15,7 @@ fn fits_within(steps: u64, schema: &Schema, value: &Value) -> Result<bool, Exhau
     schema.fits(value, depth_of(value.to_string().as_bytes()), &Meter::new(steps, None))
 }
 
-/// Filters as search tools have them.
+/// A recursive filter schema, as search tools have it.
 fn filters() -> Value {
     let list = json!({"type": "array", "items": {"$ref": "#/$defs/filter"}, "minItems": 1});
     json!({"type": "object", "properties": {"where": {"$ref": "#/$defs/filter"}}, "$defs": {"filter": {"anyOf": [
@@ -49,7 +49,7 @@ fn recursive_filters_are_decided_at_any_depth_in_few_steps() {
     }
 }
 
-/// Each level may be one of three kinds, and none of them can be told from the others before its end.
+/// Each level matches three alternatives, which differ only at the innermost level.
 #[test]
 fn explanations_are_bounded() {
     let kind = |n: u32| json!({"properties": {"not": {"$ref": "#/$defs/any"}, "kind": {"const": n}}, "type": "object"});
@@ -69,7 +69,7 @@ fn explanations_are_bounded() {
     assert_eq!(place.as_deref(), Some("/99999"));
 }
 
-/// `count` definitions, each of which applies the next as `reference` says.
+/// Returns `count` definitions, each of which applies the next through `reference`.
 fn chain(count: usize, reference: impl Fn(&str) -> Value) -> Value {
     let next = |n: usize| (format!("d{n}"), reference(&format!("#/$defs/d{}", n + 1)));
     let mut definitions: serde_json::Map<String, Value> = (0..count).map(next).collect();
@@ -111,7 +111,7 @@ fn schemas_without_a_bound_are_refused() {
     }
 }
 
-/// Each takes minutes, or for ever, where work is not counted.
+/// Each of these checks would take minutes or for ever without a meter.
 #[test]
 fn hostile_checks_end_when_their_steps_are_spent() {
     let unevaluated = (0..40).fold(
@@ -148,7 +148,7 @@ fn hostile_checks_end_when_their_steps_are_spent() {
 }
 
 #[test]
-fn a_check_that_nobody_waits_for_ends() {
+fn a_check_ends_once_its_result_is_not_wanted() {
     let numbers = schema(&json!({"items": {"type": "number"}}));
     let value = json!(vec![1; 100_000]);
     let waiting = Arc::new(());
@@ -162,9 +162,9 @@ fn a_check_that_nobody_waits_for_ends() {
     assert_eq!(fits(), Err(Exhausted));
 }
 
-/// To the library's own hash, these are all the same.
+/// The library's hash is the same for all of these.
 #[test]
-fn unique_items_take_a_time_that_grows_with_them() {
+fn unique_items_take_linear_time() {
     let shape = |mut bits: usize| {
         let mut list = json!([]);
         while bits > 0 {
@@ -180,7 +180,7 @@ fn unique_items_take_a_time_that_grows_with_them() {
     assert_eq!(fits_within(2_000_000, &unique, &json!(items)), Ok(false));
 }
 
-/// Counting changes no verdict.
+/// The meter changes no verdict.
 #[test]
 fn verdicts_are_those_of_the_library() {
     let schemas = [

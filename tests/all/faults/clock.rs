@@ -1,4 +1,4 @@
-//! A clock that is set while programs run, forward and back.
+//! The system clock is set forward and back while programs run.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Service, TOKEN, executor};
 
-/// Takes the place of libc's function: every 20 ms, the time of day jumps to one of three days.
+/// Replaces libc's function: every 20 ms, the time of day jumps to another of three days.
 const STEPPING_CLOCK: &str = "
 #define _GNU_SOURCE
 #include <sys/syscall.h>
@@ -28,7 +28,7 @@ int clock_gettime(clockid_t id, struct timespec *time)
 }
 ";
 
-/// Sleeps for half a second in all, and tells how many days it has seen.
+/// Sleeps for half a second in total and returns how many different days it saw.
 const PROGRAM: &str = "
 import asyncio, time
 days = set()
@@ -45,13 +45,13 @@ while True:
 ";
 
 #[test]
-fn a_clock_that_steps_cuts_nothing_short_and_keeps_nothing_alive() {
+fn clock_steps_do_not_affect_sleeps_and_timeouts() {
     let dir = tempfile::tempdir().unwrap();
     let (source, library) = (dir.path().join("clock.c"), dir.path().join("clock.so"));
     fs::write(&source, STEPPING_CLOCK).unwrap();
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
     let Ok(compiled) = compiled else {
-        println!("skipped: there is no C compiler for a clock that steps");
+        println!("skipped: this test needs a C compiler");
         return;
     };
     assert!(compiled.success());

@@ -1,4 +1,4 @@
-//! Crowds: slow peers on every connection, clients that leave halfway, more connections than descriptors.
+//! Many clients: slow peers on every connection, clients that disconnect halfway, more connections than descriptors.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,12 +14,12 @@ use serde_json::json;
 use crate::local::{Local, execute};
 use crate::support::{Service, TOKEN, executor_under};
 
-/// Far less than a slow peer has by itself.
+/// Much shorter than the time that the service allows a slow peer.
 const SOON: Duration = Duration::from_secs(15);
 
 const CONNECTIONS_MAX: usize = 8;
 
-/// What a slow peer begins with; the rest comes byte by byte, or is an answer that is not read.
+/// The requests of slow peers. Each peer sends the rest byte by byte, or does not read the answer.
 fn beginnings() -> [String; 4] {
     let head = format!(
         "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
@@ -33,7 +33,7 @@ fn beginnings() -> [String; 4] {
     ]
 }
 
-/// Keeps every connection that it can get, for ever, and says a byte on each from time to time.
+/// Holds as many connections as it can get until `is_over`, and sends a byte on each from time to time.
 fn crowd(local: &Local, beginning: &str, is_over: &AtomicBool) {
     let mut streams: Vec<TcpStream> = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -48,7 +48,7 @@ fn crowd(local: &Local, beginning: &str, is_over: &AtomicBool) {
 }
 
 #[test]
-fn slow_peers_on_every_connection_keep_nobody_out() {
+fn slow_peers_do_not_block_other_clients() {
     for beginning in beginnings() {
         let settings = Settings { connections_max: CONNECTIONS_MAX, ..Settings::default() };
         let local = Local::start(settings, |builder| builder.queue(64));
@@ -60,7 +60,7 @@ fn slow_peers_on_every_connection_keep_nobody_out() {
                 let started = Instant::now();
                 let answer = local.execute(&json!({"code": "6 * 7"}));
                 let elapsed = started.elapsed();
-                // The crowd ends with the test, however it ends.
+                // End the crowd before an assertion fails: the scope waits for it.
                 if answer.status != 200 || elapsed > SOON {
                     is_over.store(true, Ordering::Relaxed);
                 }
@@ -72,7 +72,7 @@ fn slow_peers_on_every_connection_keep_nobody_out() {
     }
 }
 
-/// A tool that waits for ever, how often it was called, and how many calls are still there.
+/// Returns a tool that never answers. `there` counts its calls in progress.
 fn endless(there: &Arc<AtomicUsize>) -> Tool {
     struct Call(Arc<AtomicUsize>);
     impl Drop for Call {
@@ -92,7 +92,7 @@ fn endless(there: &Arc<AtomicUsize>) -> Tool {
 }
 
 #[test]
-fn clients_that_leave_halfway_leave_nothing() {
+fn resources_of_disconnected_clients_are_released() {
     let there = Arc::new(AtomicUsize::new(0));
     let long = Limits { tool_time: Duration::from_mins(5), ..Limits::default() };
     let settings = Settings { ceilings: long, ..Settings::default() };
@@ -101,17 +101,17 @@ fn clients_that_leave_halfway_leave_nothing() {
     let request = execute(&body.to_string(), "");
     let print = execute(&json!({"code": "print('x' * 1_000_000)"}).to_string(), "");
     for _ in 0..5 {
-        // In the middle of the head, of the body.
+        // Disconnect in the head, and in the body.
         for bytes in [request.len() / 4, request.len() - 10] {
             local.connect().write_all(&request[..bytes]).unwrap();
         }
-        // In the middle of the execution, with calls under way.
+        // Disconnect during the execution, with calls in progress.
         let mut stream = local.connect();
         stream.write_all(&request).unwrap();
         await_count(&there, 10);
         drop(stream);
         await_count(&there, 0);
-        // In the middle of the answer.
+        // Disconnect during the answer.
         let mut stream = local.connect();
         stream.write_all(&print).unwrap();
         stream.read_exact(&mut [0; 100]).unwrap();
@@ -132,13 +132,13 @@ fn await_count(there: &AtomicUsize, count: usize) {
 }
 
 #[test]
-fn those_who_wait_take_no_connection_from_others() {
-    // This process has the other ends.
+fn waiting_requests_do_not_use_up_connections() {
+    // This process holds the other ends of the connections.
     let most = getrlimit(Resource::Nofile).maximum;
     prlimit(None, Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let mut command = executor_under(&["sh", "-c", "ulimit -S -n 256 && exec \"$0\""]);
     command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0");
-    // More than a shell lets a process open, and more connections than the service has places for by default.
+    // More than the descriptor limit of the shell, and more connections than the service accepts by default.
     let many = Settings::default().connections_max + 100;
     command.env("MAX_CONCURRENT_EXECUTIONS", (many + 1).to_string());
     let service = Service::spawn(command).until_ready();
@@ -156,7 +156,7 @@ fn those_who_wait_take_no_connection_from_others() {
 }
 
 #[test]
-fn without_descriptors_it_waits_and_what_runs_goes_on() {
+fn without_descriptors_running_executions_continue() {
     let service = Service::start(&[]);
     let pid = Pid::from_child(&service.child);
     let answers = Mutex::new(Vec::new());
@@ -173,14 +173,14 @@ fn without_descriptors_it_waits_and_what_runs_goes_on() {
         let (before, begun) = (cpu_time(&service), Instant::now());
         std::thread::sleep(Duration::from_secs(2));
         let (spent, elapsed) = (cpu_time(&service).saturating_sub(before), begun.elapsed());
-        assert!(spent < elapsed / 4, "it spins: {spent:?} of CPU time in {elapsed:?}");
+        assert!(spent < elapsed / 4, "the service spins: {spent:?} of CPU time in {elapsed:?}");
         drop(crowd);
         assert_eq!(service.execute(&json!({"code": "6 * 7"})).1["return_value"], 42);
     });
     assert_eq!(answers.into_inner().unwrap()[0].1["return_value"], "awake");
 }
 
-/// What a service has used of the processor.
+/// Returns the CPU time that a service has used.
 fn cpu_time(service: &Service) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", service.child.id())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();

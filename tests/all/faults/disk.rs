@@ -1,4 +1,4 @@
-//! Disks that are full or cannot be written to, for the image and for the log.
+//! Full and read-only disks, for the image cache and for the log.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::support::{Service, TOKEN, code_artifact, executor};
 
-/// Runs `6 * 7` with a cache that has the machine code alone, on a file system of its own made so by `commands`; what is in
-/// it afterwards is said, too. `None` where this user may not mount any.
+/// Runs `6 * 7` with a cache on a file system of its own, which `commands` prepare; the cache holds only the machine
+/// code. Also lists the files in it afterwards. Returns `None` if this user cannot mount file systems.
 fn run_with_cache_on(commands: &str) -> Option<Output> {
     let dir = tempfile::tempdir().unwrap();
     let script = format!("{commands} && {{ echo 'print(6 * 7)' | \"$0\" run -; ls -A .; }}");
@@ -26,7 +26,7 @@ fn run_with_cache_on(commands: &str) -> Option<Output> {
 }
 
 #[test]
-fn a_cache_that_takes_nothing_is_only_a_warning() {
+fn a_full_or_read_only_cache_is_only_a_warning() {
     let mount =
         "mount -t tmpfs -o mode=0700,size=22m none \"$CACHE_DIR\" && cd \"$CACHE_DIR\" && cp \"$1\" .";
     let cases = [
@@ -37,19 +37,19 @@ fn a_cache_that_takes_nothing_is_only_a_warning() {
         let Some(output) = run_with_cache_on(&commands) else { return };
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("image not cached") && said.contains(why), "{said}");
-        // Nothing is left of what could not be written.
+        // No partial file is left behind.
         let code = code_artifact().file_name().unwrap().to_owned().into_string().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("42\n{code}\n"), "{said}");
     }
 }
 
-/// Where nobody listens yet.
+/// Returns an address on which nothing listens yet.
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 #[test]
-fn a_log_that_takes_nothing_stops_nobody() {
+fn a_failing_log_does_not_stop_the_service() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! `kill -9`, at any moment: the next start is right and uses nothing that is half written.
+//! `kill -9` at any moment: the next start works and uses no partial file.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::support::{Service, code_artifact, executor, files_below, signal};
 
-/// Making an image with only its code cached takes a fraction of a second, with nothing cached some seconds.
+/// Number of kills, 100 ms apart. Making an image takes a fraction of a second if its machine code is cached, else some
+/// seconds.
 const STEPS: u32 = 12;
 
 fn prepare(cache: &Path) -> Child {
@@ -26,15 +27,15 @@ fn is_unfinished(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmp")
 }
 
-/// Whatever has an artifact's name is whole: its digest is the one in its name.
-fn assert_nothing_is_half_written(cache: &Path) {
+/// Checks that every file with an artifact's name is complete: its digest is the one in its name.
+fn assert_no_partial_artifacts(cache: &Path) {
     for path in files_below(cache).into_iter().filter(|path| !is_unfinished(path)) {
         let digest = blake3::hash(&fs::read(&path).unwrap()).to_hex();
         assert!(path.file_stem().unwrap().to_str().unwrap().ends_with(digest.as_str()), "{}", path.display());
     }
 }
 
-/// The next start works, and clears up.
+/// Checks that the next start works and removes partial files.
 fn assert_recovers(cache: &Path) {
     let program = cache.with_extension("py");
     fs::write(&program, "print(6 * 7)").unwrap();
@@ -45,12 +46,12 @@ fn assert_recovers(cache: &Path) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert_nothing_is_half_written(cache);
+    assert_no_partial_artifacts(cache);
     let left: Vec<_> = files_below(cache).into_iter().filter(|path| is_unfinished(path)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Kills the making of an image as soon as it has written so many bytes of an artifact.
+/// Starts `prepare` and kills it as soon as it has written `bytes` bytes of an artifact.
 fn kill_while_it_writes(cache: &Path, bytes: u64) {
     let child = prepare(cache);
     let started = Instant::now();
@@ -60,18 +61,21 @@ fn kill_while_it_writes(cache: &Path, bytes: u64) {
         unfinished.any(|file| file.metadata().is_ok_and(|metadata| metadata.len() >= bytes))
     };
     while !is_writing() {
-        assert!(started.elapsed() < Duration::from_mins(2), "it writes nothing");
+        assert!(started.elapsed() < Duration::from_mins(2), "no artifact is being written");
     }
     kill(child);
 }
 
 #[test]
-fn an_image_whose_making_was_killed_is_made_again() {
+fn an_image_is_made_again_after_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
     kill_while_it_writes(&cache, 1);
-    assert_nothing_is_half_written(&cache);
-    assert!(files_below(&cache).iter().any(|path| is_unfinished(path)), "it was killed in time");
+    assert_no_partial_artifacts(&cache);
+    assert!(
+        files_below(&cache).iter().any(|path| is_unfinished(path)),
+        "killed before the artifact was complete"
+    );
     assert_recovers(&cache);
 
     let forget_memory = || {
@@ -84,21 +88,21 @@ fn an_image_whose_making_was_killed_is_made_again() {
     for bytes in [0, 1, 4 << 20, 12 << 20] {
         forget_memory();
         kill_while_it_writes(&cache, bytes);
-        assert_nothing_is_half_written(&cache);
+        assert_no_partial_artifacts(&cache);
     }
     for step in 0..STEPS {
         forget_memory();
         let child = prepare(&cache);
         std::thread::sleep(Duration::from_millis(100) * step);
         kill(child);
-        assert_nothing_is_half_written(&cache);
+        assert_no_partial_artifacts(&cache);
     }
     forget_memory();
     assert_recovers(&cache);
 }
 
 #[test]
-fn two_that_make_the_same_image_do_not_hinder_each_other() {
+fn several_processes_can_make_the_same_image() {
     let dir = tempfile::tempdir().unwrap();
     let code = code_artifact();
     fs::copy(&code, dir.path().join(code.file_name().unwrap())).unwrap();
@@ -106,12 +110,12 @@ fn two_that_make_the_same_image_do_not_hinder_each_other() {
     for mut maker in makers {
         assert!(maker.wait().unwrap().success());
     }
-    assert_nothing_is_half_written(dir.path());
+    assert_no_partial_artifacts(dir.path());
     assert_eq!(files_below(dir.path()).len(), 2, "{:?}", files_below(dir.path()));
 }
 
 #[test]
-fn a_service_that_was_killed_is_there_again_on_the_same_port() {
+fn a_killed_service_restarts_on_the_same_port() {
     let mut service = Service::start(&[]);
     let (_, port) = service.address.rsplit_once(':').unwrap();
     let port = port.to_owned();
@@ -122,7 +126,10 @@ fn a_service_that_was_killed_is_there_again_on_the_same_port() {
                 .map(|code| scope.spawn(move || service.execute(&json!({"code": code})).0));
             service.await_metric("code_executions_active 2\n");
             signal(service, Signal::KILL);
-            assert!(running.into_iter().all(|run| run.join().unwrap() == 0), "nobody answers for it");
+            assert!(
+                running.into_iter().all(|run| run.join().unwrap() == 0),
+                "connections are closed without an answer"
+            );
         });
         service = Service::start(&[("SERVICE_PORT", &port)]);
         assert!(service.is_honest());

@@ -1,4 +1,4 @@
-//! Names that cannot be looked up, because the resolver does not answer.
+//! Name lookups that hang because the resolver does not answer.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -20,19 +20,20 @@ import asyncio, up
 [f'{type(e).__name__}: {e}' for e in await asyncio.gather(up.ask(), up.ask(), return_exceptions=True)]
 ";
 
-/// A name server that takes questions. Only root may be one, and tell a process of it.
+/// Returns a name server that receives queries and never answers. Needs root: for the port, and to mount a
+/// `resolv.conf`.
 fn silent_name_server() -> Option<UdpSocket> {
     let may_mount =
         Command::new("unshare").args(["--mount", "true"]).status().is_ok_and(|status| status.success());
     let server = UdpSocket::bind("127.0.0.77:53").ok().filter(|_| may_mount);
     if server.is_none() {
-        println!("skipped: only root can be a name server, and mount");
+        println!("skipped: this test needs root, to bind port 53 and to mount");
     }
     server
 }
 
 #[test]
-fn a_resolver_that_hangs_costs_the_call_alone() {
+fn a_hanging_resolver_affects_only_the_call() {
     let Some(_server) = silent_name_server() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -51,6 +52,6 @@ fn a_resolver_that_hangs_costs_the_call_alone() {
     let said = String::from_utf8_lossy(&output.stderr);
     let late = "ToolTimeout: Tool 'up.ask' did not answer within 1s";
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("[\"{late}\",\"{late}\"]\n"), "{said}");
-    // The system goes on asking for minutes; nobody waits for it.
+    // The system resolver retries for minutes; nothing may wait for it.
     assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
 }

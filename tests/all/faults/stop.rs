@@ -1,4 +1,4 @@
-//! Stopping: those who run finish, those who come are told, and a second signal means now.
+//! Shutdown: running executions finish, new requests are refused, and a second signal stops at once.
 
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use crate::support::{Service, TOKEN, executor, executor_under, signal};
 const SLEEPER: &str = "import time\ntime.sleep(3)\n'finished'";
 
 #[test]
-fn under_load_those_who_run_finish_and_those_who_come_are_told() {
+fn shutdown_finishes_running_executions_and_refuses_others() {
     let mut service = Service::start(&[]);
     let (finished, told) = std::thread::scope(|scope| {
         let run = || scope.spawn(|| service.execute(&json!({"code": SLEEPER})));
@@ -35,7 +35,7 @@ fn under_load_those_who_run_finish_and_those_who_come_are_told() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
+fn a_second_signal_stops_at_once() {
     for second in [Signal::TERM, Signal::INT] {
         let mut service = Service::start(&[("EXECUTION_TIMEOUT", "300"), ("SHUTDOWN_GRACE", "300")]);
         std::thread::scope(|scope| {
@@ -44,19 +44,19 @@ fn a_second_signal_does_not_wait() {
             signal(&service, Signal::TERM);
             let started = Instant::now();
             while service.get("/ready").0 != 503 {
-                assert!(started.elapsed() < Duration::from_secs(30), "it does not say that it stops");
+                assert!(started.elapsed() < Duration::from_secs(30), "/ready does not report the shutdown");
                 std::thread::sleep(Duration::from_millis(5));
             }
             signal(&service, second);
-            assert_eq!(running.join().unwrap().0, 0, "it was cut off");
+            assert_eq!(running.join().unwrap().0, 0, "the execution is aborted");
         });
         assert!(service.child.wait().unwrap().success());
     }
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
-    // These tests may be run under nohup themselves.
+fn a_hangup_shuts_down_except_under_nohup() {
+    // The tests may run under nohup themselves.
     let mut service = started_by(&["env", "--default-signal=HUP"]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| service.execute(&json!({"code": SLEEPER})));
@@ -71,7 +71,7 @@ fn a_terminal_that_is_closed_ends_it_like_any_signal_but_for_nohup() {
     assert!(service.is_honest());
 }
 
-/// Ready, under a program that becomes what it starts.
+/// Returns a ready service that was started by a wrapper such as `nohup`, which execs it.
 fn started_by(starter: &[&str]) -> Service {
     let mut command = executor_under(starter);
     command.env("EXECUTOR_API_TOKEN", TOKEN).env("SERVICE_PORT", "0").stdout(Stdio::null());

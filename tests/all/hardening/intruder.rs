@@ -1,4 +1,4 @@
-//! A tool that tries what a program outside of its sandbox would, and says what came of it.
+//! A tool that tries what a program outside its sandbox would, and reports the results.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,14 +14,14 @@ use libc::{c_int, c_long};
 
 use crate::support::cache_dir;
 
-/// Where the intruder could do harm.
+/// The files and ports around the intruder.
 pub(super) struct Surroundings {
-    /// A port that a tool's service might have, and another one. Somebody listens on both.
+    /// `open` is a port of a tool's service, `closed` another port. Both have listeners.
     pub(super) open: SocketAddr,
     closed: SocketAddr,
-    /// A folder from which the service reads.
+    /// A directory that the service may read.
     pub(super) folder: String,
-    /// What keeps the three there.
+    /// Keeps the listeners and the directory alive.
     _owned: Option<([TcpListener; 2], tempfile::TempDir)>,
 }
 
@@ -48,21 +48,21 @@ impl Surroundings {
     }
 }
 
-/// Something to try.
+/// One attempt.
 pub(super) struct Attempt {
     pub(super) name: &'static str,
     run: fn(&Surroundings) -> io::Result<()>,
-    /// Whether any user can do it in a process that is not hardened. If not, it fails in some other way.
+    /// Whether it succeeds for any user in an unhardened process. If not, it fails there with another error.
     pub(super) can_be_done: bool,
-    /// What comes of it in one that is, and is sealed.
+    /// The result in a hardened and sealed process.
     pub(super) hardened: &'static str,
-    /// The same before it is sealed.
+    /// The result in a hardened process before it is sealed.
     pub(super) unsealed: &'static str,
 }
 
 pub(super) const DONE: &str = "done";
 
-/// By the filter of system calls, by that of a sealed process, by Landlock.
+/// Errors of the seccomp filter, of the filter of a sealed process, and of Landlock.
 const NO_SUCH_CALL: &str = "ENOSYS";
 const SEALED: &str = "EPERM";
 const LANDLOCK: &str = "EACCES";
@@ -73,12 +73,12 @@ const fn can(name: &'static str, run: Run, hardened: &'static str) -> Attempt {
     Attempt { name, run, can_be_done: true, hardened, unsealed: hardened }
 }
 
-/// What making an image takes, or would be refused by Landlock too.
+/// An attempt that sealing stops: before that, making an image needs it, or Landlock refuses it.
 const fn sealed(name: &'static str, run: Run, unsealed: &'static str) -> Attempt {
     Attempt { name, run, can_be_done: true, hardened: SEALED, unsealed }
 }
 
-/// A call that fails for its arguments, or for want of rights, where it is there.
+/// A call that fails in an unhardened process too, for its arguments or for lack of privileges, but not with `ENOSYS`.
 const fn call(name: &'static str, run: Run) -> Attempt {
     Attempt { can_be_done: false, ..can(name, run, NO_SUCH_CALL) }
 }
@@ -123,7 +123,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     sealed("map executable memory", |_| map(libc::PROT_READ | libc::PROT_EXEC), DONE),
     sealed("make memory executable", |_| protect(libc::PROT_READ | libc::PROT_EXEC), DONE),
     can("map memory", |_| map(libc::PROT_READ | libc::PROT_WRITE), DONE),
-    can("tell where it is", backtrace, DONE),
+    can("capture a backtrace", backtrace, DONE),
     can("start a thread", |_| std::thread::Builder::new().spawn(|| ()).map(drop), DONE),
     call("new namespaces", |_| raw(libc::SYS_unshare, [c_long::from(libc::CLONE_NEWUSER), 0, 0])),
     call("process in a namespace", |_| {
@@ -157,7 +157,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     call("push terminal input", |_| raw(libc::SYS_ioctl, [0, 0x5412, 0])),
 ];
 
-/// `intruder.attempt()`: what comes of each attempt.
+/// The tool `intruder.attempt()`, which returns the result of each attempt.
 pub(super) fn tool(surroundings: Surroundings) -> Tool {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Nothing {}
@@ -173,7 +173,7 @@ pub(super) fn tool(surroundings: Surroundings) -> Tool {
     })
 }
 
-/// `done`, or the error's name.
+/// Returns `done`, or the name of the error.
 fn outcome(result: io::Result<()>) -> String {
     match result {
         Ok(()) => DONE.to_owned(),
@@ -191,7 +191,7 @@ fn outcome(result: io::Result<()>) -> String {
 }
 
 fn raw(number: c_long, [a, b, c]: [c_long; 3]) -> io::Result<()> {
-    // SAFETY: none of the attempts gives an address that the kernel could write to.
+    // SAFETY: no attempt passes an address that the kernel could write to.
     checked(unsafe { libc::syscall(number, a, b, c, 0, 0, 0) })
 }
 
@@ -200,7 +200,7 @@ fn checked(result: c_long) -> io::Result<()> {
 }
 
 fn socket(family: c_int, kind: c_int, protocol: c_int) -> io::Result<()> {
-    // A descriptor that stays open is in nobody's way.
+    // The descriptor is leaked, which does no harm here.
     raw(libc::SYS_socket, [family, kind, protocol].map(c_long::from))
 }
 
@@ -213,13 +213,13 @@ fn set_limit(_: &Surroundings) -> io::Result<()> {
     rustix::process::setrlimit(core, rustix::process::getrlimit(core)).map_err(Into::into)
 }
 
-/// What a panic shows, if it is asked to.
+/// Captures a backtrace, as a panic may.
 fn backtrace(_: &Surroundings) -> io::Result<()> {
     let shown = std::backtrace::Backtrace::force_capture().to_string();
     if shown.contains("intruder::backtrace") { Ok(()) } else { Err(io::Error::other(shown)) }
 }
 
-/// TCP Fast Open, which connects and sends in one.
+/// TCP Fast Open connects and sends in one call.
 fn fast_open(around: &Surroundings) -> io::Result<()> {
     let SocketAddr::V4(address) = around.closed else { unreachable!("it listens on 127.0.0.1") };
     let address = libc::sockaddr_in {
@@ -229,7 +229,7 @@ fn fast_open(around: &Surroundings) -> io::Result<()> {
         sin_zero: [0; 8],
     };
     let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap();
-    // SAFETY: both addresses are of what their lengths say.
+    // SAFETY: both pointers are valid for the given lengths.
     let sent = unsafe {
         let (data, to) = ([0_u8; 1], std::ptr::from_ref(&address).cast());
         let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
@@ -242,7 +242,7 @@ const PAGE_BYTES: usize = 4096;
 
 fn new_page(protection: c_int) -> io::Result<*mut libc::c_void> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, which replaces none, and stays.
+    // SAFETY: a new mapping replaces no other one.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE_BYTES, protection, flags, -1, 0) };
     if page == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(page) }
 }
@@ -253,6 +253,6 @@ fn map(protection: c_int) -> io::Result<()> {
 
 fn protect(protection: c_int) -> io::Result<()> {
     let page = new_page(libc::PROT_READ)?;
-    // SAFETY: nobody else knows the page.
+    // SAFETY: nothing else uses the page.
     checked(unsafe { libc::mprotect(page, PAGE_BYTES, protection) }.into())
 }

@@ -10,7 +10,7 @@ use crate::support::Service;
 const SIGNING_KEY: &str = "a-signing-key-of-32-bytes-for-tests-0123456789";
 const API_TOKEN: &str = "an-api-token-that-stands-nowhere-else-9876543210";
 
-/// Larger mappings are address space.
+/// Larger mappings are reserved address space.
 const BYTES_MAX: u64 = 1 << 30;
 
 fn file(content: &str) -> (NamedTempFile, String) {
@@ -20,7 +20,7 @@ fn file(content: &str) -> (NamedTempFile, String) {
     (file, path)
 }
 
-/// How often `text` stands in what the process `pid` can write to.
+/// Returns how often `text` occurs in the writable memory of the process `pid`.
 fn count(pid: u32, text: &str) -> usize {
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
@@ -33,7 +33,7 @@ fn count(pid: u32, text: &str) -> usize {
     });
     let in_mapping = |(start, end): (u64, u64)| {
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // A mapping may be gone by now.
+        // The mapping may have been removed meanwhile.
         let Ok(read) = memory.read_at(&mut bytes, start) else { return 0 };
         bytes[..read].windows(text.len()).filter(|window| *window == text.as_bytes()).count()
     };
@@ -43,7 +43,7 @@ fn count(pid: u32, text: &str) -> usize {
 #[test]
 fn a_token_from_a_file_is_not_kept_in_memory() {
     let ((_token, token), (_key, key)) = (file(API_TOKEN), file(SIGNING_KEY));
-    // Without hardening, for a user that may look at its own processes only.
+    // Without hardening, so that a user may read the memory of its own process.
     let settings = [
         ("HARDENING", "off"),
         ("EXECUTOR_API_TOKEN", ""),
@@ -52,7 +52,7 @@ fn a_token_from_a_file_is_not_kept_in_memory() {
     ];
     let service = Service::start(&settings);
     let pid = service.child.id();
-    // What signs requests has to be there, once.
+    // The signing key has to be in memory, once.
     assert_eq!(count(pid, SIGNING_KEY), 1);
     assert_eq!(count(pid, API_TOKEN), 0);
 }

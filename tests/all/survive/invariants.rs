@@ -1,4 +1,4 @@
-//! What holds whatever a program does.
+//! Invariants that must hold whatever a program does.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 use super::target::{Attack, PATIENCE, Target};
 
-/// Standard output and error each, and the value as JSON: the service's defaults.
+/// The service's default limits for stdout and stderr each, and for the value as JSON.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 const RESULT_BYTES_MAX: usize = 1 << 20;
 
-/// A byte that is no UTF-8 becomes a character of three.
+/// An invalid byte becomes a replacement character of three bytes.
 const BYTES_PER_BYTE_MAX: usize = 3;
 
-/// Everything else in an answer: the error with its traceback, figures, names.
+/// Bound for the rest of an answer: the error with its traceback, figures, names.
 const REST_BYTES_MAX: usize = 256 << 10;
 
-/// What an attack has broken.
+/// Returns the invariants that an attack has broken.
 pub(super) fn broken(target: &Target, attack: &Attack) -> Vec<String> {
     let mut broken = attack.complaints.clone();
     let text = attack.answer.to_string();
@@ -43,7 +43,7 @@ pub(super) fn broken(target: &Target, attack: &Attack) -> Vec<String> {
     broken
 }
 
-/// The parts of an answer that are longer than they may be.
+/// Returns the parts of an answer that are too long.
 fn oversize(answer: &Value) -> Vec<String> {
     let stream =
         |name| ("a stream", answer[name].as_str().map_or(0, str::len), OUTPUT_BYTES_MAX * BYTES_PER_BYTE_MAX);
@@ -62,7 +62,7 @@ fn oversize(answer: &Value) -> Vec<String> {
     long.map(|(part, bytes, _)| format!("{part} of the answer has {bytes} bytes")).collect()
 }
 
-/// Every line is a comment or a sample with a number, and nothing else stands there.
+/// Checks that every line is a comment or a sample with a number.
 fn broken_in_metrics(text: &str) -> Vec<String> {
     let is_sample = |line: &str| {
         let Some((series, value)) = line.rsplit_once(' ') else { return false };
@@ -80,7 +80,8 @@ fn broken_in_metrics(text: &str) -> Vec<String> {
     broken
 }
 
-/// Every line is one JSON object without control characters or canaries, and each request is one event.
+/// Checks that every line is one JSON object without control characters or canaries, and that each request has exactly
+/// one event.
 pub(super) fn broken_in_log(lines: &[String], requests: &[String], canaries: &[String]) -> Vec<String> {
     let mut broken = Vec::new();
     let mut events = Vec::new();
@@ -103,7 +104,7 @@ pub(super) fn broken_in_log(lines: &[String], requests: &[String], canaries: &[S
 }
 
 #[test]
-fn a_breach_is_found() {
+fn breaches_are_detected() {
     let target = Target::start(Layers::WallOnly);
     let process = Path::new("/proc").join(target.service.child.id().to_string());
     let environment = std::fs::read(process.join("environ")).unwrap();
@@ -129,7 +130,7 @@ fn a_breach_is_found() {
 }
 
 #[test]
-fn broken_metrics_are_found() {
+fn broken_metrics_are_detected() {
     let metrics = "# TYPE a counter\na_total{x=\"1\"} 5\n# EOF\n";
     assert_eq!(broken_in_metrics(metrics), Vec::<String>::new());
     for (was, is) in [("5", "five"), ("\n# EOF", ""), ("a_total", "a total"), ("\"}", "\"")] {
@@ -138,7 +139,7 @@ fn broken_metrics_are_found() {
 }
 
 #[test]
-fn broken_logs_are_found() {
+fn broken_logs_are_detected() {
     let event = r#"{"message":"execution","request_id":"one"}"#;
     let broken = |lines: &[&str]| {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();

@@ -1,4 +1,4 @@
-//! A service to attack, with canaries around it that no answer may show.
+//! A service to attack, surrounded by canaries that no answer may contain.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -17,22 +17,23 @@ use crate::expectations::Program;
 use crate::local::execute;
 use crate::support::{Service, TOKEN, cache_dir, executor};
 
-/// What executions may use, unless a program asks for less.
+/// Limits of executions, unless a program asks for less.
 const WALL_TIME: Duration = Duration::from_secs(20);
 const CPU_TIME: Duration = Duration::from_secs(3);
 
-/// Far more than anything takes, also when others use the machine: what the service promises is in the test's report.
+/// Generous bound for any step, for machines that are also busy with other work. The report of the test shows the real
+/// times.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// In the environment of this test binary, it makes it a service.
+/// The environment variable that turns this test binary into a service.
 const SERVE: &str = "SERVE_WITHOUT_LAYERS";
 
-/// Keeps a canary in its memory until its client leaves.
+/// Keeps canaries in its memory until its client disconnects.
 const PEER: &str = "import time\nkept = [canary + str(n) for n in range(100)]\ntime.sleep(1000)";
 
 pub(super) struct Target {
     pub(super) service: Service,
-    /// Somebody on the loopback interface to whom nobody should connect.
+    /// A listener on the loopback interface that nothing may connect to.
     pub(super) listener: TcpListener,
     pub(super) canaries: Vec<String>,
     peers_canary: String,
@@ -40,14 +41,14 @@ pub(super) struct Target {
     pub(super) working_directory: TempDir,
 }
 
-/// What a program did, and what it was allowed to use.
+/// The result of a program, and its limits.
 pub(super) struct Attack {
     pub(super) status: u16,
     pub(super) answer: Value,
     pub(super) elapsed: Duration,
     pub(super) wall_time: Duration,
     pub(super) cpu_time: Duration,
-    /// What became of the execution beside it, and of its slot.
+    /// Problems with the execution that ran beside it, and with its slot.
     pub(super) complaints: Vec<String>,
 }
 
@@ -70,7 +71,7 @@ impl Target {
         }
     }
 
-    /// Runs a program while another execution sleeps beside it.
+    /// Runs a program while another execution sleeps.
     pub(super) fn attack(&mut self, program: &Program) -> Attack {
         let mut complaints = Vec::new();
         let peer = self.begin(&json!({"code": PEER, "context": {"canary": self.peers_canary}}));
@@ -89,7 +90,7 @@ impl Target {
         let (status, answer) = self.service.post(&headers, &body.to_string());
         let elapsed = started.elapsed();
         self.attacks.push(program.name.clone());
-        // Its own limit must not be what ends the other execution.
+        // Only if the other execution's own time limit cannot have ended it.
         if elapsed < WALL_TIME / 2 {
             complaints.extend(self.await_active(1));
         }
@@ -98,25 +99,25 @@ impl Target {
         Attack { status, answer, elapsed, wall_time, cpu_time, complaints }
     }
 
-    /// Sends a request and does not wait for its answer.
+    /// Sends a request without waiting for its answer.
     fn begin(&self, body: &Value) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(&self.service.address).ok()?;
         stream.write_all(&execute(&body.to_string(), "")).ok()?;
         Some(stream)
     }
 
-    /// Waits until so many executions are active.
+    /// Waits until `count` executions are active.
     fn await_active(&self, count: u32) -> Option<String> {
         self.service.has_metric_within(PATIENCE, &format!("code_executions_active {count}\n")).err()
     }
 
-    /// The same process, and the next request is answered right and in time?
+    /// Returns whether the same process still runs and answers the next request correctly and in time.
     pub(super) fn is_honest(&mut self) -> bool {
         let started = Instant::now();
         self.service.is_honest() && started.elapsed() < PATIENCE
     }
 
-    /// What is wrong with the log: each attack is one event.
+    /// Returns the problems of the log: each attack must be one event.
     pub(super) fn log_complaints(&self) -> Vec<String> {
         let started = Instant::now();
         loop {
@@ -143,7 +144,7 @@ fn the_product() -> Command {
     command
 }
 
-/// This test binary again, as a service: no setting of the product switches its layers off.
+/// Starts this test binary as a service: the product has no setting to disable its layers.
 fn this_test(layers: Layers) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "survive::target::serve_without_layers", "--ignored", "--nocapture"]);
@@ -152,7 +153,7 @@ fn this_test(layers: Layers) -> Command {
 }
 
 #[tokio::test]
-#[ignore = "the other half of a test"]
+#[ignore = "the service process of another test"]
 async fn serve_without_layers() {
     let layers = match std::env::var(SERVE).as_deref() {
         Ok("NoValidator") => Layers::NoValidator,

@@ -1,4 +1,4 @@
-//! Answers that no service should give: each is a clear exception, in bounded time and memory.
+//! Invalid and hostile answers: each must become a clear exception, in bounded time and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,18 +11,18 @@ use tokio::time::sleep;
 use super::upstream::{Connection, OK, Upstream};
 use super::{CLOSED, call, sandbox};
 
-/// What a hostile service does after it has said something.
+/// What a hostile service does after its answer.
 #[derive(Clone)]
 enum Then {
     Close,
     Hang,
-    /// Closes its side only.
+    /// Closes only its sending side.
     HalfClose,
-    /// Goes on saying this, with this pause.
+    /// Sends these bytes again and again, with this pause.
     Repeat(Vec<u8>, Duration),
 }
 
-/// What a service says to a request, what it does then, and what the program gets.
+/// The answer of a service, what it does afterwards, and the expected result of the call.
 struct Case(Vec<u8>, Then, Result<Value, String>);
 
 fn failed(words: &str) -> Result<Value, String> {
@@ -125,7 +125,7 @@ fn cases() -> Vec<Case> {
             Close,
             failed("failed: 200 - the answer is compressed"),
         ),
-        // Odd, but in order.
+        // Unusual, but valid.
         Case(text("HTTP/1.1 204 No Content\r\n\r\n"), Close, ok(Value::Null)),
         Case(with_body("200 OK", ""), Close, ok(Value::Null)),
         Case([head("connection: close\r\n"), b"[1]".into()].concat(), Close, ok(json!([1]))),
@@ -140,7 +140,7 @@ fn nested(depth: usize) -> Value {
     (1..depth).fold(json!([]), |inner, _| json!([inner]))
 }
 
-/// Does what the request's path asks for, by number, and counts what it was rid of in doing so.
+/// Runs the case whose number is in the request's path; counts the bytes that could be sent repeatedly.
 async fn misbehave(mut connection: Connection, cases: Arc<Vec<Case>>, written: Arc<AtomicUsize>) {
     let Some(request) = connection.request().await else { return };
     let number =
@@ -180,10 +180,10 @@ async fn answers_of_hostile_services_are_clear_exceptions() {
         let says = String::from_utf8_lossy(&says[..says.len().min(60)]).into_owned();
         assert_eq!(&found, expected, "{number}: {says:?}");
         assert!(asked.elapsed() < Duration::from_secs(3), "{number}: {says:?} took {:?}", asked.elapsed());
-        // Its limit of 8 MiB, and what sockets buffer.
+        // The limit of 8 MiB, and socket buffers.
         let taken = written.load(Ordering::SeqCst) - before;
         assert!(taken < 32 << 20, "{number}: {taken} bytes");
-        // An answer in between: else the service would be left alone for a while.
+        // A valid answer in between, or the circuit breaker would open.
         assert_eq!(call(&sandbox, "up.ask('well')").await, Ok(json!({})), "after {number}");
     }
 }

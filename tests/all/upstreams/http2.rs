@@ -1,4 +1,4 @@
-//! HTTP/2 services that behave badly, frame by frame (RFC 9113).
+//! Misbehaving HTTP/2 services, frame by frame (RFC 9113).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ const PADDED: u8 = 8;
 /// `:status: 200` in HPACK's static table (RFC 7541, appendix A).
 const STATUS_200: &[u8] = &[0x88];
 
-/// The same with `content-length: 1000000000`, whose name is the table's entry 28.
+/// The same, with `content-length: 1000000000`; the header's name is entry 28 of the static table.
 const A_GIGABYTE: &[u8] = b"\x88\x0f\x0d\x0a1000000000";
 
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
@@ -56,19 +56,19 @@ fn goaway(last_stream: u32, code: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, [last_stream.to_be_bytes(), code.to_be_bytes()].concat())
 }
 
-/// One setting of the service's, instead of none.
+/// Returns a SETTINGS frame with one setting.
 fn setting(id: [u8; 2], value: u32) -> Vec<u8> {
     frame(SETTINGS, 0, 0, [&id[..], &value.to_be_bytes()].concat())
 }
 
-/// An answer in order.
+/// Returns a valid answer.
 fn well(stream: u32) -> Vec<u8> {
     [headers(stream), frame(DATA, END_STREAM, stream, "{}")].concat()
 }
 
-/// What is said to the request on a stream, then again and again if it is `repeated`; and what the program gets.
+/// The frames sent in answer to a request, optionally followed by frames sent again and again, and the expected result.
 struct Case {
-    /// First of all on the connection.
+    /// Sent first on the connection.
     settings: Vec<u8>,
     says: fn(u32) -> Vec<u8>,
     repeated: Option<fn(u32) -> Vec<u8>>,
@@ -100,7 +100,8 @@ fn cases() -> Vec<Case> {
     let cut = || failed("connection failed: closed in the middle of the answer");
     let too_large = || Err("ToolError: Tool reply is larger than its limit of 8388608 bytes".to_owned());
     vec![
-        // Resets, by code: protocol error, internal error, refused, cancelled, calm down, HTTP/1.1 wanted.
+        // Resets, by code: PROTOCOL_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM,
+        // HTTP_1_1_REQUIRED.
         case(|stream| reset(stream, 1), closed()),
         case(|stream| reset(stream, 2), closed()),
         case(|stream| reset(stream, 7), closed()),
@@ -109,7 +110,7 @@ fn cases() -> Vec<Case> {
         case(|stream| reset(stream, 13), closed()),
         case(|stream| [headers(stream), reset(stream, 8)].concat(), cut()),
         case(|stream| [headers(stream), frame(DATA, 0, stream, "[1"), reset(stream, 2)].concat(), cut()),
-        // The service goes away: having seen the request or not, in peace or not, before the answer or within it.
+        // GOAWAY: with or without having processed the request, with or without an error, before or during the answer.
         case(|_| goaway(0, 0), closed()),
         case(|_| goaway(0, 11), closed()),
         case(|stream| [headers(stream), goaway(0, 1)].concat(), cut()),
@@ -153,7 +154,7 @@ fn cases() -> Vec<Case> {
         on_and_on(|_| Vec::new(), |_| frame(SETTINGS, 0, 0, ""), timed_out()),
         on_and_on(|_| Vec::new(), |_| frame(0xaa, 0, 0, [0; 16384]), timed_out()),
         on_and_on(|_| Vec::new(), |stream| frame(HEADERS, END_HEADERS, stream, b"\x08\x03100"), timed_out()),
-        // Odd, but in order.
+        // Unusual, but valid.
         case(well, Ok(json!({}))),
         case(|stream| [frame(0xaa, 0xff, stream, "?"), well(stream)].concat(), Ok(json!({}))),
         case(|stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, STATUS_200), Ok(Value::Null)),
@@ -172,7 +173,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// The stream of the next request. `None` once the caller has gone.
+/// Returns the stream of the next request, or `None` once the caller has disconnected.
 async fn request(connection: &mut Connection) -> Option<u32> {
     loop {
         let mut head = [0; 9];
@@ -186,7 +187,7 @@ async fn request(connection: &mut Connection) -> Option<u32> {
     }
 }
 
-/// Speaks as `case` says, and counts what it is rid of in repeating itself.
+/// Runs `case`, and counts the bytes that could be sent repeatedly.
 async fn misbehave(mut connection: Connection, case: &Case, written: &AtomicUsize) -> Option<()> {
     let mut preface = [0; 24];
     connection.read_exact(&mut preface).await.ok()?;
@@ -221,8 +222,8 @@ async fn frames_of_hostile_services_are_clear_exceptions() {
         let asked = Instant::now();
         assert_eq!(call(&sandbox, "up.ask(1)").await, case.expected, "{number}");
         assert!(asked.elapsed() < Duration::from_secs(3), "{number} took {:?}", asked.elapsed());
-        // What means nothing is thrown away for as long as the call may take; what is kept or refused has a bound: three
-        // times the window, and what sockets buffer.
+        // Frames without effect are discarded for as long as the call may take. Frames that are stored or refused have
+        // a bound: three times the window, and socket buffers.
         let (taken, is_kept) = (written.load(Ordering::SeqCst), case.expected != timed_out());
         assert!(!is_kept || taken < 32 << 20, "{number}: {taken} bytes");
     }

@@ -1,4 +1,4 @@
-//! TLS: whom HTTP tools trust.
+//! TLS: which certificates HTTP tools accept.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::upstream::{OK, Upstream};
 use super::{call, sandbox};
 
-/// Of a service that has a certificate for `name` and speaks `protocol`; with the certificate as PEM.
+/// Returns the acceptor of a service with a certificate for `name` that speaks `protocol`, and the certificate as PEM.
 pub(super) fn acceptor(name: &str, protocol: &[u8]) -> (TlsAcceptor, NamedTempFile) {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -32,7 +32,7 @@ pub(super) fn acceptor(name: &str, protocol: &[u8]) -> (TlsAcceptor, NamedTempFi
     (TlsAcceptor::from(Arc::new(config)), pem)
 }
 
-/// A service that answers with the HTTP version it was asked in; its port, and its certificate as PEM.
+/// Starts a service that answers with the HTTP version of the request. Returns its port, and its certificate as PEM.
 async fn serve(name: &str, protocol: &[u8]) -> (u16, NamedTempFile) {
     let (acceptor, pem) = acceptor(name, protocol);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -54,7 +54,7 @@ async fn serve(name: &str, protocol: &[u8]) -> (u16, NamedTempFile) {
 }
 
 #[tokio::test]
-async fn only_certificates_of_trusted_authorities_for_this_name_count() {
+async fn only_trusted_certificates_for_the_name_are_accepted() {
     let (h1, pem1) = serve("localhost", b"http/1.1").await;
     let (h2, pem2) = serve("localhost", b"h2").await;
     let (other, other_pem) = serve("elsewhere.example", b"h2").await;

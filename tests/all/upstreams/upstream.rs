@@ -1,4 +1,4 @@
-//! A service under a test's control, down to the bytes.
+//! A service whose every byte is controlled by the test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-/// A service: what it says to each connection is up to `serve`, which gets the connection and its number.
+/// A service that handles each connection with `serve`, which gets the connection and its number.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -52,7 +52,8 @@ impl Upstream {
 pub(super) struct Connection(pub(super) BufReader<TcpStream>);
 
 impl Connection {
-    /// The next request's head, in lower case, with its body. `None` once the caller has gone.
+    /// Returns the head of the next request in lower case, followed by its body. `None` once the caller has
+    /// disconnected.
     pub(super) async fn request(&mut self) -> Option<String> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -67,18 +68,19 @@ impl Connection {
         Some(head + &String::from_utf8(body).unwrap())
     }
 
-    /// Whether the caller is still there to read it.
+    /// Sends `bytes`; returns whether the caller is still connected.
     pub(super) async fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.get_mut().write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// Until the caller has gone.
+    /// Waits until the caller has disconnected.
     pub(super) async fn linger(mut self) {
         let _ = self.0.read_to_end(&mut Vec::new()).await;
     }
 }
 
-/// A service that takes no connection: whoever comes waits outside. With those who wait already.
+/// Returns a service that accepts no connections, with its queue already full: new ones wait. The streams fill the
+/// queue.
 pub(super) async fn crowded() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -91,7 +93,7 @@ pub(super) async fn crowded() -> (TcpListener, Vec<TcpStream>) {
     (listener, waiting)
 }
 
-/// Answers every request, on connections that stay.
+/// Answers every request, on persistent connections.
 pub(super) async fn be_well(mut connection: Connection) {
     while connection.request().await.is_some() {
         connection.say(OK).await;

@@ -1,4 +1,4 @@
-//! Signatures made by hand, without the code that is tested: by who has a key and does not keep to the rules.
+//! Signatures made without the crate's signer, as by a caller who has a key but breaks the rules.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use super::{BODY, PUBLIC_KEY, SECRET, complaint, key, now, post, set};
 
 const DIGEST: &str = "sha-256=:weCNYuTCjhu2G9BuRXUt1MG9s7PytAu39t/X6XhO990=:";
 
-/// What is signed, written down by hand.
+/// The signed lines, written by hand.
 const LINES: [(&str, &str); 7] = [
     ("@method", "POST"),
     ("@authority", "data-api:8006"),
@@ -22,7 +22,7 @@ const LINES: [(&str, &str); 7] = [
     ("x-execution-id", "execution-7"),
 ];
 
-/// A `signature-input` that would do, with `from` replaced.
+/// Returns a valid `signature-input` with `from` replaced by `to`.
 fn forged_input(from: &str, to: &str) -> String {
     let components: Vec<_> = LINES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let (components, created) = (components.join(" "), now());
@@ -33,7 +33,7 @@ fn forged_input(from: &str, to: &str) -> String {
     input.replacen(from, to, 1)
 }
 
-/// The request with this input, signed by hand with HMAC.
+/// Returns the request with this input, signed with HMAC.
 fn forged(input: &str, secret: &str) -> Parts {
     forged_with_digest(input, DIGEST, secret)
 }
@@ -53,41 +53,45 @@ fn forged_with_digest(input: &str, digest: &str, secret: &str) -> Parts {
     head
 }
 
-/// The right key signs what does not meet the requirements.
+/// The signature is by the right key, but its parameters violate a requirement.
 #[test]
-fn what_a_signature_says_of_itself_must_be_enough() {
+fn signatures_with_insufficient_parameters_are_refused() {
     assert_eq!(complaint(&forged(&forged_input("", ""), SECRET), BODY), "accepted", "the forger can sign");
     let second = |offset: i64| now().checked_add_signed(offset).unwrap();
     let created = format!(";created={}", second(0));
     let with_times = |from: i64, to: i64| format!(";created={};expires={}", second(from), second(to));
     let times = with_times(0, 60);
     let cases = [
-        (&*created, String::new(), "a proper parameter `created`"),
-        (&*created, ";created".to_owned(), "a proper parameter `created`"),
-        (&*created, ";created=1.5".to_owned(), "a proper parameter `created`"),
-        (&*created, ";created=-5".to_owned(), "a proper parameter `created`"),
-        (&*created, ";created=\"1\"".to_owned(), "a proper parameter `created`"),
-        (&*times, created.clone(), "a proper parameter `expires`"),
+        (&*created, String::new(), "parameter `created` is missing or invalid"),
+        (&*created, ";created".to_owned(), "parameter `created` is missing or invalid"),
+        (&*created, ";created=1.5".to_owned(), "parameter `created` is missing or invalid"),
+        (&*created, ";created=-5".to_owned(), "parameter `created` is missing or invalid"),
+        (&*created, ";created=\"1\"".to_owned(), "parameter `created` is missing or invalid"),
+        (&*times, created.clone(), "parameter `expires` is missing or invalid"),
         (&*times, with_times(-90, -10), "has expired"),
         (&*times, with_times(90, 100), "in the future"),
         (&*times, with_times(0, 400), "lifetime is not within 300 s"),
         (&*times, with_times(20, 10), "lifetime is not within 300 s"),
         (&*times, format!(";created={};expires=999999999999999", second(0)), "lifetime is not within 300 s"),
-        (";nonce=\"once\"", String::new(), "a proper parameter `nonce`"),
-        (";nonce=\"once\"", ";nonce=\"\"".to_owned(), "a proper parameter `nonce`"),
-        (";nonce=\"once\"", ";nonce=once".to_owned(), "a proper parameter `nonce`"),
-        (";nonce=\"once\"", format!(";nonce=\"{}\"", "n".repeat(257)), "a proper parameter `nonce`"),
+        (";nonce=\"once\"", String::new(), "parameter `nonce` is missing or invalid"),
+        (";nonce=\"once\"", ";nonce=\"\"".to_owned(), "parameter `nonce` is missing or invalid"),
+        (";nonce=\"once\"", ";nonce=once".to_owned(), "parameter `nonce` is missing or invalid"),
+        (
+            ";nonce=\"once\"",
+            format!(";nonce=\"{}\"", "n".repeat(257)),
+            "parameter `nonce` is missing or invalid",
+        ),
         (
             ";nonce=\"once\"",
             ";nonce=\"once\";nonce=\"twice\"".to_owned(),
-            "signature is not one of this request",
+            "signature does not match this request",
         ),
         (";keyid=\"executor-1\"", String::new(), "the request names 'none'"),
         (";keyid=\"executor-1\"", ";keyid=executor-1".to_owned(), "the request names 'none'"),
         (";keyid=\"executor-1\"", ";keyid=\"\"".to_owned(), "the request names ''"),
-        (";keyid", ";alg=\"none\";keyid".to_owned(), "by another algorithm than hmac-sha256"),
-        (";keyid", ";alg=\"HMAC-SHA256\";keyid".to_owned(), "by another algorithm than hmac-sha256"),
-        (";keyid", ";alg=hmac-sha256;keyid".to_owned(), "a proper parameter `alg`"),
+        (";keyid", ";alg=\"none\";keyid".to_owned(), "`alg` is not hmac-sha256"),
+        (";keyid", ";alg=\"HMAC-SHA256\";keyid".to_owned(), "`alg` is not hmac-sha256"),
+        (";keyid", ";alg=hmac-sha256;keyid".to_owned(), "parameter `alg` is missing or invalid"),
         (";keyid", ";tag=\"app\";keyid".to_owned(), "accepted"),
         ("\"@method\" ", String::new(), "does not cover `@method`"),
         ("\"@authority\" ", String::new(), "does not cover `@authority`"),
@@ -97,14 +101,26 @@ fn what_a_signature_says_of_itself_must_be_enough() {
         ("\"content-digest\" ", String::new(), "does not cover `content-digest`"),
         (" \"x-execution-id\"", String::new(), "does not cover `x-execution-id`"),
         ("\"@method\"", "\"@method\" \"@method\"".to_owned(), "covers `@method` twice"),
-        ("\"@method\"", "\"@method\";req".to_owned(), "covers `@method` with a flag"),
-        ("\"content-digest\"", "\"content-digest\";sf".to_owned(), "covers `content-digest` with a flag"),
-        ("\"content-digest\"", "\"content-digest\";bs".to_owned(), "covers `content-digest` with a flag"),
-        ("\"content-digest\"", "\"content-digest\";tr".to_owned(), "covers `content-digest` with a flag"),
-        ("\"@method\"", "\"@method\" \"@target-uri\"".to_owned(), "`@target-uri` is not known here"),
+        ("\"@method\"", "\"@method\";req".to_owned(), "covers `@method` with a component parameter"),
+        (
+            "\"content-digest\"",
+            "\"content-digest\";sf".to_owned(),
+            "covers `content-digest` with a component parameter",
+        ),
+        (
+            "\"content-digest\"",
+            "\"content-digest\";bs".to_owned(),
+            "covers `content-digest` with a component parameter",
+        ),
+        (
+            "\"content-digest\"",
+            "\"content-digest\";tr".to_owned(),
+            "covers `content-digest` with a component parameter",
+        ),
+        ("\"@method\"", "\"@method\" \"@target-uri\"".to_owned(), "`@target-uri` is not supported"),
         ("\"@method\"", "\"@method\" \"x-missing\"".to_owned(), "no header `x-missing`"),
-        ("\"@method\"", "\"@method\" method".to_owned(), "something that is not a name"),
-        ("\"@method\"", "\"@method\" \"Content-Type\"".to_owned(), "signature is not one of this request"),
+        ("\"@method\"", "\"@method\" method".to_owned(), "whose name is not a string"),
+        ("\"@method\"", "\"@method\" \"Content-Type\"".to_owned(), "signature does not match this request"),
     ];
     for (from, to, expected) in cases {
         let input = forged_input(from, &to);
@@ -121,9 +137,9 @@ fn digests_are_read_strictly() {
         (sha512.clone(), "accepted"),
         (format!("{sha256}, {sha512}"), "accepted"),
         (format!("md5=:AAAA:, {sha256}"), "accepted"),
-        (format!("sha-256=:AAAA:, {sha512}"), "does not have the digest"),
-        (format!("{sha256}, sha-256=:AAAA:"), "`sha-256` stands there twice"),
-        (sha256.replace(':', "\""), "does not have the digest"),
+        (format!("sha-256=:AAAA:, {sha512}"), "does not match `content-digest`"),
+        (format!("{sha256}, sha-256=:AAAA:"), "`sha-256` is given twice"),
+        (sha256.replace(':', "\""), "does not match `content-digest`"),
         (sha256.to_uppercase(), "`content-digest` is malformed"),
         ("md5=:AAAA:".to_owned(), "neither sha-256 nor sha-512"),
         (String::new(), "neither sha-256 nor sha-512"),
@@ -135,9 +151,9 @@ fn digests_are_read_strictly() {
     }
 }
 
-/// A caller who knows only the public key takes its text for a shared secret, and says nothing of the algorithm.
+/// Attack: a caller who knows only the public key uses its text as a shared secret and omits the algorithm.
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_public_key_is_not_accepted_as_a_secret() {
     let input = forged_input("", "");
     for secret in [PUBLIC_KEY, PUBLIC_KEY.trim()] {
         let head = forged(&input, secret);
@@ -147,7 +163,7 @@ fn a_public_key_is_no_secret() {
 }
 
 #[test]
-fn secrets_of_any_length_are_those_of_hmac() {
+fn secrets_of_any_length_match_standard_hmac() {
     for length in [32, 63, 64, 65, 200] {
         let secret = "s".repeat(length);
         let head = forged(&forged_input("", ""), &secret);

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::{BODY, SECRET, key, set, signed, verifier};
 
-/// A service that says what it got.
+/// A service that answers with what it received.
 fn service(layer: VerifierLayer) -> Router {
     let echo = async |Extension(verified): Extension<Verified>, body: String| {
         format!("{} {} {body}", verified.key_id, verified.execution)
@@ -41,14 +41,14 @@ fn code(answer: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_signed_request_comes_through_whole() {
+async fn a_signed_request_is_admitted_unchanged() {
     let layer = VerifierLayer::new(verifier());
     let (status, text) = answer(service(layer), signed(), Body::from(BODY)).await;
     assert_eq!((status, &*text), (StatusCode::OK, r#"executor-1 execution-7 {"domain": "sensor"}"#));
 }
 
 #[tokio::test]
-async fn paths_of_nested_routers_are_whole_around_them() {
+async fn the_layer_sees_the_full_path_of_nested_routers() {
     let mut head = Request::get("http://data-api/nested/deeper").body(()).unwrap().into_parts().0;
     Signer::new(key("executor-1", SECRET)).unwrap().sign(&mut head, b"", "7").unwrap();
     let answer = answer(service(VerifierLayer::new(verifier())), head, Body::empty()).await;
@@ -56,7 +56,7 @@ async fn paths_of_nested_routers_are_whole_around_them() {
 }
 
 #[tokio::test]
-async fn others_get_a_refusal_that_does_not_say_why() {
+async fn refusals_do_not_give_the_reason() {
     let service = service(VerifierLayer::new(verifier().replay_capacity(1)).body_bytes_max(BODY.len()));
     let broken = || Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("broke off"))]));
     let endless =
@@ -83,7 +83,7 @@ async fn others_get_a_refusal_that_does_not_say_why() {
     }
 }
 
-/// Who cannot sign can neither fill memory nor hold a connection by a slow body.
+/// A caller without a key can neither fill memory nor hold a connection open with a slow body.
 #[tokio::test]
 async fn bodies_of_unsigned_requests_are_not_read() {
     let head = Request::post("http://data-api/devices/query").body(()).unwrap().into_parts().0;

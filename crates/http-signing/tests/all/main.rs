@@ -1,4 +1,4 @@
-//! Signed requests: what is accepted, and that nothing else is.
+//! Tests of signed requests: valid ones are accepted, and nothing else is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -67,13 +67,13 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The verifier's complaint, as it goes to the log.
+/// Returns the verifier's error as it is logged.
 fn complaint(head: &Parts, body: &[u8]) -> String {
     verifier().verify(head, body).map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
 }
 
 #[test]
-fn a_signed_request_says_who_and_when() {
+fn a_signed_request_has_all_parameters() {
     let head = signed();
     let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(BODY)));
     assert_eq!(header(&head, "content-digest"), digest);
@@ -90,11 +90,11 @@ fn a_signed_request_says_who_and_when() {
     assert_eq!(params[1].1, (created + 60).to_string());
     assert_eq!(params[2].1.len(), 24, "22 characters in quotes: {}", params[2].1);
     assert_eq!((params[3].1, params[4].1), (r#""executor-1""#, r#""hmac-sha256""#));
-    assert_ne!(input, header(&signed(), "signature-input"), "a nonce of its own");
+    assert_ne!(input, header(&signed(), "signature-input"), "each signature has its own nonce");
 }
 
 #[test]
-fn what_is_signed_is_accepted() {
+fn signed_requests_are_accepted() {
     let keys = [(SECRET, SECRET), (PRIVATE_KEY, PUBLIC_KEY), (PRIVATE_KEY, PRIVATE_KEY)];
     let urls = ["http://a", "http://a/?", "https://A:443/b%20c?d=%2F", "http://[::1]:8006/x?y"];
     for (mine, theirs) in keys {
@@ -133,14 +133,14 @@ fn a_full_memory_refuses() {
 }
 
 #[test]
-fn only_the_right_key_opens() {
-    let unknown = "no signature is by a known key; the request names 'executor-1'";
-    let wrong = "the signature is not one of this request by key 'executor-1'";
+fn only_the_right_key_is_accepted() {
+    let unknown = "no signature was made with a known key; the request names 'executor-1'";
+    let wrong = "the signature does not match this request and key 'executor-1'";
     let cases: [(&[(&str, &str)], &str); 6] = [
         (&[], unknown),
         (&[("executor-2", SECRET)], unknown),
         (&[("executor-1", OTHER_SECRET)], wrong),
-        (&[("executor-1", PUBLIC_KEY)], "by another algorithm than ed25519"),
+        (&[("executor-1", PUBLIC_KEY)], "`alg` is not ed25519"),
         (&[("executor-2", OTHER_SECRET), ("executor-1", SECRET)], "accepted"),
         (&[("executor-1", OTHER_SECRET), ("executor-1", SECRET)], "accepted"),
     ];
@@ -171,9 +171,9 @@ fn each_signature_of_a_request_is_used_up() {
 }
 
 #[test]
-fn keys_that_cannot_be_used_say_why() {
+fn unusable_keys_are_explained() {
     let rsa = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----";
-    // An EC key on P-256, as `openssl genpkey -algorithm EC` makes them.
+    // An EC key on P-256, as made by `openssl genpkey -algorithm EC`.
     let p256 = "-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lf
 w0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ==
@@ -190,11 +190,11 @@ MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
         ("k", zero, "a weak public key"),
         ("k", truncated, "openssl genpkey -algorithm ed25519"),
         ("k", "-----BEGIN PRIVATE KEY-----\n", "not an Ed25519 key"),
-        ("", SECRET, "a key id is 1 to 128"),
-        ("a\"b", SECRET, "a key id is 1 to 128"),
-        ("a\\b", SECRET, "a key id is 1 to 128"),
-        ("schlüssel", PRIVATE_KEY, "a key id is 1 to 128"),
-        ("a b", PUBLIC_KEY, "a key id is 1 to 128"),
+        ("", SECRET, "a key id must have 1 to 128"),
+        ("a\"b", SECRET, "a key id must have 1 to 128"),
+        ("a\\b", SECRET, "a key id must have 1 to 128"),
+        ("schlüssel", PRIVATE_KEY, "a key id must have 1 to 128"),
+        ("a b", PUBLIC_KEY, "a key id must have 1 to 128"),
     ];
     for (id, text, expected) in cases {
         let error = Key::new(id, text).unwrap_err().to_string();
@@ -205,7 +205,7 @@ MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 }
 
 #[test]
-fn keys_keep_their_secrets() {
+fn debug_output_has_no_secrets() {
     for text in [SECRET, PRIVATE_KEY] {
         let shown = format!("{:?}", Signer::new(key("k", text)).unwrap());
         assert!(shown.contains("\"k\"") && shown.len() < 120, "{shown}");
@@ -213,7 +213,7 @@ fn keys_keep_their_secrets() {
 }
 
 #[test]
-fn what_cannot_be_signed_says_why() {
+fn signing_errors_are_explained() {
     type Change = fn(&mut Parts);
     let cases: [(&str, Change, &str); 6] = [
         ("", |_| (), "the execution id is empty"),
@@ -236,7 +236,7 @@ fn what_cannot_be_signed_says_why() {
 }
 
 #[test]
-fn headers_that_were_there_before_are_replaced() {
+fn existing_headers_are_replaced() {
     let mut head = post();
     for name in ["content-digest", "x-execution-id", "signature-input", "signature"] {
         head.headers.append(name, HeaderValue::from_static("forged"));
@@ -247,7 +247,7 @@ fn headers_that_were_there_before_are_replaced() {
 }
 
 #[test]
-fn a_lifetime_is_the_signers_choice_within_the_verifiers() {
+fn lifetimes_up_to_the_verifiers_limit_are_accepted() {
     for (seconds, accepted) in [(0, true), (1, true), (300, true), (301, false)] {
         let mut head = post();
         signer().lifetime(Duration::from_secs(seconds)).sign(&mut head, BODY, "7").unwrap();

@@ -1,6 +1,7 @@
-//! The same requests on the other side, in Python: an independent implementation, and the service of the README.
+//! Interoperability with Python: an independent implementation of RFC 9421, and the service of the README.
 //!
-//! `SIGNING_PYTHON` names a Python that has what `tests/python.sh` installs; without it, these tests say so and pass.
+//! `SIGNING_PYTHON` names a Python with the packages that `tests/python.sh` installs. Without it, these tests print a
+//! note and pass.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -29,7 +30,7 @@ fn python() -> Option<String> {
     let python = std::env::var("SIGNING_PYTHON").ok();
     if python.is_none() {
         eprintln!(
-            "skipped: SIGNING_PYTHON names no Python with http-message-signatures; see tests/python.sh"
+            "skipped: set SIGNING_PYTHON to a Python with http-message-signatures; see tests/python.sh"
         );
     }
     python
@@ -42,7 +43,7 @@ fn head((method, url, content_type, _): (&str, &str, Option<&str>, &str)) -> Par
     request.body(()).unwrap().into_parts().0
 }
 
-/// What `tests/peer.py` answers.
+/// Returns the answer of `tests/peer.py`.
 fn ask_peer(python: &str, asked: &Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer.py");
     let mut peer = Command::new(python);
@@ -54,7 +55,7 @@ fn ask_peer(python: &str, asked: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A request as the script takes it.
+/// Returns a request in the form that the script reads.
 fn as_json(head: &Parts, body: &str, (algorithm, private, public): (&str, &str, &str)) -> Value {
     let headers = head.headers.iter().map(|(name, value)| json!([name.as_str(), value.to_str().unwrap()]));
     json!({
@@ -64,7 +65,7 @@ fn as_json(head: &Parts, body: &str, (algorithm, private, public): (&str, &str, 
 }
 
 #[test]
-fn an_independent_implementation_accepts_what_is_signed_here() {
+fn an_independent_implementation_accepts_our_signatures() {
     let Some(python) = python() else { return };
     let (mut asked, mut expected) = (Vec::new(), Vec::new());
     for keys in KEYS {
@@ -85,7 +86,7 @@ fn an_independent_implementation_accepts_what_is_signed_here() {
 }
 
 #[test]
-fn what_an_independent_implementation_signs_is_accepted_here() {
+fn signatures_of_an_independent_implementation_are_accepted() {
     let Some(python) = python() else { return };
     let mut asked = Vec::new();
     let cases: Vec<_> = KEYS
@@ -115,7 +116,7 @@ fn what_an_independent_implementation_signs_is_accepted_here() {
     }
 }
 
-/// The documentation's service, in a process of its own. Killed when dropped.
+/// The README's service in a process of its own, which is killed on drop.
 struct Example {
     child: Child,
     address: String,
@@ -139,7 +140,7 @@ impl Example {
             Some(address.split(' ').next().unwrap().to_owned())
         });
         std::thread::spawn(move || log.for_each(drop));
-        Self { child, address: address.expect("the service says where it listens") }
+        Self { child, address: address.expect("the service logs its address") }
     }
 
     fn head(&self, method: &str, path: &str) -> Parts {
@@ -166,7 +167,7 @@ impl Drop for Example {
 }
 
 #[test]
-fn the_documented_service_lets_signed_requests_in_once() {
+fn the_documented_service_accepts_signed_requests_once() {
     let Some(python) = python() else { return };
     for ((_, private, public), algorithm) in KEYS.into_iter().zip(["HMAC_SHA256", "ED25519"]) {
         let service = Example::start(&python, algorithm, public);

@@ -1,4 +1,4 @@
-//! Requests that were signed well and changed on their way.
+//! Validly signed requests that were changed in transit.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,12 @@ use http_signing::{Signer, Verifier, VerifyError};
 
 use super::{BODY, PRIVATE_KEY, SECRET, URL, complaint, header, key, post, set, signed, verifier};
 
-/// Something between the two changes the request.
+/// A proxy between the two changes the request.
 #[test]
 fn a_changed_request_is_refused() {
     type Change = fn(&mut Parts);
-    let wrong = "the signature is not one of this request by key 'executor-1'";
-    let no_key = "no signature is by a known key; the request names 'executor-2'";
+    let wrong = "the signature does not match this request and key 'executor-1'";
+    let no_key = "no signature was made with a known key; the request names 'executor-2'";
     let cases: [(Change, &str); 27] = [
         (|head| head.method = Method::PUT, wrong),
         (|head| head.method = Method::from_bytes(b"post").unwrap(), wrong),
@@ -38,7 +38,7 @@ fn a_changed_request_is_refused() {
         (|head| in_input(head, ";expires=1", ";expires=2"), "lifetime is not within 300 s"),
         (|head| in_input(head, ";nonce=\"", ";nonce=\"x"), wrong),
         (|head| in_input(head, "executor-1", "executor-2"), no_key),
-        (|head| in_input(head, "hmac-sha256", "ed25519"), "by another algorithm than hmac-sha256"),
+        (|head| in_input(head, "hmac-sha256", "ed25519"), "`alg` is not hmac-sha256"),
         (|head| in_input(head, ";alg=\"hmac-sha256\"", ""), wrong),
         (|head| in_input(head, " \"@query\"", ""), "does not cover `@query`"),
         (|head| in_input(head, "\"@path\" \"@query\"", "\"@query\" \"@path\""), wrong),
@@ -96,7 +96,7 @@ fn every_bit_of_the_signature_counts() {
 }
 
 #[test]
-fn headers_of_garbage_are_refused_clearly() {
+fn malformed_headers_are_refused_with_a_reason() {
     let (input, signature) = (header(&signed(), "signature-input").to_owned(), "sig1=:AAAA:".to_owned());
     let long = format!("sig1=:{}:", "A".repeat(100_000));
     let many = format!("{}sig1=:AAAA:", "a=:AAAA:, ".repeat(2));
@@ -104,16 +104,16 @@ fn headers_of_garbage_are_refused_clearly() {
         (None, Some(&*signature), "no header `signature-input`"),
         (Some(&*input), None, "no header `signature`"),
         (Some(""), Some(""), "names none"),
-        (Some(&*input), Some(""), "`signature` is malformed: it needs the bytes of `sig1`"),
-        (Some(""), Some(&*signature), "`signature-input` is malformed: it needs the components of `sig1`"),
-        (Some(&*input), Some("sig2=:AAAA:"), "it needs the bytes of `sig1`"),
-        (Some(&*input), Some("sig1=::"), "the signature is not one of this request"),
-        (Some(&*input), Some("sig1=AAAA"), "it needs the bytes of `sig1`"),
-        (Some(&*input), Some("sig1=(:AAAA:)"), "it needs the bytes of `sig1`"),
+        (Some(&*input), Some(""), "`signature` is malformed: it has no byte sequence for `sig1`"),
+        (Some(""), Some(&*signature), "`signature-input` is malformed: it has no components for `sig1`"),
+        (Some(&*input), Some("sig2=:AAAA:"), "it has no byte sequence for `sig1`"),
+        (Some(&*input), Some("sig1=::"), "the signature does not match this request"),
+        (Some(&*input), Some("sig1=AAAA"), "it has no byte sequence for `sig1`"),
+        (Some(&*input), Some("sig1=(:AAAA:)"), "it has no byte sequence for `sig1`"),
         (Some(&*input), Some("sig1=:AA*A:"), "`signature` is malformed: "),
         (Some(&*input), Some("sig1=:AAAA"), "`signature` is malformed: "),
-        (Some(&*input), Some("sig1=:AAAA:, sig1=:AAAA:"), "`sig1` stands there twice"),
-        (Some(&*input), Some(&*many), "`a` stands there twice"),
+        (Some(&*input), Some("sig1=:AAAA:, sig1=:AAAA:"), "`sig1` is given twice"),
+        (Some(&*input), Some(&*many), "`a` is given twice"),
         (Some(&*input), Some(&*long), "has 100007 bytes, more than 8 KiB"),
         (Some(&*long), Some(&*signature), "has 100007 bytes, more than 8 KiB"),
         (Some("sig1=1"), Some(&*signature), "`sig1` is not a list of components"),
@@ -137,7 +137,7 @@ fn headers_of_garbage_are_refused_clearly() {
     }
 }
 
-/// Whatever an eavesdropper makes of an accepted request, it comes to the same or to nothing.
+/// An eavesdropper cannot turn an accepted request into another one that is accepted.
 #[test]
 fn no_variation_of_an_accepted_request_is_accepted() {
     let (original, verifier) = (signed(), verifier());
@@ -166,9 +166,9 @@ fn no_variation_of_an_accepted_request_is_accepted() {
     }
 }
 
-/// A proxy adds its own signature, or two keys sign while one replaces the other.
+/// Requests may carry several signatures: a proxy adds its own, or two keys sign during a rotation.
 #[test]
-fn of_several_signatures_one_has_to_be_good() {
+fn one_valid_signature_among_several_suffices() {
     let (mine, theirs) = (signed(), "=(\"@status\";req \"x-any\");keyid=\"proxy\"");
     let (input, signature) = (header(&mine, "signature-input"), header(&mine, "signature"));
     let broken = format!("other=:{}:", STANDARD.encode([0; 32]));
@@ -189,7 +189,7 @@ fn of_several_signatures_one_has_to_be_good() {
             "a=:AAAA:, b=:AAAA:".to_owned(),
             "the request names 'proxy', 'proxy'",
         ),
-        (format!("a{theirs}, {input}"), signature.to_owned(), "it needs the bytes of `a`"),
+        (format!("a{theirs}, {input}"), signature.to_owned(), "it has no byte sequence for `a`"),
     ];
     for (inputs, signatures, expected) in cases {
         let mut head = signed();
