@@ -1,8 +1,8 @@
 """The event loop: real `asyncio`, whose select step is the host's `wait`.
 
 Tool calls are the only thing outside to wait for. The host runs them in parallel; a timer costs nothing while it is
-waited for. All state is in plain objects and the only place that blocks is `HostLoop.select`, so that a waiting
-execution could be written down and continued elsewhere.
+waited for. All state is in plain objects. When the host asks for the stack, the program's own loop stops and `run`
+returns: then everything that the program is lies in memory, and `go_on` continues it, in this instance or in a copy.
 """
 
 import asyncio
@@ -18,6 +18,11 @@ DEADLOCK = "deadlock: all tasks are waiting and nothing can wake them"
 # Futures of the tool calls in flight, by the host's id. Shared by all loops: with a nested `asyncio.run`, the inner
 # loop may be told of a call that a task of the outer one has started.
 in_flight = {}
+
+# In place of a call's id: the host asks for the stack, because nothing is under way and this wait may be long.
+STACK_WANTED = 0xFFFF_FFFF
+# The loop of the program itself. Only when nothing but this one waits, the stack can be given back.
+program_loop = None
 
 
 def reply_of(call_id):
@@ -43,13 +48,15 @@ def is_idle():
 
 
 def wait_for(call_id):
-    """Blocks until one tool call has ended; returns the reply's bytes. No task runs meanwhile: those whose calls end wake
-    when the loop goes on."""
+    """Blocks until one tool call has ended; returns the reply's bytes, or `None` when the host asks for the stack: then the
+    task has to wait in the loop. No task runs meanwhile: those whose calls end wake when the loop goes on."""
     reply = None
     while reply is None:
         for ended, its_reply in _executor.wait(-1):
             if ended == call_id:
                 reply = its_reply
+            elif ended == STACK_WANTED:
+                return None
             else:
                 completed(ended, its_reply)
     return reply
@@ -79,18 +86,59 @@ def completed(call_id, reply):
 
 def run(coroutine):
     """As `asyncio.run`, without what is not needed here: signals, threads, and loops and tasks that find nothing to do.
-    It is meant for the program itself and called once."""
-    loop = HostLoop()
+    It is meant for the program itself and called once. Returns as `go_on` does."""
+    global program_loop
+    program_loop = HostLoop()
+    program_loop._main = main = program_loop.create_task(coroutine)
+    main._log_destroy_pending = False
+    main.add_done_callback(base_events._run_until_complete_cb)
+    return go_on()
+
+
+def go_on():
+    """Runs the program until it has ended (`True`), or waits and the host asks for the stack (`False`). Raises what the
+    program raises."""
+    loop, main = program_loop, program_loop._main
     try:
-        return loop.run_until_complete(coroutine)
+        loop.run_forever()
+        if loop.gives_stack_back and not main.done():
+            loop.gives_stack_back = False
+            return False
+    except BaseException:
+        # The caller gets the exception; asyncio need not complain that nobody looked at it.
+        if main.done() and not main.cancelled():
+            main.exception()
+        close(loop)
+        raise
+    try:
+        if not main.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        main.result()
     finally:
-        if asyncio.all_tasks(loop):
-            # Tasks that wait for each other cannot be cancelled.
-            with contextlib.suppress(RecursionError):
-                runners._cancel_all_tasks(loop)
-        if loop._asyncgens:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        close(loop)
+    return True
+
+
+def close(loop):
+    """Cancels what the program has left, and closes its loop."""
+    global program_loop
+    program_loop = None
+    if asyncio.all_tasks(loop):
+        # Tasks that wait for each other cannot be cancelled.
+        with contextlib.suppress(RecursionError):
+            runners._cancel_all_tasks(loop)
+    if loop._asyncgens:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def wakes_after():
+    """Nanoseconds until the program goes on by itself; `None` if only the end of a call can wake it."""
+    if program_loop._ready:
+        return 0
+    if not program_loop._scheduled:
+        return None
+    return max(0, math.ceil((program_loop._scheduled[0].when() - program_loop.time()) * 1e9))
 
 
 class HostLoop(base_events.BaseEventLoop):
@@ -100,6 +148,7 @@ class HostLoop(base_events.BaseEventLoop):
         super().__init__()
         self._selector = self
         self._main = None
+        self.gives_stack_back = False
 
     def select(self, timeout):
         """Waits `timeout` seconds (None: without limit) for tool calls to complete."""
@@ -121,7 +170,12 @@ class HostLoop(base_events.BaseEventLoop):
 
     def _process_events(self, event_list):
         for call_id, reply in event_list:
-            completed(call_id, reply)
+            future = in_flight.pop(call_id, None)
+            if future is not None:
+                if not future.done():
+                    future.set_result(reply)
+            elif call_id == STACK_WANTED and self is program_loop and not self._stopping:
+                self.gives_stack_back = self._stopping = True
 
     def _break_deadlock(self):
         """Fails what the main task waits for, so that the caller gets an answer now and the user's line shows."""
@@ -183,6 +237,37 @@ class HostLoopPolicy(events.BaseDefaultEventLoopPolicy):
     """Makes every new loop one of ours."""
 
     _loop_factory = HostLoop
+
+
+async def run_here(function, *args, **options):
+    """What a call of `asyncio.run` at module level becomes: the program's own loop runs the coroutine, so that its stack
+    can be given back. Any other function is called as it is."""
+    if function is not asyncio.run or options or len(args) != 1 or not asyncio.iscoroutine(args[0]):
+        return function(*args, **options)
+    loop, before = events.get_running_loop(), asyncio.all_tasks()
+    error = value = None
+    try:
+        error, value = await loop.create_task(contained(args[0]))
+    finally:
+        left = asyncio.all_tasks() - before
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+        if loop._asyncgens:
+            await loop.shutdown_asyncgens()
+            loop._asyncgens_shutdown_called = False
+    if error is not None:
+        raise error
+    return value
+
+
+async def contained(coroutine):
+    """An exit of the coroutine, or none, and its value: what ends a task like that would end the loop."""
+    try:
+        return None, await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        return error, None
 
 
 def install():

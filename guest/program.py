@@ -2,9 +2,9 @@
 
 CPython's interactive mode hands the value of every expression statement at module level, nested blocks included and
 functions excluded, to `sys.displayhook`. That is exactly what the contract asks for, so the module is compiled in that
-mode and the source itself never changes. Two things are added to its tree. What the mode does not do is tell
-assignments to `_` from other ways to bind it: a marker follows each of those. And `str.format` is guarded. Most programs
-need neither, and are compiled in one go.
+mode and the source itself never changes. Three things are changed in its tree. What the mode does not do is tell
+assignments to `_` from other ways to bind it: a marker follows each of those. `str.format` is guarded. And `asyncio.run` is
+awaited. Most programs need none of it, and are compiled in one go.
 """
 
 import ast
@@ -18,6 +18,7 @@ import _executor
 import guest_guards
 import guest_attribute_guards
 import guest_loop
+import guest_module_runs
 import guest_tools
 from guest_tools import FILENAME
 
@@ -25,8 +26,13 @@ from guest_tools import FILENAME
 ASSIGNED = "@assigned by a statement at the module level"
 NOTHING = object()
 
+# What a program comes to that has given its stack back: `go_on` continues it.
+WAITING = object()
+
 # Until then, nothing of the program has run.
 is_compiled = False
+# The program's names, and while it waits, the value of its latest expression: each entry into the interpreter forgets it.
+namespace = value_so_far = None
 
 UNDERSCORE = re.compile(r"\b_\b")
 
@@ -49,8 +55,9 @@ PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
 
 
 def run(source, variables):
-    """Runs `source` as `__main__`, with `variables` set before; returns its value. Raises what the program raises."""
-    global is_compiled
+    """Runs `source` as `__main__`, with `variables` set before; returns its value, or `WAITING`. Raises what the program
+    raises."""
+    global is_compiled, namespace
     is_compiled = False
     module = types.ModuleType("__main__")
     namespace = vars(module)
@@ -60,16 +67,39 @@ def run(source, variables):
     sys.modules["__main__"] = module
     show_source_lines(source)
     _executor.remember(NOTHING)
+    return advance(begin, source)
+
+
+def go_on():
+    """Continues the program that waits; as `run`."""
+    _executor.remember(value_so_far)
+    return advance(guest_loop.go_on)
+
+
+def advance(step, *args):
+    """Takes the program further by `step`, which says whether it has come to its end."""
+    global value_so_far
+    has_ended = True
     try:
-        code = compile_source(source, namespace)
-        is_compiled = True
-        execute(code, namespace)
+        has_ended = step(*args)
     except SystemExit as error:
         if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
             raise
+    if not has_ended:
+        value_so_far = _executor.remembered()
+        return WAITING
     if guest_tools.not_begun:
         guest_tools.refuse_forgotten_calls()
     return value_of(namespace)
+
+
+def begin(source):
+    """Compiles the program and runs it; in the event loop if it awaits anything. Returns whether it has ended."""
+    global is_compiled
+    code = compile_source(source, namespace)
+    is_compiled = True
+    result = eval(code, namespace)
+    return not code.co_flags & inspect.CO_COROUTINE or guest_loop.run(to_its_end(result))
 
 
 def value_of(namespace):
@@ -95,6 +125,8 @@ def compile_source(source, namespace):
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
+    if guest_module_runs.may_run(source):
+        guest_module_runs.await_runs(tree)
     body = tree.body
     # Alone it is the program's value, and nothing that describes the program.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
@@ -106,14 +138,9 @@ def compile_source(source, namespace):
 
 def needs_tree(source):
     """Whether the program's tree may have to be changed. The rest is compiled in one go."""
-    return "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None)
-
-
-def execute(code, namespace):
-    """Runs the code; in the event loop if it awaits anything."""
-    result = eval(code, namespace)
-    if code.co_flags & inspect.CO_COROUTINE:
-        guest_loop.run(to_its_end(result))
+    if "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None):
+        return True
+    return guest_module_runs.may_run(source)
 
 
 async def to_its_end(program):

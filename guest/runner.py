@@ -1,7 +1,8 @@
 """The entry: `prepare` makes the image's state, `run` is one execution.
 
-`prepare` runs once, when the image is made, and everything it leaves in memory is in the image. `run` runs at most
-once per copy of it, so it does as little as it can: it imports nothing and leaves nothing tidy behind.
+`prepare` runs once, when the image is made, and everything it leaves in memory is in the image. `run` runs one program
+per copy of it, so it does as little as it can: it imports nothing and leaves nothing tidy behind. A program that has given
+its stack back is continued by calling `run` again, with an empty request.
 """
 
 import asyncio
@@ -35,33 +36,47 @@ RESERVE_BYTES = 512 * 1024
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
+# Of the program that runs: what its value may take, and whether nobody can see that what it leaves is destroyed.
+result_bytes_max, ends_quietly = 0, True
 # The request is the host's: one value, with nothing around it.
 scan_json = json.JSONDecoder().scan_once
+# How the result of a program begins that waits.
+WAITING = b'{"waiting":'
 
 
 def run(request):
     """One execution: the request's bytes in, the result's bytes out. Never raises."""
-    ends_quietly = True
+    global ends_quietly
     try:
-        request, _ = scan_json(str(request, "utf-8"), 0)
-        # The shortest program that leaves something to do is longer.
-        ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
+        if request:
+            request, _ = scan_json(str(request, "utf-8"), 0)
+            # The shortest program that leaves something to do is longer.
+            ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
         result = execute(request)
     except BaseException as error:
         # Even telling a failure can fail, when memory is short.
         reserve.clear()
         result = failed(error)
+    if result.startswith(WAITING):
+        return result
     if not ends_quietly:
+        guest_program.namespace = None
         guest_finalization.finalize()
     return result
 
 
 def execute(request):
-    """Runs the program and tells how it ended."""
-    guest_tools.granted = request.get("tools")
+    """Runs the program, or continues it where there is no request, and tells how it ended or that it waits."""
+    global result_bytes_max
     try:
-        value = guest_program.run(request["code"], request.get("context") or {})
-        value, is_repr = guest_values.encode(value, request["result_bytes_max"])
+        if request:
+            guest_tools.granted, result_bytes_max = request.get("tools"), request["result_bytes_max"]
+            value = guest_program.run(request["code"], request.get("context") or {})
+        else:
+            value = guest_program.go_on()
+        if value is guest_program.WAITING:
+            return WAITING + json.dumps(guest_loop.wakes_after()).encode() + b"}"
+        value, is_repr = guest_values.encode(value, result_bytes_max)
     except MemoryError as error:
         reserve.clear()
         return failed(error)
@@ -111,6 +126,6 @@ def rehearse():
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()
     guest_finalization.freeze()
-    guest_tools.granted = None
+    guest_tools.granted = guest_program.namespace = None
     # Nothing forgets the last value; this one holds no memory.
     _executor.remember(guest_program.NOTHING)

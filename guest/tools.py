@@ -101,9 +101,8 @@ def make_function(tool):
             payload = encode_refused(full_name, error)
         is_alone = guest_loop.is_idle()
         call_id = begin(full_name, payload)
-        if is_alone:
-            reply = guest_loop.wait_for(call_id)
-        else:
+        reply = guest_loop.wait_for(call_id) if is_alone else None
+        if reply is None:
             reply = guest_loop.reply_of(call_id)
             try:
                 reply = await reply

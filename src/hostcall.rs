@@ -9,6 +9,7 @@ mod clock;
 pub(crate) mod fuel;
 mod memory;
 mod output;
+mod pause;
 mod wasi;
 pub(crate) mod wire;
 
@@ -29,6 +30,8 @@ use clock::Clock;
 pub(crate) use clock::thread_cpu_time;
 use fuel::Fuel;
 use output::Capture;
+use pause::{Asking, STACK_WANTED};
+pub(crate) use pause::{Pause, Pauses};
 pub(crate) use wasi::Exit;
 use wasi::{Random, Wasi};
 
@@ -53,6 +56,7 @@ pub(crate) struct HostState {
     fuel: Fuel,
     wasi: Wasi,
     calls: Calls,
+    asking: Asking,
     result: Option<Vec<u8>>,
     result_bytes_max: usize,
     work: usize,
@@ -69,6 +73,7 @@ impl HostState {
         request: Vec<u8>,
         limits: &Limits,
         grants: Grants,
+        pauses: Pauses,
         in_callers_thread: bool,
     ) -> Self {
         let wasi = Wasi {
@@ -83,6 +88,7 @@ impl HostState {
             fuel: Fuel::new(limits.fuel()),
             wasi,
             calls: Calls::new(id, limits, grants),
+            asking: Asking::new(pauses),
             result: None,
             result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
@@ -101,7 +107,7 @@ impl HostState {
             tool_calls_max: 0,
             ..Limits::default()
         };
-        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default(), false);
+        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default(), Pauses::Never, false);
         state.fuel = Fuel::unlimited();
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
@@ -115,6 +121,16 @@ impl HostState {
     /// Nanoseconds of CPU time that other threads than those that poll the guest have spent for it.
     pub(crate) fn cpu_time_elsewhere(&self) -> Arc<AtomicU64> {
         self.calls.cpu_time_elsewhere()
+    }
+
+    /// That the guest has returned without a stack, to be continued.
+    pub(crate) fn take_pause(&mut self) -> Option<Pause> {
+        self.asking.take()
+    }
+
+    /// For another instance with the same memory, which has burned so much fuel in this one.
+    pub(crate) fn move_on(&mut self, fuel_burned: u64) {
+        self.fuel.move_on(fuel_burned);
     }
 
     /// What the guest handed over, if anything.
@@ -201,6 +217,15 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostStat
 fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
     let (memory, state) = memory::of(&mut caller)?;
     let result = memory::slice(memory, ptr, len)?;
+    if state.asking.is_paused() {
+        bail!("a result after giving the stack back");
+    }
+    if let Some(pause) = wire::decode_pause(result) {
+        if state.result.is_some() || !state.asking.pause(pause) {
+            bail!("a pause that nobody has asked for");
+        }
+        return Ok(());
+    }
     if result.len() > state.result_bytes_max {
         bail!("a result of {len} bytes is over the limit");
     }
@@ -225,6 +250,12 @@ async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i
 async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = memory::of(&mut caller)?;
     memory::slice(memory, ptr, cap)?;
+    if state.asking.asks(timeout_ns) {
+        let mut request = Vec::new();
+        wire::encode_completion(STACK_WANTED, &[], &mut request);
+        memory::write(memory, ptr, &request)?;
+        return Ok(i32::try_from(request.len())?);
+    }
     let completions = match state.calls.wait(timeout_ns, cap as usize).await {
         Ok(completions) => completions,
         Err(needed) => {

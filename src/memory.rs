@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+mod delta;
 mod memory_image;
 mod pagemap;
 mod polling;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
+pub(crate) use delta::{Base, Delta};
 pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
 #[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
@@ -66,9 +68,8 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 /// Hands out memories.
 #[derive(Clone)]
 pub(crate) struct Memories {
-    /// What they begin as; zeros without one.
-    image: Option<Arc<MemoryImage>>,
-    page_map: Option<Arc<PageMap>>,
+    /// Zeros without one.
+    base: Option<Base>,
     polling_pages: PollingPages,
     pool: Arc<Pool<Slot>>,
     checker: Option<Arc<ResetChecker>>,
@@ -78,18 +79,16 @@ impl Memories {
     /// # Errors
     ///
     /// The kernel's: there is no room for a thread.
-    pub(crate) fn new(image: MemoryImage, on_check: OnResetCheck) -> io::Result<Self> {
+    pub(crate) fn new(base: Base, on_check: OnResetCheck) -> io::Result<Self> {
         let blank = Self::blank();
         let checker = ResetChecker::start(Arc::downgrade(&blank.pool), on_check)?;
-        let (image, page_map) = (Some(Arc::new(image)), PageMap::of_process());
-        Ok(Self { image, page_map, checker: Some(checker), ..blank })
+        Ok(Self { base: Some(base), checker: Some(checker), ..blank })
     }
 
     /// Memories of zeros, for making an image.
     pub(crate) fn blank() -> Self {
         Self {
-            image: None,
-            page_map: None,
+            base: None,
             polling_pages: PollingPages::default(),
             pool: Arc::default(),
             checker: None,
@@ -101,12 +100,11 @@ impl Memories {
     }
 
     fn slot(&self, bytes_min: usize, layout: SlotLayout) -> io::Result<Slot> {
-        let image = match &self.image {
-            Some(image) => image.clone(),
-            None => Arc::new(MemoryImage::zeros(bytes_min)?),
+        let Base { image, page_map } = match &self.base {
+            Some(base) => base.clone(),
+            None => Base { image: Arc::new(MemoryImage::zeros(bytes_min)?), page_map: None },
         };
-        let (page_map, polling_pages) = (self.page_map.clone(), self.polling_pages.clone());
-        Slot::new(image, page_map, polling_pages, layout, self.checker.clone())
+        Slot::new(image, page_map, self.polling_pages.clone(), layout, self.checker.clone())
     }
 }
 

@@ -17,8 +17,8 @@ from .fake_executor import FakeExecutor
 GUEST = pathlib.Path(__file__).parent.parent
 # In order of dependency, as the host's recipe lists them.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
-    "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "module_runs",
+    "guards", "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
@@ -110,11 +110,15 @@ def run(*args, **kwargs):
 
 
 def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
-    """One execution; returns the result's bytes."""
+    """One execution, continued wherever it gives its stack back; returns the result's bytes."""
     request = {"code": code, "context": context or {}, "result_bytes_max": result_bytes_max, "tools": tools}
     test_runner = sys.modules["__main__"]
     try:
-        return sys.modules["guest_runner"].run(json.dumps(request).encode())
+        result = sys.modules["guest_runner"].run(json.dumps(request).encode())
+        while result.startswith(b'{"waiting":'):
+            executor.paused(json.loads(result)["waiting"])
+            result = sys.modules["guest_runner"].run(b"")
+        return result
     finally:
         sys.modules["__main__"] = test_runner
         forget_calls()

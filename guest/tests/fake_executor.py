@@ -23,6 +23,9 @@ class FakeExecutor(types.ModuleType):
         self.cancelled = []  # ids
         self.most_in_flight = 0
         self.refuses_calls = False
+        self.asks_for_stack = False  # at each wait, at most twice in a row
+        self.pauses = []  # what the guest said of each
+        self._asked = 0
         self._begun = 0
         self._due = {}
         self._value = None
@@ -49,7 +52,17 @@ class FakeExecutor(types.ModuleType):
         self.most_in_flight = max(self.most_in_flight, len(self._due))
         return self._begun
 
+    def paused(self, wakes_after):
+        """The guest has given its stack back, and is forgotten but for what is in memory."""
+        self.pauses.append(wakes_after)
+        self._asked = 2
+        self._value = None
+
     def wait(self, timeout_ns):
+        if self.asks_for_stack and timeout_ns != 0 and self._asked < 2:
+            self._asked += 1
+            return [(0xFFFF_FFFF, b"")]
+        self._asked = 0
         ends = self.now + timeout_ns / 1e9 if timeout_ns >= 0 else float("inf")
         first = min([due for due, _ in self._due.values()], default=float("inf"))
         if first == ends == float("inf"):

@@ -23,6 +23,11 @@ impl Fuel {
         Self { max, portion: Some(PORTION), given: 0, counter: None }
     }
 
+    /// Another instance goes on where so much was burned.
+    pub(super) fn move_on(&mut self, burned: u64) {
+        (self.given, self.counter) = (burned, None);
+    }
+
     /// All at once: nobody waits for the guest to yield.
     pub(super) fn unlimited() -> Self {
         Self { portion: None, ..Self::new(i64::MAX.cast_unsigned()) }

@@ -2,10 +2,12 @@
 //! it is bounded before it gets here, and parsed strictly.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Pause;
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
 use crate::tools::{Reply as ToolReply, ToolErrorKind};
@@ -15,6 +17,10 @@ const VALUE_DEPTH_MAX: usize = 100;
 
 /// What the guest can be told of a limit: it counts one further, and `sys.maxsize` is all that it can count to.
 const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
+
+/// How a pause begins, where a result has `value`, and what it takes at most.
+const PAUSE_HEAD: &[u8] = br#"{"waiting":"#;
+const PAUSE_BYTES_MAX: usize = 64;
 
 /// Bytes of a completion before its reply: id and length.
 const COMPLETION_HEADER_BYTES: usize = 8;
@@ -75,6 +81,19 @@ impl From<ResultError> for GuestError {
             before_start: !error.compiled,
         }
     }
+}
+
+/// What the guest hands to `finish` when it has given its stack back: how many nanoseconds it waits at most. Whatever else
+/// it hands over is a result, or nothing that can be read.
+pub(super) fn decode_pause(bytes: &[u8]) -> Option<Pause> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        waiting: Option<u64>,
+    }
+    let is_pause = bytes.starts_with(PAUSE_HEAD) && bytes.len() <= PAUSE_BYTES_MAX;
+    let fields: Fields = is_pause.then(|| serde_json::from_slice(bytes).ok()).flatten()?;
+    Some(Pause { wakes_after: fields.waiting.map(Duration::from_nanos) })
 }
 
 /// `None` for what no honest guest sends: malformed, or a value over its limits.

@@ -17,8 +17,8 @@ pub(super) const PAGE_BYTES: usize = 4096;
 /// What can be mapped on every machine: a page of WebAssembly, and the largest one of arm64. See [`MemoryImage::map`].
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
-/// What no page that was written to is counted as.
-static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+/// A page that nobody has written to, before the image's first byte and behind its last.
+pub(super) static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// A file with one block that says where in linear memory the rest of it belongs. Before that, memory is zero.
 pub(crate) struct MemoryImage {
