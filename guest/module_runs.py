@@ -1,13 +1,13 @@
-"""`asyncio.run(main())` at module level, in the program's own loop.
+"""Runs `asyncio.run(main())` at module level in the program's own loop.
 
-A loop inside a loop keeps the outer one on the stack, so a program that waits there cannot give its stack back. Most
-programs that call `asyncio.run` do so once, at module level: there it becomes an await of the same coroutine.
+A nested loop keeps the outer one on the stack, so a program that waits in it cannot give its stack back. Most programs
+that call `asyncio.run` do so once, at module level. Such a call is rewritten to an await of the same coroutine.
 """
 
 import ast
 import re
 
-# A name that no source text can spell.
+# Not an identifier, so no source can contain it.
 RUN = "@asyncio.run, in the program's own loop"
 RUN_WORD = re.compile(r"\brun\b")
 
@@ -16,15 +16,17 @@ AWAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 
 def may_run(source):
-    """Whether the program may have such a call."""
+    """Returns whether the program may call `asyncio.run`."""
     return "asyncio" in source and RUN_WORD.search(source) is not None
 
 
 def await_runs(tree):
-    """Lets the program await what it gives to `asyncio.run` at module level. One that awaits anything there itself has
-    tasks that stand still while `asyncio.run` runs: it stays as it is."""
+    """Rewrites calls of `asyncio.run` at module level to awaits.
+
+    Leaves a program unchanged that itself awaits at module level: its other tasks must not run during `asyncio.run`.
+    """
     names, places = set(), []
-    # A stack of its own: programs may be nested deeper than Python functions.
+    # An explicit stack, because programs may be nested deeper than Python's recursion limit.
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -36,14 +38,14 @@ def await_runs(tree):
                 stack.append(child)
                 if type(child) is ast.Call:
                     places.append((*place, child))
-    # The innermost first: an outer call takes its arguments along.
+    # Innermost first, because rewriting an outer call copies its arguments.
     for holder, key, call in reversed(places):
         if full_name(call.func) in names:
             holder[key] = awaited(call)
 
 
 def children(node):
-    """Each node under `node`, behind where it can be replaced."""
+    """Yields each child of `node`, preceded by the container and the key or index under which it can be replaced."""
     for field, value in vars(node).items():
         if type(value) is list:
             yield from (((value, index), child) for index, child in enumerate(value) if isinstance(child, ast.AST))
@@ -52,7 +54,7 @@ def children(node):
 
 
 def names_of_run(node):
-    """By which names the program knows `asyncio.run` after the import `node`."""
+    """Returns the names of `asyncio.run` that `node` introduces if it is an import."""
     if type(node) is ast.Import:
         return [f"{alias.asname or alias.name}.run" for alias in node.names if alias.name == "asyncio"]
     if type(node) is ast.ImportFrom and node.module == "asyncio":
@@ -61,7 +63,7 @@ def names_of_run(node):
 
 
 def full_name(function):
-    """`asyncio.run` of its tree; `None` for what is no such name."""
+    """Returns the text of a plain or dotted name, such as `asyncio.run`, and `None` for any other expression."""
     if type(function) is ast.Name:
         return function.id
     if type(function) is ast.Attribute and type(function.value) is ast.Name:
@@ -70,7 +72,7 @@ def full_name(function):
 
 
 def awaited(call):
-    """The await in place of `call`."""
+    """Returns the `await` expression that replaces `call`."""
     name = ast.Name(RUN, ast.Load())
     inner = ast.Call(name, [call.func, *call.args], call.keywords)
     made = ast.Await(inner)

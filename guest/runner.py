@@ -1,8 +1,9 @@
-"""The entry: `prepare` makes the image's state, `run` is one execution.
+"""The guest's entry points: `prepare` builds the image's state, `run` executes one program.
 
-`prepare` runs once, when the image is made, and everything it leaves in memory is in the image. `run` runs one program
-per copy of it, so it does as little as it can: it imports nothing and leaves nothing tidy behind. A program that has given
-its stack back is continued by calling `run` again, with an empty request.
+The host calls `prepare` once, when it makes the image; everything that is in memory afterwards is part of the image.
+The host calls `run` in each copy of the image, for one program. It does as little as possible: it imports nothing and
+does not clean up. If the program gives its stack back, the host continues it by calling `run` again with an empty
+request.
 """
 
 import asyncio
@@ -28,33 +29,33 @@ import guest_tools
 import guest_values
 import guest_zones
 
-# Modules that a run needs, or that CPython imports by itself when it first needs them.
+# Modules that a run needs, or that CPython itself imports on first use.
 NEEDED_MODULES = ("_pydecimal", "_strptime", "unicodedata", "warnings")
-# Freed when memory has run out, so that the failure can still be told.
+# The size of `reserve`, which is freed when memory runs out, so that the failure can still be encoded.
 RESERVE_BYTES = 512 * 1024
-# Heap that is there before a run asks for it: growing it then costs more.
+# Free heap in the image, because growing the heap during a run costs more.
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
-# Of the program that runs: what its value may take, and whether nobody can see that what it leaves is destroyed.
+# For the running program: the size limit of its value, and whether finalization can be skipped.
 result_bytes_max, ends_quietly = 0, True
-# The request is the host's: one value, with nothing around it.
+# The host writes the request: exactly one JSON value without surrounding whitespace.
 scan_json = json.JSONDecoder().scan_once
-# How the result of a program begins that waits.
+# The beginning of the result of a program that waits.
 WAITING = b'{"waiting":'
 
 
 def run(request):
-    """One execution: the request's bytes in, the result's bytes out. Never raises."""
+    """Runs or continues one execution: takes the request's bytes and returns the result's bytes. Never raises."""
     global ends_quietly
     try:
         if request:
             request, _ = scan_json(str(request, "utf-8"), 0)
-            # The shortest program that leaves something to do is longer.
+            # The shortest program that needs finalization is longer.
             ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
         result = execute(request)
     except BaseException as error:
-        # Even telling a failure can fail, when memory is short.
+        # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
     if result.startswith(WAITING):
@@ -66,7 +67,7 @@ def run(request):
 
 
 def execute(request):
-    """Runs the program, or continues it where there is no request, and tells how it ended or that it waits."""
+    """Runs the program, or continues it if the request is empty. Returns the result's bytes."""
     global result_bytes_max
     try:
         if request:
@@ -88,17 +89,17 @@ def execute(request):
 
 
 def failed(error):
-    """The result of a run that ended with `error`."""
+    """Returns the result's bytes for a run that ended with `error`."""
     return b'{"value":null,"value_is_repr":false,"error":%b}' % guest_failure.encode(error)
 
 
 def prepare(recipe):
-    """Makes the image's state; what stays in memory after it is what every run starts from."""
+    """Builds the image's state: every run starts from the memory as it is when this function returns."""
     for name in (*NEEDED_MODULES, *recipe["allowed_imports"]):
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ImportError(f"ALLOWED_IMPORTS has {name!r}, which this interpreter has not: {error}") from None
+            raise ImportError(f"ALLOWED_IMPORTS names {name!r}, which this interpreter lacks: {error}") from None
     guest_zones.install()
     guest_loop.install()
     guest_tools.install(recipe["tools"])
@@ -115,7 +116,7 @@ def prepare(recipe):
 
 
 def rehearse():
-    """Runs a few programs, so that caches are filled and code is specialised, and removes what they left."""
+    """Runs a few programs, which fills caches and specializes bytecode, and removes the state that they leave."""
     main = sys.modules["__main__"]
     for code in guest_rehearsal.PROGRAMS * 2:
         request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
@@ -127,5 +128,5 @@ def rehearse():
     guest_fresh.freeze()
     guest_finalization.freeze()
     guest_tools.granted = guest_program.namespace = None
-    # Nothing forgets the last value; this one holds no memory.
+    # The last value stays remembered. Replace it with one that refers to no other objects.
     _executor.remember(guest_program.NOTHING)

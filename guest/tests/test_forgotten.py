@@ -33,11 +33,11 @@ FORGOTTEN = [
     ),
     (
         "import asyncio, data\nawait asyncio.sleep(0)\ntask = asyncio.create_task(asyncio.sleep(9))\n[task]",
-        "Return value contains a Task and not its result", None, "add `await`",
+        "Return value contains a Task, not its result", None, "add `await`",
     ),
     (
         "import asyncio\nawait asyncio.sleep(0)\nasyncio.gather(asyncio.sleep(1))",
-        "Return value contains a GatheringFuture and not its result", None, "add `await`",
+        "Return value contains a GatheringFuture, not its result", None, "add `await`",
     ),
     (
         "import data\n{'devices': data.get_devices}",

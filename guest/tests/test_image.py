@@ -111,7 +111,7 @@ class TestImage(unittest.TestCase):
         self.assertEqual(run(zone + "zoneinfo.ZoneInfo('../etc')")["error"]["type"], "ValueError")
 
     def test_a_module_that_is_not_there_is_named_with_its_setting(self):
-        with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS has 'nosuch', which this interpreter has not"):
+        with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS names 'nosuch', which this interpreter lacks"):
             sys.modules["guest_runner"].prepare({"allowed_imports": ["json", "nosuch"]})
 
     def test_asyncio_without_sockets(self):

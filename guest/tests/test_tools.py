@@ -47,8 +47,8 @@ REPLIES = [
     ({"error": {"kind": "ToolDenied", "message": "no"}}, "ToolDenied", "no"),
     ({"error": {"kind": "ToolArgumentError", "message": "bad"}}, "ToolArgumentError", "bad"),
     ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
-    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The answer of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
-    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The answer of 'data.get_devices' cannot be read: it is nested too deep"),
+    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The reply of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
+    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The reply of 'data.get_devices' cannot be read: it is nested too deeply"),
 ]
 
 # Older ones cannot say of an ordinary function that it makes a coroutine.

@@ -96,7 +96,7 @@ fn cases() -> Vec<Case> {
         Case(
             with_body("200 OK", "9".repeat(5000)),
             Close,
-            Err("ToolError: The answer of 'up.ask' cannot be read: it has an integer of more than 4300 digits".into()),
+            Err("ToolError: The reply of 'up.ask' cannot be read: it has an integer of more than 4300 digits".into()),
         ),
         Case(
             text("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),
