@@ -1,4 +1,4 @@
-"""Programs whose stack the host asks for whenever they wait: they give it back, and end as they would have."""
+"""Pauses: the host asks for the stack at each wait. The programs give it back, and end as they do without pauses."""
 
 import unittest
 
@@ -18,13 +18,13 @@ CALLS = {
 
 
 class Pauses(unittest.TestCase):
-    """The same answers, in as much simulated time."""
+    """Compares results and simulated time with those of runs without pauses."""
 
     def setUp(self):
         executor.reset()
         executor.tools["data.get_devices"] = lambda arguments: (1, {"ok": ["lamp"]})
 
-    def test_waits(self):
+    def test_programs_of_the_loop(self):
         pauses = 0
         for name, (code, *_) in PROGRAMS.items():
             ends = []
@@ -38,7 +38,7 @@ class Pauses(unittest.TestCase):
             pauses += len(executor.pauses)
         self.assertGreater(pauses, 30)
 
-    def test_calls(self):
+    def test_tool_calls(self):
         for name, (code, value, pauses) in CALLS.items():
             executor.asks_for_stack, executor.pauses = False, []
             whole = run(code)
@@ -52,7 +52,7 @@ class Pauses(unittest.TestCase):
                 self.assertGreaterEqual(len(executor.pauses), pauses)
                 self.assertEqual(pauses == 0, executor.pauses == [])
 
-    def test_a_pause_tells_when_the_program_goes_on_by_itself(self):
+    def test_a_pause_says_when_a_timer_wakes_the_program(self):
         executor.asks_for_stack = True
         run("import asyncio\nawait asyncio.sleep(2)")
         run("import data\nawait data.get_devices()")
