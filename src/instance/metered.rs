@@ -77,4 +77,3 @@ pub(super) fn thread_faults() -> u64 {
     };
     (usage.minor_page_faults() + usage.major_page_faults()).cast_unsigned()
 }
-

@@ -9,7 +9,13 @@ use crate::execution::{ExecutionId, GuestError, Outcome, Report, Stages, Usage};
 use crate::hostcall::{HostState, wire};
 use crate::limits::Limits;
 
-pub(super) fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usage: Usage) -> Report {
+pub(super) fn report(
+    id: ExecutionId,
+    end: End,
+    state: &mut HostState,
+    limits: &Limits,
+    usage: Usage,
+) -> Report {
     let (stdout, stderr) = state.take_outputs();
     let mut report = Report {
         id,
@@ -52,7 +58,7 @@ pub(super) fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &
 fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
     let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));
     let Some(result) = result else {
-        report.error = Some(crashed("it ended without a result that can be read"));
+        report.error = Some(crashed("it ended without a readable result"));
         return;
     };
     report.value = result.value;

@@ -69,7 +69,8 @@ fn cases() -> Vec<(String, Execution)> {
         let code = fs::read_to_string(path).unwrap();
         let context = code.lines().find_map(|line| line.strip_prefix("#> context: ")).unwrap_or("{}");
         let context: serde_json::Map<String, serde_json::Value> = serde_json::from_str(context).unwrap();
-        let execution = context.iter().fold(Execution::new(&code), |made, (name, value)| made.variable(name, value));
+        let execution =
+            context.iter().fold(Execution::new(&code), |made, (name, value)| made.variable(name, value));
         (path.file_stem().unwrap().to_str().unwrap().to_owned(), execution)
     };
     cases.iter().map(case).collect()
@@ -98,18 +99,36 @@ async with asyncio.TaskGroup() as group: tasks = [group.create_task(twice(n)) fo
 [task.result() for task in tasks]",
         true,
     ),
-    ("import spy, asyncio\ntry:\n    await asyncio.wait_for(spy.never(), 0.02)\nexcept TimeoutError:\n    _ = 'gave up'", true),
-    ("import spy, asyncio\nasync with asyncio.timeout(5):\n    print(await spy.echo('x'))\nawait asyncio.sleep(0.01, 'slept')", true),
-    ("import spy\nasync def numbers():\n    for n in range(3): yield await spy.echo(n)\n[n async for n in numbers()]", true),
+    (
+        "import spy, asyncio\ntry:\n    await asyncio.wait_for(spy.never(), 0.02)\nexcept TimeoutError:\n    _ = 'gave up'",
+        true,
+    ),
+    (
+        "import spy, asyncio\nasync with asyncio.timeout(5):\n    print(await spy.echo('x'))\nawait asyncio.sleep(0.01, 'slept')",
+        true,
+    ),
+    (
+        "import spy\nasync def numbers():\n    for n in range(3): yield await spy.echo(n)\n[n async for n in numbers()]",
+        true,
+    ),
     (
         "import spy, asyncio\nlock, order = asyncio.Lock(), []
 async def turn(n):\n    async with lock:\n        order.append(await spy.slow(n))
 await asyncio.gather(*map(turn, (9, 1, 5)))\norder",
         true,
     ),
-    ("import spy, random\nrandom.seed(7)\nbefore = random.random()\nawait spy.echo(1)\n[before, random.random()]", true),
-    ("import spy\nprint('a', await spy.echo(1))\nprint('b', await spy.echo(2))\nraise ValueError(await spy.echo('no'))", true),
-    ("import spy\nclass Kept:\n    def __del__(self): print('destroyed')\nkept = Kept()\nawait spy.echo(1)\nprint('end')", true),
+    (
+        "import spy, random\nrandom.seed(7)\nbefore = random.random()\nawait spy.echo(1)\n[before, random.random()]",
+        true,
+    ),
+    (
+        "import spy\nprint('a', await spy.echo(1))\nprint('b', await spy.echo(2))\nraise ValueError(await spy.echo('no'))",
+        true,
+    ),
+    (
+        "import spy\nclass Kept:\n    def __del__(self): print('destroyed')\nkept = Kept()\nawait spy.echo(1)\nprint('end')",
+        true,
+    ),
     ("import spy\n1 + 1\nawait spy.echo(None)\nNone", true),
     ("import spy\n_ = await spy.echo(3)\n'another'", true),
     ("import spy\nawait spy.echo(1)\nraise SystemExit(0)", true),
