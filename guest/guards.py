@@ -13,7 +13,7 @@ import guest_module_runs
 import guest_tools
 import guest_views
 
-# Whether programs are refused at run time what the validator refuses in their source.
+# Whether the validator's rules are also enforced at run time.
 enabled = False
 disabled_modules = frozenset()
 # Fast path: views of modules that are always importable and need no refresh, by name.

@@ -1,4 +1,4 @@
-//! One execution: a new Store, limits around it, and how it ended. A Store is never used twice.
+//! Runs one execution in a new Store, enforces its limits, and reports its outcome. A Store is never reused.
 
 mod cancel;
 mod metered;
@@ -25,28 +25,29 @@ pub(crate) use cancel::Cancel;
 use metered::{Metered, thread_faults};
 use watchdog::{Overdue, Watchdog};
 
-/// More is not read in a thread on which connections wait.
+/// Results and outputs larger than this are not read in a caller's thread, because connections may wait for that
+/// thread.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// CPU time that a guest may have in its caller's thread. One that has not yielded then goes on in the guests' threads: from
-/// its beginning, if it has to be stopped for that.
+/// CPU time that a guest may use in its caller's thread before its first yield. If it exceeds this, it is stopped and
+/// restarted in a guests' thread.
 const SLICE: Duration = Duration::from_millis(3);
 
-/// What linear memory grows by.
+/// The unit in which linear memory grows.
 const WASM_PAGE_BYTES: usize = 64 << 10;
 
-/// What an instance is for.
+/// The input of one execution.
 pub(crate) struct Run<'a> {
     pub(crate) id: ExecutionId,
     pub(crate) source: &'a ValidatedSource,
-    /// The rest of the execution; its `code` is not looked at.
+    /// Context and limits. Its `code` is ignored.
     pub(crate) execution: &'a Execution,
     pub(crate) grants: Grants,
-    /// It begins in a thread that is not for guests, up to its first yield.
+    /// Whether the guest runs in its caller's thread until its first yield.
     pub(crate) in_callers_thread: bool,
 }
 
-/// An image with its imports resolved: what every execution starts from.
+/// An image with its imports resolved. Every execution is instantiated from it.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
     memory_bytes_min: u64,
@@ -57,27 +58,29 @@ pub(crate) struct Template {
 }
 
 impl Template {
+    /// Resolves the imports of `image` and starts the watchdog.
+    ///
     /// # Errors
     ///
-    /// [`Error::Image`] for what cannot be instantiated, [`Error::Config`] where there is no room for a thread.
+    /// [`Error::Image`] if an import cannot be resolved, [`Error::Config`] if the watchdog's thread cannot be started.
     pub(crate) fn new(image: &Image, pauses: Pauses) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
-            .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
-        let watchdog =
-            Watchdog::start().map_err(|error| Error::Config(format!("starting the watchdog: {error}")))?;
+            .map_err(|error| Error::Image(format!("resolving its imports: {error:#}")))?;
+        let watchdog = Watchdog::start()
+            .map_err(|error| Error::Config(format!("cannot start the watchdog: {error}")))?;
         let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
         let base = image.base.clone();
         Ok(Self { instance, memory_bytes_min, polling_pages, base, pauses, watchdog })
     }
 
-    /// Runs a program in an instance of its own, until it ends or pauses.
+    /// Runs a program in a new instance until it ends or pauses.
     ///
-    /// Dropping the future stops the guest at its next look at the clock, or at once where it waits.
+    /// Dropping the future stops the guest: at its next yield, or at once if it waits.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
+    /// [`Error::Internal`] if the host fails. Failures of the guest are in the report.
     pub(crate) async fn run(&self, run: Run<'_>, cancel: &Cancel) -> Result<Progress, Error> {
         let mut life = Life::new(run.id, run.execution.limits);
         let mut slice = run.in_callers_thread.then_some(SLICE);
@@ -89,34 +92,34 @@ impl Template {
             match self.advance(guest, &mut life, slice.take(), cancel).await {
                 Step::Ended(report) => return Ok(Progress::Ended(report)),
                 Step::Paused(guest) => return Ok(Progress::Paused(Box::new(Paused { guest, life }))),
-                // Nobody knows what the guest did in its caller's thread: it made no call, and what it printed is gone.
+                // Restarting is invisible: the guest made no tool call, and its output was dropped with the Store.
                 Step::Sliced => {}
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Continues an execution that has paused.
+    /// Continues a paused execution until it ends or pauses again.
     ///
     /// # Errors
     ///
-    /// As [`Template::run`].
+    /// Those of [`Template::run`].
     pub(crate) async fn go_on(&self, paused: Paused, cancel: &Cancel) -> Result<Progress, Error> {
         let Paused { guest, mut life } = paused;
         match self.advance(guest, &mut life, None, cancel).await {
             Step::Ended(report) => Ok(Progress::Ended(report)),
             Step::Paused(guest) => Ok(Progress::Paused(Box::new(Paused { guest, life }))),
-            Step::Sliced => Err(Error::Internal("a guest was sliced in its own thread".into())),
+            Step::Sliced => Err(Error::Internal("a continued guest exceeded its slice, but has none".into())),
         }
     }
 
-    /// Writes an execution down that has paused, and gives its slot back.
+    /// Parks a paused execution: saves its memory as a delta from the image, and frees its slot.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`], as for more than `bytes_max`. The execution is gone.
+    /// [`Error::Internal`], also if the delta exceeds `bytes_max`. The execution is lost.
     pub(crate) fn park(&self, paused: Paused, bytes_max: usize) -> Result<Parked, Error> {
-        let failed = |error: &dyn Display| Error::Internal(format!("writing an execution down: {error}"));
+        let failed = |error: &dyn Display| Error::Internal(format!("parking an execution: {error}"));
         let Paused { guest: Guest { mut store, instance, .. }, life } = paused;
         let fuel_burned = fuel::burned(&mut store);
         let memory = hostcall::memory_of(&instance, &mut store).map_err(|error| failed(&error))?;
@@ -126,23 +129,24 @@ impl Template {
         Ok(Parked { delta, state, life })
     }
 
-    /// Puts an execution that was written down into another instance.
+    /// Restores a parked execution in a new instance. It stays paused.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] for what is no execution of this image, and when the host failed.
+    /// [`Error::Internal`] if the delta does not fit this image, or if the host fails.
     pub(crate) async fn unpark(&self, parked: Parked) -> Result<Paused, Error> {
         let Parked { delta, state, mut life } = parked;
         let begun = Instant::now();
         let mut guest = self.instantiate(self.store(state)).await.map_err(instantiating)?;
         self.restore(&mut guest, &delta)
-            .map_err(|error| Error::Internal(format!("restoring an execution: {error:#}")))?;
+            .map_err(|error| Error::Internal(format!("unparking an execution: {error:#}")))?;
         life.stages.instantiate += begun.elapsed();
         Ok(Paused { guest, life })
     }
 
     fn restore(&self, guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
-        // Pages become the memory's own here, without a fault in the time that is counted.
+        // The writes below give the memory private pages, outside the time in which page faults are counted. So
+        // report one fault, or the slot would be reset without a scan for written pages.
         guest.faults = 1;
         let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
         let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
@@ -150,7 +154,7 @@ impl Template {
         Ok(self.base.apply(delta, memory.data_mut(&mut guest.store))?)
     }
 
-    /// Calls the guest, until it ends or pauses.
+    /// Calls the guest's `run` and meters it until it ends, pauses or exceeds its slice.
     async fn advance(
         &self,
         mut guest: Guest,
@@ -185,12 +189,13 @@ impl Template {
         }
     }
 
-    /// What is to be told of an execution that has ended; its instance is dropped.
+    /// Drops the instance of an ended execution and returns the report.
     async fn end(&self, guest: Guest, life: &Life, end: End, ended: Instant) -> Report {
         let Guest { mut store, faults, .. } = guest;
         if store.data().bytes_handed_over() > LARGE_BYTES {
-            // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
-            // that has not yielded yet made no more than text, which takes some hundred microseconds to read.
+            // At its first yield, an execution moves from its caller's thread, which also serves others, to a guests'
+            // thread. If it has not yielded before, its output is only text, which takes a few hundred microseconds
+            // to read.
             tokio::task::yield_now().await;
         }
         let usage = Usage {
@@ -209,7 +214,7 @@ impl Template {
         Report { stages: Stages { teardown: ended.elapsed(), ..life.stages }, ..report }
     }
 
-    /// All that one execution may use, and its request.
+    /// Returns the host state for a new execution, with its encoded request.
     fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
         let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
@@ -222,9 +227,10 @@ impl Template {
         store
     }
 
-    /// An instance that is ready to run. Nothing of the guest has run yet.
+    /// Creates an instance that is ready to run. No guest code has run yet.
     async fn instantiate(&self, mut store: Store<HostState>) -> wasmtime::Result<Guest> {
-        // What instantiating takes is the guest's, too: no guest has run in between.
+        // Measured here, because the time and faults of the instantiation count as the guest's. No other guest runs
+        // in this thread before this one is polled.
         let before = Some((thread_cpu_time(), thread_faults()));
         let instance = self.instance.instantiate_async(&mut store).await?;
         fuel::fill(&instance, &mut store)?;
@@ -235,26 +241,26 @@ impl Template {
     }
 }
 
-/// How far an execution has come.
+/// The state of an execution that has stopped running.
 pub(crate) enum Progress {
     Ended(Report),
     Paused(Box<Paused>),
 }
 
-/// An execution that waits without a stack, in its instance.
+/// An execution that waits in its instance, without a stack.
 pub(crate) struct Paused {
     guest: Guest,
     life: Life,
 }
 
-/// An execution that waits and has no instance.
+/// An execution that waits without an instance.
 pub(crate) struct Parked {
     delta: Delta,
     state: HostState,
     life: Life,
 }
 
-/// What holds for all instances of one execution together.
+/// The data of one execution that outlives its instances.
 struct Life {
     id: ExecutionId,
     limits: Limits,
@@ -272,22 +278,22 @@ impl Life {
     }
 }
 
-/// One instance.
+/// An instance and its measurements.
 struct Guest {
     store: Store<HostState>,
     instance: Instance,
     page: Arc<PollingPage>,
-    /// CPU time and page faults of the thread before it was made, until it runs.
+    /// CPU time and page faults of the thread before the instance was created. Taken when the guest first runs.
     before: Option<(Duration, u64)>,
-    /// Page faults of the threads that have run it.
+    /// Page faults while the guest ran. Zero means that its memory need not be scanned for written pages.
     faults: u64,
 }
 
-/// What calling a guest has come to.
+/// The result of calling a guest.
 enum Step {
     Ended(Report),
     Paused(Guest),
-    /// It used up its slice.
+    /// The guest exceeded its slice in its caller's thread.
     Sliced,
 }
 
@@ -304,7 +310,7 @@ async fn call(instance: Instance, store: &mut Store<HostState>) -> End {
     ended.map_or_else(|error| end_of(&error), |()| End::Returned)
 }
 
-/// Why a guest is no longer running.
+/// Why a guest stopped running.
 enum End {
     Returned,
     Trapped(Trap),
@@ -312,9 +318,9 @@ enum End {
     CpuTime,
     WallTime,
     Cancelled,
-    /// Any other end of its own making, such as a host function called with a pointer to nowhere.
+    /// Any other failure of the guest, such as an invalid pointer passed to a host function.
     Crashed(String),
-    /// It did not yield in its caller's thread.
+    /// The guest exceeded its slice in its caller's thread.
     Sliced,
 }
 
@@ -329,12 +335,12 @@ impl From<Overdue> for End {
     }
 }
 
-/// Drives the guest until it ends or a limit ends it.
+/// Runs the guest until it ends, reaches its deadline or is cancelled.
 async fn drive(guest: impl Future<Output = End>, deadline: Instant, cancel: &Cancel) -> End {
     tokio::select! {
         biased;
         end = guest => end,
-        // For a guest that waits. A busy one may keep the thread that turns this timer.
+        // For guests that wait. A busy guest may block the thread that drives this timer; the watchdog ends it.
         () = tokio::time::sleep_until(deadline.into()) => End::WallTime,
         () = cancel.cancelled() => End::Cancelled,
     }
@@ -348,7 +354,7 @@ fn end_of(error: &wasmtime::Error) -> End {
     }
 }
 
-/// An instance that tests look into.
+/// An instance whose memory tests can read.
 #[cfg(test)]
 pub(crate) struct Opened {
     store: Store<HostState>,
@@ -358,14 +364,14 @@ pub(crate) struct Opened {
 
 #[cfg(test)]
 impl Template {
-    /// From here on, guests get wasmtime-wasi's functions in place of ours.
+    /// Lets later guests use wasmtime-wasi's functions in place of ours.
     pub(crate) fn ask_oracle(&mut self) -> wasmtime::Result<()> {
         let module = self.instance.module();
         self.instance = hostcall::oracle::linker(module.engine(), module)?.instantiate_pre(module)?;
         Ok(())
     }
 
-    /// What an execution starts from.
+    /// Returns an instance as an execution starts from it.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
         let Guest { mut store, instance, .. } = self.instantiate(self.store(self.state(&run, false))).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
@@ -380,12 +386,12 @@ impl Opened {
         run.call_async(&mut self.store, ()).await
     }
 
-    /// Everything that the guest can read.
+    /// Returns the guest's whole memory.
     pub(crate) fn memory(&self) -> &[u8] {
         self.memory.data(&self.store)
     }
 
-    /// Lets it read more.
+    /// Grows the memory to at least `bytes`.
     pub(crate) fn grow(&mut self, bytes: usize) -> wasmtime::Result<()> {
         let pages = bytes.saturating_sub(self.memory().len()).div_ceil(64 << 10);
         self.memory.grow(&mut self.store, pages as u64).map(drop)

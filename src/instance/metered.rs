@@ -1,4 +1,4 @@
-//! A guest while it runs: its CPU time and page faults counted, its limits kept.
+//! Measures a running guest's CPU time and page faults, and enforces its limits.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,17 +14,18 @@ use super::{Cancel, End};
 use crate::hostcall::thread_cpu_time;
 use crate::memory::PollingPage;
 
-/// A guest whose thread-CPU time is counted around each poll: it yields after a portion of fuel, a millisecond or so, or is
-/// ended by the watchdog. A guest that reaches both limits at once has reached its deadline.
+/// A future that measures the thread's CPU time around each poll of the guest. A poll ends after a portion of fuel,
+/// which is about a millisecond, or when the watchdog ends the guest. If the guest reaches both time limits at once,
+/// the deadline counts.
 pub(super) struct Metered<'a, F> {
     pub(super) guest: Pin<&'a mut F>,
-    /// The thread's CPU time and page faults before the first poll, which is in the same thread.
+    /// The thread's CPU time and page faults before the guest was instantiated. The first poll is in the same thread.
     pub(super) before: Option<(Duration, u64)>,
     pub(super) watchdog: &'a Watchdog,
     pub(super) page: Arc<PollingPage>,
     pub(super) cpu_time: &'a mut Duration,
     pub(super) faults: &'a mut u64,
-    /// Nanoseconds that other threads have spent for it, and that are not in `cpu_time` yet.
+    /// CPU time, in nanoseconds, that other threads have spent for the guest and that `cpu_time` does not include yet.
     pub(super) elsewhere: &'a AtomicU64,
     pub(super) cpu_time_max: Duration,
     pub(super) slice: Option<Duration>,
@@ -38,7 +39,7 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let (cpu_time, faults) = self.before.take().unwrap_or_else(|| (thread_cpu_time(), thread_faults()));
         if let Err(error) = self.page.open() {
-            return Poll::Ready(End::Crashed(format!("opening its polling page: {error}")));
+            return Poll::Ready(End::Crashed(format!("cannot open its polling page: {error}")));
         }
         let watch = self.watchdog.watch(Bounds {
             page: self.page.clone(),
@@ -60,20 +61,20 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
             (Poll::Ready(end), _) => Poll::Ready(end),
             (Poll::Pending, _) if Instant::now() >= self.deadline => Poll::Ready(End::WallTime),
             (Poll::Pending, _) if *self.cpu_time > self.cpu_time_max => Poll::Ready(End::CpuTime),
-            // It has yielded after all.
+            // The guest has yielded, so it can continue even if its slice is over.
             (Poll::Pending, None | Some(Overdue::Slice)) => match self.page.rest() {
                 Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(End::Crashed(format!("closing its polling page: {error}"))),
+                Err(error) => Poll::Ready(End::Crashed(format!("cannot close its polling page: {error}"))),
             },
             (Poll::Pending, Some(overdue)) => Poll::Ready(overdue.into()),
         }
     }
 }
 
-/// Page faults of this thread so far.
+/// Returns the page faults of this thread so far.
 pub(super) fn thread_faults() -> u64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else {
-        unreachable!("Linux knows what a thread has used");
+        unreachable!("getrusage(RUSAGE_THREAD) cannot fail on Linux");
     };
     (usage.minor_page_faults() + usage.major_page_faults()).cast_unsigned()
 }

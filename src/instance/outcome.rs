@@ -1,4 +1,4 @@
-//! How an execution ended, as its caller is told.
+//! Converts the end of an execution to the report for its caller.
 
 use std::time::Duration;
 
@@ -48,13 +48,13 @@ pub(super) fn report(
         End::Trapped(trap) => report.error = Some(crashed(&trap.to_string())),
         End::Exited(status) => report.error = Some(crashed(&format!("exit status {status}"))),
         End::Crashed(why) => report.error = Some(crashed(&why)),
-        // It would have begun anew.
+        // Does not get here: the guest is restarted in another thread.
         End::Sliced => report.error = Some(crashed("it did not yield")),
     }
     report
 }
 
-/// The guest came to its end: what it says about its program.
+/// Fills `report` with the result of a guest that has returned.
 fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
     let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));
     let Some(result) = result else {

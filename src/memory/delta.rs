@@ -1,7 +1,8 @@
-//! What a linear memory holds that the image does not: the pages that differ, compressed.
+//! Deltas: the pages of a linear memory that differ from the image, compressed.
 //!
-//! The page map names pages that may differ, and each is compared. A page is written as it is, or as its difference from the
-//! image's, whichever has more zeros: an object that was only counted differs in a few bytes, one that is new in all.
+//! The page map lists the pages that may differ, and each of them is compared with the image. A page is stored either
+//! as it is or as its XOR with the image's page, whichever has more zeros. If only reference counts changed, a page
+//! differs from the image in a few bytes; a page of new objects differs everywhere.
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::Range;
@@ -10,35 +11,40 @@ use std::sync::Arc;
 use super::memory_image::{MemoryImage, PAGE_BYTES, ZEROS};
 use super::pagemap::PageMap;
 
-/// Higher ones take several times as long for a few percent.
+/// The level of zstd. Higher levels take several times as long and save only a few percent.
 const COMPRESSION_LEVEL: i32 = 1;
 
-/// In a page's number: it is written as its difference from the image's.
+/// A bit in a page's number: the page is stored as its difference from the image's page.
 const IS_DIFFERENCE: u32 = 1 << 31;
 
 type Page = [u8; PAGE_BYTES];
 
-/// What memories begin as, and deltas are relative to.
+/// The initial contents of memories. Deltas are relative to it.
 #[derive(Clone)]
 pub(crate) struct Base {
     pub(super) image: Arc<MemoryImage>,
-    /// What tells which pages were written to.
+    /// Finds the pages that were written to. `None` if the kernel cannot.
     pub(super) page_map: Option<Arc<PageMap>>,
 }
 
-/// The pages of one linear memory that differ from the image's, as bytes that can be kept anywhere: the size of the memory
-/// (8 bytes, little-endian), and compressed, for each page its number (4 bytes, little-endian) and contents.
+/// The pages of one linear memory that differ from the image, in a serialized form. It consists of the size of the
+/// memory (8 bytes, little-endian), followed by compressed data: for each page its number (4 bytes, little-endian)
+/// and its contents.
 #[derive(Clone, Debug)]
 pub(crate) struct Delta(Vec<u8>);
 
 impl Delta {
-    /// The size of the memory that it is of, if this is a delta at all.
+    /// Returns the size of the linear memory in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] if this is not a delta.
     pub(crate) fn memory_bytes(&self) -> io::Result<usize> {
         let size = self.0.first_chunk().ok_or_else(damaged)?;
         usize::try_from(u64::from_le_bytes(*size)).map_err(|_| damaged())
     }
 
-    /// What it takes.
+    /// Returns the size of the delta itself in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.len()
     }
@@ -49,12 +55,13 @@ impl Base {
         Self { image: Arc::new(image), page_map: PageMap::of_process() }
     }
 
-    /// What `memory` holds that the image does not; its compressed form grows as pages are found, and no other copy is made.
-    /// `memory` is linear memory of a slot, in which no guest runs.
+    /// Returns the delta of `memory`, which must be the linear memory of a slot in which no guest runs.
+    ///
+    /// Pages are compressed as they are found, so the delta is the only copy.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::FileTooLarge`] for more than `bytes_max`, and the kernel's.
+    /// [`io::ErrorKind::FileTooLarge`] if the delta exceeds `bytes_max`, or the kernel's error.
     pub(crate) fn delta(&self, memory: &[u8], bytes_max: usize) -> io::Result<Delta> {
         let mut bytes = Bounded { bytes: Vec::new(), bytes_max };
         bytes.write_all(&(memory.len() as u64).to_le_bytes())?;
@@ -69,11 +76,11 @@ impl Base {
         Ok(Delta(encoder.finish()?.bytes))
     }
 
-    /// Makes `memory`, which is the image, with zeros behind it, what `delta` was taken of.
+    /// Applies `delta` to `memory`, which must hold the image followed by zeros.
     ///
     /// # Errors
     ///
-    /// For bytes that are no delta of a memory of this size. Then `memory` is not to be used.
+    /// The delta is damaged, or of a memory of another size. `memory` must not be used then.
     pub(crate) fn apply(&self, delta: &Delta, memory: &mut [u8]) -> io::Result<()> {
         if delta.memory_bytes()? != memory.len() {
             return Err(damaged());
@@ -95,7 +102,7 @@ impl Base {
         Ok(())
     }
 
-    /// Numbers of pages that may differ.
+    /// Returns ranges of the numbers of pages that may differ.
     fn candidates(&self, memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
         let all = 0..memory.len() / PAGE_BYTES;
         let Some(page_map) = self.page_map.as_ref().filter(|map| map.is_of_this_process()) else {
@@ -110,7 +117,7 @@ impl Base {
         Ok(ranges)
     }
 
-    /// What a memory holds in a page that nobody has written to.
+    /// Returns the initial contents of a page: the image's, or zeros behind it.
     fn page(&self, number: usize) -> &Page {
         let offset = number * PAGE_BYTES;
         if offset < self.image.memory_bytes() { self.image.page(offset) } else { &ZEROS }
@@ -132,10 +139,10 @@ fn difference(page: &Page, other: &Page) -> Page {
 }
 
 fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "what is kept of a memory is damaged")
+    io::Error::new(io::ErrorKind::InvalidData, "the delta of a linear memory is damaged")
 }
 
-/// Takes so many bytes and no more.
+/// A buffer that refuses to grow beyond `bytes_max`.
 struct Bounded {
     bytes: Vec<u8>,
     bytes_max: usize,
@@ -162,7 +169,7 @@ mod tests {
     use super::super::memory_image::{BLOCK_BYTES, file_of};
     use super::*;
 
-    /// Of an image with a block of zeros, one of bytes, and one with both.
+    /// Returns the base of an image with three blocks, of zeros, of other bytes, and of both, and the image's bytes.
     fn base() -> (Base, Vec<u8>) {
         let mut memory = vec![0; 3 * BLOCK_BYTES];
         for (at, byte) in memory[BLOCK_BYTES..2 * BLOCK_BYTES + 5000].iter_mut().enumerate() {
@@ -174,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_memory_comes_back(
+        fn applying_a_delta_restores_the_memory(
             writes in prop::collection::vec((0..5 * BLOCK_BYTES, prop::collection::vec(any::<u8>(), 1..3000)), 0..40),
             grown in 0..3_usize,
         ) {
@@ -194,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn damage_is_an_error_or_another_memory(at in 0..600_usize, byte in any::<u8>(), cut in 0..600_usize) {
+        fn a_damaged_delta_fails_or_gives_another_memory(at in 0..600_usize, byte in any::<u8>(), cut in 0..600_usize) {
             let (base, image) = base();
             let mut memory = image.clone();
             memory[BLOCK_BYTES - 10..BLOCK_BYTES + 700].fill(7);
@@ -204,13 +211,13 @@ mod tests {
                 *place = byte;
             }
             let mut again = image;
-            // Never a panic, nor a write elsewhere.
+            // Must not panic or write outside of the memory.
             let _ = base.apply(&delta, &mut again);
         }
     }
 
     #[test]
-    fn what_did_not_change_takes_nothing_and_too_much_is_refused() {
+    fn unchanged_memory_has_an_empty_delta_and_size_is_limited() {
         let (base, mut memory) = base();
         assert!(base.delta(&memory, 32).unwrap().bytes() < 32);
         let mut random = 1_u64;
@@ -222,6 +229,6 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
         let delta = base.delta(&memory, usize::MAX).unwrap();
         memory.pop();
-        assert!(base.apply(&delta, &mut memory).is_err(), "of another size");
+        assert!(base.apply(&delta, &mut memory).is_err(), "the memory has another size");
     }
 }

@@ -1,4 +1,4 @@
-//! Programs that are written down and continued in another instance at each wait: they end as those that are not.
+//! Programs that are parked at each wait and continued in another instance. They end as programs that are never parked.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,7 +13,7 @@ use super::*;
 use crate::instance::Pauses;
 use crate::tools::{Tool, ToolCall};
 
-/// What one execution may take when it is written down.
+/// Maximum size of a parked execution.
 const BYTES_MAX: usize = 16 << 20;
 
 fn sandbox(pauses: Pauses) -> Sandbox {
@@ -31,7 +31,7 @@ fn sandbox(pauses: Pauses) -> Sandbox {
     builder.tools([echo.parameters(value.clone()), slow.parameters(value), never]).build().unwrap()
 }
 
-/// How it ends, and how often it was written down on the way.
+/// Runs an execution and parks it at each wait. Returns the report and how often it was parked.
 async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
     let shared = &sandbox.shared;
     let (source, execution) = shared.accept(execution).unwrap();
@@ -53,14 +53,14 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
     }
 }
 
-/// What a caller sees of an end.
+/// Formats the parts of a report that must not depend on parking.
 fn seen(report: &Report) -> String {
     let value = report.value.as_ref().map(|value| value.get());
     let (repr, error) = (report.value_is_repr, &report.error);
     format!("{:?} {value:?} {repr} {:?} {:?} {error:?}", report.outcome, report.stdout, report.stderr)
 }
 
-/// The programs in `tests/cases`, with their context.
+/// Returns the programs in `tests/cases`, with their names and contexts.
 fn cases() -> Vec<(String, Execution)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -77,19 +77,19 @@ fn cases() -> Vec<(String, Execution)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_that_are_written_down_at_each_wait_end_as_others() {
+async fn programs_parked_at_each_wait_end_as_others() {
     let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
     let mut parks_in_all = 0;
     for (name, execution) in cases() {
         let expected = seen(&whole.run(execution.clone()).await.unwrap());
         let (report, parks) = run_parked(&parked, execution).await;
-        assert_eq!(seen(&report), expected, "{name}, written down {parks} times");
+        assert_eq!(seen(&report), expected, "{name}, parked {parks} times");
         parks_in_all += parks;
     }
-    assert!(parks_in_all > 20, "only {parks_in_all}");
+    assert!(parks_in_all > 20, "parked only {parks_in_all} times");
 }
 
-/// Programs that wait, and whether they can be written down when they do.
+/// Programs that wait, and whether they can be parked then.
 const WAITING: [(&str, bool); 16] = [
     ("import spy\n[await spy.echo(n) for n in range(5)]", true),
     ("import spy, asyncio\nawait asyncio.gather(*(spy.echo(n) for n in range(40)))", true),
@@ -133,19 +133,19 @@ await asyncio.gather(*map(turn, (9, 1, 5)))\norder",
     ("import spy\n_ = await spy.echo(3)\n'another'", true),
     ("import spy\nawait spy.echo(1)\nraise SystemExit(0)", true),
     ("import spy\nawait spy.echo(1)\nspy.echo(2)", true),
-    // What is on the stack of a function cannot be written down.
+    // A wait inside a function keeps its frames on the stack, so it cannot be parked.
     ("import spy, asyncio\ndef main():\n    return asyncio.run(spy.echo(1))\nmain()", false),
     ("import time\ntime.sleep(0.01)\n'slept'", false),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_with_tools_are_continued_where_they_wait() {
+async fn parked_programs_continue_where_they_wait() {
     let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
     for (code, can_park) in WAITING {
         let expected = whole.run(Execution::new(code)).await.unwrap();
         let (report, parks) = run_parked(&parked, Execution::new(code)).await;
         assert_eq!(seen(&report), seen(&expected), "{code}");
         assert_eq!(report.usage.tool_calls, expected.usage.tool_calls, "{code}");
-        assert_eq!(parks > 0, can_park, "{code}: written down {parks} times");
+        assert_eq!(parks > 0, can_park, "{code}: parked {parks} times");
     }
 }
