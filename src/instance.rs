@@ -29,8 +29,8 @@ use watchdog::{Overdue, Watchdog};
 /// thread.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// CPU time that a guest may use in its caller's thread before its first yield. If it exceeds this, it is stopped and
-/// restarted in a guests' thread.
+/// CPU time that a guest may use in its caller's thread before its first yield. A guest that exceeds this is stopped and
+/// restarted in a guests' thread. If it yields before it is stopped, it continues there instead.
 const SLICE: Duration = Duration::from_millis(3);
 
 /// The unit in which linear memory grows.

@@ -17,7 +17,7 @@ CALLS = {
 }
 
 
-class Pauses(unittest.TestCase):
+class TestPauses(unittest.TestCase):
     """Compares results and simulated time with those of runs without pauses."""
 
     def setUp(self):

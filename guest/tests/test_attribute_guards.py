@@ -142,7 +142,7 @@ def native_errors(codes):
     return json.loads(done.stdout)
 
 
-class TestLookups(unittest.TestCase):
+class TestAttributeGuards(unittest.TestCase):
     def test_failing_calls_raise_cpythons_errors(self):
         errors = native_errors(CALLS)
         self.assertEqual(list(errors), CALLS)
