@@ -1,12 +1,12 @@
-"""Attributes by names that a program computes.
+"""Refuses attribute access by name at run time.
 
-The validator refuses the names that it can read in a program. What is in here refuses the same names where a program
-hands them over as a value: to `getattr` and its kin, to `operator.attrgetter` and `methodcaller`, in the fields of
-format strings. This is policy, not the wall.
+The validator refuses names that appear in the source. This module refuses the same names when a program passes them as
+values: to `getattr`, `hasattr`, `setattr` and `delattr`, to `operator.attrgetter` and `methodcaller`, and in the fields
+of format strings. This is policy, not the security boundary.
 
-`str.format` is a method of a type that cannot be changed, so what a program reads from an attribute of that name goes
-through `guarded`: `guard_formats` writes the call into the program's syntax tree. A literal whose fields are harmless
-is left alone and costs nothing.
+`str` is immutable, so `str.format` cannot be replaced. Instead, `guard_formats` rewrites the program's syntax tree:
+each read of an attribute called `format` or `format_map` goes through `guarded`. A literal template with harmless
+fields is not rewritten and has no overhead.
 """
 
 import ast
@@ -22,23 +22,24 @@ from _string import formatter_field_name_split, formatter_parser
 
 import _executor
 
-# The validator's list, from the recipe.
+# All refused names: the validator's list, from the recipe.
 refused_names = frozenset()
-# Those of them that belong to the interpreter's objects. Others, such as `open`, a program may use for its own data.
+# The refused names of interpreter internals. A program may use the others, such as `open`, for its own attributes.
 internals = frozenset()
-# Those whose value matters: the rest of what `getattr` has to look at twice.
+# Names for which `getattr` takes the slow path: the refused ones, and those whose value must be checked.
 watched_names = frozenset()
-# Finds format strings that need a closer look.
+# Matches format strings whose fields must be parsed.
 suspect_field = re.compile("")
 
-# The name under which programs call `guarded`; no source text can spell it, and it is too long to be suggested for another.
+# The name under which rewritten programs call `guarded`. It is not an identifier, so no source can contain it. It is
+# too long for CPython to suggest it for a misspelled name.
 GUARD = "@str.format, if its template reaches for nothing"
 FORMAT_WORD = re.compile(r"\bformat")
 NOT_GIVEN = object()
 
 
 def install(names):
-    """Sets the refused names, and guards the library's own Python that formats what a program gives it."""
+    """Sets the refused names, and guards the Python code in the library that formats a program's templates."""
     global refused_names, internals, watched_names, suspect_field
     refused_names = frozenset(names)
     internals = frozenset(name for name in names if "_" in name)
@@ -47,13 +48,15 @@ def install(names):
     string._string = types.SimpleNamespace(formatter_parser=formatter_parser, formatter_field_name_split=split_field)
     for name in FORMATS:
         setattr(collections.UserString, name, vars(UserString)[name])
-    # `__match_args__` names attributes too, and CPython itself reads them.
+    # Class patterns read the attributes that `__match_args__` names. CPython does that in C.
     _executor.watch(internals.union(FORMATS), watch)
 
 
 def checked(name, refused=None):
-    """`name` itself, as what it really is if its class is made from `str`. Raises `AttributeError` if it is one of
-    `refused`, by default the validator's names."""
+    """Returns `name`; an instance of a subclass of `str` becomes a plain `str`.
+
+    Raises `AttributeError` if the name is in `refused`, by default `refused_names`.
+    """
     if issubclass(type(name), str):
         name = str.__str__(name)
         if name in (refused_names if refused is None else refused):
@@ -62,7 +65,7 @@ def checked(name, refused=None):
 
 
 def guarded_getattr(thing=NOT_GIVEN, name=NOT_GIVEN, default=NOT_GIVEN, /, *more, **keywords):
-    """Takes the place of `getattr`, which itself tells what is wrong with a call."""
+    """Replaces `getattr`. Calls with wrong arguments go to the real one, which raises CPython's own `TypeError`."""
     if more or keywords or name is NOT_GIVEN:
         given = [value for value in (thing, name, default) if value is not NOT_GIVEN]
         return getattr(*given, *more, **keywords)
@@ -73,30 +76,30 @@ def guarded_getattr(thing=NOT_GIVEN, name=NOT_GIVEN, default=NOT_GIVEN, /, *more
 
 
 def guarded_hasattr(*args, **keywords):
-    """Takes the place of `hasattr`."""
+    """Replaces `hasattr`."""
     return hasattr(*with_checked_name(args), **keywords)
 
 
 def guarded_setattr(*args, **keywords):
-    """Takes the place of `setattr`."""
+    """Replaces `setattr`."""
     return setattr(*with_checked_name(args), **keywords)
 
 
 def guarded_delattr(*args, **keywords):
-    """Takes the place of `delattr`."""
+    """Replaces `delattr`."""
     return delattr(*with_checked_name(args), **keywords)
 
 
 def with_checked_name(args):
-    """The arguments of one of these, whose second is a name."""
+    """Returns `args` with the second one, an attribute's name, checked."""
     return (args[0], checked(args[1]), *args[2:]) if len(args) > 1 else args
 
 
 def guarded_attrgetter(*args, **keywords):
-    """Takes the place of `operator.attrgetter`."""
+    """Replaces `operator.attrgetter`."""
     paths = list(map(checked_path, args))
     getter = operator.attrgetter(*map(".".join, paths), **keywords)
-    # The getter itself would give away its type, which makes others.
+    # Return a function, not the getter: its type would let the program create unguarded getters.
     if not any(name in FORMATS for path in paths for name in path):
         return lambda *args, **keywords: getter(*args, **keywords)
 
@@ -110,14 +113,14 @@ def guarded_attrgetter(*args, **keywords):
 
 
 def checked_path(dotted):
-    """The names in `a.b.c`. Raises `AttributeError` and, as CPython, `TypeError`."""
+    """Returns the names in `a.b.c`. Raises `AttributeError` for a refused one, and `TypeError` as CPython does."""
     if not issubclass(type(dotted), str):
         raise TypeError("attribute name must be a string")
     return list(map(checked, str.split(dotted, ".")))
 
 
 def guarded_methodcaller(*args, **keywords):
-    """Takes the place of `operator.methodcaller`."""
+    """Replaces `operator.methodcaller`."""
     names, others = list(map(checked, args[:1])), args[1:]
     caller = operator.methodcaller(*names, *others, **keywords)
     if names[0] not in FORMATS:
@@ -132,8 +135,11 @@ def guarded_methodcaller(*args, **keywords):
 
 
 def guarded(value):
-    """`value`, if it may be used. If it is `format` or `format_map`, a string's must be harmless; those of `str` itself
-    have stand-ins that look when they are called."""
+    """Returns an attribute's `value`, or a replacement that is safe to use.
+
+    If it is the bound `format` or `format_map` of a string, checks that string. The unbound `str.format` and
+    `str.format_map` are replaced by functions that check the template at each call.
+    """
     kind = type(value)
     if kind is types.BuiltinMethodType:
         if issubclass(type(value.__self__), str) and value.__name__ in FORMATS:
@@ -144,19 +150,19 @@ def guarded(value):
 
 
 def checked_format(*args, **keywords):
-    """Takes the place of `str.format`."""
+    """Replaces `str.format`."""
     check_first(args)
     return str.format(*args, **keywords)
 
 
 def checked_format_map(*args, **keywords):
-    """Takes the place of `str.format_map`."""
+    """Replaces `str.format_map`."""
     check_first(args)
     return str.format_map(*args, **keywords)
 
 
 def check_first(args):
-    """Looks at the template that such a method is called with."""
+    """Checks the template in `args`, the arguments of an unbound `format` or `format_map`."""
     if args and issubclass(type(args[0]), str):
         check_template(str.__str__(args[0]))
 
@@ -165,7 +171,7 @@ FORMATS = {"format": checked_format, "format_map": checked_format_map}
 
 
 class UserString:
-    """Methods of `collections.UserString`, which call those of the string in it."""
+    """Replacements for two methods of `collections.UserString`. They guard the methods of the wrapped string."""
 
     def format(self, /, *args, **kwds):
         return guarded(self.data.format)(*args, **kwds)
@@ -175,14 +181,17 @@ class UserString:
 
 
 def watch(name, value):
-    """What a class pattern may have of the `value` that it finds in an attribute of a watched name. Raises `AttributeError`."""
+    """Returns the value that a class pattern may use for an attribute with a watched `name`.
+
+    CPython calls it with the attribute's `value`. Raises `AttributeError` if the name is refused.
+    """
     checked(name, internals)
     return guarded(value)
 
 
 @functools.lru_cache(64)
 def check_template(template):
-    """Raises `AttributeError` if a field reaches for a refused name, and `ValueError` if there is no sense in it."""
+    """Raises `AttributeError` if a field accesses a refused name, and `ValueError` if the template is malformed."""
     if suspect_field.search(template):
         for _, field, spec, _ in formatter_parser(template):
             if field:
@@ -192,22 +201,22 @@ def check_template(template):
 
 
 def split_field(field):
-    """As `_string.formatter_field_name_split`. Raises `AttributeError` for a refused attribute or index."""
+    """Wraps `_string.formatter_field_name_split`. Raises `AttributeError` for a refused attribute or index."""
     first, rest = formatter_field_name_split(field)
     rest = [(is_attribute, checked(key)) for is_attribute, key in rest]
     return first, rest
 
 
 def guard_formats(tree, source):
-    """Passes what the program reads from attributes `format` and `format_map` through `guarded`."""
+    """Wraps each read of an attribute `format` or `format_map` in `tree` in a call of `guarded`."""
     if "format" not in source and source.isascii():
         return
     lines = lines_with_format(source)
-    # A stack of its own: programs may be nested deeper than Python functions.
+    # An explicit stack, because programs may be nested deeper than Python's recursion limit.
     stack = [tree] if lines else []
     while stack:
         node = stack.pop()
-        # Patterns take nothing but names and attributes, and only compare with what they find.
+        # Skip the patterns: their syntax allows no calls, and they only compare the attributes that they read.
         for field in ("guard", "body") if type(node) is ast.match_case else node._fields:
             child = getattr(node, field, None)
             if type(child) is list:
@@ -219,21 +228,21 @@ def guard_formats(tree, source):
 
 
 def lines_with_format(source):
-    """The numbers of the lines where an attribute may be called `format`, counted as the parser does."""
+    """Returns the numbers of the lines that may name an attribute `format`, counted as the parser counts lines."""
     text = unicodedata.normalize("NFKC", source)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return {number for number, line in enumerate(lines, 1) if FORMAT_WORD.search(line)}
 
 
 def is_worth_a_look(child, lines):
-    """Whether `child` is a part of the tree that may have something on one of the lines."""
+    """Returns whether `child` is a node that may contain code on one of the lines."""
     if isinstance(child, ast.expr):
         return not lines.isdisjoint(range(child.lineno, child.end_lineno + 1))
     return isinstance(child, ast.AST)
 
 
 def with_guard(node):
-    """`node`, or a call of `guarded` around it if it may be `str.format`."""
+    """Returns `node`, wrapped in a call of `guarded` if it may be `str.format`."""
     if type(node) is not ast.Attribute or node.attr not in FORMATS or type(node.ctx) is not ast.Load:
         return node
     if type(node.value) is ast.Constant and is_harmless(node.value.value):
@@ -243,7 +252,7 @@ def with_guard(node):
 
 
 def is_harmless(constant):
-    """Whether formatting this reaches for nothing that is refused."""
+    """Returns whether `constant`, used as a template, accesses no refused name."""
     try:
         if type(constant) is str:
             check_template(constant)

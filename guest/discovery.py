@@ -1,7 +1,7 @@
-"""Module `tools` of programs: what there is to call, asked when a program wants to know.
+"""The module `tools`, in which programs look up the tools that they can call.
 
-The host answers, out of what the execution is granted; nothing of it is in the image. Asking blocks, like any ordinary
-function: a program that looks around has nothing else to do.
+The host answers each query at run time from the execution's grants; the image contains none of the answers. The
+functions block instead of being async, because a program that looks up tools rarely has other work to do.
 """
 
 import sys
@@ -14,7 +14,7 @@ MODULE = "tools"
 
 
 def question(name, parameter):
-    """A question to the host that has one text as its argument."""
+    """Returns the signature of a query to the host. Its one argument is a text."""
     parameter = {"name": parameter, "key": parameter, "required": True, "takes_null": False, "annotation": "str"}
     return guest_tools.Signature(f"{MODULE}.{name}", {"parameters": [parameter], "takes_more": False, "returns": ""})
 
@@ -24,35 +24,35 @@ DESCRIBE = question("describe", "name")
 
 
 def search(query: str = "") -> list[dict]:
-    """Finds tools by words that say what they do: [{"name": "data.get_devices", "summary": "..."}], the best match first.
+    """Searches for tools by keywords. An empty query returns all tools.
 
-    Without words, lists all tools."""
+    Returns [{"name": "data.get_devices", "summary": "..."}], best match first."""
     return ask(SEARCH, query)
 
 
 def describe(name: str) -> str:
-    """How to call a tool, as Python with a docstring: describe("data.get_devices"); all tools of a module: describe("data").
+    """Shows how to call a tool: describe("data.get_devices"); or all tools in a module: describe("data").
 
-    Raises ToolError, which names near matches, if there is no such tool."""
+    Returns Python stubs with docstrings. Raises ToolError if there is no such tool; its message lists similar names."""
     return ask(DESCRIBE, name)
 
 
 def ask(question, *arguments):
-    """The host's answer; raises `ToolError`."""
+    """Sends a query to the host and returns its answer. Blocks. Raises `ToolError`."""
     call_id = guest_tools.begin(question.full_name, guest_tools.encode_call(question, arguments, {}))
     return guest_tools.decode_reply(question.full_name, guest_loop.wait_for(call_id))
 
 
 def install():
-    """Makes the module, if there are tools to find out about."""
+    """Creates the module `tools`, unless there are no tools."""
     if not guest_tools.modules:
         return
-    module = types.ModuleType(MODULE, "Finding out which tools there are, and how to call them.")
+    module = types.ModuleType(MODULE, "Find tools and see how to call them.")
     vars(module).update(guest_tools.ERRORS)
     module.__all__ = ["search", "describe"]
     for function in (search, describe):
         function.__module__ = MODULE
         setattr(module, function.__name__, function)
     sys.modules[MODULE] = module
-    # Whoever may call any tool may find out about it.
+    # A program that may call at least one tool may import this module.
     guest_tools.modules[MODULE] = [name for names in guest_tools.modules.values() for name in names]

@@ -1,7 +1,7 @@
-"""An exception as the caller is told of it: bounded in size, whatever the program did to its exceptions.
+"""Converts an exception to the result's `error` object. Its size is bounded, even for hostile exceptions.
 
-Layout is CPython's own: the `traceback` module formats, and only what it is given is cut: frames of the program alone,
-a few links of a chain, a few members of a group.
+CPython's `traceback` module formats the text. This module only cuts its input: it keeps the frames of the program, and
+limits the length of exception chains and the number of members of groups.
 """
 
 import json
@@ -18,16 +18,16 @@ from guest_values import UnawaitedCoroutineError
 MESSAGE_CHARS_MAX = 10_000
 TRACEBACK_BYTES_MAX = 64 * 1024
 NAME_CHARS_MAX = 200
-# JSON escapes can make a text six times longer; the host allows 128 KiB for everything.
+# JSON escapes can make a text six times longer. The host allows 128 KiB for the whole result except its value.
 ENCODED_BYTES_MAX = 120 * 1024
 FRAMES_MAX = 1500
-# Exceptions shown: the one that was raised, its causes, the members of groups.
+# Exceptions shown in all: the raised one, its causes and contexts, and members of groups.
 LINKED_MAX = 40
 NOTES_MAX = 20
 SYNTAX_ERRORS = (SyntaxError, IndentationError, TabError)
 
 encode_json = json.JSONEncoder(ensure_ascii=False).encode
-# The real attributes, where a class might show others.
+# Getters of the real attributes. A class can override ordinary attribute access.
 name_of = type.__dict__["__name__"].__get__
 traceback_of = BaseException.__traceback__.__get__
 cause_of = BaseException.__cause__.__get__
@@ -36,13 +36,13 @@ members_of = BaseExceptionGroup.exceptions.__get__
 
 
 def encode(error):
-    """The `error` object of a result, as JSON bytes. Raises `MemoryError` only."""
+    """Returns the result's `error` object as JSON bytes. Raises nothing but `MemoryError`."""
     try:
         fields = describe(error)
     except MemoryError:
         raise
     except BaseException:
-        # The program's exceptions can make all of that fail.
+        # The program's exception classes can make any of these steps fail.
         fields = dict.fromkeys(("line", "column", "hint")) | {"message": "", "traceback": ""}
         fields |= {"type": name_of(type(error))[:NAME_CHARS_MAX], "compiled": guest_program.is_compiled}
     while len(encoded := encode_json(fields).encode("utf-8", "replace")) > ENCODED_BYTES_MAX:
@@ -52,7 +52,7 @@ def encode(error):
 
 
 def describe(error):
-    """The fields of the `error` object."""
+    """Returns the fields of the `error` object."""
     kind = name_of(type(error))[:NAME_CHARS_MAX]
     message = message_of(error)
     line, column = place_of(error)
@@ -69,7 +69,7 @@ def describe(error):
 
 
 def message_of(error):
-    """`str(error)`, as far as it can be had; without the place if it is a `SyntaxError`."""
+    """Returns `str(error)`, or a placeholder if that raises. The message of a `SyntaxError` has no location in it."""
     try:
         text = error.msg if type(error) in SYNTAX_ERRORS else str(error)
         return cut(str.__str__(text), MESSAGE_CHARS_MAX)
@@ -78,7 +78,7 @@ def message_of(error):
 
 
 def cut(text, chars_max):
-    """The text, with its middle left out if it is too long."""
+    """Returns `text`. If it is longer than `chars_max`, a note replaces its middle."""
     if len(text) <= chars_max:
         return text
     note = f"\n[… {len(text) - chars_max} characters left out …]\n"
@@ -87,7 +87,10 @@ def cut(text, chars_max):
 
 
 def place_of(error):
-    """Line and column, from 1, of the innermost frame of the program; else those that the error itself names."""
+    """Returns the line and column of the innermost frame of the program, counted from 1.
+
+    An exception without such a frame may carry a location itself. Unknown numbers are `None`.
+    """
     frames = frames_of(error, 1)
     if frames:
         frame = frames[-1]
@@ -100,19 +103,19 @@ def place_of(error):
 
 
 def number_of(value):
-    """A line or column as found in an exception, where a program may have put anything."""
+    """Returns `value` if it can be a line or column, else `None`: a program can set these attributes to anything."""
     return value if type(value) is int and 0 < value < 1 << 31 else None
 
 
 def column_of(line, byte_offset):
-    """The column, from 1, of an offset into a line's UTF-8."""
+    """Converts an offset into a line's UTF-8 to a column, counted in characters from 1."""
     if byte_offset is None:
         return None
     return len(linecache.getline(FILENAME, line).encode()[:byte_offset].decode("utf-8", "replace")) + 1
 
 
 def frames_of(error, frames_max):
-    """The innermost frames of the program where `error` passed, outermost first."""
+    """Returns at most `frames_max` frames of the program from the traceback: the innermost ones, outermost first."""
     kept = deque(maxlen=frames_max)
     entry = traceback_of(error)
     while entry is not None:
@@ -123,7 +126,7 @@ def frames_of(error, frames_max):
 
 
 def summary_of(entry):
-    """One traceback entry as `traceback` wants it."""
+    """Converts a traceback entry to a `FrameSummary`."""
     code = entry.tb_frame.f_code
     positions = next(islice(code.co_positions(), entry.tb_lasti // 2, None), (None,) * 4)
     line, end_line, column, end_column = positions
@@ -134,23 +137,23 @@ def summary_of(entry):
 
 
 def format_traceback(error, kind, message):
-    """The traceback's text, and what CPython suggests beyond the message ("Did you mean: …"), or ""."""
+    """Returns the traceback's text and CPython's suggestion ("Did you mean: …"), which may be ""."""
     try:
         summary = summarize(error, [])
         suggestion = suggestion_in(str(summary).removeprefix(message))
         text = "".join(summary.format())
     except BaseException:
-        # The program's exceptions can make all of that fail, but not what is read here.
+        # The program's exception classes can make any of these steps fail. The fallback reads only real attributes.
         text, suggestion = "".join(Frames(frames_of(error, FRAMES_MAX)).format()), ""
         text = (text and "Traceback (most recent call last):\n" + text) + (f"{kind}: {message}" if message else kind)
     return cut_bytes(text.rstrip("\n")), suggestion
 
 
 class Frames(traceback.StackSummary):
-    """A stack that formats a line once, however often a recursion passes it."""
+    """A stack summary that formats each distinct frame once: in a deep recursion, most frames are the same."""
 
     def format_frame_summary(self, frame_summary, **options):
-        """As in the base class."""
+        """Returns the base class's text, cached by function and position."""
         texts = vars(self).setdefault("texts", {})
         key = (frame_summary.name, frame_summary.lineno, frame_summary.colno, frame_summary.end_colno)
         if key not in texts:
@@ -159,15 +162,18 @@ class Frames(traceback.StackSummary):
 
 
 def suggestion_in(rest):
-    """What CPython adds to a message ("Did you mean: …"), or ""."""
+    """Returns the suggestion ("Did you mean: …") that CPython appends to a message, or ""."""
     return rest[2:] if rest.startswith(". Did you ") else ""
 
 
 def summarize(error, seen):
-    """An exception and what is linked to it, for `traceback` to format. `seen` holds the ids of those done before."""
+    """Builds the `TracebackException` of an exception and of those linked to it.
+
+    `seen` holds the ids of the exceptions summarized so far.
+    """
     seen.append(id(error))
-    # With `_seen`, the class does not follow the links by itself, however long the chain. With the real traceback it
-    # finds suggestions; `limit` keeps it from reading the frames that are not shown.
+    # `_seen` keeps the class from following the links itself, which has no length limit. It needs the real traceback to
+    # find suggestions; `limit=0` keeps it from reading frames.
     summary = traceback.TracebackException(
         type(error), error, traceback_of(error), limit=0, lookup_lines=False, compact=True, _seen=set()
     )
@@ -181,19 +187,19 @@ def summarize(error, seen):
 
 
 def summarize_link(error, seen):
-    """A cause or context; `None` when there is none, or it was shown before, or there are too many."""
+    """Summarizes a cause or context. Returns `None` if there is none, it was shown before, or the limit is reached."""
     if error is None or id(error) in seen or len(seen) >= LINKED_MAX:
         return None
     return summarize(error, seen)
 
 
 def summarize_members(errors, seen):
-    """The first members of a group."""
+    """Summarizes the first members of a group."""
     return [summarize(error, seen) for error in errors[:LINKED_MAX] if len(seen) < LINKED_MAX]
 
 
 def bound(summary):
-    """Cuts texts, and adds the line of a `SyntaxError` that CPython looked for in a file."""
+    """Limits the size of `summary`. Adds the source line of a `SyntaxError`, which CPython looks for in a file."""
     if len(summary._str) > MESSAGE_CHARS_MAX:
         summary._str = cut(summary._str, MESSAGE_CHARS_MAX)
     notes = summary.__notes__
@@ -203,7 +209,7 @@ def bound(summary):
 
 
 def cut_bytes(text):
-    """The text, with its middle left out if its UTF-8 is too long."""
+    """Returns `text`. If its UTF-8 is longer than `TRACEBACK_BYTES_MAX`, a note replaces its middle."""
     while len(text.encode("utf-8", "replace")) > TRACEBACK_BYTES_MAX:
         text = cut(text, min(len(text) * 3 // 4, TRACEBACK_BYTES_MAX))
     return text

@@ -1,7 +1,7 @@
-"""The end of a program, as CPython's own: what it registered for it is called, and what it leaves is destroyed.
+"""Finalizes a program as CPython does at exit: calls its `atexit` functions and destroys its objects.
 
-So `__del__` runs, and `finally` in a generator that is still suspended. What the program gave, or why it failed, is on
-record by then. Whatever goes wrong in here is told on stderr, as CPython does, and changes nothing.
+So `__del__` methods run, and `finally` blocks in suspended generators. The result is complete before that: errors in
+here are printed to stderr, as CPython does, and do not change it.
 """
 
 import atexit
@@ -11,35 +11,38 @@ import sys
 
 import _executor
 
-# What an image holds already: callbacks of the library, its own handlers of log records, and a main module.
+# The image's own `atexit` callbacks and log handlers, which are the library's, and its main module.
 callbacks_of_image = handlers_of_image = 0
 main_of_image = None
 NOTHING = object()
-# What a program has in its text, at least one of it, that does something at its end. The last two make classes, or change
-# them, with names that they compute.
+# A program that does something at its end contains at least one of these in its source. The last two can define methods
+# such as `__del__` under computed names.
 SIGNS = ("__del__", "yield", "async", "weakref", "atexit", "logging", "type(", "setattr")
 
 
 def freeze():
-    """Call it last while the image is made: what is there then is no program's."""
+    """Records the image's own callbacks, handlers and main module. Call it last when the image is made."""
     global callbacks_of_image, handlers_of_image, main_of_image
     main_of_image = sys.modules["__main__"]
     callbacks_of_image, handlers_of_image = atexit._ncallbacks(), len(logging._handlerList)
 
 
 def is_quiet(source):
-    """Whether nobody can see that what this program leaves is destroyed: it has no `__del__`, no generators or coroutines,
-    and nothing that is told of the end. To destroy all objects of a program is work that others need not pay for."""
+    """Returns whether finalizing this program has no visible effect: it has no `__del__` methods, no generators or
+    coroutines, and registers nothing that is called at its end.
+
+    Such programs skip finalization, because destroying all their objects takes time.
+    """
     return not any(map(source.__contains__, SIGNS))
 
 
 def finalize():
-    """Ends the program, of which nothing may be on the stack any more. Never raises."""
+    """Finalizes the program. None of its frames may be on the stack. Never raises."""
     try:
         if atexit._ncallbacks() != callbacks_of_image or len(logging._handlerList) != handlers_of_image:
             atexit._run_exitfuncs()
         sys.stdout.flush()
-        # Nothing else holds the program's names.
+        # The last reference to the program's namespace.
         sys.modules["__main__"] = main_of_image
         _executor.remember(NOTHING)
         gc.collect()

@@ -1,7 +1,7 @@
-"""What the snapshot froze and a run must have anew.
+"""Refreshes state that the snapshot froze and that every run must have anew.
 
-The seed of `random` is nearly all of it, and making one is a quarter of what a small program costs. So it waits for
-the import of a module that may need it: nothing else leads there.
+Most of it is the seed of `random`. Seeding takes a quarter of a small program's run time, so it is deferred until the
+program imports a module that may need it: a program cannot reach that state without such an import.
 """
 
 import logging
@@ -9,7 +9,7 @@ import random
 import time
 import uuid
 
-# Modules that neither keep such state nor hand on one that does.
+# Modules that neither hold such state nor give access to a module that does.
 STATELESS = frozenset(
     "__future__ abc array asyncio base64 bisect calendar cmath collections colorsys contextlib copy csv dataclasses"
     " datetime decimal difflib enum fractions functools graphlib hashlib heapq hmac html io ipaddress itertools json"
@@ -23,7 +23,10 @@ is_fresh = False
 
 
 def freeze():
-    """Call it last while the image is made. The address of a network card must not be looked up once for all runs."""
+    """Call it last when the image is made.
+
+    Clears the node address that `uuid` caches, and its lookup functions: all runs would share an address found now.
+    """
     global is_fresh
     uuid._GETTERS = []
     uuid._node = uuid._last_timestamp = None
@@ -31,7 +34,10 @@ def freeze():
 
 
 def refresh_for(root):
-    """Call it before user code imports `root`. Without it, `random` would give every run the same numbers."""
+    """Refreshes the state if the top-level module `root` may need it. Call it before user code imports `root`.
+
+    Without it, every run would get the same numbers from `random`.
+    """
     global is_fresh
     if not is_fresh and root not in STATELESS:
         random.seed()

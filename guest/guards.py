@@ -1,28 +1,31 @@
-"""The builtins and imports that user code sees.
+"""The builtins and the import function of user code.
 
-This is policy, not the wall: it gives a clear message early and keeps honest programs within what is promised. The
-wall is WebAssembly. The standard library itself runs with the real builtins.
+This is policy: it gives clear messages early and keeps honest programs within the documented interface. WebAssembly is
+the security boundary. The standard library itself runs with the real builtins.
 """
 
 import builtins
 
 import guest_fresh
 import guest_attribute_guards
+import guest_loop
+import guest_module_runs
 import guest_tools
 import guest_views
 
-# Whether programs are kept from what the validator would refuse.
+# Whether the validator's rules are also enforced at run time.
 enabled = False
 disabled_modules = frozenset()
-# What the most frequent statements give: `import` of a module that is there and needs no refreshing.
+# Fast path: views of modules that are always importable and need no refresh, by name.
 at_hand = {}
 
 
 def install(recipe):
-    """Makes a new `builtins` for user code, and all that stands behind it."""
+    """Creates the builtins of user code, and installs the guards and views if the recipe enables them."""
     global enabled, disabled_modules, user_builtins
     enabled, disabled_modules = recipe["guards"], frozenset(recipe["disabled_modules"])
     user_builtins = vars(builtins) | guest_tools.ERRORS | {"__import__": unguarded_import}
+    user_builtins[guest_module_runs.RUN] = guest_loop.run_here
     if enabled:
         guest_attribute_guards.install(recipe["refused_names"])
         guest_views.install(recipe["allowed_imports"])
@@ -37,12 +40,12 @@ def install(recipe):
 
 
 def guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
-    """Takes the place of `__import__` in user code; raises `ImportError` for what the recipe does not allow."""
+    """Replaces `__import__` in user code. Raises `ImportError` for modules that the recipe does not allow."""
     if not fromlist and not level and name in at_hand:
         return at_hand[name]
     if type(fromlist) is list:
-        # Not from a program's `import`, which has a tuple or None: CPython's own C code, in the program's frame. It
-        # finds the module by itself.
+        # An `import` statement passes a tuple or None. A list comes from CPython's C code that runs in the program's
+        # frame; it ignores the result and reads the module from `sys.modules`.
         builtins.__import__(name, globals, locals, fromlist, level)
         return None
     if level:
@@ -60,11 +63,11 @@ def guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
 
 
 def unguarded_import(name, *args, **kwargs):
-    """Takes the place of `__import__` where there are no guards."""
+    """Replaces `__import__` where the guards are disabled."""
     guest_fresh.refresh_for(name.partition(".")[0])
     return builtins.__import__(name, *args, **kwargs)
 
 
 def is_allowed(name):
-    """Whether a program may import the module `name`."""
+    """Returns whether a program may import the module `name`."""
     return guest_views.is_allowed(name) or guest_tools.is_granted(name.partition(".")[0])

@@ -1,8 +1,7 @@
-"""The image's objects are never counted.
+"""Makes the image's objects immortal: CPython no longer counts references to them.
 
-CPython counts references inside of the objects, so a program that only looks at an object writes to its page, and the
-host has to copy each page that a program writes to. Objects that are there before a program starts need no count: they
-outlive it.
+CPython stores reference counts in the objects. A program that only reads an object would write to its page, and the
+host must copy each page that is written to. The image's objects outlive every program, so they need no count.
 """
 
 import gc
@@ -10,7 +9,7 @@ import types
 
 import _executor
 
-# What refers to other objects, and does not tell the garbage collector.
+# Code objects do not report these references to the garbage collector.
 PARTS_OF_CODE = (
     "co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars",
     "co_filename", "co_name", "co_qualname", "co_linetable", "co_exceptiontable",
@@ -18,7 +17,7 @@ PARTS_OF_CODE = (
 
 
 def immortalize():
-    """Makes every object that can be reached from the collector's objects immortal."""
+    """Makes every object immortal that is reachable from the objects tracked by the garbage collector."""
     gc.collect()
     found = gc.get_objects()
     seen = {id(found)}

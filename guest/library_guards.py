@@ -1,9 +1,9 @@
-"""Where the library reads attributes by names, looks modules up or runs text that a program chose.
+"""Guards the library where it uses attribute names, module names or source text that a program chose.
 
-`functools.wraps` copies what `assigned` names, `dataclasses` writes functions with a program's names in them and runs
-their text, `typing` runs annotations that are text, and all of them find modules by what a class says of itself. The
-library's own modules stay as they are, but what they call `getattr`, `setattr`, `eval`, `exec` and `sys` is in here, once
-there are programs. This is policy, not the wall.
+`functools.wraps` copies the attributes in `assigned`. `dataclasses` generates functions with the program's names in
+them and executes their text. `typing` evaluates annotations that are text. All of them look up modules by a class's
+`__module__`. The source of these library modules is unchanged: `install` replaces the names `getattr`, `setattr`,
+`eval`, `exec` and `sys` in their namespaces. This is policy, not the security boundary.
 """
 
 import contextlib
@@ -21,9 +21,10 @@ import guest_guards
 import guest_attribute_guards
 import guest_views
 
-# What `redirect_stdout` and `redirect_stderr` exchange.
+# The attributes of `sys` that `redirect_stdout` and `redirect_stderr` set.
 STREAMS = ("stdout", "stderr")
-# Names that a module's own code asks for: they cannot be told from those of a program.
+# Refused names that a module's own code looks up. They are allowed in it, because the guard cannot tell whether a name
+# comes from the module or from the program.
 OWN_NAMES = {
     copy: {"__reduce__", "__reduce_ex__"},
     dataclasses: {"__class__", "__setattr__"},
@@ -32,12 +33,12 @@ OWN_NAMES = {
     pprint: set(),
     typing: {"__dict__", "__func__", "__globals__", "__init_subclass__"},
 }
-# Those of them that set attributes by names.
+# The modules above that set attributes by name.
 SETTERS = (copy, dataclasses, functools)
 
 
 def install():
-    """Puts the guards into the library; call it when the views are made, which must not show them."""
+    """Installs the guards in the library. Call it after the views are made: they must not contain the guards."""
     for module, own_names in OWN_NAMES.items():
         module.getattr = getattr_without(guest_attribute_guards.internals - own_names)
     for module in SETTERS:
@@ -54,7 +55,7 @@ def install():
 
 
 def getattr_without(refused):
-    """A `getattr` for the library's own code, to which the names in `refused` are not allowed."""
+    """Returns a `getattr` for library code. It refuses the names in `refused`."""
 
     def getattr_of_library(thing, name, *default):
         if type(name) is str and name not in refused and name not in guest_attribute_guards.FORMATS:
@@ -65,7 +66,7 @@ def getattr_without(refused):
 
 
 def setattr_without(refused):
-    """A `setattr` for the library's own code, to which the names in `refused` are not allowed."""
+    """Returns a `setattr` for library code. It refuses the names in `refused`."""
 
     def setattr_of_library(thing, name, value):
         setattr(thing, guest_attribute_guards.checked(name, refused), value)
@@ -74,26 +75,32 @@ def setattr_without(refused):
 
 
 def stream_name(name):
-    """`name`, if it is that of a stream. Raises `AttributeError`: all of `sys` could be had in this way."""
+    """Returns `name` if it names a stream.
+
+    Raises `AttributeError` for other names, because the program could reach all of `sys` through them.
+    """
     if type(name) is str and name not in STREAMS:
         raise AttributeError(f"Attribute '{name}' is not allowed in sandbox")
     return name
 
 
 def getattr_of_streams(thing, name, *default):
-    """The `getattr` of `contextlib`."""
+    """Replaces `getattr` in `contextlib`."""
     if thing is sys:
         name = stream_name(guest_attribute_guards.checked(name))
     return getattr(thing, name, *default)
 
 
 def setattr_of_streams(thing, name, value):
-    """The `setattr` of `contextlib`."""
+    """Replaces `setattr` in `contextlib`."""
     setattr(thing, stream_name(guest_attribute_guards.checked(name)) if thing is sys else name, value)
 
 
 def field_with_checked_name(get_field):
-    """`dataclasses._get_field`, which makes a field of an annotation, for names that can be in a function's text."""
+    """Wraps `dataclasses._get_field`, which makes a field from an annotation.
+
+    Raises `TypeError` for names that are not identifiers, because they become part of generated source text.
+    """
 
     @functools.wraps(get_field)
     def checked_get_field(cls, name, *args):
@@ -105,7 +112,7 @@ def field_with_checked_name(get_field):
 
 
 def set_state_of_dataclass(self, state):
-    """Takes the place of `dataclasses._dataclass_setstate`."""
+    """Replaces `dataclasses._dataclass_setstate`."""
     for field, value in zip(dataclasses.fields(self), state):
         object.__setattr__(self, guest_attribute_guards.checked(field.name, guest_attribute_guards.internals), value)
 
@@ -114,21 +121,21 @@ def set_state_of_dataclass(self, state):
 
 
 def evaluate(source, globals=None, locals=None):
-    """The `eval` of `typing` and `inspect`, for annotations: with the builtins and modules that programs see."""
+    """Replaces `eval` in `typing` and `inspect`. Evaluates annotations with the builtins and views of programs."""
     code = compile(source, "<string>", "eval", dont_inherit=True) if isinstance(source, str) else source
     vet(code, guest_attribute_guards.internals.union(guest_attribute_guards.FORMATS))
     return eval(code, seen_globals(globals), locals)
 
 
 def make_functions(source, globals, locals):
-    """The `exec` of `dataclasses`, for the text of methods that it writes."""
+    """Replaces `exec` in `dataclasses`, which executes the text of generated methods."""
     code = compile(source, "<string>", "exec", dont_inherit=True)
     vet(code, guest_attribute_guards.internals - OWN_NAMES[dataclasses])
     exec(code, seen_globals(globals), locals)
 
 
 def vet(code, refused):
-    """Raises `AttributeError` if the code, or a function in it, uses one of the names."""
+    """Raises `AttributeError` if `code`, or a function in it, uses a name in `refused`."""
     codes = [code]
     while codes:
         code = codes.pop()
@@ -138,7 +145,7 @@ def vet(code, refused):
 
 
 def seen_globals(namespace):
-    """A namespace for text: what a program sees of it, with the program's builtins."""
+    """Returns the globals for evaluating text: a program's view of `namespace`, with the program's builtins."""
     if not isinstance(namespace, dict) or namespace.get("__builtins__") is guest_guards.user_builtins:
         return namespace
     name = namespace.get("__name__")
@@ -152,7 +159,7 @@ def seen_globals(namespace):
 
 
 class SeenModules:
-    """`sys.modules` as a program may know it: its own, and the views."""
+    """`sys.modules` as programs see it: `__main__` and the views."""
 
     def get(self, name, default=None):
         if type(name) is str and name == "__main__":
@@ -174,7 +181,7 @@ seen_modules = SeenModules()
 
 
 def seen_sys():
-    """`sys` for modules of the library that look up where a class comes from."""
+    """Returns a copy of `sys` with `SeenModules`, for library modules that look up the module of a class."""
     seen = types.ModuleType("sys")
     vars(seen).update(vars(sys), modules=seen_modules)
     return seen

@@ -1,8 +1,8 @@
-"""The event loop: real `asyncio`, whose select step is the host's `wait`.
+"""The event loop: CPython's `asyncio` with the host's `wait` as its select step.
 
-Tool calls are the only thing outside to wait for. The host runs them in parallel; a timer costs nothing while it is
-waited for. All state is in plain objects and the only place that blocks is `HostLoop.select`, so that a waiting
-execution could be written down and continued elsewhere.
+Tool calls are the only external events. The host runs them in parallel, and waiting for a timer uses no CPU time. All
+state is in plain objects. When the host asks for the stack, the program's loop stops and `run` returns. The whole
+program is then in linear memory, and `go_on` continues it, in this instance or in a copy.
 """
 
 import asyncio
@@ -16,47 +16,61 @@ import _executor
 DEADLOCK = "deadlock: all tasks are waiting and nothing can wake them"
 
 # Futures of the tool calls in flight, by the host's id. Shared by all loops: with a nested `asyncio.run`, the inner
-# loop may be told of a call that a task of the outer one has started.
+# loop may receive the reply to a call that a task of the outer one has started.
 in_flight = {}
+
+# The id of a completion that belongs to no call: the host asks for the stack, because nothing runs and the wait may be
+# long.
+STACK_WANTED = 0xFFFF_FFFF
+# The loop of the program itself. The stack can be given back only if no nested loop is running.
+program_loop = None
 
 
 def reply_of(call_id):
-    """A future of the reply's bytes to a call that the host has taken."""
+    """Returns a future of the reply's bytes. `call_id` is a call that the host has accepted."""
     future = in_flight[call_id] = events.get_running_loop().create_future()
     return future
 
 
 def give_up(call_id):
-    """Ends a call on the host, unless its reply is here already: nobody waits for it any more."""
+    """Cancels a call on the host, because nobody waits for it any more. Does nothing if its reply has arrived."""
     if in_flight.pop(call_id, None) is not None:
         _executor.call(b'{"cancel":%d}' % call_id)
 
 
 def is_idle():
-    """Whether the running loop has nothing to do until the next tool call ends: no other task, timer or call. What then
-    awaits a call may as well block."""
+    """Returns whether the running loop has no other ready task, timer or call.
+
+    If so, a task that awaits a tool call can block instead, which saves a turn of the loop.
+    """
     loop = events.get_running_loop()
     if type(loop) is not HostLoop or in_flight or loop._ready or loop._scheduled:
         return False
-    # A loop that stops does so before the reply comes, and an eager task lets the one that made it go on.
+    # A stopping loop must return before the reply comes. An eager task must suspend, so that the task that created it
+    # continues.
     return not loop._stopping and loop._task_factory is None
 
 
 def wait_for(call_id):
-    """Blocks until one tool call has ended; returns the reply's bytes. No task runs meanwhile: those whose calls end wake
-    when the loop goes on."""
+    """Blocks until the tool call has ended, and returns the reply's bytes.
+
+    Returns `None` if the host asks for the stack; the task must then wait in the loop. No task runs in the meantime:
+    tasks whose calls end are woken when the loop continues.
+    """
     reply = None
     while reply is None:
         for ended, its_reply in _executor.wait(-1):
             if ended == call_id:
                 reply = its_reply
+            elif ended == STACK_WANTED:
+                return None
             else:
                 completed(ended, its_reply)
     return reply
 
 
 def outside_running_loop(function):
-    """Lets `function` run a loop although one is running: that one stands still until it returns."""
+    """Lets `function` run a loop inside a running one, which is suspended until `function` returns."""
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -71,26 +85,70 @@ def outside_running_loop(function):
 
 
 def completed(call_id, reply):
-    """Wakes the task whose tool call has ended."""
+    """Wakes the task that waits for a tool call which has ended."""
     future = in_flight.pop(call_id, None)
     if future is not None and not future.done():
         future.set_result(reply)
 
 
 def run(coroutine):
-    """As `asyncio.run`, without what is not needed here: signals, threads, and loops and tasks that find nothing to do.
-    It is meant for the program itself and called once."""
-    loop = HostLoop()
+    """Runs the program itself, as `asyncio.run` does. Called once. Returns what `go_on` returns.
+
+    Leaves out what a sandbox does not need: signals, threads, and cleanup when there is nothing to clean up.
+    """
+    global program_loop
+    program_loop = HostLoop()
+    program_loop._main = main = program_loop.create_task(coroutine)
+    main._log_destroy_pending = False
+    main.add_done_callback(base_events._run_until_complete_cb)
+    return go_on()
+
+
+def go_on():
+    """Runs the program until it ends (returns `True`), or until it waits and the host asks for the stack (returns
+    `False`). Raises what the program raises.
+    """
+    loop, main = program_loop, program_loop._main
     try:
-        return loop.run_until_complete(coroutine)
+        loop.run_forever()
+        if loop.gives_stack_back and not main.done():
+            loop.gives_stack_back = False
+            return False
+    except BaseException:
+        # Mark the exception as retrieved, because the caller gets it. Otherwise asyncio would log it.
+        if main.done() and not main.cancelled():
+            main.exception()
+        close(loop)
+        raise
+    try:
+        if not main.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        main.result()
     finally:
-        if asyncio.all_tasks(loop):
-            # Tasks that wait for each other cannot be cancelled.
-            with contextlib.suppress(RecursionError):
-                runners._cancel_all_tasks(loop)
-        if loop._asyncgens:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        close(loop)
+    return True
+
+
+def close(loop):
+    """Cancels the program's remaining tasks and closes its loop."""
+    global program_loop
+    program_loop = None
+    if asyncio.all_tasks(loop):
+        # Cancelling tasks that wait for each other recurses without end.
+        with contextlib.suppress(RecursionError):
+            runners._cancel_all_tasks(loop)
+    if loop._asyncgens:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def wakes_after():
+    """Returns the nanoseconds until a timer wakes the program, `None` if only the end of a call can wake it."""
+    if program_loop._ready:
+        return 0
+    if not program_loop._scheduled:
+        return None
+    return max(0, math.ceil((program_loop._scheduled[0].when() - program_loop.time()) * 1e9))
 
 
 class HostLoop(base_events.BaseEventLoop):
@@ -100,9 +158,10 @@ class HostLoop(base_events.BaseEventLoop):
         super().__init__()
         self._selector = self
         self._main = None
+        self.gives_stack_back = False
 
     def select(self, timeout):
-        """Waits `timeout` seconds (None: without limit) for tool calls to complete."""
+        """Waits up to `timeout` seconds (`None`: no limit) for tool calls to complete."""
         if in_flight:
             return _executor.wait(-1 if timeout is None else math.ceil(timeout * 1e9))
         if timeout is None:
@@ -112,7 +171,7 @@ class HostLoop(base_events.BaseEventLoop):
         return ()
 
     def call_soon(self, callback, *args, context=None):
-        """As in the base class, without its debug mode: this is called several times for each call of a tool."""
+        """Does what the base class does, without its debug mode. It is called several times for each tool call."""
         if self._closed:
             self._check_closed()
         handle = events.Handle(callback, args, self, context)
@@ -121,15 +180,22 @@ class HostLoop(base_events.BaseEventLoop):
 
     def _process_events(self, event_list):
         for call_id, reply in event_list:
-            completed(call_id, reply)
+            future = in_flight.pop(call_id, None)
+            if future is not None:
+                if not future.done():
+                    future.set_result(reply)
+            elif call_id == STACK_WANTED and self is program_loop and not self._stopping:
+                self.gives_stack_back = self._stopping = True
 
     def _break_deadlock(self):
-        """Fails what the main task waits for, so that the caller gets an answer now and the user's line shows."""
+        """Fails the future that the main task waits for: the execution ends at once, and the traceback shows the line
+        that waits.
+        """
         waited_for, tasks = self._main, set()
         while isinstance(waited_for, asyncio.Task) and waited_for not in tasks:
             tasks.add(waited_for)
             waited_for = waited_for._fut_waiter
-        # Nothing there, or tasks that wait for each other: then it cannot be raised in any of them.
+        # There is no such future, or the tasks wait for each other: the error cannot be raised in any of them.
         if waited_for is None or waited_for in tasks or waited_for.done():
             raise RuntimeError(DEADLOCK)
         waited_for.set_exception(RuntimeError(DEADLOCK))
@@ -141,7 +207,7 @@ class HostLoop(base_events.BaseEventLoop):
     run_forever = outside_running_loop(base_events.BaseEventLoop.run_forever)
 
     def run_until_complete(self, future):
-        """As in the base class; keeps the task for the case that nothing can wake it."""
+        """Does what the base class does, and keeps the task for `_break_deadlock`."""
         self._check_closed()
         self._check_running()
         self._main = asyncio.ensure_future(future, loop=self)
@@ -150,12 +216,12 @@ class HostLoop(base_events.BaseEventLoop):
         try:
             return super().run_until_complete(self._main)
         finally:
-            # The caller gets the exception; asyncio need not complain that nobody looked at it.
+            # Mark the exception as retrieved, because the caller gets it. Otherwise asyncio would log it.
             if self._main.done() and not self._main.cancelled():
                 self._main.exception()
 
     def run_in_executor(self, executor, func, *args):
-        """There are no threads: runs `func` at once and returns a future that is done."""
+        """Runs `func` at once, because there are no threads, and returns a future that is done."""
         self._check_closed()
         future = self.create_future()
         try:
@@ -167,7 +233,7 @@ class HostLoop(base_events.BaseEventLoop):
         return future
 
     def _write_to_self(self):
-        """Nothing can call from another thread, so there is nothing to wake."""
+        """Does nothing: there are no other threads that could wake the loop."""
 
     async def _refuse_socket(self, *args, **kwargs):
         raise OSError("sockets do not exist in this sandbox")
@@ -180,13 +246,48 @@ class HostLoop(base_events.BaseEventLoop):
 
 
 class HostLoopPolicy(events.BaseDefaultEventLoopPolicy):
-    """Makes every new loop one of ours."""
+    """Creates a `HostLoop` for every new loop."""
 
     _loop_factory = HostLoop
 
 
+async def run_here(function, *args, **options):
+    """Replaces a call of `asyncio.run` at module level: runs the coroutine in the program's own loop, so that the stack
+    can be given back. Calls any other function unchanged.
+    """
+    if function is not asyncio.run or options or len(args) != 1 or not asyncio.iscoroutine(args[0]):
+        return function(*args, **options)
+    loop, before = events.get_running_loop(), asyncio.all_tasks()
+    error = value = None
+    try:
+        error, value = await loop.create_task(contained(args[0]))
+    finally:
+        left = asyncio.all_tasks() - before
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+        if loop._asyncgens:
+            await loop.shutdown_asyncgens()
+            loop._asyncgens_shutdown_called = False
+    if error is not None:
+        raise error
+    return value
+
+
+async def contained(coroutine):
+    """Returns the coroutine's exit exception or `None`, and its value.
+
+    If a task raised `SystemExit` or `KeyboardInterrupt` itself, the loop would end.
+    """
+    try:
+        return None, await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        return error, None
+
+
 def install():
-    """Makes `asyncio` use this loop, and `asyncio.run` work where a loop is running already."""
+    """Makes `asyncio` use this loop, and lets `asyncio.run` work while a loop is running."""
     asyncio.EventLoop = asyncio.SelectorEventLoop = HostLoop
     asyncio.DefaultEventLoopPolicy = HostLoopPolicy
     asyncio.set_event_loop_policy(HostLoopPolicy())

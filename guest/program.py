@@ -1,10 +1,12 @@
-"""A program: from source text to its value.
+"""Runs a program: from source text to its value.
 
-CPython's interactive mode hands the value of every expression statement at module level, nested blocks included and
-functions excluded, to `sys.displayhook`. That is exactly what the contract asks for, so the module is compiled in that
-mode and the source itself never changes. Two things are added to its tree. What the mode does not do is tell
-assignments to `_` from other ways to bind it: a marker follows each of those. And `str.format` is guarded. Most programs
-need neither, and are compiled in one go.
+CPython's interactive mode passes the value of every expression statement at module level to `sys.displayhook`, nested
+blocks included and functions excluded. The interface defines a program's value in the same way, so programs are
+compiled in that mode.
+
+The source never changes; the syntax tree changes in three cases. Interactive mode does not distinguish assignments to
+`_` from other ways to bind it, so a marker is inserted after each assignment. `str.format` is guarded. `asyncio.run` is
+awaited. Most programs need none of these changes and are compiled directly.
 """
 
 import ast
@@ -18,20 +20,27 @@ import _executor
 import guest_guards
 import guest_attribute_guards
 import guest_loop
+import guest_module_runs
 import guest_tools
 from guest_tools import FILENAME
 
-# A name that no source text can spell, and too long to be suggested for another.
+# Not an identifier, so no source can contain it; too long for CPython to suggest it for a misspelled name.
 ASSIGNED = "@assigned by a statement at the module level"
 NOTHING = object()
 
-# Until then, nothing of the program has run.
+# Returned instead of a value when the program has given its stack back; `go_on` continues it.
+WAITING = object()
+
+# While it is false, nothing of the program has run.
 is_compiled = False
+# The program's namespace, and while it waits, the value of its latest expression statement. That value is saved here
+# because `_executor` forgets it whenever the host calls the interpreter.
+namespace = value_so_far = None
 
 UNDERSCORE = re.compile(r"\b_\b")
 
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-# The fields of a node that hold blocks of the same scope.
+# The fields of a node that hold statements of the same scope.
 BLOCKS = {
     ast.If: ("body", "orelse"),
     ast.For: ("body", "orelse"),
@@ -44,36 +53,62 @@ BLOCKS = {
     ast.ExceptHandler: ("body",),
     ast.match_case: ("body",),
 }
-# The fields that hold nodes with such blocks.
+# The field of a node that holds nodes with such statements.
 PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
 
 
 def run(source, variables):
-    """Runs `source` as `__main__`, with `variables` set before; returns its value. Raises what the program raises."""
-    global is_compiled
+    """Runs `source` as `__main__` with `variables` as its initial variables. Returns its value or `WAITING`.
+
+    Raises what the program raises.
+    """
+    global is_compiled, namespace
     is_compiled = False
     module = types.ModuleType("__main__")
     namespace = vars(module)
     namespace["__builtins__"] = guest_guards.user_builtins
     namespace.update(variables)
-    # Dataclasses, type hints and the like look their module up by name.
+    # `dataclasses`, `typing` and others look up the module of a class by name.
     sys.modules["__main__"] = module
     show_source_lines(source)
     _executor.remember(NOTHING)
+    return advance(begin, source)
+
+
+def go_on():
+    """Continues a program that waits. Returns and raises what `run` does."""
+    _executor.remember(value_so_far)
+    return advance(guest_loop.go_on)
+
+
+def advance(step, *args):
+    """Calls `step`, which returns whether the program has ended. Returns the program's value or `WAITING`."""
+    global value_so_far
+    has_ended = True
     try:
-        code = compile_source(source, namespace)
-        is_compiled = True
-        execute(code, namespace)
+        has_ended = step(*args)
     except SystemExit as error:
         if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
             raise
+    if not has_ended:
+        value_so_far = _executor.remembered()
+        return WAITING
     if guest_tools.not_begun:
         guest_tools.refuse_forgotten_calls()
     return value_of(namespace)
 
 
+def begin(source):
+    """Compiles and runs the program, in the event loop if it awaits anything. Returns whether it has ended."""
+    global is_compiled
+    code = compile_source(source, namespace)
+    is_compiled = True
+    result = eval(code, namespace)
+    return not code.co_flags & inspect.CO_COROUTINE or guest_loop.run(to_its_end(result))
+
+
 def value_of(namespace):
-    """The value by the contract: the final `_` if a statement assigned it, else the last expression's."""
+    """Returns the program's value: the final `_` if a statement assigned it, else the last expression's value."""
     value = _executor.remembered()
     if namespace.get(ASSIGNED) and "_" in namespace:
         value = namespace["_"]
@@ -81,13 +116,13 @@ def value_of(namespace):
 
 
 def show_source_lines(source):
-    """Lets tracebacks and warnings find the program's lines."""
+    """Lets tracebacks and warnings show the program's source lines."""
     lines = [line + "\n" for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     linecache.cache[FILENAME] = (len(source), None, lines, FILENAME)
 
 
 def compile_source(source, namespace):
-    """Compiles the program, and sets `__doc__`. Raises `SyntaxError`."""
+    """Compiles the program and sets `__doc__` in `namespace`. Raises `SyntaxError`."""
     if not needs_tree(source) and source.isascii():
         code = _executor.compile(source, FILENAME)
         if code is not None:
@@ -95,8 +130,10 @@ def compile_source(source, namespace):
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
+    if guest_module_runs.may_run(source):
+        guest_module_runs.await_runs(tree)
     body = tree.body
-    # Alone it is the program's value, and nothing that describes the program.
+    # A string on its own is the program's value, not its docstring.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
         namespace["__doc__"] = docstring
     if "_" in source:
@@ -105,19 +142,17 @@ def compile_source(source, namespace):
 
 
 def needs_tree(source):
-    """Whether the program's tree may have to be changed. The rest is compiled in one go."""
-    return "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None)
-
-
-def execute(code, namespace):
-    """Runs the code; in the event loop if it awaits anything."""
-    result = eval(code, namespace)
-    if code.co_flags & inspect.CO_COROUTINE:
-        guest_loop.run(to_its_end(result))
+    """Returns whether the program's syntax tree may need changes. Other programs are compiled directly."""
+    if "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None):
+        return True
+    return guest_module_runs.may_run(source)
 
 
 async def to_its_end(program):
-    """The program, and a look at what it forgot: the loop would begin tasks that are ready, and then cancel them."""
+    """Runs the program, then refuses forgotten tool calls.
+
+    This must happen inside the loop: when it closes, it starts the tasks that are ready before it cancels them.
+    """
     await program
     guest_tools.refuse_forgotten_calls()
 
@@ -134,7 +169,7 @@ def mark_assignments(body):
 
 
 def blocks_of(node):
-    """The lists of statements inside `node` that belong to the same scope."""
+    """Yields the lists of statements in `node` that belong to the same scope."""
     for field in BLOCKS.get(type(node), ()):
         yield getattr(node, field)
     for part in getattr(node, PARTS.get(type(node), ""), ()):
@@ -142,7 +177,7 @@ def blocks_of(node):
 
 
 def assigns_underscore(statement):
-    """`True` if the statement assigns `_` alone, `False` if it deletes it, else `None`."""
+    """Returns `True` if the statement assigns only `_`, `False` if it deletes `_`, and otherwise `None`."""
     kind = type(statement)
     if kind is ast.Assign:
         return (len(statement.targets) == 1 and is_underscore(statement.targets[0])) or None
@@ -154,19 +189,19 @@ def assigns_underscore(statement):
 
 
 def is_underscore(target):
-    """Whether `target` is `_` and nothing beside it: in `key, _, value = …` the name means that nobody wants it."""
+    """Returns whether `target` is just `_`. In `key, _, value = …`, the name marks a value that is not needed."""
     return type(target) is ast.Name and target.id == "_"
 
 
 def deletes_underscore(target):
-    """Whether `_` is among the names of `del target`."""
+    """Returns whether `del target` deletes `_`."""
     if type(target) in (ast.Tuple, ast.List):
         return any(map(deletes_underscore, target.elts))
     return is_underscore(target)
 
 
 def marker(assigned, statement):
-    """The assignment of `assigned` to the name that tells of it, at the place of `statement`."""
+    """Returns a statement that sets `ASSIGNED` to `assigned`, with the source location of `statement`."""
     node = ast.Assign([ast.Name(ASSIGNED, ast.Store())], ast.Constant(assigned))
     for part in (node, node.targets[0], node.value):
         ast.copy_location(part, statement)

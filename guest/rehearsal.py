@@ -1,4 +1,4 @@
-"""Programs that are run while the image is made: together they walk the paths that most runs take."""
+"""Programs that run while the image is made. Together they take the code paths that most executions take."""
 
 PROGRAMS = (
     """

@@ -1,7 +1,9 @@
-"""The entry: `prepare` makes the image's state, `run` is one execution.
+"""The guest's entry points: `prepare` builds the image's state, `run` executes one program.
 
-`prepare` runs once, when the image is made, and everything it leaves in memory is in the image. `run` runs at most
-once per copy of it, so it does as little as it can: it imports nothing and leaves nothing tidy behind.
+The host calls `prepare` once, when it makes the image; everything that is in memory afterwards is part of the image.
+The host calls `run` in each copy of the image, for one program. It does as little as possible: it imports nothing and
+does not clean up. If the program gives its stack back, the host continues it by calling `run` again with an empty
+request.
 """
 
 import asyncio
@@ -27,41 +29,55 @@ import guest_tools
 import guest_values
 import guest_zones
 
-# Modules that a run needs, or that CPython imports by itself when it first needs them.
+# Modules that a run needs, or that CPython itself imports on first use.
 NEEDED_MODULES = ("_pydecimal", "_strptime", "unicodedata", "warnings")
-# Freed when memory has run out, so that the failure can still be told.
+# The size of `reserve`, which is freed when memory runs out, so that the failure can still be encoded.
 RESERVE_BYTES = 512 * 1024
-# Heap that is there before a run asks for it: growing it then costs more.
+# Free heap in the image, because growing the heap during a run costs more.
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
-# The request is the host's: one value, with nothing around it.
+# For the running program: the size limit of its value, and whether finalization can be skipped.
+result_bytes_max, ends_quietly = 0, True
+# The host writes the request: exactly one JSON value without surrounding whitespace.
 scan_json = json.JSONDecoder().scan_once
+# The beginning of the result of a program that waits.
+WAITING = b'{"waiting":'
 
 
 def run(request):
-    """One execution: the request's bytes in, the result's bytes out. Never raises."""
-    ends_quietly = True
+    """Runs or continues one execution: takes the request's bytes and returns the result's bytes. Never raises."""
+    global ends_quietly
     try:
-        request, _ = scan_json(str(request, "utf-8"), 0)
-        # The shortest program that leaves something to do is longer.
-        ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
+        if request:
+            request, _ = scan_json(str(request, "utf-8"), 0)
+            # The shortest program that needs finalization is longer.
+            ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
         result = execute(request)
     except BaseException as error:
-        # Even telling a failure can fail, when memory is short.
+        # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
+    if result.startswith(WAITING):
+        return result
     if not ends_quietly:
+        guest_program.namespace = None
         guest_finalization.finalize()
     return result
 
 
 def execute(request):
-    """Runs the program and tells how it ended."""
-    guest_tools.granted = request.get("tools")
+    """Runs the program, or continues it if the request is empty. Returns the result's bytes."""
+    global result_bytes_max
     try:
-        value = guest_program.run(request["code"], request.get("context") or {})
-        value, is_repr = guest_values.encode(value, request["result_bytes_max"])
+        if request:
+            guest_tools.granted, result_bytes_max = request.get("tools"), request["result_bytes_max"]
+            value = guest_program.run(request["code"], request.get("context") or {})
+        else:
+            value = guest_program.go_on()
+        if value is guest_program.WAITING:
+            return WAITING + json.dumps(guest_loop.wakes_after()).encode() + b"}"
+        value, is_repr = guest_values.encode(value, result_bytes_max)
     except MemoryError as error:
         reserve.clear()
         return failed(error)
@@ -73,17 +89,17 @@ def execute(request):
 
 
 def failed(error):
-    """The result of a run that ended with `error`."""
+    """Returns the result's bytes for a run that ended with `error`."""
     return b'{"value":null,"value_is_repr":false,"error":%b}' % guest_failure.encode(error)
 
 
 def prepare(recipe):
-    """Makes the image's state; what stays in memory after it is what every run starts from."""
+    """Builds the image's state: every run starts from the memory as it is when this function returns."""
     for name in (*NEEDED_MODULES, *recipe["allowed_imports"]):
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ImportError(f"ALLOWED_IMPORTS has {name!r}, which this interpreter has not: {error}") from None
+            raise ImportError(f"ALLOWED_IMPORTS names {name!r}, which this interpreter lacks: {error}") from None
     guest_zones.install()
     guest_loop.install()
     guest_tools.install(recipe["tools"])
@@ -100,7 +116,7 @@ def prepare(recipe):
 
 
 def rehearse():
-    """Runs a few programs, so that caches are filled and code is specialised, and removes what they left."""
+    """Runs a few programs, which fills caches and specializes bytecode, and removes the state that they leave."""
     main = sys.modules["__main__"]
     for code in guest_rehearsal.PROGRAMS * 2:
         request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
@@ -111,6 +127,6 @@ def rehearse():
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()
     guest_finalization.freeze()
-    guest_tools.granted = None
-    # Nothing forgets the last value; this one holds no memory.
+    guest_tools.granted = guest_program.namespace = None
+    # The last value stays remembered. Replace it with one that refers to no other objects.
     _executor.remember(guest_program.NOTHING)

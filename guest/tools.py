@@ -1,11 +1,11 @@
-"""The bridge to the operator's tools: ordinary modules of ordinary async functions.
+"""Makes the operator's tools callable: a module of async functions for each module of tools.
 
-A tool's definition comes from an operator or from an upstream server, so its texts are data: nothing here builds
-source code from them. The host has made legal Python names of its names, and a signature of its schema. Calling a tool
-sends its arguments to the host and waits, through the event loop, for the reply.
+Tool definitions come from an operator or an upstream server, so their texts are data: this module never builds source
+code from them. The host has converted their names to legal Python names, and their schemas to signatures. Calling a
+tool sends its arguments to the host and waits for the reply in the event loop.
 
-A call that nobody awaits is not made, and a program must not take it for one that was: each is remembered until it
-begins.
+The host is not called until the coroutine is awaited. Calls that have not begun are recorded, so that a program that
+forgets an `await` fails instead of assuming that the tool was called.
 """
 
 import inspect
@@ -21,7 +21,7 @@ import guest_values
 ARGUMENT_BYTES_MAX = 1 << 20
 REFUSED_CHARS_MAX = 1000
 SMALL = 10**15
-# What programs are called in tracebacks.
+# The file name of programs in tracebacks.
 FILENAME = "main.py"
 
 
@@ -43,17 +43,17 @@ class ToolArgumentError(ToolError):
 
 ERRORS = {error.__name__: error for error in (ToolError, ToolTimeout, ToolDenied, ToolArgumentError)}
 for _error in ERRORS.values():
-    _error.__module__ = "builtins"  # that is where user code finds them
+    _error.__module__ = "builtins"  # user code finds them there
 
 EMPTY = inspect.Parameter.empty
 
-# Modules that hold tools, each with the full names of its tools; a program that may call one may import the module.
+# The full names of the tools in each module. A program may import a module if it may call at least one of its tools.
 modules = {}
-# Names of the modules and tools that this execution may use; `None`: all.
+# Names of the modules and tools that this execution may use; `None` means all.
 granted = None
-# The functions in those modules, with their full names.
+# The full name of each function in these modules.
 functions = {}
-# Calls that have not begun: their coroutine, their tool, and their line in the program.
+# Calls that have not begun: coroutine, full name of the tool, and line in the program.
 not_begun = {}
 encode_json = json.JSONEncoder().encode
 encode_text = json.encoder.encode_basestring_ascii
@@ -61,13 +61,13 @@ decode_json = json.JSONDecoder().raw_decode
 
 
 class Annotation(str):
-    """A type as text, which `inspect.signature` and `help` show as it is."""
+    """A type as text, which `inspect.signature` and `help` show without quotes."""
 
     __repr__ = str.__str__
 
 
 def install(tools):
-    """Makes a module for each module of `tools`, with their functions."""
+    """Creates the modules and functions of `tools`."""
     for module_name in dict.fromkeys(tool["module"] for tool in tools):
         define_module(module_name, [tool for tool in tools if tool["module"] == module_name])
     guest_values.RULES[types.FunctionType] = refuse_tool
@@ -75,7 +75,7 @@ def install(tools):
 
 
 def define_module(module_name, tools):
-    """Makes one module and puts it where `import` finds it."""
+    """Creates one module of tools and registers it in `sys.modules`."""
     module = types.ModuleType(module_name, f"Tools of {module_name}.")
     vars(module).update(ERRORS)
     module.__all__ = [tool["name"] for tool in tools]
@@ -86,24 +86,25 @@ def define_module(module_name, tools):
 
 
 def make_function(tool):
-    """An async function that calls `tool`, and looks as if it had been written by hand."""
+    """Returns an async function that calls `tool`. Its metadata is that of a handwritten function."""
     full_name = f"{tool['module']}.{tool['name']}"
     signature = Signature(full_name, tool["signature"])
 
     async def begin_call(key, args, kwargs):
-        """Calls the tool on the host; returns its answer or raises `ToolError`. A call that is given up ends on the host
-        too."""
+        """Calls the tool on the host and returns its reply. Raises `ToolError`.
+
+        If the task stops waiting, the call is cancelled on the host too.
+        """
         del not_begun[key]
         try:
             payload = encode_call(signature, args, kwargs)
         except ToolArgumentError as error:
-            # The host has it on record, and answers with it.
+            # The host logs the refused call and replies with the error.
             payload = encode_refused(full_name, error)
         is_alone = guest_loop.is_idle()
         call_id = begin(full_name, payload)
-        if is_alone:
-            reply = guest_loop.wait_for(call_id)
-        else:
+        reply = guest_loop.wait_for(call_id) if is_alone else None
+        if reply is None:
             reply = guest_loop.reply_of(call_id)
             try:
                 reply = await reply
@@ -132,21 +133,23 @@ def make_function(tool):
 
 
 def mark_as_async(function):
-    """Lets `inspect` and `help` say what the function is to its callers."""
+    """Lets `inspect` and `help` show the function as async."""
     if hasattr(inspect, "markcoroutinefunction"):  # from CPython 3.12 on
         inspect.markcoroutinefunction(function)
 
 
 def line_of_program(frame):
-    """The line of the innermost frame of the program, from `frame` outwards; `None` if there is none."""
+    """Returns the line of the innermost frame of the program, starting at `frame`, or `None` if there is none."""
     while frame is not None and frame.f_code.co_filename != FILENAME:
         frame = frame.f_back
     return frame and frame.f_lineno
 
 
 def refuse_forgotten_calls():
-    """Raises `UnawaitedCoroutineError` for calls that the program has never awaited. One that it has closed, or whose
-    task it has cancelled, is not forgotten."""
+    """Raises `UnawaitedCoroutineError` if the program has created tool calls that it never awaited.
+
+    Calls that the program has closed, or whose tasks it has cancelled, do not count.
+    """
     calls = [(name, line) for coroutine, name, line in not_begun.values() if coroutine.cr_frame is not None]
     if not calls:
         return
@@ -158,15 +161,19 @@ def refuse_forgotten_calls():
 
 
 def warn_unawaited(coroutine):
-    """Takes the place of CPython's own warning about a coroutine of the program that is thrown away, which would name
-    a line of the runner where the program has ended."""
+    """Replaces CPython's warning about a coroutine that was never awaited.
+
+    If the program has already ended, CPython's own warning would name a line of the runner.
+    """
     line = line_of_program(sys._getframe(1)) or coroutine.cr_code.co_firstlineno
     text = f"coroutine '{coroutine.__qualname__}' was never awaited"
     warnings.warn_explicit(text, RuntimeWarning, coroutine.cr_code.co_filename, line)
 
 
 def refuse_tool(converter, function):
-    """A tool where its reply was meant; any other function has its repr."""
+    """Raises `UnawaitedCoroutineError` if `function` is a tool, because its reply was meant. Other functions become
+    their repr.
+    """
     if function in functions:
         name = functions[function]
         raise guest_values.UnawaitedCoroutineError(f"{converter.what} contains the tool {name} itself: it was not called")
@@ -186,12 +193,12 @@ class Parameter:
 
 
 def annotation_of(text):
-    """The annotation that shows `text`."""
+    """Returns an annotation that displays as `text`, or none if the text is empty."""
     return Annotation(text) if text else EMPTY
 
 
 class Signature:
-    """What a tool takes."""
+    """The parameters of a tool."""
 
     def __init__(self, full_name, signature):
         self.full_name = full_name
@@ -202,7 +209,7 @@ class Signature:
         self.head_of_call = b'{"tool":%b,"arguments":{' % encode_json(full_name).encode()
 
     def shown(self):
-        """What `inspect.signature` says of the function."""
+        """Returns the `inspect.Signature` of the tool's function."""
         kinds = inspect.Parameter
         parameters = [
             kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=p.default, annotation=p.annotation)
@@ -216,7 +223,7 @@ class Signature:
         return inspect.Signature(parameters, return_annotation=self.returns)
 
     def bind(self, args, kwargs):
-        """The arguments of one call by their names. Raises `ToolArgumentError`."""
+        """Returns the arguments of one call by name. Raises `ToolArgumentError`."""
         full_name, parameters = self.full_name, self.parameters
         if len(args) > len(parameters):
             raise ToolArgumentError(f"{full_name}() takes {len(parameters)} arguments, but {len(args)} were given")
@@ -235,36 +242,39 @@ class Signature:
 
 
 def begin(full_name, payload):
-    """Hands a call to the host, and returns its id. Raises `ToolDenied`."""
+    """Starts a call on the host and returns its id. Raises `ToolDenied`."""
     try:
         return _executor.call(payload)
     except RuntimeError:
-        raise ToolDenied(f"'{full_name}' was not called: this execution has gone on calling beyond its budget") from None
+        raise ToolDenied(f"'{full_name}' was not called: too many calls exceed the budget: make fewer calls") from None
 
 
 def decode_reply(full_name, reply):
-    """The answer in a reply's bytes; raises the `ToolError` in it."""
+    """Returns the value in a reply's bytes, or raises the `ToolError` in it."""
     try:
         reply, _ = decode_json(str(reply, "utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ToolError(f"The answer of '{full_name}' cannot be read: {unreadable(error)}") from None
+        raise ToolError(f"The reply of '{full_name}' cannot be read: {unreadable(error)}") from None
     if "error" in reply:
         raise ERRORS.get(reply["error"]["kind"], ToolError)(reply["error"]["message"])
     return reply["ok"]
 
 
 def unreadable(error):
-    """What is wrong with JSON that the host has found to be JSON."""
+    """Returns why valid JSON cannot be parsed. The host has validated the syntax, so only limits remain."""
     if type(error) is RecursionError:
-        return "it is nested too deep"
+        return "it is nested too deeply"
     if type(error) is ValueError:
         return f"it has an integer of more than {sys.get_int_max_str_digits()} digits"
     return str(error)
 
 
 def encode_call(signature, args, kwargs):
-    """The call as the host wants it, with the names of arguments that it knows. `None` for an optional one means that it is
-    not set, unless null is a value. Raises `ToolArgumentError` for what does not fit the signature, or JSON."""
+    """Encodes a call for the host, with the host's names of the arguments.
+
+    Leaves out optional arguments that are `None`, unless the parameter accepts null. Raises `ToolArgumentError` for
+    arguments that do not fit the signature or cannot be JSON.
+    """
     fields = []
     for name, value in signature.bind(args, kwargs).items():
         parameter = signature.parameters.get(name)
@@ -276,19 +286,19 @@ def encode_call(signature, args, kwargs):
 
 
 def encode_key(name):
-    """An argument's name before its value."""
+    """Encodes an argument's name and the colon after it."""
     return f"{encode_json(name)}:".encode()
 
 
 def encode_refused(full_name, error):
-    """What the host is told of a call whose arguments do not fit the function's signature, or JSON."""
+    """Encodes a call whose arguments do not fit the function's signature or cannot be JSON."""
     fields = {"tool": full_name, "refused": str(error)[:REFUSED_CHARS_MAX]}
     return encode_json(fields).encode()
 
 
 def encode_argument(full_name, name, value):
-    """One argument's JSON, by the rules for values, but nothing may become a repr."""
-    # Most are short plain text or small numbers.
+    """Encodes one argument by the rules for a program's value. Raises `ToolArgumentError` where those use a repr."""
+    # Fast path: most arguments are short ASCII strings or small integers.
     if type(value) is str and value.isascii() and len(value) < 1000:
         return encode_text(value).encode()
     if type(value) is int and abs(value) < SMALL:
@@ -304,10 +314,10 @@ def encode_argument(full_name, name, value):
 
 
 def is_callable(full_name):
-    """Whether this execution may call the tool."""
+    """Returns whether this execution may call the tool."""
     return granted is None or full_name in granted or full_name.partition(".")[0] in granted
 
 
 def is_granted(python_name):
-    """Whether `python_name` is a module of tools of which this execution may call any."""
+    """Returns whether `python_name` is a module with at least one tool that this execution may call."""
     return any(map(is_callable, modules.get(python_name, ())))

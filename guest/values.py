@@ -1,9 +1,9 @@
-"""A program's value as JSON, by the contract's rules.
+"""Converts a program's value to JSON, by the rules of the documented interface.
 
-Most values are plain already: one pass of C loops proves it and the C encoder does the rest. Anything else goes
-through `Converter`, which builds a plain copy. Rules are found by the real class, never by `__class__`, and builtin
-containers are read through the methods of their base class: what a program overrides cannot mislead the conversion,
-only fail it.
+Most values are already plain: one pass in C loops confirms that, and the C encoder does the rest. For other values,
+`Converter` builds a plain copy. Rules are selected by the real class, never by `__class__`, and builtin containers are
+read through the methods of their builtin base class. A program's overrides can make the conversion fail, but cannot
+mislead it.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from json import encoder
 DEPTH_MAX = 100
 REPR_CHARS_MAX = 1000
 
-# Scalars that need no look: unlike a float, which may be a NaN.
+# Scalars that never need conversion. A float may be a NaN, which does.
 UNCHANGED = frozenset({str, int, bool, type(None)})
 
 bases_of = type.__dict__["__mro__"].__get__
 
 
 class UnawaitedCoroutineError(TypeError):
-    """A result is missing because nobody awaited it."""
+    """A coroutine, task or tool was used where its result was meant."""
 
-    __module__ = "builtins"  # shown without a module, as CPython's own are
+    __module__ = "builtins"  # so that tracebacks show it without a module, as CPython's own exceptions
 
     def __init__(self, message, line=None):
         super().__init__(message)
@@ -40,10 +40,11 @@ class UnawaitedCoroutineError(TypeError):
 
 
 def encode(value, bytes_max, what="Return value"):
-    """Returns (JSON bytes, whether any part of it is a repr).
+    """Returns the JSON bytes of `value`, and whether any part of them is a repr.
 
-    Raises `ValueError` for cycles, too deep nesting and results over `bytes_max`, `UnawaitedCoroutineError`, and
-    whatever the value's own methods raise. `what` names the value in the messages.
+    `what` names the value in messages. Raises `ValueError` for cycles, for nesting deeper than `DEPTH_MAX`, for
+    integers with too many digits and for JSON longer than `bytes_max`. Raises `UnawaitedCoroutineError`, and any
+    exception that the value's own methods raise.
     """
     text, used_repr = encode_as_it_is(value, bytes_max), False
     if text is None:
@@ -58,7 +59,7 @@ def encode(value, bytes_max, what="Return value"):
 
 
 def encode_as_it_is(value, items_max):
-    """Returns the JSON text of a plain value, `None` for any other."""
+    """Returns the JSON text of a plain value, and `None` for any other."""
     if type(value) not in LEAVES and not is_plain(value, items_max):
         return None
     try:
@@ -68,12 +69,12 @@ def encode_as_it_is(value, items_max):
 
 
 def encode_plain(value):
-    """The JSON text of a plain value. Raises `ValueError` for a NaN."""
+    """Returns the JSON text of a plain value. Raises `ValueError` for a NaN, an infinity or a too long integer."""
     return "".join(encode_chunks(value, 0))
 
 
-# What `json.JSONEncoder.encode` makes anew for every call; here it is made once. Its arguments: markers of cycles,
-# default, text encoder, indent, separators, sort_keys, skipkeys, allow_nan.
+# `json.JSONEncoder.encode` creates this object in every call; here it is created once. The arguments are: cycle
+# markers, default, text encoder, indent, separators, sort_keys, skipkeys, allow_nan.
 encode_chunks = encoder.c_make_encoder(
     None, lambda leaf: RULES[type(leaf)](None, leaf), encoder.c_encode_basestring, None, ":", ",", False, False, False
 )
@@ -85,16 +86,17 @@ def encode_converted(value, items_max, what):
     plain = converter.convert(value)
     try:
         return encode_plain(plain), converter.used_repr
-    except ValueError:  # no NaN is left
-        # Python's readers of the answer have the same limit.
+    except ValueError:  # not a NaN: the copy has none
+        # Python clients that parse the answer have the same limit on digits.
         digits = sys.get_int_max_str_digits()
         raise ValueError(f"{what} contains an integer of more than {digits} digits: send it as hex() text") from None
 
 
 def is_plain(value, items_max):
-    """Whether the C encoder can write `value`: JSON's types and `LEAVES`, not too deep, at most `items_max` items.
+    """Returns whether the C encoder can write `value`: it has only JSON's types and `LEAVES`, is nested no deeper than
+    `DEPTH_MAX`, and has at most `items_max` items.
 
-    Goes level by level, in C loops: some nanoseconds an item.
+    Checks level by level in C loops, which takes a few nanoseconds per item.
     """
     level = [value]
     for _ in range(DEPTH_MAX + 1):
@@ -104,11 +106,11 @@ def is_plain(value, items_max):
         if not kinds <= PLAIN:
             return False
         dicts = [item for item in level if type(item) is dict] if dict in kinds else ()
-        # The encoder takes some other keys too, but writes them in its own way.
+        # The encoder accepts some other types of keys, but its text for them differs from `key_text`.
         if not set(map(type, set(chain.from_iterable(dicts)))) <= {str}:
             return False
         arrays = () if kinds.isdisjoint(ARRAYS) else [item for item in level if type(item) in ARRAYS]
-        # One more than allowed is enough to know; a cycle doubles at every level.
+        # Stop one item beyond the limit: with a cycle, the number of items can double at every level.
         items = chain(chain.from_iterable(map(dict.values, dicts)), chain.from_iterable(arrays))
         level = list(islice(items, items_max + 1))
         items_max -= len(level)
@@ -118,7 +120,7 @@ def is_plain(value, items_max):
 
 
 class Converter:
-    """Builds the plain copy of one value."""
+    """Builds a plain copy of one value."""
 
     def __init__(self, items_max, what):
         self.used_repr = False
@@ -128,20 +130,20 @@ class Converter:
         self._open = set()  # ids of the containers around the current item
 
     def convert(self, value):
-        """Returns `value` as something that the JSON encoder writes as the contract wants it."""
+        """Returns a plain copy of `value` that the JSON encoder writes in the documented form."""
         kind = type(value)
         rule = RULES.get(kind) or find_rule(kind)
         return rule(self, value)
 
     def array(self, value, items):
-        """Converts the items of container `value`."""
+        """Converts the items of the container `value` to a list."""
         items = self._enter(value, items)
         plain = [item if type(item) in UNCHANGED else self.convert(item) for item in items]
         self._open.remove(id(value))
         return plain
 
     def object(self, value, pairs):
-        """Converts the keys and values of container `value`."""
+        """Converts the keys and values of the container `value` to a dict."""
         pairs = self._enter(value, pairs)
         plain = {
             key if type(key) is str else key_text(key): item if type(item) in UNCHANGED else self.convert(item)
@@ -151,7 +153,7 @@ class Converter:
         return plain
 
     def set(self, value, items):
-        """As `array`, in order if the items have one."""
+        """Converts the items to a list, sorted if they can be ordered."""
         items = list(items)
         try:
             items.sort()
@@ -160,18 +162,22 @@ class Converter:
         return self.array(value, items)
 
     def repr(self, value):
-        """What stands for a value that JSON has nothing for."""
+        """Returns the repr that represents a value which has no JSON form."""
         self.used_repr = True
         return repr(value)[:REPR_CHARS_MAX]
 
     def _enter(self, value, items):
-        """Returns the items as a list. The caller takes the container off `_open` when they are converted."""
+        """Marks a container as open and returns its items as a list.
+
+        The caller removes the container from `_open` after it has converted them.
+        """
         if id(value) in self._open:
             raise ValueError(f"{self.what} contains a circular reference")
         if len(self._open) == DEPTH_MAX:
             raise ValueError(f"{self.what} is nested deeper than {DEPTH_MAX} levels")
         self._open.add(id(value))
-        # An item is a byte of JSON at least. Bounded, because the program's own iterators may never end.
+        # The byte limit also bounds the items, because each takes at least one byte of JSON. A program's own iterators
+        # may never end.
         items = list(islice(items, self._items_left + 1))
         self._items_left -= len(items)
         if self._items_left < 0:
@@ -180,12 +186,14 @@ class Converter:
 
 
 def key_text(key):
-    """The text of a key of another type than `str`."""
+    """Returns the text of a key whose type is not exactly `str`."""
     return str.__str__(key) if issubclass(type(key), str) else str(key)
 
 
 def find_rule(kind):
-    """The rule for a class that is not itself in `RULES`: an enum's, else of its nearest base, else a dataclass's."""
+    """Returns the rule for a class that is not in `RULES`: for enums the enum rule, else that of the nearest base in
+    `RULES`, else for dataclasses the dataclass rule, else the repr.
+    """
     bases = bases_of(kind)
     if enum.Enum in bases:
         return RULES[enum.Enum]
@@ -196,23 +204,26 @@ def find_rule(kind):
 
 
 def convert_dataclass(converter, value):
-    """The fields of a dataclass's instance as an object."""
+    """Converts an instance of a dataclass to an object of its fields."""
     names = [field.name for field in dataclasses.fields(value)]
     return converter.object(value, [(name, getattr(value, name)) for name in names])
 
 
 def refuse_coroutine(converter, value):
-    """The usual slip: calling an async function without `await`."""
+    """Reports a common mistake: an async function called without `await`."""
     raise UnawaitedCoroutineError(f"{converter.what} contains a coroutine that was never awaited: {value.__name__}()")
 
 
 def refuse_future(converter, value):
-    """The same slip with what `gather` and `create_task` give. At the end of the program, none is under way any more."""
-    raise UnawaitedCoroutineError(f"{converter.what} contains a {type(value).__name__.strip('_')} and not its result")
+    """Reports the same mistake with the results of `gather` and `create_task`.
+
+    When the program has ended, no such future is pending any more.
+    """
+    raise UnawaitedCoroutineError(f"{converter.what} contains a {type(value).__name__.strip('_')}, not its result")
 
 
 def array_of(iterate):
-    """The rule for containers whose items `iterate` gives."""
+    """Returns a rule for containers. `iterate` returns an iterator over their items."""
     return lambda converter, value: converter.array(value, iterate(value))
 
 
@@ -250,7 +261,7 @@ RULES = {
     asyncio.Future: refuse_future,
 }
 
-# Exact types that hold nothing that would have to be converted, so that the encoder can call their rules.
+# Exact types without nested values. The encoder calls their rules itself.
 LEAVES = UNCHANGED | {
     float, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, fractions.Fraction,
     complex, bytes, bytearray,

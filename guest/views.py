@@ -1,8 +1,8 @@
-"""The modules that programs see: views of the library's own.
+"""Views: the modules that programs see in place of the library's own.
 
-A view is a module of the same name with the same functions and classes, but without what a program may not have: the
-modules that it may not import, and builtins that are refused. So no chain of attributes leads from `json` to `sys`. The library
-works with its own modules: what a program changes in a module, the library does not see.
+A view is a module with the same name, functions and classes, but without the modules that a program may not import and
+without refused builtins. So no chain of attributes leads from `json` to `sys`. The library uses its own modules: it
+does not see what a program changes in a view.
 """
 
 import builtins
@@ -12,25 +12,25 @@ import types
 import guest_attribute_guards
 import guest_tools
 
-# Names of modules that programs may import, from the recipe; `json` stands for `json.decoder` too.
+# Names of the modules that programs may import, from the recipe. `json` includes `json.decoder`.
 allowed_imports = frozenset()
-# Views by their name; a module of tools is its own.
+# Views by name. A module of tools is its own view.
 views = {}
-# What programs see in place of some values, or do not see at all, by the values' ids.
+# Replacements for values, by the id of the value; `ABSENT` hides a value.
 replaced = {}
 ABSENT = object()
-# Attributes of a module that are CPython's business.
+# Attributes that CPython sets on every module. Views leave them out.
 INTERNALS = frozenset({"__builtins__", "__loader__", "__spec__"})
 
 
 def install(allowed):
-    """Makes a view of each module that a program may see and that is imported."""
+    """Creates a view of each imported module that programs may see."""
     global allowed_imports
     allowed_imports = frozenset(allowed)
     views.update((name, sys.modules[name]) for name in guest_tools.modules)
     for name in guest_attribute_guards.refused_names & vars(builtins).keys():
         replaced[id(vars(builtins)[name])] = ABSENT
-    # Runs whatever bytecode a program makes up.
+    # With it, a program could run arbitrary bytecode.
     replaced[id(types.CodeType)] = ABSENT
     for module, functions in ((builtins, guest_attribute_guards.BUILTINS), (sys.modules["operator"], guest_attribute_guards.OPERATORS)):
         replaced.update((id(vars(module)[name]), function) for name, function in functions.items())
@@ -39,14 +39,15 @@ def install(allowed):
 
 
 def import_module(name, fromlist):
-    """What `import name`, or `from name import …` if `fromlist` names something, gives to a program."""
+    """Returns the result of `import name`, or of `from name import …` if `fromlist` is not empty, for a program."""
     if name not in views or not vars(views[name]).keys() >= set(fromlist):
         builtins.__import__(name, None, None, fromlist)
         for imported in (name, *(f"{name}.{item}" for item in fromlist)):
             view_of(imported)
             link(imported)
     if fromlist:
-        # CPython looks for a name that is not there in `sys.modules`, below what the module calls itself.
+        # If a name is missing, CPython looks up `{module.__name__}.{name}` in `sys.modules`. A program may have changed
+        # `__name__`.
         vars(views[name])["__name__"] = name
         return views[name]
     if "." not in name:
@@ -56,14 +57,14 @@ def import_module(name, fromlist):
 
 
 def is_allowed(name):
-    """Whether `name` or a package around it may be imported."""
+    """Returns whether the module `name`, or a package that contains it, may be imported."""
     while name and name not in allowed_imports:
         name = name.rpartition(".")[0]
     return bool(name)
 
 
 def view_of(name):
-    """The view of an imported module, made if need be; `ABSENT` if programs may not see the module."""
+    """Returns the view of an imported module and creates it if needed; `ABSENT` if programs may not see the module."""
     if name in views:
         return views[name]
     is_package_of_allowed = any(allowed.startswith(name + ".") for allowed in allowed_imports)
@@ -78,7 +79,7 @@ def view_of(name):
 
 
 def shown(value):
-    """What programs see of a module's attribute."""
+    """Returns what programs see for the value of a module's attribute."""
     if not issubclass(type(value), types.ModuleType):
         return replaced.get(id(value), value)
     name = value.__name__
@@ -86,7 +87,7 @@ def shown(value):
 
 
 def link(name):
-    """Lets a package's view have its module's, unless the program has put something else there."""
+    """Sets a submodule's view as an attribute of its package's view, unless that attribute already exists."""
     package, _, module = name.rpartition(".")
     if package and name in views:
         vars(view_of(package)).setdefault(module, views[name])

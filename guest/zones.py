@@ -1,4 +1,4 @@
-"""Time zones without a file system: `zoneinfo` reads the tables frozen into the interpreter as module `_tzdata`."""
+"""Time zones without a file system: `zoneinfo` reads tables that are frozen into the interpreter (module `_tzdata`)."""
 
 import io
 import zoneinfo
@@ -8,7 +8,7 @@ import _tzdata
 
 
 def load_tzdata(key):
-    """Takes the place of `zoneinfo._common.load_tzdata`: an open file of the zone's table."""
+    """Replaces `zoneinfo._common.load_tzdata`. Returns an open file of the zone's table."""
     try:
         return io.BytesIO(_tzdata.load(key))
     except KeyError:
@@ -21,7 +21,7 @@ def available_timezones():
 
 
 def install():
-    """Makes `ZoneInfo("Europe/Berlin")` work."""
+    """Makes `zoneinfo` use the frozen tables."""
     zoneinfo.reset_tzpath(())
     _common.load_tzdata = load_tzdata
     _tzpath.available_timezones = zoneinfo.available_timezones = available_timezones

@@ -1,14 +1,15 @@
-//! Everything a guest can ask of the host: module `executor` (tool calls, the result) and a small part of WASI
-//! preview 1. `guest/README.md` defines the interface; what is not defined here, a guest cannot do.
+//! The host functions that a guest can call: module `executor` (tool calls, the result) and a small part of WASI
+//! preview 1. `guest/README.md` defines the interface. A guest has no other access to the host.
 //!
-//! Arguments are untrusted: a pointer to nowhere ends the guest, and whatever it sizes is bounded. Functions whose work
-//! grows with their arguments count it (see [`yield_after`]).
+//! Arguments are untrusted: an invalid pointer ends the guest, and all sizes are bounded. Functions whose work grows
+//! with their arguments count that work (see [`yield_after`]).
 
 mod calls;
 mod clock;
 pub(crate) mod fuel;
 mod memory;
 mod output;
+mod pause;
 mod wasi;
 pub(crate) mod wire;
 
@@ -29,46 +30,50 @@ use clock::Clock;
 pub(crate) use clock::thread_cpu_time;
 use fuel::Fuel;
 use output::Capture;
+use pause::{Asking, STACK_WANTED};
+pub(crate) use pause::{Pause, Pauses};
 pub(crate) use wasi::Exit;
 use wasi::{Random, Wasi};
 
-/// Beside the value, a result carries an error with its traceback; the guest keeps those below this.
+/// Maximum size of a result without its value: an error with its traceback. The guest keeps to it.
 const RESULT_OVERHEAD_BYTES: usize = 128 << 10;
 
-/// What the interpreter may say while an image is made.
+/// Maximum output of the interpreter while an image is made.
 const INITIALISER_STDERR_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes that host functions may handle for a guest between two looks at the clock: about a millisecond's worth.
+/// Bytes that host functions may process for a guest between two yields: about a millisecond of work.
 const WORK_MAX: usize = 4 << 20;
 
-/// Work of a host function apart from its bytes, in bytes.
+/// The fixed cost of one host call, in bytes of work.
 const WORK_PER_CALL: usize = 4 << 10;
 
-/// What reading and checking a call's arguments takes, beside handling as many bytes.
+/// The cost of parsing and checking a byte of a tool call's arguments, in bytes of work.
 const CALL_WORK_FACTOR: usize = 16;
 
-/// The host's side of one execution. Lives and dies with its Store.
+/// The host's state of one execution: the data of its Store.
 pub(crate) struct HostState {
     pub(crate) memory: MemoryLimiter,
     fuel: Fuel,
     wasi: Wasi,
     calls: Calls,
+    asking: Asking,
     result: Option<Vec<u8>>,
     result_bytes_max: usize,
     work: usize,
-    /// It runs in a thread that is not for guests, and has not yielded yet.
+    /// The guest runs in its caller's thread, which is not one of the guests' threads, and has not yielded yet.
     in_callers_thread: bool,
     #[cfg(test)]
     oracle: Option<oracle::Oracle>,
 }
 
 impl HostState {
-    /// For an execution; `request` is what the guest reads from its standard input.
+    /// Returns the state for an execution. The guest reads `request` from its standard input.
     pub(crate) fn new(
         id: ExecutionId,
         request: Vec<u8>,
         limits: &Limits,
         grants: Grants,
+        pauses: Pauses,
         in_callers_thread: bool,
     ) -> Self {
         let wasi = Wasi {
@@ -83,6 +88,7 @@ impl HostState {
             fuel: Fuel::new(limits.fuel()),
             wasi,
             calls: Calls::new(id, limits, grants),
+            asking: Asking::new(pauses),
             result: None,
             result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
@@ -92,8 +98,8 @@ impl HostState {
         }
     }
 
-    /// For making an image: clocks stand still and random numbers are fixed, so that the same recipe makes the same
-    /// image. There are no tools, and no bound on memory and fuel.
+    /// Returns the state for making an image. Clocks are stopped and random numbers are fixed, so that the same recipe
+    /// makes the same image. There are no tools, and no limits on memory and fuel.
     pub(crate) fn for_image(recipe: Vec<u8>) -> Self {
         let limits = Limits {
             memory_bytes_max: u64::MAX,
@@ -101,33 +107,45 @@ impl HostState {
             tool_calls_max: 0,
             ..Limits::default()
         };
-        let mut state = Self::new(ExecutionId::random(), recipe, &limits, Grants::default(), false);
+        let mut state =
+            Self::new(ExecutionId::random(), recipe, &limits, Grants::default(), Pauses::Never, false);
         state.fuel = Fuel::unlimited();
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
         state
     }
 
+    /// Returns how many tool calls the guest has made.
     pub(crate) fn tool_calls(&self) -> u32 {
         self.calls.started()
     }
 
-    /// Nanoseconds of CPU time that other threads than those that poll the guest have spent for it.
+    /// Returns the CPU time, in nanoseconds, that threads other than those that poll the guest have spent for it.
     pub(crate) fn cpu_time_elsewhere(&self) -> Arc<AtomicU64> {
         self.calls.cpu_time_elsewhere()
     }
 
-    /// What the guest handed over, if anything.
+    /// Takes the pause, if the guest has given its stack back and waits to be continued.
+    pub(crate) fn take_pause(&mut self) -> Option<Pause> {
+        self.asking.take()
+    }
+
+    /// Prepares the state for another instance with the same memory, after this one has burned `fuel_burned`.
+    pub(crate) fn move_on(&mut self, fuel_burned: u64) {
+        self.fuel.move_on(fuel_burned);
+    }
+
+    /// Returns the result that the guest handed over, if any.
     pub(crate) fn result(&self) -> Option<&[u8]> {
         self.result.as_deref()
     }
 
-    /// The result and what was written.
+    /// Returns the size of the result and of both outputs together.
     pub(crate) fn bytes_handed_over(&self) -> usize {
         self.result.as_ref().map_or(0, Vec::len) + self.wasi.stdout.len() + self.wasi.stderr.len()
     }
 
-    /// Standard output and standard error.
+    /// Takes standard output and standard error.
     pub(crate) fn take_outputs(&mut self) -> (Output, Output) {
         #[cfg(test)]
         self.take_from_oracle();
@@ -135,12 +153,12 @@ impl HostState {
     }
 }
 
-/// Keeps one linear memory below a limit and remembers what happened to it.
+/// Limits the size of one linear memory, and records its peak and whether it was refused.
 pub(crate) struct MemoryLimiter {
     bytes_max: usize,
-    /// Largest size granted so far.
+    /// The largest size granted so far.
     pub(crate) bytes_peak: usize,
-    /// The guest asked for more than the limit at least once.
+    /// Whether the guest has asked for more than the limit at least once.
     pub(crate) refused: bool,
 }
 
@@ -163,7 +181,7 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn table_growing(&mut self, current: usize, _: usize, _: Option<usize>) -> Result<bool> {
-        // The module's own table is made from nothing once; no guest needs a larger one.
+        // Allows only the creation of the module's own table: no guest needs a larger one.
         Ok(current == 0)
     }
 
@@ -180,12 +198,20 @@ impl ResourceLimiter for MemoryLimiter {
     }
 }
 
-/// The memory of a guest that has been instantiated.
+/// Returns the linear memory of an instance.
+///
+/// # Errors
+///
+/// The guest does not export it.
 pub(crate) fn memory_of(instance: &Instance, store: impl AsContextMut) -> Result<Memory> {
     instance.get_memory(store, "memory").ok_or_else(|| format_err!("the guest exports no memory"))
 }
 
-/// The functions that `module` may import.
+/// Returns a linker with all functions that `module` may import.
+///
+/// # Errors
+///
+/// `module` imports something from WASI that is not a function.
 pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker, module)?;
@@ -201,18 +227,27 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostStat
 fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
     let (memory, state) = memory::of(&mut caller)?;
     let result = memory::slice(memory, ptr, len)?;
+    if state.asking.is_paused() {
+        bail!("it handed over a result while it was paused");
+    }
+    if let Some(pause) = wire::decode_pause(result) {
+        if state.result.is_some() || !state.asking.pause(pause) {
+            bail!("it paused although the host did not ask for it");
+        }
+        return Ok(());
+    }
     if result.len() > state.result_bytes_max {
-        bail!("a result of {len} bytes is over the limit");
+        bail!("its result of {len} bytes is over the limit");
     }
     if state.result.replace(result.to_vec()).is_some() {
-        bail!("a second result");
+        bail!("it handed over a second result");
     }
     Ok(())
 }
 
 async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i32> {
     if std::mem::take(&mut caller.data_mut().in_callers_thread) {
-        // Calls have effects: from here on, the guest cannot begin anew.
+        // Move to a guests' thread first: a call has effects, so the guest cannot be restarted after it.
         tokio::task::yield_now().await;
     }
     let (memory, state) = memory::of(&mut caller)?;
@@ -225,6 +260,12 @@ async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i
 async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = memory::of(&mut caller)?;
     memory::slice(memory, ptr, cap)?;
+    if state.asking.asks(timeout_ns) {
+        let mut request = Vec::new();
+        wire::encode_completion(STACK_WANTED, &[], &mut request);
+        memory::write(memory, ptr, &request)?;
+        return Ok(i32::try_from(request.len())?);
+    }
     let completions = match state.calls.wait(timeout_ns, cap as usize).await {
         Ok(completions) => completions,
         Err(needed) => {
@@ -238,8 +279,8 @@ async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap:
     Ok(i32::try_from(completions.len())?)
 }
 
-/// Adds up the work that host functions do for a guest, and yields when it comes to [`WORK_MAX`]: only a guest that
-/// yields can be stopped, and the fuel that makes it yield is burned by its own instructions alone.
+/// Adds up the work that host functions do for a guest, and yields when the sum reaches [`WORK_MAX`]. A guest can
+/// only be stopped when it yields, and host functions burn none of the fuel that makes it yield.
 async fn yield_after(mut caller: impl AsContextMut<Data = HostState>, bytes: usize) {
     let mut store = caller.as_context_mut();
     let work = &mut store.data_mut().work;

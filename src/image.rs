@@ -21,7 +21,7 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
-use crate::memory::{self, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
+use crate::memory::{self, Base, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
 use crate::meter;
 use crate::validator::REFUSED_NAMES;
 use artifact::Kind;
@@ -32,7 +32,7 @@ use machine_code::MachineCode;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python modules. Each imports only modules above it.
-const GUEST_MODULES: [(&str, &str); 18] = [
+const GUEST_MODULES: [(&str, &str); 19] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
@@ -42,6 +42,7 @@ const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_discovery", include_str!("../guest/discovery.py")),
     ("guest_attribute_guards", include_str!("../guest/attribute_guards.py")),
     ("guest_views", include_str!("../guest/views.py")),
+    ("guest_module_runs", include_str!("../guest/module_runs.py")),
     ("guest_guards", include_str!("../guest/guards.py")),
     ("guest_library_guards", include_str!("../guest/library_guards.py")),
     ("guest_program", include_str!("../guest/program.py")),
@@ -73,6 +74,8 @@ pub(crate) struct Image {
     pub(crate) module: Module,
     /// The polling pages, which stop guests that do not end by themselves.
     pub(crate) polling_pages: PollingPages,
+    /// The initial content of linear memory, which deltas are relative to.
+    pub(crate) base: Base,
     /// The size of linear memory at the start of an execution.
     pub(crate) memory_bytes_min: u64,
     /// Whether the image was made now, instead of mapped from the cache.
@@ -114,14 +117,15 @@ impl Image {
             }
         };
         let memory_bytes_min = memory.memory_bytes() as u64;
-        let memories = Memories::new(memory, on_check)
+        let base = Base::new(memory);
+        let memories = Memories::new(base.clone(), on_check)
             .map_err(|error| Error::Config(format!("starting the thread that checks resets: {error}")))?;
         let polling_pages = memories.polling_pages().clone();
         let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, polling_pages, memory_bytes_min, built })
+        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, built })
     }
 }
 

@@ -1,171 +1,304 @@
-//! One execution: a new Store, limits around it, and how it ended. A Store is never used twice.
+//! Runs one execution in a new Store, enforces its limits, and reports its outcome. A Store is never reused.
 
 mod cancel;
+mod metered;
+mod outcome;
 mod watchdog;
 
-use std::pin::{Pin, pin};
+use std::fmt::Display;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
 use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report, Stages, Usage};
+use crate::execution::{Execution, ExecutionId, Report, Stages, Usage};
+pub(crate) use crate::hostcall::Pauses;
 use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
 use crate::image::Image;
 use crate::limits::{Limits, TIME_MAX};
-use crate::memory::{self, PollingPage, PollingPages};
+use crate::memory::{self, Base, Delta, PollingPage, PollingPages};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 pub(crate) use cancel::Cancel;
-use watchdog::{Bounds, Overdue, Watchdog};
+use metered::{Metered, thread_faults};
+use watchdog::{Overdue, Watchdog};
 
-/// More is not read in a thread on which connections wait.
+/// Results and outputs larger than this are not read in a caller's thread, because connections may wait for that
+/// thread.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// CPU time that a guest may have in its caller's thread. One that has not yielded then goes on in the guests' threads: from
-/// its beginning, if it has to be stopped for that.
+/// CPU time that a guest may use in its caller's thread before its first yield. A guest that exceeds this is stopped and
+/// restarted in a guests' thread. If it yields before it is stopped, it continues there instead.
 const SLICE: Duration = Duration::from_millis(3);
 
-/// What an instance is for.
+/// The unit in which linear memory grows.
+const WASM_PAGE_BYTES: usize = 64 << 10;
+
+/// The input of one execution.
 pub(crate) struct Run<'a> {
     pub(crate) id: ExecutionId,
     pub(crate) source: &'a ValidatedSource,
-    /// The rest of the execution; its `code` is not looked at.
+    /// Context and limits. Its `code` is ignored.
     pub(crate) execution: &'a Execution,
     pub(crate) grants: Grants,
-    /// It begins in a thread that is not for guests, up to its first yield.
+    /// Whether the guest runs in its caller's thread until its first yield.
     pub(crate) in_callers_thread: bool,
 }
 
-/// An image with its imports resolved: what every execution starts from.
+/// An image with its imports resolved. Every execution is instantiated from it.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
     memory_bytes_min: u64,
     polling_pages: PollingPages,
+    base: Base,
+    pauses: Pauses,
     watchdog: Watchdog,
 }
 
 impl Template {
+    /// Resolves the imports of `image` and starts the watchdog.
+    ///
     /// # Errors
     ///
-    /// [`Error::Image`] for what cannot be instantiated, [`Error::Config`] where there is no room for a thread.
-    pub(crate) fn new(image: &Image) -> Result<Self, Error> {
+    /// [`Error::Image`] if an import cannot be resolved, [`Error::Config`] if the watchdog's thread cannot be started.
+    pub(crate) fn new(image: &Image, pauses: Pauses) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
-            .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
-        let watchdog =
-            Watchdog::start().map_err(|error| Error::Config(format!("starting the watchdog: {error}")))?;
+            .map_err(|error| Error::Image(format!("resolving its imports: {error:#}")))?;
+        let watchdog = Watchdog::start()
+            .map_err(|error| Error::Config(format!("cannot start the watchdog: {error}")))?;
         let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
-        Ok(Self { instance, memory_bytes_min, polling_pages, watchdog })
+        let base = image.base.clone();
+        Ok(Self { instance, memory_bytes_min, polling_pages, base, pauses, watchdog })
     }
 
-    /// Runs a program in an instance of its own and drops it.
+    /// Runs a program in a new instance until it ends or pauses.
     ///
-    /// Dropping the future stops the guest at its next look at the clock, or at once where it waits.
+    /// Dropping the future stops the guest: at its next yield, or at once if it waits.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] when the host failed; whatever the guest does is in the report.
-    pub(crate) async fn run(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
-        let started = Instant::now();
-        let mut attempt = Attempt {
-            started,
-            deadline: started + run.execution.limits.wall_time.min(TIME_MAX),
-            spent: Spent::default(),
-            slice: run.in_callers_thread.then_some(SLICE),
-            cancel,
-        };
+    /// [`Error::Internal`] if the host fails. Failures of the guest are in the report.
+    pub(crate) async fn run(&self, run: Run<'_>, cancel: &Cancel) -> Result<Progress, Error> {
+        let mut life = Life::new(run.id, run.execution.limits);
+        let mut slice = run.in_callers_thread.then_some(SLICE);
         loop {
-            match self.attempt(&run, &mut attempt).await? {
-                Some(report) => return Ok(report),
-                // Nobody knows what the guest did in its caller's thread: it made no call, and what it printed is gone.
-                None => attempt.slice = None,
+            let begun = Instant::now();
+            let store = self.store(self.state(&run, slice.is_some()));
+            let guest = self.instantiate(store).await.map_err(instantiating)?;
+            life.stages.instantiate = begun.elapsed();
+            match self.advance(guest, &mut life, slice.take(), cancel).await {
+                Step::Ended(report) => return Ok(Progress::Ended(report)),
+                Step::Paused(guest) => return Ok(Progress::Paused(Box::new(Paused { guest, life }))),
+                // Restarting is invisible: the guest made no tool call, and its output was dropped with the Store.
+                Step::Sliced => {}
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// `None` if the guest used up its slice.
-    async fn attempt(&self, run: &Run<'_>, attempt: &mut Attempt<'_>) -> Result<Option<Report>, Error> {
-        let (id, limits, begun) = (run.id, &run.execution.limits, Instant::now());
-        let mut store = self.store(run, attempt.slice.is_some());
-        // What instantiating takes is the guest's, too: no guest has run in between.
-        attempt.spent.faults = 0;
-        let before = Some((thread_cpu_time(), thread_faults()));
-        let (instance, page) = self
-            .instantiate(&mut store)
-            .await
-            .map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
-        let instantiated = Instant::now();
-        let elsewhere = store.data().cpu_time_elsewhere();
+    /// Continues a paused execution until it ends or pauses again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Template::run`].
+    pub(crate) async fn go_on(&self, paused: Paused, cancel: &Cancel) -> Result<Progress, Error> {
+        let Paused { guest, mut life } = paused;
+        match self.advance(guest, &mut life, None, cancel).await {
+            Step::Ended(report) => Ok(Progress::Ended(report)),
+            Step::Paused(guest) => Ok(Progress::Paused(Box::new(Paused { guest, life }))),
+            Step::Sliced => Err(Error::Internal("a continued guest exceeded its slice, but has none".into())),
+        }
+    }
+
+    /// Parks a paused execution: saves its memory as a delta from the image, and frees its slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`], also if the delta exceeds `bytes_max`. The execution is lost.
+    pub(crate) fn park(&self, paused: Paused, bytes_max: usize) -> Result<Parked, Error> {
+        let failed = |error: &dyn Display| Error::Internal(format!("parking an execution: {error}"));
+        let Paused { guest: Guest { mut store, instance, .. }, life } = paused;
+        let fuel_burned = fuel::burned(&mut store);
+        let memory = hostcall::memory_of(&instance, &mut store).map_err(|error| failed(&error))?;
+        let delta = self.base.delta(memory.data(&store), bytes_max).map_err(|error| failed(&error))?;
+        let mut state = store.into_data();
+        state.move_on(fuel_burned);
+        Ok(Parked { delta, state, life })
+    }
+
+    /// Restores a parked execution in a new instance. It stays paused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the delta does not fit this image, or if the host fails.
+    pub(crate) async fn unpark(&self, parked: Parked) -> Result<Paused, Error> {
+        let Parked { delta, state, mut life } = parked;
+        let begun = Instant::now();
+        let mut guest = self.instantiate(self.store(state)).await.map_err(instantiating)?;
+        self.restore(&mut guest, &delta)
+            .map_err(|error| Error::Internal(format!("unparking an execution: {error:#}")))?;
+        life.stages.instantiate += begun.elapsed();
+        Ok(Paused { guest, life })
+    }
+
+    fn restore(&self, guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
+        // The writes below give the memory private pages, outside the time in which page faults are counted. So
+        // report one fault, or the slot would be reset without a scan for written pages.
+        guest.faults = 1;
+        let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
+        let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
+        memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
+        Ok(self.base.apply(delta, memory.data_mut(&mut guest.store))?)
+    }
+
+    /// Calls the guest's `run` and meters it until it ends, pauses or exceeds its slice.
+    async fn advance(
+        &self,
+        mut guest: Guest,
+        life: &mut Life,
+        slice: Option<Duration>,
+        cancel: &Cancel,
+    ) -> Step {
+        let begun = Instant::now();
+        let elsewhere = guest.store.data().cpu_time_elsewhere();
         let end = {
-            let guest = Metered {
-                guest: pin!(call(instance, &mut store)),
-                before,
+            let metered = Metered {
+                guest: pin!(call(guest.instance, &mut guest.store)),
+                before: guest.before.take(),
                 watchdog: &self.watchdog,
-                page,
-                spent: &mut attempt.spent,
+                page: guest.page.clone(),
+                cpu_time: &mut life.cpu_time,
+                faults: &mut guest.faults,
                 elsewhere: &elsewhere,
-                cpu_time_max: limits.cpu_time,
-                slice: attempt.slice,
-                deadline: attempt.deadline,
-                cancel: attempt.cancel,
+                cpu_time_max: life.limits.cpu_time,
+                slice,
+                deadline: life.deadline,
+                cancel,
             };
-            drive(guest, attempt.deadline, attempt.cancel).await
+            drive(metered, life.deadline, cancel).await
         };
         let ended = Instant::now();
+        life.stages.run += ended - begun;
+        match end {
+            End::Sliced => Step::Sliced,
+            End::Returned if guest.store.data_mut().take_pause().is_some() => Step::Paused(guest),
+            end => Step::Ended(self.end(guest, life, end, ended).await),
+        }
+    }
+
+    /// Drops the instance of an ended execution and returns the report.
+    async fn end(&self, guest: Guest, life: &Life, end: End, ended: Instant) -> Report {
+        let Guest { mut store, faults, .. } = guest;
         if store.data().bytes_handed_over() > LARGE_BYTES {
-            // The first yield is where an execution moves to the guests' threads: its caller's may also serve others. One
-            // that has not yielded yet made no more than text, which takes some hundred microseconds to read.
+            // At its first yield, an execution moves from its caller's thread, which also serves others, to a guests'
+            // thread. If it has not yielded before, its output is only text, which takes a few hundred microseconds
+            // to read.
             tokio::task::yield_now().await;
         }
         let usage = Usage {
             fuel: fuel::burned(&mut store),
-            cpu_time: attempt.spent.cpu_time,
-            wall_time: ended - attempt.started,
+            cpu_time: life.cpu_time,
+            wall_time: ended - life.started,
             memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
             tool_calls: store.data().tool_calls(),
         };
-        let report = report(id, end, store.data_mut(), limits, usage);
-        if attempt.spent.faults == 0 {
+        let report = outcome::report(life.id, end, store.data_mut(), &life.limits, usage);
+        if faults == 0 {
             memory::drop_without_fault(store);
         } else {
             drop(store);
         }
-        let stages = Stages {
-            queue: Duration::ZERO,
-            instantiate: instantiated - begun,
-            run: ended - instantiated,
-            teardown: ended.elapsed(),
-        };
-        Ok(report.map(|report| Report { stages, ..report }))
+        Report { stages: Stages { teardown: ended.elapsed(), ..life.stages }, ..report }
     }
 
-    /// A new Store with all that one execution may use, and its request.
-    fn store(&self, run: &Run<'_>, in_callers_thread: bool) -> Store<HostState> {
+    /// Returns the host state for a new execution, with its encoded request.
+    fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
         let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
-        let state = HostState::new(run.id, request, limits, run.grants.clone(), in_callers_thread);
+        HostState::new(run.id, request, limits, run.grants.clone(), self.pauses, in_callers_thread)
+    }
+
+    fn store(&self, state: HostState) -> Store<HostState> {
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory);
         store
     }
 
-    /// An instance that is ready to run, and its polling page. Nothing of the guest has run yet.
-    async fn instantiate(
-        &self,
-        store: &mut Store<HostState>,
-    ) -> wasmtime::Result<(Instance, Arc<PollingPage>)> {
-        let instance = self.instance.instantiate_async(&mut *store).await?;
-        fuel::fill(&instance, &mut *store)?;
-        let memory = hostcall::memory_of(&instance, &mut *store)?;
-        let page = self.polling_pages.of(memory.data_ptr(&*store));
-        page.map(|page| (instance, page)).ok_or_else(|| format_err!("its memory has no polling page"))
+    /// Creates an instance that is ready to run. No guest code has run yet.
+    async fn instantiate(&self, mut store: Store<HostState>) -> wasmtime::Result<Guest> {
+        // Measured here, because the time and faults of the instantiation count as the guest's. No other guest runs
+        // in this thread before this one is polled.
+        let before = Some((thread_cpu_time(), thread_faults()));
+        let instance = self.instance.instantiate_async(&mut store).await?;
+        fuel::fill(&instance, &mut store)?;
+        let memory = hostcall::memory_of(&instance, &mut store)?;
+        let page = self.polling_pages.of(memory.data_ptr(&store));
+        let page = page.ok_or_else(|| format_err!("its memory has no polling page"))?;
+        Ok(Guest { store, instance, page, before, faults: 0 })
     }
+}
+
+/// The state of an execution that has stopped running.
+pub(crate) enum Progress {
+    Ended(Report),
+    Paused(Box<Paused>),
+}
+
+/// An execution that waits in its instance, without a stack.
+pub(crate) struct Paused {
+    guest: Guest,
+    life: Life,
+}
+
+/// An execution that waits without an instance.
+pub(crate) struct Parked {
+    delta: Delta,
+    state: HostState,
+    life: Life,
+}
+
+/// The data of one execution that outlives its instances.
+struct Life {
+    id: ExecutionId,
+    limits: Limits,
+    started: Instant,
+    deadline: Instant,
+    cpu_time: Duration,
+    stages: Stages,
+}
+
+impl Life {
+    fn new(id: ExecutionId, limits: Limits) -> Self {
+        let started = Instant::now();
+        let deadline = started + limits.wall_time.min(TIME_MAX);
+        Self { id, limits, started, deadline, cpu_time: Duration::ZERO, stages: Stages::default() }
+    }
+}
+
+/// An instance and its measurements.
+struct Guest {
+    store: Store<HostState>,
+    instance: Instance,
+    page: Arc<PollingPage>,
+    /// CPU time and page faults of the thread before the instance was created. Taken when the guest first runs.
+    before: Option<(Duration, u64)>,
+    /// Page faults while the guest ran. Zero means that its memory need not be scanned for written pages.
+    faults: u64,
+}
+
+/// The result of calling a guest.
+enum Step {
+    Ended(Report),
+    Paused(Guest),
+    /// The guest exceeded its slice in its caller's thread.
+    Sliced,
+}
+
+fn instantiating(error: wasmtime::Error) -> Error {
+    Error::Internal(format!("instantiating the image: {error:#}"))
 }
 
 async fn call(instance: Instance, store: &mut Store<HostState>) -> End {
@@ -177,17 +310,7 @@ async fn call(instance: Instance, store: &mut Store<HostState>) -> End {
     ended.map_or_else(|error| end_of(&error), |()| End::Returned)
 }
 
-/// What holds for all attempts at one execution together.
-struct Attempt<'a> {
-    started: Instant,
-    deadline: Instant,
-    spent: Spent,
-    /// CPU time until the first yield.
-    slice: Option<Duration>,
-    cancel: &'a Cancel,
-}
-
-/// Why a guest is no longer running.
+/// Why a guest stopped running.
 enum End {
     Returned,
     Trapped(Trap),
@@ -195,9 +318,9 @@ enum End {
     CpuTime,
     WallTime,
     Cancelled,
-    /// Any other end of its own making, such as a host function called with a pointer to nowhere.
+    /// Any other failure of the guest, such as an invalid pointer passed to a host function.
     Crashed(String),
-    /// It did not yield in its caller's thread.
+    /// The guest exceeded its slice in its caller's thread.
     Sliced,
 }
 
@@ -212,85 +335,15 @@ impl From<Overdue> for End {
     }
 }
 
-/// What the threads that polled a guest have spent on it.
-#[derive(Clone, Copy, Default)]
-struct Spent {
-    cpu_time: Duration,
-    faults: u64,
-}
-
-/// Drives the guest until it ends or a limit ends it.
+/// Runs the guest until it ends, reaches its deadline or is cancelled.
 async fn drive(guest: impl Future<Output = End>, deadline: Instant, cancel: &Cancel) -> End {
     tokio::select! {
         biased;
         end = guest => end,
-        // For a guest that waits. A busy one may keep the thread that turns this timer.
+        // For guests that wait. A busy guest may block the thread that drives this timer; the watchdog ends it.
         () = tokio::time::sleep_until(deadline.into()) => End::WallTime,
         () = cancel.cancelled() => End::Cancelled,
     }
-}
-
-/// A guest whose thread-CPU time is counted around each poll: it yields after a portion of fuel, a millisecond or so, or is
-/// ended by the watchdog. A guest that reaches both limits at once has reached its deadline.
-struct Metered<'a, F> {
-    guest: Pin<&'a mut F>,
-    /// The thread's CPU time and page faults before the first poll, which is in the same thread.
-    before: Option<(Duration, u64)>,
-    watchdog: &'a Watchdog,
-    page: Arc<PollingPage>,
-    spent: &'a mut Spent,
-    /// Nanoseconds that other threads have spent for it, and that are not in `spent` yet.
-    elsewhere: &'a AtomicU64,
-    cpu_time_max: Duration,
-    slice: Option<Duration>,
-    deadline: Instant,
-    cancel: &'a Cancel,
-}
-
-impl<F: Future<Output = End>> Future for Metered<'_, F> {
-    type Output = End;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        let (cpu_time, faults) = self.before.take().unwrap_or_else(|| (thread_cpu_time(), thread_faults()));
-        if let Err(error) = self.page.open() {
-            return Poll::Ready(End::Crashed(format!("opening its polling page: {error}")));
-        }
-        let watch = self.watchdog.watch(Bounds {
-            page: self.page.clone(),
-            deadline: self.deadline,
-            cpu_time_before: cpu_time,
-            cpu_time: self.cpu_time_max.saturating_sub(self.spent.cpu_time),
-            slice: self.slice.take(),
-            cancel: self.cancel.clone(),
-        });
-        let polled = self.guest.as_mut().poll(cx);
-        let overdue = watch.end();
-        let elsewhere = Duration::from_nanos(self.elsewhere.swap(0, Ordering::Relaxed));
-        self.spent.cpu_time += thread_cpu_time().saturating_sub(cpu_time) + elsewhere;
-        self.spent.faults += thread_faults() - faults;
-        match (polled, overdue) {
-            (Poll::Ready(End::Trapped(Trap::MemoryOutOfBounds)), Some(overdue)) => {
-                Poll::Ready(overdue.into())
-            }
-            (Poll::Ready(end), _) => Poll::Ready(end),
-            (Poll::Pending, _) if Instant::now() >= self.deadline => Poll::Ready(End::WallTime),
-            (Poll::Pending, _) if self.spent.cpu_time > self.cpu_time_max => Poll::Ready(End::CpuTime),
-            // It has yielded after all.
-            (Poll::Pending, None | Some(Overdue::Slice)) => match self.page.rest() {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(End::Crashed(format!("closing its polling page: {error}"))),
-            },
-            (Poll::Pending, Some(overdue)) => Poll::Ready(overdue.into()),
-        }
-    }
-}
-
-/// Page faults of this thread so far.
-fn thread_faults() -> u64 {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else {
-        unreachable!("Linux knows what a thread has used");
-    };
-    (usage.minor_page_faults() + usage.major_page_faults()).cast_unsigned()
 }
 
 fn end_of(error: &wasmtime::Error) -> End {
@@ -301,82 +354,7 @@ fn end_of(error: &wasmtime::Error) -> End {
     }
 }
 
-/// `None` if it is to begin anew.
-fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usage: Usage) -> Option<Report> {
-    let (stdout, stderr) = state.take_outputs();
-    let mut report = Report {
-        id,
-        outcome: Outcome::Failure,
-        value: None,
-        value_is_repr: false,
-        stdout,
-        stderr,
-        error: None,
-        usage,
-        stages: Stages::default(),
-    };
-    match end {
-        End::Returned => returned(&mut report, state, limits),
-        End::CpuTime | End::Trapped(Trap::OutOfFuel) => {
-            report.outcome = Outcome::CpuLimit;
-            report.error = Some(limit_reached("CPU budget of ", limits.cpu_time, "s exhausted"));
-        }
-        End::WallTime => {
-            report.outcome = Outcome::Timeout;
-            report.error = Some(limit_reached("Execution exceeded ", limits.wall_time, "s timeout"));
-        }
-        End::Cancelled => {
-            report.outcome = Outcome::Cancelled;
-            report.error = Some(error("", "Execution was cancelled"));
-        }
-        End::Trapped(Trap::StackOverflow) => {
-            report.error = Some(error("RecursionError", "The interpreter's stack is exhausted"));
-        }
-        End::Trapped(trap) => report.error = Some(crashed(&trap.to_string())),
-        End::Exited(status) => report.error = Some(crashed(&format!("exit status {status}"))),
-        End::Crashed(why) => report.error = Some(crashed(&why)),
-        End::Sliced => return None,
-    }
-    Some(report)
-}
-
-/// The guest came to its end: what it says about its program.
-fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
-    let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));
-    let Some(result) = result else {
-        report.error = Some(crashed("it ended without a result that can be read"));
-        return;
-    };
-    report.value = result.value;
-    report.value_is_repr = result.value_is_repr;
-    match result.error.map(GuestError::from) {
-        None => report.outcome = Outcome::Completed,
-        Some(raised) if raised.kind == "MemoryError" && state.memory.refused => {
-            let megabytes = limits.memory_bytes_max >> 20;
-            report.outcome = Outcome::MemoryLimit;
-            report.error = Some(GuestError {
-                kind: String::new(),
-                message: format!("Memory limit of {megabytes} MB exceeded"),
-                ..raised
-            });
-        }
-        raised => report.error = raised,
-    }
-}
-
-fn limit_reached(before: &str, time: Duration, after: &str) -> GuestError {
-    error("", &format!("{before}{}{after}", time.as_secs_f64()))
-}
-
-fn crashed(why: &str) -> GuestError {
-    error("SystemError", &format!("The interpreter crashed: {why}"))
-}
-
-fn error(kind: &str, message: &str) -> GuestError {
-    GuestError { kind: kind.into(), message: message.into(), ..GuestError::default() }
-}
-
-/// An instance that tests look into.
+/// An instance whose memory tests can read.
 #[cfg(test)]
 pub(crate) struct Opened {
     store: Store<HostState>,
@@ -386,17 +364,16 @@ pub(crate) struct Opened {
 
 #[cfg(test)]
 impl Template {
-    /// From here on, guests get wasmtime-wasi's functions in place of ours.
+    /// Lets later guests use wasmtime-wasi's functions in place of ours.
     pub(crate) fn ask_oracle(&mut self) -> wasmtime::Result<()> {
         let module = self.instance.module();
         self.instance = hostcall::oracle::linker(module.engine(), module)?.instantiate_pre(module)?;
         Ok(())
     }
 
-    /// What an execution starts from.
+    /// Returns an instance as an execution starts from it.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
-        let mut store = self.store(&run, false);
-        let (instance, _) = self.instantiate(&mut store).await?;
+        let Guest { mut store, instance, .. } = self.instantiate(self.store(self.state(&run, false))).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }
@@ -409,12 +386,12 @@ impl Opened {
         run.call_async(&mut self.store, ()).await
     }
 
-    /// Everything that the guest can read.
+    /// Returns the guest's whole memory.
     pub(crate) fn memory(&self) -> &[u8] {
         self.memory.data(&self.store)
     }
 
-    /// Lets it read more.
+    /// Grows the memory to at least `bytes`.
     pub(crate) fn grow(&mut self, bytes: usize) -> wasmtime::Result<()> {
         let pages = bytes.saturating_sub(self.memory().len()).div_ceil(64 << 10);
         self.memory.grow(&mut self.store, pages as u64).map(drop)

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+mod delta;
 mod memory_image;
 mod pagemap;
 mod polling;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
+pub(crate) use delta::{Base, Delta};
 pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
 #[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
@@ -71,35 +73,27 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 #[derive(Clone)]
 pub(crate) struct Memories {
     /// The initial content of the memories; `None` means zeros.
-    image: Option<Arc<MemoryImage>>,
-    page_map: Option<Arc<PageMap>>,
+    base: Option<Base>,
     polling_pages: PollingPages,
     pool: Arc<Pool<Slot>>,
     checker: Option<Arc<ResetChecker>>,
 }
 
 impl Memories {
-    /// Returns memories that start as copies of `image`, and starts the thread that checks resets.
+    /// Returns memories that start as copies of the image of `base`, and starts the thread that checks resets.
     ///
     /// # Errors
     ///
     /// Fails if the kernel cannot start another thread.
-    pub(crate) fn new(image: MemoryImage, on_check: OnResetCheck) -> io::Result<Self> {
+    pub(crate) fn new(base: Base, on_check: OnResetCheck) -> io::Result<Self> {
         let blank = Self::blank();
         let checker = ResetChecker::start(Arc::downgrade(&blank.pool), on_check)?;
-        let (image, page_map) = (Some(Arc::new(image)), PageMap::of_process());
-        Ok(Self { image, page_map, checker: Some(checker), ..blank })
+        Ok(Self { base: Some(base), checker: Some(checker), ..blank })
     }
 
     /// Returns memories of zeros, for making an image.
     pub(crate) fn blank() -> Self {
-        Self {
-            image: None,
-            page_map: None,
-            polling_pages: PollingPages::default(),
-            pool: Arc::default(),
-            checker: None,
-        }
+        Self { base: None, polling_pages: PollingPages::default(), pool: Arc::default(), checker: None }
     }
 
     pub(crate) fn polling_pages(&self) -> &PollingPages {
@@ -107,12 +101,11 @@ impl Memories {
     }
 
     fn slot(&self, bytes_min: usize, layout: SlotLayout) -> io::Result<Slot> {
-        let image = match &self.image {
-            Some(image) => image.clone(),
-            None => Arc::new(MemoryImage::zeros(bytes_min)?),
+        let Base { image, page_map } = match &self.base {
+            Some(base) => base.clone(),
+            None => Base { image: Arc::new(MemoryImage::zeros(bytes_min)?), page_map: None },
         };
-        let (page_map, polling_pages) = (self.page_map.clone(), self.polling_pages.clone());
-        Slot::new(image, page_map, polling_pages, layout, self.checker.clone())
+        Slot::new(image, page_map, self.polling_pages.clone(), layout, self.checker.clone())
     }
 }
 

@@ -8,6 +8,8 @@ mod context;
 pub(crate) mod isolation_tests;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod pause_tests;
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -27,7 +29,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
-use crate::instance::{Cancel, Run, Template};
+use crate::instance::{Cancel, Progress, Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
@@ -295,11 +297,23 @@ impl Shared {
     }
 
     async fn execute(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
-        let report = self.template.run(run, cancel).await?;
+        let report = self.to_its_end(self.template.run(run, cancel).await?, cancel).await?;
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
             Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),
             None => Ok(report),
+        }
+    }
+
+    async fn to_its_end(&self, mut progress: Progress, cancel: &Cancel) -> Result<Report, Error> {
+        loop {
+            match progress {
+                Progress::Ended(report) => return Ok(report),
+                Progress::Paused(paused) => {
+                    let paused = self.template.unpark(self.template.park(*paused, usize::MAX)?).await?;
+                    progress = self.template.go_on(paused, cancel).await?;
+                }
+            }
         }
     }
 
@@ -308,7 +322,8 @@ impl Shared {
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
         let id = ExecutionId::random();
         let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
-        let report = self.template.run(run, &Cancel::new(self.cancel.clone())).await?;
+        let cancel = Cancel::new(self.cancel.clone());
+        let report = self.to_its_end(self.template.run(run, &cancel).await?, &cancel).await?;
         match report.value.as_ref().map(|value| value.get()) {
             Some("42") => Ok(()),
             _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),

@@ -1,6 +1,6 @@
-"""The guest's modules, under the names that they have in the sandbox, on an ordinary CPython.
+"""Loads the guest's modules into an ordinary CPython, under the names that they have in the sandbox.
 
-The host is simulated by `fake_executor`; time zones are two.
+`fake_executor` simulates the host. There are two time zones.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ import types
 from .fake_executor import FakeExecutor
 
 GUEST = pathlib.Path(__file__).parent.parent
-# In order of dependency, as the host's recipe lists them.
+# In dependency order, as in the host's recipe.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
-    "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "module_runs",
+    "guards", "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
@@ -35,14 +35,14 @@ f_globals f_locals gi_code gi_frame globals help input locals open os quit subpr
 
 
 def tool(path, description="", *parameters, takes_more=False, returns=""):
-    """A tool as the host's recipe has it."""
+    """Returns a tool in the form of the host's recipe."""
     module, name = path.split(".")
     signature = {"parameters": list(parameters), "takes_more": takes_more, "returns": returns}
     return {"module": module, "name": name, "description": description, "signature": signature}
 
 
 def parameter(name, annotation="", key=None, **others):
-    """An argument as the host's recipe has it."""
+    """Returns a parameter in the form of the host's recipe."""
     defaults = {"required": False, "takes_null": False, "default": None}
     return {"name": name, "key": key or name, "annotation": annotation} | defaults | others
 
@@ -65,7 +65,7 @@ executor = FakeExecutor()
 
 
 def load():
-    """Imports the guest's modules, once."""
+    """Imports the guest's modules and prepares them. Called once."""
     sys.modules["_executor"] = executor
     sys.modules["_tzdata"] = fake_tzdata()
     for name in MODULES:
@@ -82,13 +82,13 @@ def load():
     }
     test_runner = sys.modules["__main__"]
     sys.modules["guest_runner"].prepare(recipe)
-    # Timers follow the simulated host, not the clock on the wall.
+    # Timers use the simulated host's clock.
     sys.modules["guest_loop"].HostLoop.time = lambda loop: executor.now
-    assert sys.modules["__main__"] is test_runner, "prepare() left its last program behind"
+    assert sys.modules["__main__"] is test_runner, "prepare() left its last program in sys.modules"
 
 
 def fake_tzdata():
-    """Module `_tzdata` with one fixed offset of 90 minutes, and UTC."""
+    """Returns a module `_tzdata` with two zones: a fixed offset of 90 minutes, and UTC."""
     zones = {"Test/Ninety": tz_file(5400, b"NTY-1:30"), "UTC": tz_file(0, b"UTC0")}
     module = types.ModuleType("_tzdata")
     module.KEYS = tuple(zones)
@@ -97,7 +97,7 @@ def fake_tzdata():
 
 
 def tz_file(offset, rule):
-    """The smallest TZif file of a zone without transitions."""
+    """Returns the smallest TZif file of a zone without transitions."""
     name = rule[:3] + b"\0"
     header = b"TZif2" + bytes(15) + b"".join(n.to_bytes(4, "big") for n in (0, 0, 0, 0, 1, len(name)))
     block = header + offset.to_bytes(4, "big", signed=True) + b"\0\0" + name
@@ -105,23 +105,27 @@ def tz_file(offset, rule):
 
 
 def run(*args, **kwargs):
-    """One execution; returns the result as the host reads it."""
+    """Runs one execution and returns the result, parsed as the host parses it."""
     return json.loads(run_raw(*args, **kwargs), parse_constant=refuse_constant)
 
 
 def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
-    """One execution; returns the result's bytes."""
+    """Runs one execution, continues it after each pause, and returns the result's bytes."""
     request = {"code": code, "context": context or {}, "result_bytes_max": result_bytes_max, "tools": tools}
     test_runner = sys.modules["__main__"]
     try:
-        return sys.modules["guest_runner"].run(json.dumps(request).encode())
+        result = sys.modules["guest_runner"].run(json.dumps(request).encode())
+        while result.startswith(b'{"waiting":'):
+            executor.paused(json.loads(result)["waiting"])
+            result = sys.modules["guest_runner"].run(b"")
+        return result
     finally:
         sys.modules["__main__"] = test_runner
         forget_calls()
 
 
 def forget_calls():
-    """What programs forgot to await; a sandbox ends with its program."""
+    """Removes the tool calls that a program never awaited. A real sandbox ends with its program."""
     not_begun = sys.modules["guest_tools"].not_begun
     for coroutine, *_ in not_begun.values():
         coroutine.close()
@@ -130,7 +134,10 @@ def forget_calls():
 
 @contextlib.contextmanager
 def hidden_stderr():
-    """Hides what programs write to stderr, and what their objects do when they are destroyed, as none is in a sandbox."""
+    """Captures stderr, and destroys the program's objects before it returns, so that their output is captured too.
+
+    In a sandbox, finalization does that.
+    """
     with contextlib.redirect_stderr(io.StringIO()) as stderr:
         yield stderr
         executor.remember(0)
@@ -138,7 +145,7 @@ def hidden_stderr():
 
 
 def refuse_constant(name):
-    """`NaN` and the like are not JSON, though Python reads them."""
+    """Fails the test: `NaN` and the infinities are not JSON, although Python parses them."""
     raise AssertionError(f"{name} in a result")
 
 

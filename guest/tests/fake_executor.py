@@ -1,4 +1,4 @@
-"""A stand-in for the host: module `_executor` with a simulated clock and simulated tools."""
+"""A fake host: the module `_executor` with a simulated clock and simulated tools."""
 
 import ast
 import json
@@ -8,21 +8,24 @@ COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 class FakeExecutor(types.ModuleType):
-    """What `guest.c` provides. Waiting moves `now` and takes no time."""
+    """The functions that `guest.c` provides. Waiting advances `now` and takes no real time."""
 
     def __init__(self):
         super().__init__("_executor")
         self.reset()
 
     def reset(self):
-        """Forgets all calls and tools."""
+        """Removes all calls and tools, and resets the clock."""
         self.now = 1000.0
-        self.tools = {}  # full name: function of the arguments that returns (seconds, reply)
+        self.tools = {}  # full name -> function of the arguments that returns (seconds, reply)
         self.calls = []
-        self.refused = []  # tools whose arguments did not bind
-        self.cancelled = []  # ids
+        self.refused = []  # names of tools whose arguments did not bind
+        self.cancelled = []  # ids of cancelled calls
         self.most_in_flight = 0
         self.refuses_calls = False
+        self.asks_for_stack = False  # at each wait, at most twice in a row
+        self.pauses = []  # for each pause, the nanoseconds until a timer wakes the guest, or None
+        self._asked = 0
         self._begun = 0
         self._due = {}
         self._value = None
@@ -49,11 +52,21 @@ class FakeExecutor(types.ModuleType):
         self.most_in_flight = max(self.most_in_flight, len(self._due))
         return self._begun
 
+    def paused(self, wakes_after):
+        """Records a pause: the guest has given its stack back. Drops the state that is not in the guest's memory."""
+        self.pauses.append(wakes_after)
+        self._asked = 2
+        self._value = None
+
     def wait(self, timeout_ns):
+        if self.asks_for_stack and timeout_ns != 0 and self._asked < 2:
+            self._asked += 1
+            return [(0xFFFF_FFFF, b"")]
+        self._asked = 0
         ends = self.now + timeout_ns / 1e9 if timeout_ns >= 0 else float("inf")
         first = min([due for due, _ in self._due.values()], default=float("inf"))
         if first == ends == float("inf"):
-            raise AssertionError("the guest waits for ever")
+            raise AssertionError("the guest waits forever: no call is pending and the wait has no timeout")
         self.now = max(self.now, min(first, ends))
         done = [call_id for call_id, (due, _) in self._due.items() if due <= self.now]
         return [(call_id, self._due.pop(call_id)[1]) for call_id in done]
@@ -69,10 +82,10 @@ class FakeExecutor(types.ModuleType):
         return compile(ast.Interactive(tree.body), filename, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
 
     def watch(self, names, watcher):
-        """CPython as it is asks nobody about what its patterns find."""
+        """Does nothing: an unpatched CPython has no hook for the attributes that class patterns read."""
 
     def immortalize(self, thing):
-        """There is no image here that objects could be part of."""
+        """Does nothing: there is no image."""
 
     def remembered(self):
         return self._value

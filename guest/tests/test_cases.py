@@ -1,4 +1,4 @@
-"""The programs of `tests/cases/` in the guest's runner on this CPython: the same answers as in the sandbox."""
+"""Runs the programs in `tests/cases/` in the guest's runner on this CPython. The results equal those in the sandbox."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ class TestCases(unittest.TestCase):
 
     maxDiff = None
 
-    def test_every_program_gives_what_it_expects(self):
+    def test_programs_match_their_expectations(self):
         paths = sorted(CASES.glob("*.py"))
         self.assertTrue(paths, f"no programs in {CASES}")
         for path in paths:
@@ -31,7 +31,7 @@ class TestCases(unittest.TestCase):
 
 
 def check(test, code):
-    """Runs one program, unless only the sandbox can, and compares all that it says about itself."""
+    """Runs one program and compares the results with its expectations. Skips programs that need the sandbox."""
     expected = expectations(code)
     test.assertLessEqual(expected.keys(), KEYS)
     if not runs_here(expected.get("host")):
@@ -51,20 +51,22 @@ def check(test, code):
     }
     for key, value in ({"error": None, "outcome": "completed"} | expected).items():
         if key in actual:
-            # As JSON, because 1 == 1.0 == True in Python.
+            # Compare as JSON, because 1 == 1.0 == True in Python.
             test.assertEqual(json.dumps(actual[key], sort_keys=True), json.dumps(value, sort_keys=True), key)
     test.assertIn(expected.get("stderr_contains", ""), stderr.getvalue())
     test.assertIn(expected.get("hint_contains", ""), error.get("hint") or "")
 
 
 def expectations(code):
-    """The lines `#> key: JSON` of a program."""
+    """Parses the lines `#> key: JSON` of a program."""
     lines = [line.removeprefix("#> ").partition(": ") for line in code.splitlines() if line.startswith("#> ")]
     return {key: json.loads(text) for key, _, text in lines}
 
 
 def runs_here(host):
-    """Whether this CPython can run a program with that `host` line: with none, or when it is new enough."""
+    """Returns whether this CPython can run a program with this `host` line: there is none, or it asks for a version of
+    Python that this one satisfies.
+    """
     needs = NEEDS.fullmatch(host or "needs Python 3.0")
     return bool(needs) and sys.version_info >= (3, int(needs[1]))
 

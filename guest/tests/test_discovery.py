@@ -1,4 +1,4 @@
-"""Module `tools`: asking the host about tools, also while other calls are under way."""
+"""The module `tools`: looking up tools, also while other calls are in flight."""
 
 import inspect
 import sys
@@ -14,7 +14,7 @@ async def later(seconds, value):
     return value
 """
 PROGRAMS = {
-    # what runs while a program asks: its value, and the seconds that it takes if an answer takes two
+    # what else runs during the lookup: (code, value, seconds in all); each answer of the host takes two seconds
     "alone": ("tools.search('devices')[0]['name']", "data.get_devices", 2),
     "by keyword": ("tools.describe(name='data.get_devices')", "a stub", 2),
     "imported by name": ("from tools import search, describe\n[len(search()), describe('x')]", [1, "a stub"], 4),
@@ -49,7 +49,7 @@ class TestDiscovery(unittest.TestCase):
                 self.assertEqual(result["value"], value)
                 self.assertAlmostEqual(executor.now - begin, seconds, places=6)
 
-    def test_what_the_host_gets(self):
+    def test_queries_sent_to_the_host(self):
         run("import tools\ntools.search()\ntools.search('a b')\ntools.describe('data.x')")
         self.assertEqual(
             executor.calls,
@@ -69,7 +69,7 @@ class TestDiscovery(unittest.TestCase):
                 error = run(f"import tools\n{code}")["error"]
                 self.assertEqual((error["type"], error["message"], error["line"]), (kind, message, 2))
 
-    def test_a_question_that_the_host_refuses(self):
+    def test_the_host_refuses_the_query(self):
         executor.refuses_calls = True
         error = run("import tools\ntools.search()")["error"]
         self.assertEqual(error["type"], "ToolDenied")
@@ -81,7 +81,7 @@ class TestDiscovery(unittest.TestCase):
                 error = run("import tools\nlen(tools.search())", tools=grants)["error"]
                 self.assertEqual(error and error["type"], kind)
 
-    def test_it_looks_like_other_modules_of_tools(self):
+    def test_metadata_of_the_module(self):
         tools = sys.modules["tools"]
         self.assertEqual(tools.__all__, ["search", "describe"])
         self.assertEqual(str(inspect.signature(tools.search)), "(query: str = '') -> list[dict]")
@@ -101,7 +101,7 @@ class TestDiscovery(unittest.TestCase):
                 self.addCleanup(setattr, sys.modules["data"], "__name__", "data")
                 self.assertEqual(run(code)["error"]["hint"], hint)
 
-    def test_hints_know_the_grants(self):
+    def test_hints_respect_grants(self):
         self.assertIsNone(run("data.get_devices()", tools=["my_tools"])["error"]["hint"])
         hint = run("import data\ndata.read()", tools=["data.get_devices"])["error"]["hint"]
         self.assertEqual(hint, "There are: data.get_devices")

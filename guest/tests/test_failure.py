@@ -1,4 +1,4 @@
-"""What the caller is told of a program that failed."""
+"""The `error` object of programs that fail."""
 
 import json
 import linecache
@@ -69,7 +69,7 @@ TRACEBACKS = {
     "not a syntax error": "def f():\n    raise SyntaxError('by hand')\nf()\n",
 }
 
-# Frames of the library or of the guest in between are not shown.
+# Programs whose tracebacks pass through the library or the guest. Those frames are not shown.
 DROPPED = {
     "json": "import json\njson.loads('{')",
     "sorted": "import functools\nfunctools.reduce(lambda a, b: a / b, [1, 0])",
@@ -166,17 +166,17 @@ class TestFailure(unittest.TestCase):
                     if expected is not None:
                         self.assertEqual(value, expected, name)
 
-    def test_what_never_ran_says_so(self):
+    def test_compiled_is_false_if_nothing_ran(self):
         for code, compiled in (("return 5", False), ("x = (", False), ("1 / 0", True), ("raise SyntaxError('x')", True)):
             with self.subTest(code):
                 self.assertIs(self.error(code)["compiled"], compiled)
 
-    def test_traceback_is_that_of_python(self):
+    def test_traceback_equals_cpythons(self):
         for name, code in TRACEBACKS.items():
             with self.subTest(name):
                 self.assertEqual(self.error(code)["traceback"], plain_traceback(code))
 
-    def test_only_the_program_is_shown(self):
+    def test_traceback_shows_only_frames_of_the_program(self):
         for name, code in DROPPED.items():
             with self.subTest(name):
                 text = self.error(code)["traceback"]
@@ -206,7 +206,7 @@ class TestFailure(unittest.TestCase):
                 self.assertIs(type(error["line"]), int)
                 self.assertIs(type(error["column"]), int)
 
-    def test_what_is_cut_keeps_its_end(self):
+    def test_truncated_text_keeps_its_end(self):
         error = self.error(HOSTILE["mutual recursion"])
         self.assertTrue(error["traceback"].startswith("Traceback (most recent call last):"))
         self.assertTrue(error["traceback"].endswith("RecursionError: " + error["message"]))
@@ -218,7 +218,7 @@ class TestFailure(unittest.TestCase):
         self.assertIn("characters left out", self.error("raise ValueError('x' * 10 ** 6)")["message"])
 
     def test_out_of_memory(self):
-        # The reserve is given back before the failure is described.
+        # The reserve is freed before the failure is encoded.
         runner = sys.modules["guest_runner"]
         runner.reserve.extend(b"x")
         self.assertEqual(self.error("raise MemoryError")["type"], "MemoryError")
@@ -226,7 +226,7 @@ class TestFailure(unittest.TestCase):
         repr_fails = "class A:\n  def __repr__(self): raise MemoryError\nA()"
         self.assertEqual(self.error(repr_fails)["type"], "MemoryError")
 
-    def test_out_of_memory_while_it_is_told(self):
+    def test_out_of_memory_while_encoding_the_error(self):
         failure = sys.modules["guest_failure"]
         place_of = failure.place_of
         failures = [MemoryError("once")]
@@ -240,13 +240,13 @@ class TestFailure(unittest.TestCase):
         self.addCleanup(setattr, failure, "place_of", place_of)
         self.assertEqual(self.error("1/0")["type"], "MemoryError")
 
-    def test_request_that_is_none(self):
+    def test_malformed_request(self):
         error = json.loads(sys.modules["guest_runner"].run(b"{"))["error"]
         self.assertEqual(error["type"], "JSONDecodeError")
 
 
 def plain_traceback(code):
-    """What CPython prints for the program, without the frame that starts it."""
+    """Returns the traceback that CPython prints for the program, without the frame that calls `exec`."""
     linecache.cache["main.py"] = (len(code), None, code.splitlines(keepends=True), "main.py")
     try:
         exec(compile(code, "main.py", "exec"), {"__name__": "__main__"})

@@ -1,11 +1,11 @@
-"""Calls of tools that a program forgets to await, or to make."""
+"""Tool calls that a program forgets to await, and tools that it forgets to call."""
 
 import asyncio
 import unittest
 
 from . import executor, hidden_stderr, run
 
-# A program, its error's type and message, its line, and words of its hint.
+# (code, message of the `UnawaitedCoroutineError`, line, part of the hint)
 FORGOTTEN = [
     (
         "import data\nx = data.get_devices()\n'done'",
@@ -33,11 +33,11 @@ FORGOTTEN = [
     ),
     (
         "import asyncio, data\nawait asyncio.sleep(0)\ntask = asyncio.create_task(asyncio.sleep(9))\n[task]",
-        "Return value contains a Task and not its result", None, "add `await`",
+        "Return value contains a Task, not its result", None, "add `await`",
     ),
     (
         "import asyncio\nawait asyncio.sleep(0)\nasyncio.gather(asyncio.sleep(1))",
-        "Return value contains a GatheringFuture and not its result", None, "add `await`",
+        "Return value contains a GatheringFuture, not its result", None, "add `await`",
     ),
     (
         "import data\n{'devices': data.get_devices}",
@@ -71,7 +71,7 @@ FINE = [
 class TestForgotten(unittest.TestCase):
     def setUp(self):
         executor.reset()
-        # As a sandbox has it: no loop was there before.
+        # As in a sandbox: no event loop exists before the program.
         asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
         executor.tools["data.get_devices"] = lambda arguments: (1, {"ok": [1]})
 
@@ -94,14 +94,14 @@ class TestForgotten(unittest.TestCase):
                 self.assertEqual(error["type"], kind)
                 self.assertIn(hint, error["hint"] or "")
 
-    def test_what_is_closed_or_cancelled_is_not_forgotten(self):
+    def test_closed_and_cancelled_calls_are_not_forgotten(self):
         for code in FINE:
             with self.subTest(code):
                 result = run(code)
                 self.assertIsNone(result["error"])
                 self.assertEqual(result["value"], "fine")
 
-    def test_other_functions_have_their_repr(self):
+    def test_other_functions_become_their_repr(self):
         result = run("def f(): pass\n[f]")
         self.assertTrue(result["value_is_repr"])
         self.assertIn("function f", result["value"][0])

@@ -1,4 +1,4 @@
-"""Builtins and imports of user code."""
+"""The builtins and imports of user code."""
 
 import builtins
 import sys
@@ -60,9 +60,9 @@ class TestGuards(unittest.TestCase):
                 error = run(name)["error"]
                 self.assertEqual((error["type"], error["message"]), ("NameError", f"name '{name}' is not defined"))
 
-    def test_all_other_builtins(self):
+    def test_all_other_builtins_exist(self):
         names = [name for name in vars(builtins) if name not in REFUSED_BUILTINS + ["_"]]
-        # Those that `site` adds for people at a terminal do not exist in the sandbox.
+        # The sandbox lacks the names that `site` adds for interactive use.
         names = [name for name in names if name not in ("copyright", "credits", "license")]
         result = run("\n".join(names) + "\n'all'")
         self.assertIsNone(result["error"])
@@ -84,8 +84,8 @@ class TestGuards(unittest.TestCase):
                 self.assertEqual((error["type"], error["message"]), ("ImportError", message))
                 self.assertEqual(run(f"try:\n  {code}\nexcept ImportError:\n  1" if "\n" not in code else "1")["value"], 1)
 
-    def test_the_library_imports_what_it_likes(self):
-        # By its own Python, and by C code that runs in the program's frame.
+    def test_the_library_may_import_any_module(self):
+        # In its own Python code, and in C code that runs in the program's frame.
         for code, value in (
             ("import uuid\nlen(str(uuid.uuid3(uuid.NAMESPACE_DNS, 'x')))", 36),
             ("import datetime\ndatetime.datetime.strptime('2024', '%Y').year", 2024),
@@ -98,5 +98,5 @@ class TestGuards(unittest.TestCase):
                 self.assertIsNone(result["error"])
                 self.assertEqual(result["value"], value)
 
-    def test_submodule_that_is_not_there(self):
+    def test_missing_submodule(self):
         self.assertEqual(run("import json.missing")["error"]["type"], "ModuleNotFoundError")

@@ -1,4 +1,4 @@
-"""What an image holds, and what a run must not find in it."""
+"""State of the image, and state that every run must have anew."""
 
 import pathlib
 import random
@@ -10,7 +10,7 @@ import uuid
 from . import ALLOWED_IMPORTS, run
 
 GUEST = pathlib.Path(__file__).parent.parent
-# In a fresh interpreter without sockets and processes, as in the sandbox.
+# Runs in a new interpreter without sockets and processes, as in the sandbox.
 IMPORT_ASYNCIO = """
 import importlib.util, sys, types
 for name in ("_socket", "_ssl", "select", "_posixsubprocess", "fcntl"):
@@ -40,18 +40,18 @@ except OSError as error:
 
 
 def prepared():
-    """As in the image: nothing has been refreshed."""
+    """Resets `guest_fresh` to its state in the image: nothing has been refreshed."""
     sys.modules["guest_fresh"].is_fresh = False
 
 
 class TestImage(unittest.TestCase):
     def setUp(self):
-        # A function of the platform's library, which the sandbox does not have.
+        # A function of the platform's C library. The sandbox lacks it.
         self.addCleanup(setattr, uuid, "_generate_time_safe", uuid._generate_time_safe)
         uuid._generate_time_safe = None
 
     def two_runs(self, code):
-        """The values of two runs of the same image."""
+        """Returns the values of two runs from the same image."""
         values = []
         for _ in range(2):
             prepared()
@@ -78,14 +78,14 @@ class TestImage(unittest.TestCase):
                 first, second = self.two_runs(code)
                 self.assertNotEqual(first, second)
 
-    def test_a_seed_of_the_program_is_kept(self):
+    def test_later_imports_keep_the_programs_seed(self):
         code = "import random\nrandom.seed(7)\nimport statistics, uuid\nrandom.random()"
         first, second = self.two_runs(code)
         self.assertEqual(first, random.Random(7).random())
         self.assertEqual(first, second)
 
-    def test_every_allowed_module_is_known(self):
-        """Either it needs no refreshing, or it is one of those that do: a new one must be looked at."""
+    def test_every_allowed_module_is_classified(self):
+        """Fails for a new module until somebody has checked whether it needs a refresh."""
         roots = {name.partition(".")[0] for name in ALLOWED_IMPORTS}
         self.assertEqual(roots - sys.modules["guest_fresh"].STATELESS, {"random", "statistics", "uuid"})
 
@@ -110,8 +110,8 @@ class TestImage(unittest.TestCase):
         self.assertEqual(run(zone + "zoneinfo.ZoneInfo('No/Where')")["error"]["type"], "ZoneInfoNotFoundError")
         self.assertEqual(run(zone + "zoneinfo.ZoneInfo('../etc')")["error"]["type"], "ValueError")
 
-    def test_a_module_that_is_not_there_is_named_with_its_setting(self):
-        with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS has 'nosuch', which this interpreter has not"):
+    def test_error_for_an_allowed_import_that_does_not_exist(self):
+        with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS names 'nosuch', which this interpreter lacks"):
             sys.modules["guest_runner"].prepare({"allowed_imports": ["json", "nosuch"]})
 
     def test_asyncio_without_sockets(self):

@@ -1,4 +1,4 @@
-"""Names, modules and texts that the library would take from a program."""
+"""Attribute names, module names and source texts that a program passes to the library."""
 
 import unittest
 
@@ -14,7 +14,7 @@ def hints(text, **names):
     return typing.get_type_hints(type("X", (), {"__annotations__": {"a": text}} | names))
 """
 
-# What reaches nothing: (code, error)
+# Attempts that fail: (code, type of the error)
 REFUSED = [
     ("functools.update_wrapper(types.SimpleNamespace(), json.dumps, assigned=[], updated=[name])", "AttributeError"),
     ("functools.wraps(json.dumps, assigned=[], updated=[Liar(name)])(types.SimpleNamespace())", "AttributeError"),
@@ -41,7 +41,7 @@ REFUSED = [
     ("class Y:\n  def __reduce_ex_(self, _): pass\ncopy._reconstruct(1, None, Y, (), (None, {name: 1}))", "AttributeError"),
 ]  # fmt: skip
 
-# What works as in CPython: (code, value)
+# Programs that work as in CPython: (code, value)
 WORKS = [
     ("@functools.wraps(hints)\ndef f(): pass\n[f.__name__, f.__wrapped__ is hints]", ["hints", True]),
     ("functools.update_wrapper(types.SimpleNamespace(), print, ('__name__',), ()).__name__", "print"),
@@ -69,7 +69,7 @@ class TestLibraryGuards(unittest.TestCase):
                 error = run(PRELUDE + code)["error"]
                 self.assertEqual(error and error["type"], kind, error)
 
-    def test_what_works(self):
+    def test_works(self):
         for code, value in WORKS:
             with self.subTest(code):
                 result = run(PRELUDE + code)

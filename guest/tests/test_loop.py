@@ -1,4 +1,4 @@
-"""The event loop: `asyncio` as programs know it, with simulated time."""
+"""The event loop: `asyncio` programs with simulated time."""
 
 import contextlib
 import io
@@ -70,7 +70,7 @@ async with c:
     "eager": ("loop = asyncio.get_running_loop()\nloop.set_task_factory(getattr(asyncio, 'eager_task_factory', None))\nt = asyncio.create_task(later(0, 5))\nawait t", 5, 0),
 }
 
-# What is left at the end is cancelled, at once.
+# Tasks and generators that remain at the end are cancelled at once.
 LEFTOVERS = {
     "task": ("async def f():\n  try:\n    await later(99)\n  finally:\n    print('cancelled', end='')\nt = asyncio.create_task(f())\nawait later(1)\n'end'", "end"),
     "generator": ("async def g():\n  try:\n    yield 'end'\n  finally:\n    print('cancelled', end='')\nx = g()\nawait anext(x)", "end"),
@@ -90,7 +90,7 @@ DEADLOCKS = {
     "each other": "a = b = None\nasync def f():\n  await b\nasync def g():\n  await a\na, b = asyncio.create_task(f()), asyncio.create_task(g())\nawait a",
     "for ever": "asyncio.new_event_loop().run_forever()",
 }
-NO_LINE = ("each other",)  # no task can be made to raise it
+NO_LINE = ("each other",)  # the error cannot be raised in any of the tasks
 PRELUDE = "import asyncio\nasync def later(s, x=None, out=None):\n  await asyncio.sleep(s)\n  if out is not None:\n    out.append(x)\n  return x\n"
 
 
@@ -125,7 +125,7 @@ class TestLoop(unittest.TestCase):
                 self.assertEqual(error["type"], "RuntimeError")
                 self.assertEqual(error["message"], "deadlock: all tasks are waiting and nothing can wake them")
                 if name not in NO_LINE:
-                    self.assertGreaterEqual(error["line"], 7, "the program's own line")
+                    self.assertGreaterEqual(error["line"], 7, "the line must be after the prelude")
 
     def test_deadlock_can_be_caught(self):
         code = "try:\n  await asyncio.Event().wait()\nexcept RuntimeError:\n  await later(1, 'caught')"
@@ -145,7 +145,7 @@ class TestLoop(unittest.TestCase):
                 self.assertEqual((error["type"], error["message"]), ("SystemExit", "3"))
                 self.assertEqual(stderr.getvalue(), "")
 
-    def test_forgotten_failure_is_logged(self):
+    def test_unretrieved_task_exception_is_logged(self):
         code = "async def fail(): 1 / 0\nt = asyncio.create_task(fail())\nawait later(1)\ndel t\n'end'"
         with contextlib.redirect_stderr(io.StringIO()) as stderr:
             result = run(PRELUDE + code)
@@ -153,7 +153,7 @@ class TestLoop(unittest.TestCase):
         self.assertIn("Task exception was never retrieved", stderr.getvalue())
         self.assertIn("ZeroDivisionError", stderr.getvalue())
 
-    def test_what_is_absent_says_so(self):
+    def test_errors_for_sockets_and_processes(self):
         for code, word in (
             ("await asyncio.open_connection('localhost', 80)", "sockets"),
             ("await asyncio.start_server(print, port=80)", "sockets"),
@@ -165,12 +165,12 @@ class TestLoop(unittest.TestCase):
                 self.assertEqual(error["type"], "OSError")
                 self.assertEqual(error["message"], f"{word} do not exist in this sandbox")
 
-    def test_time_is_not_lost_to_rounding(self):
+    def test_short_sleeps_are_not_rounded_to_zero(self):
         self.assertEqual(run(PRELUDE + "await later(1e-10)\nawait later(1e-9)\n'done'")["value"], "done")
 
 
 def inside_main(code):
-    """The same program as a function that `asyncio.run` runs."""
+    """Returns the program as an async function that `asyncio.run` runs."""
     *body, last = code.splitlines()
     lines = "".join(f"  {line}\n" for line in [*body, f"return {last}"])
     return f"{PRELUDE}async def main():\n{lines}asyncio.run(main())"

@@ -1,4 +1,4 @@
-"""Which value a program has, and what it finds around it."""
+"""The value of a program, and its environment: names, context and output."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ VALUES = [
     ("import asyncio\nawait asyncio.sleep(0, 'await')", "await"),
     ("import asyncio\nasync with asyncio.timeout(1):\n  'async with'", "async with"),
     ("async def g():\n  yield 1\nasync for x in g():\n  x + 1", 2),
-    # and nowhere else
+    # expressions elsewhere do not count
     ("def f():\n  1\nf()", None),
     ("def f():\n  return 1\nf()", 1),
     ("class A:\n  1", None),
@@ -41,7 +41,7 @@ VALUES = [
     ("1 if False else None", None),
     ("x = 0\n'last'\nif False:\n  'not run'", "last"),
     ("for i in range(3):\n  if i == 1:\n    i", 1),
-    # texts
+    # strings and docstrings
     ("'only'", "only"),
     ("'doc'\nx = 1", "doc"),
     ("'doc'\nprint(end='')", "doc"),
@@ -77,7 +77,7 @@ VALUES = [
     ("_ = 1\nfor _ in range(3):\n  pass\n9", 2),
     ("_ = 1\na, _ = 2, 3\n9", 3),
     ("(_) = 1\n9", 1),
-    # other ways to bind it do not count
+    # other bindings of `_` do not count
     ("a, _ = 1, 2\n9", 9),
     ("[a, (b, _)] = 1, (2, 3)\n9", 9),
     ("a, *_ = 1, 2, 3\n9", 9),
@@ -97,7 +97,7 @@ VALUES = [
     ("class A: pass\nA._ = 1\n9", 9),
     ("_x = 1\n9", 9),
     ("[0 for _ in range(2)]", [0, 0]),
-    # deleted again
+    # `_` deleted again
     ("_ = 1\ndel _\n9", 9),
     ("9\n_ = 1\ndel _", 9),
     ("_ = 1\ndel _\n_ = 2\n9", 2),
@@ -105,7 +105,7 @@ VALUES = [
     ("_ = x = 1\n_ = 1\ndel x, _\n9", 9),
     ("_ = 1\ndel [_]\n9", 9),
     ("_ = 1\ndef f():\n  global _\n  del _\nf()\n9", 9),
-    # what a program finds
+    # the environment of a program
     ("__name__", "__main__"),
     ("if __name__ == '__main__':\n  'main'", "main"),
     ("try:\n  __file__\nexcept NameError:\n  'absent'", "absent"),
@@ -117,7 +117,7 @@ VALUES = [
     ("1\r\n2\r\n", 2),
     ("from __future__ import annotations\nx: missing = 3\nx", 3),
     ("'doc'\nfrom __future__ import annotations\nx: missing = 3\nx", 3),
-    # the guest's own `from __future__`, if any, must not leak
+    # `from __future__` imports in the guest must not affect programs
     ("def f(x: int): pass\nf.__annotations__['x'] is int", True),
     ("raise SystemExit", None),
     ("5\nraise SystemExit", 5),
@@ -125,7 +125,7 @@ VALUES = [
     ("import asyncio\n7\nawait asyncio.sleep(0)\nraise SystemExit(0)", 7),
 ]
 
-# Things that look a class's module up by name, or compile code by themselves.
+# Library functions that look up the module of a class by name, or compile code.
 MODULE_LOOKUPS = {
     "dataclass": """
 from __future__ import annotations
@@ -188,7 +188,7 @@ class TestValue(unittest.TestCase):
                 self.assertEqual(result["value"], value)
                 self.assertFalse(result["value_is_repr"])
 
-    def test_modules_of_classes(self):
+    def test_module_lookups(self):
         for name, code in MODULE_LOOKUPS.items():
             with self.subTest(name):
                 result = run(code)
@@ -207,7 +207,7 @@ class TestValue(unittest.TestCase):
         self.assertEqual(run("math")["error"]["type"], "NameError")
         self.assertIsNone(run("x = 1")["value"])
 
-    def test_output_is_plain(self):
+    def test_values_are_not_printed(self):
         with contextlib.redirect_stdout(io.StringIO()) as stdout:
             run("print('a', 1)\n5\nprint('b')")
         self.assertEqual(stdout.getvalue(), "a 1\nb\n")

@@ -1,4 +1,4 @@
-"""Tools as user code sees and calls them."""
+"""Tools in user code: calls, errors and metadata."""
 
 import asyncio
 import inspect
@@ -15,7 +15,7 @@ RESULTS = {
 }
 
 CALLS = [
-    # code, tool, arguments that the host gets
+    # (code, tool, arguments that the host receives)
     ("data.get_devices()", "data.get_devices", {}),
     ("data.search_events('a')", "data.search_events", {"entity-id": "a"}),
     ("data.search_events(entity_id='a', limit=5)", "data.search_events", {"entity-id": "a", "limit": 5}),
@@ -47,11 +47,11 @@ REPLIES = [
     ({"error": {"kind": "ToolDenied", "message": "no"}}, "ToolDenied", "no"),
     ({"error": {"kind": "ToolArgumentError", "message": "bad"}}, "ToolArgumentError", "bad"),
     ({"error": {"kind": "Unheard", "message": "of"}}, "ToolError", "of"),
-    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The answer of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
-    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The answer of 'data.get_devices' cannot be read: it is nested too deep"),
+    (b'{"ok": %s}' % (b"9" * 5000), "ToolError", "The reply of 'data.get_devices' cannot be read: it has an integer of more than 4300 digits"),
+    (b'{"ok": %s1%s}' % (b"[" * 50_000, b"]" * 50_000), "ToolError", "The reply of 'data.get_devices' cannot be read: it is nested too deeply"),
 ]
 
-# Older ones cannot say of an ordinary function that it makes a coroutine.
+# Before CPython 3.12, an ordinary function cannot be marked as a coroutine function.
 MARKS_COROUTINES = sys.version_info >= (3, 12)
 
 PRELUDE = "import data, my_tools, datetime, asyncio\nx = []\nx.append(x)\n"
@@ -77,10 +77,10 @@ class TestTools(unittest.TestCase):
             with self.subTest(code), hidden_stderr():
                 error = run(f"{PRELUDE}await {code}")["error"]
                 self.assertEqual((error["type"], error["message"], error["line"]), ("ToolArgumentError", message, 4))
-                self.assertEqual(executor.calls, [], "no arguments that do not fit reach the host")
+                self.assertEqual(executor.calls, [], "invalid arguments must not reach the host")
                 self.assertEqual(executor.refused.pop(), message.partition("(")[0].split()[-1])
 
-    def test_failures(self):
+    def test_error_replies(self):
         for reply, kind, message in REPLIES:
             executor.tools["data.get_devices"] = lambda arguments, reply=reply: (1, reply)
             with self.subTest(kind):
@@ -91,13 +91,13 @@ class TestTools(unittest.TestCase):
                     code = f"import data\ntry:\n  await data.get_devices()\nexcept {caught} as e:\n  str(e)"
                     self.assertEqual(run(code)["value"], message)
 
-    def test_a_call_that_the_host_refuses(self):
+    def test_the_host_refuses_the_call(self):
         executor.refuses_calls = True
         error = run("import data\nawait data.get_devices()")["error"]
         self.assertEqual(error["type"], "ToolDenied")
         self.assertIn("'data.get_devices' was not called", error["message"])
 
-    def test_calls_run_at_the_same_time(self):
+    def test_calls_run_concurrently(self):
         begin = executor.now
         code = "import asyncio, data\nawait asyncio.gather(*(data.search_events(str(n)) for n in range(50)))"
         self.assertEqual(run(code)["value"], [{"n": 1}] * 50)
@@ -105,7 +105,7 @@ class TestTools(unittest.TestCase):
         self.assertEqual(executor.now - begin, 2)
 
     @unittest.skipUnless(hasattr(asyncio, "eager_task_factory"), "from CPython 3.12 on")
-    def test_eager_tasks_call_at_the_same_time(self):
+    def test_calls_of_eager_tasks_run_concurrently(self):
         eager = "asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)"
         code = f"import asyncio, data\n{eager}\nawait asyncio.gather(*(data.get_devices() for n in range(50)))"
         self.assertEqual(len(run(code)["value"]), 50)
@@ -129,7 +129,7 @@ loop.run_forever()
         self.assertEqual((error["type"], error["message"]), ("RuntimeError", "no running event loop"))
         self.assertEqual(executor.calls, [])
 
-    def test_replies_find_their_callers(self):
+    def test_replies_are_matched_to_their_calls(self):
         executor.tools["data.search_events"] = lambda arguments: (10 - arguments["limit"], {"ok": arguments["limit"]})
         code = "import asyncio, data\nawait asyncio.gather(*(data.search_events('', n) for n in range(10)))"
         self.assertEqual(run(code)["value"], list(range(10)))
@@ -158,7 +158,7 @@ inner = asyncio.run(data.get_devices())
 """
         self.assertEqual(run(code)["value"], [[{"id": 1}], {"n": 1}])
 
-    def test_outer_reply_arrives_in_nested_run(self):
+    def test_reply_of_an_outer_call_arrives_in_a_nested_run(self):
         code = """
 import asyncio, data
 outer = asyncio.create_task(data.get_devices())
@@ -168,7 +168,7 @@ await outer
 """
         self.assertEqual(run(code)["value"], [{"id": 1}])
 
-    def test_calling_makes_a_coroutine(self):
+    def test_calling_returns_a_coroutine(self):
         self.assertEqual(run("import data\nc = data.get_devices()\nc.close()\ntype(c).__name__")["value"], "coroutine")
         self.assertEqual(executor.calls, [])
 
@@ -185,18 +185,18 @@ await outer
                 self.assertEqual(error and error["type"], kind)
         self.assertEqual(len(executor.calls), 3)
 
-    def test_the_host_decides_about_a_tool_that_is_not_granted(self):
+    def test_the_host_denies_a_tool_that_is_not_granted(self):
         denied = {"error": {"kind": "ToolDenied", "message": "no"}}
         executor.tools["data.search_events"] = lambda arguments: (0, denied)
         error = run("import data\nawait data.search_events('a')", tools=["data.get_devices"])["error"]
         self.assertEqual((error["type"], error["message"]), ("ToolDenied", "no"))
 
-    def test_the_hint_of_an_import_names_what_is_granted(self):
+    def test_import_hint_lists_granted_modules(self):
         hint = run("import os", tools=["my_tools"])["error"]["hint"]
         self.assertIn(" my_tools,", hint)
         self.assertNotIn(" data,", hint)
 
-    def test_a_call_that_is_given_up_ends_on_the_host(self):
+    def test_abandoned_calls_are_cancelled_on_the_host(self):
         code = """
 import asyncio, data
 try:
@@ -217,7 +217,7 @@ await asyncio.sleep(0)
         self.assertIsNone(run(code)["error"])
         self.assertEqual(executor.cancelled, [1, 2, 3, 4, 7])
 
-    def test_functions_look_written_by_hand(self):
+    def test_metadata_of_functions(self):
         data = sys.modules["data"]
         self.assertEqual(inspect.iscoroutinefunction(data.search_events), MARKS_COROUTINES)
         self.assertEqual(data.__all__, ["get_devices", "search_events"])

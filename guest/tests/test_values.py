@@ -1,4 +1,4 @@
-"""What JSON a value becomes."""
+"""Conversion of values to JSON."""
 
 import contextlib
 import io
@@ -142,7 +142,7 @@ FAILURES = [
     ("class A:\n  def __repr__(self): raise SystemExit(0)\nA()", "SystemExit", "0"),
 ]
 
-# Values whose classes lie: none may do more than be shown as what it is.
+# Values with misleading classes. Each must be converted by its real type.
 HOSTILE = [
     ("class A:\n  __class__ = dict\n  def __repr__(self): return 'A'\nA()", "A", True),
     ("class A:\n  @property\n  def __class__(self): raise ValueError\n  def __repr__(self): return 'A'\n[A()]", ["A"], True),
@@ -201,7 +201,7 @@ class TestValues(unittest.TestCase):
                 self.assertIsNone(result["error"])
                 self.assertEqual((result["value"], result["value_is_repr"]), (value, is_repr))
 
-    def test_integers_that_readers_of_json_refuse(self):
+    def test_integers_with_too_many_digits(self):
         error = "contains an integer of more than 4300 digits: send it as hex() text"
         for value in ("10 ** 4300", "[10 ** 5000]", "{'a': -10 ** 4300}", "{10 ** 5000}", "1 << 5_000_000"):
             with self.subTest(value):
@@ -234,7 +234,7 @@ class TestValues(unittest.TestCase):
                 self.assertEqual(error["type"], "ValueError")
                 self.assertEqual(error["message"], f"Return value is {size} bytes; limit is {size - 1} bytes")
 
-    def test_size_of_what_never_ends(self):
+    def test_size_of_endless_values(self):
         endless = """
 import collections, itertools
 class Endless(collections.UserDict):

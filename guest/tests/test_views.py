@@ -1,4 +1,4 @@
-"""Modules as programs see them."""
+"""Views: the modules that programs see."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import unittest
 
 from . import ALLOWED_IMPORTS, run
 
-# Where the library's own modules lead elsewhere.
+# Attributes of the library's own modules that lead to other modules. The views lack them.
 OUT_OF_REACH = [
     ("import json", "json.codecs", "module 'json' has no attribute 'codecs'"),
     ("import json", "json.decoder.scanner.re.enum.bltns", "module 'enum' has no attribute 'bltns'"),
@@ -19,7 +19,7 @@ OUT_OF_REACH = [
     ("import types", "types.CodeType", "module 'types' has no attribute 'CodeType'"),
 ]
 
-# As if they were the library's own: (code, value)
+# Programs that work as with the library's own modules: (code, value)
 WORKS = [
     ("import json.decoder, json.encoder as e\n[json.decoder is json.decoder, json.encoder is e]", [True, True]),
     ("from json import decoder\nimport json\njson.decoder is decoder", True),
@@ -35,7 +35,7 @@ WORKS = [
     ("import re\nisinstance(re.compile(''), re.Pattern)", True),
 ]
 
-# Ways to get past `import`: (code, error)
+# Attempts to bypass `import`: (code, type of the error)
 REFUSED = [
     ("from json import codecs", "ImportError"),
     ("from collections import _sys", "ImportError"),
@@ -49,7 +49,7 @@ REFUSED = [
 
 class TestViews(unittest.TestCase):
     def setUp(self):
-        # A program may change its views; a sandbox has one program.
+        # Restore the views, because programs may change them. A sandbox runs only one program.
         for view in sys.modules["guest_views"].views.values():
             self.addCleanup(vars(view).update, dict(vars(view)))
 
@@ -62,23 +62,23 @@ class TestViews(unittest.TestCase):
     def test_hint(self):
         self.assertIn("Importable here: ", run("import json\njson.codecs")["error"]["hint"])
 
-    def test_what_works(self):
+    def test_works(self):
         for code, value in WORKS:
             with self.subTest(code):
                 result = run(code)
                 self.assertIsNone(result["error"])
                 self.assertEqual(result["value"], value)
 
-    def test_ways_around(self):
+    def test_bypassing_import_fails(self):
         for code, kind in REFUSED:
             with self.subTest(code):
                 self.assertEqual(run(code)["error"]["type"], kind)
 
-    def test_the_library_sees_nothing_of_what_a_program_changes(self):
+    def test_the_library_does_not_see_a_programs_changes(self):
         run("import json\njson.dumps = json.JSONEncoder = None")
         self.assertEqual(json.dumps([1]), "[1]")
 
-    def test_no_view_holds_what_it_must_not(self):
+    def test_views_contain_only_views_and_no_internals(self):
         views = sys.modules["guest_views"].views
         self.assertLessEqual(set(ALLOWED_IMPORTS), views.keys())
         for name, view in views.items():

@@ -1,8 +1,8 @@
-//! The tool calls of one execution: started by the guest, run on the host, many at once, collected in `wait`.
+//! The tool calls of one execution. The guest starts them, the host runs many at once, and `wait` collects them.
 //!
-//! A guest can start calls faster than it collects them, so everything that a call keeps on the host is bounded: its
-//! message and all messages together, the calls under way (a call is under way until it is collected), and the replies
-//! that wait.
+//! A guest can start calls faster than it collects them, so everything that a call keeps on the host is bounded: each
+//! message, all messages together, the calls in flight and the replies that wait. A call is in flight until the guest
+//! collects it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,27 +20,27 @@ use crate::execution::ExecutionId;
 use crate::limits::Limits;
 use crate::tools::{Begun, Caller, Effort, Grants, ReplyBudget, ReplyShare, UNREADABLE};
 
-/// Messages of calls that have been started and not collected yet, together. Parsed, JSON can take a hundred times as
-/// much memory.
+/// Maximum size of the messages of all calls in flight together. Parsed JSON can take a hundred times as much memory.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Calls beyond a budget that are told which one it is, before the guest collects the first of them.
+/// Maximum number of uncollected replies that say which budget a call exceeds. Further calls get no reply.
 const DENIED_MAX: usize = 64;
 
-/// Of calls beyond a budget, after the first: longer ones are answered without the tool's name.
+/// Of the calls that exceed a budget, after the first: longer messages are not parsed, and their replies do not name
+/// the tool.
 const DENIED_BYTES_READ_MAX: usize = 4 << 10;
 
-/// Dropping it aborts the calls still under way.
+/// The calls of one execution. Dropping it aborts those in flight.
 pub(super) struct Calls {
     caller: Arc<Caller>,
     budget: u32,
     started: Arc<AtomicU32>,
     in_flight: Arc<Semaphore>,
-    room: ReplyBudget,
+    reply_budget: ReplyBudget,
     running: JoinSet<Completion>,
-    /// Those of `running` that the guest waits for, by their id.
+    /// The calls in `running` that the guest has not cancelled, by id.
     awaited: HashMap<u32, Awaited>,
-    /// Completions that nothing has to be waited for: one that did not fit into the guest's buffer, calls beyond a budget.
+    /// Completions that are ready: one that did not fit into the guest's buffer, and calls that exceed a budget.
     ready: VecDeque<Completion>,
     next_id: u32,
     message_bytes: usize,
@@ -70,7 +70,7 @@ impl Calls {
             in_flight: Arc::new(Semaphore::new(
                 limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            room: ReplyBudget::new(limits.tool_reply_bytes_max),
+            reply_budget: ReplyBudget::new(limits.tool_reply_bytes_max),
             running: JoinSet::new(),
             awaited: HashMap::new(),
             ready: VecDeque::new(),
@@ -85,18 +85,21 @@ impl Calls {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Nanoseconds that other threads than those that poll the guest have spent on its calls' arguments.
+    /// Returns the CPU time, in nanoseconds, that threads other than those that poll the guest have spent on the
+    /// arguments of its calls.
     pub(super) fn cpu_time_elsewhere(&self) -> Arc<AtomicU64> {
         self.cpu_time_elsewhere.clone()
     }
 
-    /// Does what `message` says and returns the call's id. `None` is for a guest that goes on calling beyond its budget
-    /// and does not collect the answers; whatever else is wrong with a call is said in its reply.
+    /// Starts or cancels the call in `message`, and returns its id.
     ///
-    /// Waits while large arguments are looked at in another thread. The guest waits too, so there is one at a time.
+    /// Returns `None` if the guest continues to exceed a budget without collecting the replies. All other errors in a
+    /// call are reported in its reply.
+    ///
+    /// Waits while another thread checks large arguments. The guest waits too, so there is one such check at a time.
     pub(super) async fn take(&mut self, message: &[u8]) -> Option<u32> {
         let exhausted = self.exhausted(message.len());
-        // Beyond a budget, reading is work for nothing, unless it is little: a call may be cancelled all the same.
+        // When a budget is exhausted, parse only small messages: the message may still be a cancellation.
         let is_read = match exhausted {
             None => true,
             Some(_) if self.has_denied => message.len() <= DENIED_BYTES_READ_MAX,
@@ -131,7 +134,8 @@ impl Calls {
         }
     }
 
-    /// In a thread of its own, whose CPU time is the execution's. Ends soon after this future is dropped.
+    /// Checks the arguments in another thread, whose CPU time counts as the execution's. The check stops soon after
+    /// this future is dropped.
     async fn begin_elsewhere(&self, tool: &str, arguments: &RawValue) -> Begun {
         let waiting = Arc::new(());
         let effort = Effort::Full(Arc::downgrade(&waiting));
@@ -146,16 +150,17 @@ impl Calls {
         });
         let begun = begun.await;
         drop(waiting);
-        // Only a runtime that is being shut down begins nothing.
+        // The closure runs unless the runtime is shutting down.
         begun.ok().and_then(Result::ok).unwrap_or_else(|| self.caller.not_begun(tool))
     }
 
     fn start(&mut self, id: u32, begun: Begun, message_bytes: usize) {
         self.started.fetch_add(1, Ordering::Relaxed);
         self.message_bytes += message_bytes;
-        let (caller, in_flight, share) = (self.caller.clone(), self.in_flight.clone(), self.room.share());
+        let (caller, in_flight, share) =
+            (self.caller.clone(), self.in_flight.clone(), self.reply_budget.share());
         let task = self.running.spawn(async move {
-            // The semaphore is never closed; were it, the call would run all the same.
+            // The semaphore is never closed. If it were, the call would run without a permit.
             let under_way = in_flight.acquire_owned().await.ok();
             let reply = wire::encode_reply(&caller.finish(begun, share.clone()).await);
             Completion { id, reply, _share: Some(share), _under_way: under_way }
@@ -163,7 +168,7 @@ impl Calls {
         self.awaited.insert(id, Awaited { task, message_bytes });
     }
 
-    /// Ends a call, which gives its place to another. Any number is harmless: what is not under way cannot end.
+    /// Aborts a call, which frees its permit for another. Ignores an id that is not in flight.
     fn cancel(&mut self, id: u32) {
         if let Some(awaited) = self.awaited.remove(&id) {
             awaited.task.abort();
@@ -171,7 +176,7 @@ impl Calls {
         }
     }
 
-    /// Which budget has no room for one more call.
+    /// Returns why one more call would exceed a budget, or `None` if it fits.
     fn exhausted(&self, message_bytes: usize) -> Option<String> {
         if self.started() >= self.budget {
             return Some(format!("the budget of {} tool calls is exhausted", self.budget));
@@ -184,7 +189,8 @@ impl Calls {
         })
     }
 
-    /// Answers a call that is not made. One in an execution is on record: there is no bound on how many there could be.
+    /// Answers a call that is not made. Only the first one of an execution is logged, because their number has no
+    /// bound.
     fn deny(&mut self, tool: &str, why: &str) -> Option<u32> {
         let error = self.caller.deny(tool, why, !self.has_denied);
         self.has_denied = true;
@@ -197,7 +203,7 @@ impl Calls {
         Some(id)
     }
 
-    /// Ids are not negative where the guest sees them.
+    /// Returns a new id. Ids stay below 2³¹, because the guest reads negative ones as errors.
     fn new_id(&mut self) -> Option<u32> {
         let id = self.next_id;
         self.next_id = id.checked_add(1).filter(|next| i32::try_from(*next).is_ok())?;
@@ -205,7 +211,11 @@ impl Calls {
     }
 
     /// Waits until a call has completed or `timeout_ns` is over (negative: no limit), and encodes as many completions
-    /// as fit into `cap` bytes. `Err` is the size that the next one alone needs.
+    /// as fit into `cap` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The next completion alone does not fit; the error is its size in bytes.
     pub(super) async fn wait(&mut self, timeout_ns: i64, cap: usize) -> Result<Vec<u8>, usize> {
         let mut buffer = Vec::new();
         let mut next = match self.ready.pop_front() {
@@ -227,7 +237,7 @@ impl Calls {
     async fn next(&mut self, timeout_ns: i64) -> Option<Completion> {
         let next = match u64::try_from(timeout_ns) {
             Err(_) => Some(self.join().await),
-            // A look at what is there. A timer of no time would take a millisecond.
+            // Poll without a timer: even one of zero duration takes a millisecond.
             Ok(0) => {
                 if !self.running.is_empty() {
                     tokio::task::yield_now().await;
@@ -241,8 +251,8 @@ impl Calls {
             },
         };
         if next.is_some() && !self.running.is_empty() {
-            // Calls that are as good as ready get to their end first: the guest's event loop takes many at once for
-            // little more than what it takes one.
+            // Let calls that are about to complete do so first: the guest's event loop handles a batch of completions
+            // at little more cost than one.
             tokio::task::yield_now().await;
         }
         next
@@ -251,10 +261,10 @@ impl Calls {
     async fn join(&mut self) -> Completion {
         loop {
             match self.running.join_next().await {
-                Some(Ok(completion)) if self.is_awaited(&completion) => return completion,
-                // Cancelled, by the skin of its teeth or in time. (A call's task does not panic.)
+                Some(Ok(completion)) if self.take_awaited(&completion) => return completion,
+                // The call was aborted, or cancelled after it had completed. (A call's task does not panic.)
                 Some(_) => {}
-                // Nothing is in flight: only the timeout can end this wait.
+                // No call is running: only the timeout can end this wait.
                 None => std::future::pending().await,
             }
         }
@@ -263,14 +273,14 @@ impl Calls {
     fn try_join(&mut self) -> Option<Completion> {
         loop {
             match self.running.try_join_next()? {
-                Ok(completion) if self.is_awaited(&completion) => return Some(completion),
+                Ok(completion) if self.take_awaited(&completion) => return Some(completion),
                 _ => {}
             }
         }
     }
 
-    /// Whether the guest waits for a call that has ended. From now on, it is no longer under way.
-    fn is_awaited(&mut self, completion: &Completion) -> bool {
+    /// Removes a completed call from the calls in flight. Returns whether the guest still waits for it.
+    fn take_awaited(&mut self, completion: &Completion) -> bool {
         let awaited = self.awaited.remove(&completion.id);
         self.message_bytes -= awaited.as_ref().map_or(0, |awaited| awaited.message_bytes);
         awaited.is_some()
@@ -287,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_about_calls_that_there_are_not_do_no_harm() {
+    async fn cancelling_unknown_calls_is_harmless() {
         let mut calls = calls(2);
         let question = br#"{"tool": "tools.search", "arguments": {"query": ""}}"#;
         assert_eq!((calls.take(question).await, calls.take(question).await), (Some(0), Some(1)));
@@ -295,7 +305,7 @@ mod tests {
             let cancelled = calls.take(format!("{{\"cancel\": {id}}}").as_bytes()).await.unwrap();
             assert!(cancelled <= i32::MAX.cast_unsigned());
         }
-        // One of the two is left, and what is cancelled now has come to its end already.
+        // Call 1 is left. Cancelling it after it has been collected has no effect.
         let completions = calls.wait(-1, 1000).await.unwrap();
         assert_eq!((completions[0], completions.len()), (1, 8 + br#"{"ok":[]}"#.len()));
         calls.take(br#"{"cancel": 1}"#).await;
@@ -304,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_no_time_needs_no_timer() {
+    fn a_wait_of_zero_duration_needs_no_timer() {
         let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
         without_timers.block_on(async {
             let mut calls = calls(2);
@@ -315,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_that_cannot_be_read_are_answered() {
+    async fn malformed_messages_are_answered() {
         let mut calls = calls(100);
         let cases: [&[u8]; 10] = [
             b"",
@@ -341,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_guest_that_calls_beyond_its_budget_keeps_nothing_on_the_host() {
+    async fn replies_to_calls_beyond_the_budget_are_bounded() {
         let mut calls = calls(0);
         let large = vec![b' '; MESSAGE_BYTES_MAX + 1];
         let mut denied = 0;

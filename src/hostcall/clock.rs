@@ -1,16 +1,17 @@
-//! The clocks that a guest sees.
+//! The clocks of a guest, and the CPU time of a thread.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId as SystemClock, clock_gettime};
 
-/// Coarse enough to take the fine timer from side channels, fine enough for programs that time themselves.
+/// The resolution of a guest's clocks: too coarse for timing side channels, fine enough for programs that measure
+/// their own run time.
 pub(super) const CLOCK_RESOLUTION: Duration = Duration::from_micros(10);
 
-/// The moment at which stopped clocks stand: plausible for programs that look at the year.
+/// The time of a stopped clock since 1970: a plausible date for code that reads the year.
 const STOPPED_AT: Duration = Duration::from_hours(482_136);
 
-/// Which clock; numbered as in WASI. Those of CPU time are not for guests.
+/// A clock, with its number in WASI. Guests do not get the clocks of CPU time.
 pub(super) enum ClockId {
     Realtime,
     Monotonic,
@@ -29,16 +30,16 @@ impl TryFrom<u32> for ClockId {
 }
 
 pub(super) enum Clock {
-    /// The host's clocks, rounded down to [`CLOCK_RESOLUTION`]; the monotonic one starts at zero.
+    /// The host's clocks, rounded down to [`CLOCK_RESOLUTION`]. The monotonic clock starts at zero.
     Running { since: Instant },
-    /// Clocks that stand still, for making images.
+    /// Stopped clocks, for making images.
     Stopped,
 }
 
 impl Clock {
     pub(super) fn now(&self, id: ClockId) -> Duration {
         match (self, id) {
-            // A clock set before 1970 reads as 1970.
+            // A host clock that is set before 1970 reads as 1970.
             (Self::Running { .. }, ClockId::Realtime) => {
                 coarse(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
             }
@@ -49,7 +50,7 @@ impl Clock {
     }
 }
 
-/// What this thread has spent so far.
+/// Returns the CPU time that this thread has used so far.
 pub(crate) fn thread_cpu_time() -> Duration {
     let time = clock_gettime(SystemClock::ThreadCPUTime);
     Duration::new(

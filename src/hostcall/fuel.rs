@@ -1,20 +1,21 @@
-//! What a guest may burn, handed out in portions: at the end of each, it yields.
+//! The fuel of a guest, given out in portions. At the end of each portion, the guest yields.
 
 use wasmtime::{AsContextMut, Caller, Global, Instance, Result, Trap, Val, format_err};
 
 use super::HostState;
 use crate::meter::FUEL;
 
-/// Fuel between two looks at the clock: about a millisecond of ordinary guest code.
+/// Fuel between two yields: about a millisecond of ordinary guest code.
 const PORTION: u64 = 3_000_000;
 
 #[derive(Clone, Copy)]
 pub(super) struct Fuel {
     max: u64,
-    /// Without one, the guest gets all at once and never yields.
+    /// The size of a portion. If `None`, the guest gets all fuel at once and never yields.
     portion: Option<u64>,
+    /// Fuel given out so far, the current portion included.
     given: u64,
-    /// What is left of the last portion, or less than nothing.
+    /// The instance's counter: what is left of the current portion. It is negative when the portion is overdrawn.
     counter: Option<Global>,
 }
 
@@ -23,22 +24,31 @@ impl Fuel {
         Self { max, portion: Some(PORTION), given: 0, counter: None }
     }
 
-    /// All at once: nobody waits for the guest to yield.
+    /// Prepares for another instance, which continues after `burned` fuel.
+    pub(super) fn move_on(&mut self, burned: u64) {
+        (self.given, self.counter) = (burned, None);
+    }
+
+    /// Returns unlimited fuel, given out at once: the guest never yields.
     pub(super) fn unlimited() -> Self {
         Self { portion: None, ..Self::new(i64::MAX.cast_unsigned()) }
     }
 }
 
-/// Gives a guest that has just been instantiated its first portion.
+/// Gives a new instance its first portion.
+///
+/// # Errors
+///
+/// The guest has no fuel counter, or [`Trap::OutOfFuel`] if its execution has burned all fuel before.
 pub(crate) fn fill(instance: &Instance, mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
     let counter =
-        instance.get_global(&mut store, FUEL).ok_or_else(|| format_err!("the guest has no meter"))?;
+        instance.get_global(&mut store, FUEL).ok_or_else(|| format_err!("the guest has no fuel counter"))?;
     let mut store = store.as_context_mut();
     store.data_mut().fuel.counter = Some(counter);
     give(store)
 }
 
-/// What a guest has burned so far. What a loop had counted before it was ended by force is not known.
+/// Returns the fuel that a guest has burned so far. Does not include what a loop counted before it was ended by force.
 pub(crate) fn burned(mut store: impl AsContextMut<Data = HostState>) -> u64 {
     let Fuel { max, given, counter, .. } = store.as_context_mut().data().fuel;
     let left = counter.and_then(|counter| counter.get(store).i64()).unwrap_or_default();
@@ -53,9 +63,11 @@ pub(super) async fn refuel(mut caller: Caller<'_, HostState>) -> Result<()> {
     Ok(())
 }
 
+/// Gives a guest its next portion.
+///
 /// # Errors
 ///
-/// [`Trap::OutOfFuel`] when all has been burned.
+/// [`Trap::OutOfFuel`] if all fuel has been burned.
 fn give(mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
     let burned = burned(&mut store);
     let mut store = store.as_context_mut();

@@ -1,10 +1,10 @@
-//! A guest's linear memory, read and written where the guest says, if that is inside it.
+//! Access to a guest's linear memory at addresses that the guest chooses. Each access is checked against its size.
 
 use wasmtime::{Caller, Extern, Result, bail};
 
 use super::HostState;
 
-/// The guest's memory beside its host state.
+/// Returns the guest's memory together with its host state.
 pub(super) fn of<'a>(caller: &'a mut Caller<'_, HostState>) -> Result<(&'a mut [u8], &'a mut HostState)> {
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         bail!("the guest exports no memory");
@@ -15,14 +15,14 @@ pub(super) fn of<'a>(caller: &'a mut Caller<'_, HostState>) -> Result<(&'a mut [
 pub(super) fn slice(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8]> {
     match memory.get(ptr as usize..ptr as usize + len as usize) {
         Some(slice) => Ok(slice),
-        None => bail!("a pointer outside of the guest's memory"),
+        None => bail!("a pointer is outside the guest's memory"),
     }
 }
 
 pub(super) fn slice_mut(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8]> {
     match memory.get_mut(ptr as usize..ptr as usize + len as usize) {
         Some(slice) => Ok(slice),
-        None => bail!("a pointer outside of the guest's memory"),
+        None => bail!("a pointer is outside the guest's memory"),
     }
 }
 

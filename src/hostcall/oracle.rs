@@ -1,5 +1,5 @@
-//! wasmtime-wasi's preview 1 in place of [`super::wasi`], for tests that compare the two: with its own streams, nothing
-//! preopened, no arguments and no environment. Module `executor` stays ours.
+//! wasmtime-wasi's preview 1 in place of [`super::wasi`], for tests that compare the two implementations. It has its
+//! own streams, no preopened directories, no arguments and no environment. Module `executor` stays ours.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,14 +21,14 @@ use super::HostState;
 use super::clock::{CLOCK_RESOLUTION, Clock, ClockId, nanos};
 use super::wasi::{FIXED_RANDOM_BYTE, Random, Wasi};
 
-/// What one guest gets of it, and what the guest wrote.
+/// wasmtime-wasi's state of one guest, and the guest's output.
 pub(super) struct Oracle {
     context: WasiP1Ctx,
     stdout: MemoryOutputPipe,
     stderr: MemoryOutputPipe,
 }
 
-/// As [`super::linker`].
+/// Returns what [`super::linker`] does, with wasmtime-wasi's functions for WASI.
 pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostState>> {
     let mut linker = super::linker(engine, module)?;
     linker.allow_shadowing(true);
@@ -39,7 +39,7 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostStat
 }
 
 impl HostState {
-    /// What its guest wrote is then where our own functions would have put it.
+    /// Moves the guest's output to where our own functions would have put it.
     pub(super) fn take_from_oracle(&mut self) {
         if let Some(oracle) = self.oracle.take() {
             self.wasi.stdout.push(&oracle.stdout.contents());
@@ -49,7 +49,7 @@ impl HostState {
 }
 
 impl Oracle {
-    /// Takes standard input. Clocks stand still and random numbers are fixed where ours are.
+    /// Takes standard input from `wasi`. Clocks are stopped and random numbers are fixed if they are in `wasi`.
     fn new(wasi: &mut Wasi) -> Self {
         let [stdout, stderr] = [(); 2].map(|()| MemoryOutputPipe::new(usize::MAX));
         let mut builder = WasiCtxBuilder::new();

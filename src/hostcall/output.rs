@@ -1,8 +1,8 @@
-//! What a guest writes to a stream, up to a limit.
+//! The output of a guest to a stream, up to a limit.
 
 use crate::execution::Output;
 
-/// Keeps the beginning and drops the rest: a flood costs the host nothing.
+/// Keeps the beginning of a stream and drops the rest, so that excess output takes no host memory.
 pub(super) struct Capture {
     bytes: Vec<u8>,
     bytes_max: usize,
@@ -14,7 +14,7 @@ impl Capture {
         Self { bytes: Vec::new(), bytes_max, truncated: false }
     }
 
-    /// Returns how many of the bytes were kept.
+    /// Appends `bytes` up to the limit. Returns how many were kept.
     pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
         let kept = bytes.len().min(self.bytes_max - self.bytes.len());
         self.truncated |= kept < bytes.len();
@@ -26,14 +26,15 @@ impl Capture {
         self.bytes.len()
     }
 
-    /// The text; like the bytes, at most `bytes_max` long, although a replacement is longer than what it replaces.
+    /// Takes the text, with invalid UTF-8 replaced. It is at most `bytes_max` long, although a replacement character
+    /// can be longer than the bytes that it replaces.
     pub(super) fn take(&mut self) -> Output {
         let mut bytes = std::mem::take(&mut self.bytes);
         if self.truncated
             && let Err(error) = std::str::from_utf8(&bytes)
             && error.error_len().is_none()
         {
-            // Cut in the middle of a character.
+            // The limit cut a character in two.
             bytes.truncate(error.valid_up_to());
         }
         let mut text = String::from_utf8(bytes)
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_within_the_limit_and_whole() {
+    fn text_stays_within_the_limit_and_is_cut_between_characters() {
         let cases: [(&[u8], &str, bool); 5] = [
             (b"abcd", "abcd", false),
             (b"abcdefg", "abcdef", true),

@@ -1,5 +1,5 @@
-//! A hostile guest against every function that the host offers: with arguments out of range, in any order. What it does
-//! ends the guest or is answered with an error; the next guest on the same sandbox finds everything as it should be.
+//! A hostile guest calls every host function with arguments out of range and in any order. Each call ends the guest or
+//! returns an error, and the next guest of the same sandbox is not affected.
 
 mod script;
 
@@ -25,7 +25,7 @@ const FOR_EVER: u64 = u64::MAX;
 const HALF: u64 = 1 << 31;
 
 const RESULT: &[u8] = br#"{"value":42,"value_is_repr":false,"error":null}"#;
-/// More than the guest reads of its standard input by itself.
+/// Size of the rest of standard input: more than the guest reads on its own.
 const REST_BYTES: usize = 70_000;
 
 const RESULT_AT: u64 = 0x8000;
@@ -33,15 +33,15 @@ const MESSAGE_AT: u64 = 0x9000;
 
 /// How a guest ends.
 enum End {
-    /// Its last operation gives this, and its result is read.
+    /// Its last operation returns this, and its result is accepted.
     Gives(u64),
-    /// It fails, with this in the message.
+    /// It fails, and the message contains this.
     Fails(&'static str),
     Is(Outcome),
 }
 use End::{Fails, Gives, Is};
 
-const NOWHERE: End = Fails("a pointer outside of the guest's memory");
+const NOWHERE: End = Fails("a pointer is outside the guest's memory");
 
 fn sandbox() -> Sandbox {
     let wasm = wat::parse_str(include_str!("tests/guest.wat")).unwrap();
@@ -59,7 +59,7 @@ fn sandbox() -> Sandbox {
         .unwrap()
 }
 
-/// A little of everything. A guest that does not end by itself reaches the wall-clock limit first.
+/// Small limits. A guest that does not end by itself reaches the wall-clock limit first.
 fn small() -> Limits {
     Limits {
         wall_time: Duration::from_millis(300),
@@ -83,14 +83,18 @@ fn finish() -> Vec<Operation> {
     operations
 }
 
-/// A call of the host with this message.
+/// Returns operations that call `executor.call` with this message.
 fn call(message: &str) -> Vec<Operation> {
     let mut operations = store(MESSAGE_AT, message.as_bytes());
     operations.push(Call.with([MESSAGE_AT, message.len() as u64]));
     operations
 }
 
-/// Runs a guest that ends with `operation`, then an honest one. Returns what is wrong.
+/// Runs a guest that does `before` and then `last`, then an honest guest.
+///
+/// # Errors
+///
+/// The guest does not end with `end`, or the honest guest fails.
 async fn check(sandbox: &Sandbox, before: &[Operation], last: Operation, end: End) -> Result<(), String> {
     let mut operations = before.to_vec();
     operations.push(last);
@@ -116,7 +120,7 @@ async fn check(sandbox: &Sandbox, before: &[Operation], last: Operation, end: En
     }
 }
 
-/// Each operation in a guest of its own, after `before`.
+/// Checks each operation in its own guest, after `before`.
 async fn check_all(before: &[Operation], cases: Vec<(Operation, End)>) {
     let sandbox = sandbox();
     let mut wrong = Vec::new();
@@ -127,7 +131,7 @@ async fn check_all(before: &[Operation], cases: Vec<(Operation, End)>) {
 }
 
 #[tokio::test]
-async fn pointers_end_where_memory_ends() {
+async fn pointers_outside_memory_end_the_guest() {
     let cases: Vec<(Operation, End)> = vec![
         (Call.with([END, 0]), Gives(0)),
         (Call.with([0, END]), Gives(0)),
@@ -173,7 +177,7 @@ async fn pointers_end_where_memory_ends() {
 }
 
 #[tokio::test]
-async fn numbers_that_mean_nothing_are_refused() {
+async fn invalid_numbers_are_refused() {
     let cases: Vec<(Operation, End)> = vec![
         (ClockResGet.with([2, MAX]), Gives(EINVAL)),
         (ClockResGet.with([MAX, 0]), Gives(EINVAL)),
@@ -203,13 +207,13 @@ async fn numbers_that_mean_nothing_are_refused() {
     check_all(&[], cases).await;
 }
 
-/// A buffer of `fd_read` or `fd_write`.
+/// Returns operations that store one buffer of `fd_read` or `fd_write` at the address `at`.
 fn vector(at: u64, ptr: u64, len: u64) -> Vec<Operation> {
     store(at, &(ptr | len << 32).to_le_bytes())
 }
 
 #[tokio::test]
-async fn buffers_may_be_anywhere_in_memory_and_nowhere_else() {
+async fn buffers_must_be_inside_memory() {
     const GOOD: u64 = 0x100;
     const LAST: u64 = 0x108;
     const EMPTY: u64 = 0x110;
@@ -251,7 +255,7 @@ async fn buffers_may_be_anywhere_in_memory_and_nowhere_else() {
     }
 }
 
-/// What `poll_oneoff` is to wait for; the kind 0 is a clock.
+/// Returns operations that store one subscription of `poll_oneoff` at the address `at`. The kind 0 is a clock.
 fn subscription(at: u64, kind: u8, clock: u8, timeout: u64, flags: u8) -> Vec<Operation> {
     let mut bytes = [0; 48];
     (bytes[8], bytes[16], bytes[40]) = (kind, clock, flags);
@@ -260,7 +264,7 @@ fn subscription(at: u64, kind: u8, clock: u8, timeout: u64, flags: u8) -> Vec<Op
 }
 
 #[tokio::test]
-async fn only_clocks_are_waited_for() {
+async fn subscriptions_other_than_to_clocks_are_refused() {
     const NOW: u64 = 0x100;
     const NEVER: u64 = 0x200;
     const STREAM: u64 = 0x300;
@@ -295,7 +299,7 @@ async fn only_clocks_are_waited_for() {
 }
 
 #[tokio::test]
-async fn a_wait_for_nothing_ends_with_the_execution() {
+async fn a_wait_without_end_ends_at_the_timeout() {
     let cases: Vec<(Operation, End)> = vec![
         (Wait.with([FOR_EVER, 0, 0]), Is(Outcome::Timeout)),
         (Wait.with([1 << 63, 0, 100]), Is(Outcome::Timeout)),
@@ -305,7 +309,7 @@ async fn a_wait_for_nothing_ends_with_the_execution() {
 }
 
 #[tokio::test]
-async fn calls_in_any_order_get_their_answers() {
+async fn calls_in_any_order_are_answered() {
     const REPLY: u64 = 8 + 100_000 + br#"{"ok":""}"#.len() as u64;
     let large = call(r#"{"tool": "tool.large", "arguments": {}}"#);
     let too_small = Wait.with([FOR_EVER, 0, 8]);
@@ -324,7 +328,7 @@ async fn calls_in_any_order_get_their_answers() {
             Wait.with([0, 0, 0]),
             Gives(0),
         ),
-        // Eight are read, 64 beyond the budget are answered, the next is none any more.
+        // Eight calls are within the budget, 64 beyond it get a reply, and the next one gets no id.
         (vec![unreadable; 8 + 63], Call.with([0, 0]), Gives(8 + 63)),
         (vec![unreadable; 8 + 64], Call.with([0, 0]), Gives(MAX)),
     ];
@@ -334,9 +338,9 @@ async fn calls_in_any_order_get_their_answers() {
     }
 }
 
-/// A millisecond each would be more than the execution has.
+/// If each wait took a millisecond, the execution would reach its timeout.
 #[tokio::test]
-async fn waiting_for_no_time_takes_none() {
+async fn waits_of_zero_duration_take_no_time() {
     let call = call(r#"{"tool": "tool.never", "arguments": {}}"#);
     let sandbox = sandbox();
     for (before, wait) in [
@@ -350,7 +354,7 @@ async fn waiting_for_no_time_takes_none() {
 
 #[tokio::test]
 async fn a_result_is_handed_over_once_and_within_its_limit() {
-    let unreadable = "without a result that can be read";
+    let unreadable = "without a readable result";
     let grow = Grow.with([1]);
     let beyond = small().result_bytes_max as u64 + super::RESULT_OVERHEAD_BYTES as u64 + 1;
     let cases: Vec<(Vec<Operation>, Operation, End)> = vec![

@@ -1,7 +1,7 @@
-//! The part of WASI preview 1 that a guest gets: three streams, coarse clocks, bounded random. Everything else answers
-//! "not supported".
+//! The part of WASI preview 1 that a guest gets: three streams, coarse clocks and random bytes. All other functions
+//! return `ENOTSUP`.
 //!
-//! Layouts and numbers are those of the specification,
+//! The specification defines the layouts and numbers:
 //! <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{HostState, WORK_MAX};
 
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// An error number, as a guest sees it.
+/// A WASI error number.
 type Errno = i32;
 
 const SUCCESS: Errno = 0;
@@ -28,16 +28,16 @@ const STDIN: u32 = 0;
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
 
-/// One `random_get`; a guest that wants more asks again.
+/// Maximum bytes of one `random_get`. A guest that wants more calls it again.
 const RANDOM_BYTES_MAX: u32 = 64 << 10;
 
-/// What random numbers are made of while an image is made.
+/// The value of every random byte while an image is made.
 pub(super) const FIXED_RANDOM_BYTE: u8 = 0x5a;
 
-/// Buffers of one `fd_read` or `fd_write`; libc uses two.
+/// Maximum buffers of one `fd_read` or `fd_write`. libc uses two.
 const VECTORS_MAX: u32 = 1024;
 
-/// Subscriptions of one `poll_oneoff`; libc's sleep uses one.
+/// Maximum subscriptions of one `poll_oneoff`. libc's `sleep` uses one.
 const SUBSCRIPTIONS_MAX: u32 = 64;
 
 const SUBSCRIPTION_BYTES: u32 = 48;
@@ -45,9 +45,9 @@ const EVENT_BYTES: usize = 32;
 const EVENT_TYPE_CLOCK: u8 = 0;
 const SUBSCRIPTION_CLOCK_ABSTIME: u16 = 1;
 
-/// What the guest's three file descriptors lead to.
+/// The state behind a guest's three file descriptors, clocks and random numbers.
 pub(super) struct Wasi {
-    /// What is left to read.
+    /// The rest of standard input.
     pub(super) stdin: bytes::Bytes,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
@@ -55,16 +55,16 @@ pub(super) struct Wasi {
     pub(super) random: Random,
 }
 
-/// Where random bytes come from.
+/// The source of random bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Random {
     /// The operating system.
     System,
-    /// Always the same, for making images.
+    /// The same byte always, for making images.
     Fixed,
 }
 
-/// A guest's call of `proc_exit`, with whatever status it chose.
+/// A guest's call of `proc_exit` with its status. Every status is a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest exited with status {0}")]
 pub(crate) struct Exit(pub(crate) i32);
@@ -104,7 +104,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>, module: &Module) -> 
     Ok(())
 }
 
-/// CPython and its libc import many more functions than a guest gets.
+/// Defines every WASI function that `module` imports as one that returns `ENOTSUP`. CPython and its libc import many
+/// more functions than a guest gets.
 fn refuse_all(linker: &mut Linker<HostState>, module: &Module) -> Result<()> {
     for import in module.imports().filter(|import| import.module() == MODULE) {
         let ExternType::Func(signature) = import.ty() else {
@@ -118,7 +119,7 @@ fn refuse_all(linker: &mut Linker<HostState>, module: &Module) -> Result<()> {
     Ok(())
 }
 
-/// No arguments and no environment: zero items of zero bytes.
+/// Answers `args_sizes_get` and `environ_sizes_get`: zero items of zero bytes.
 fn empty_list(mut caller: Caller<'_, HostState>, count: u32, bytes: u32) -> Result<Errno> {
     let (memory, _) = memory::of(&mut caller)?;
     memory::write(memory, count, &0_u32.to_le_bytes())?;
@@ -150,7 +151,7 @@ fn clock_time_get(
     Ok(SUCCESS)
 }
 
-/// `fdstat`: a stream of unknown type, hence no terminal, that can be read or written.
+/// Writes an `fdstat`: a stream of unknown type, hence not a terminal, that can be read or written.
 fn fd_fdstat_get(mut caller: Caller<'_, HostState>, fd: u32, stat: u32) -> Result<Errno> {
     const FD_READ: u64 = 1 << 1;
     const FD_WRITE: u64 = 1 << 6;
@@ -166,7 +167,7 @@ fn fd_fdstat_get(mut caller: Caller<'_, HostState>, fd: u32, stat: u32) -> Resul
     Ok(SUCCESS)
 }
 
-/// `filestat`: nothing is known of a stream.
+/// Writes a `filestat` of zeros: streams have no metadata.
 fn fd_filestat_get(mut caller: Caller<'_, HostState>, fd: u32, stat: u32) -> Result<Errno> {
     if fd > STDERR {
         return Ok(EBADF);
@@ -183,7 +184,7 @@ struct Vectors {
 }
 
 impl Vectors {
-    /// Start and length of each buffer of an `iovec` array.
+    /// Returns the address and length of each buffer in an `iovec` array.
     fn buffers(&self, memory: &[u8]) -> Result<Vec<(u32, u32)>> {
         let bytes = memory::slice(memory, self.ptr, self.count.saturating_mul(8))?;
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
@@ -246,12 +247,12 @@ async fn random_get(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Re
         Random::System => getrandom::fill(buffer).map_err(wasmtime::Error::new)?,
         Random::Fixed => buffer.fill(FIXED_RANDOM_BYTE),
     }
-    // Making a random byte costs far more than copying one.
+    // Generating a random byte costs far more than copying one.
     super::yield_after(caller, len as usize * 16).await;
     Ok(SUCCESS)
 }
 
-/// Sleeps until the first of the clocks it subscribes to. There is nothing else to wait for.
+/// Sleeps until the earliest of the subscribed timers. Guests cannot wait for anything else.
 async fn poll_oneoff(
     mut caller: Caller<'_, HostState>,
     subscriptions: Vectors,
@@ -269,7 +270,7 @@ async fn poll_oneoff(
         return Ok(ENOTSUP);
     };
     super::yield_after(&mut caller, 0).await;
-    // A timer of no time would take a millisecond.
+    // Even a timer of zero duration takes a millisecond.
     if !first.after.is_zero() {
         sleep(first.after).await;
     }
@@ -290,7 +291,7 @@ struct Timer {
 }
 
 impl Timer {
-    /// `None` for a subscription to anything else.
+    /// Parses a subscription. Returns `None` if it is not to one of the guest's clocks.
     fn parse(bytes: &[u8], clock: &Clock) -> Option<Self> {
         let field = |at: usize| bytes.get(at..at + 8)?.try_into().ok();
         let flags = u16::from_le_bytes(bytes.get(40..42)?.try_into().ok()?);

@@ -1,22 +1,28 @@
-//! The messages between host and guest, as `guest/README.md` defines them. What comes from the guest is untrusted:
-//! it is bounded before it gets here, and parsed strictly.
+//! The messages between host and guest, which `guest/README.md` defines. Messages from the guest are untrusted: their
+//! size is bounded before they get here, and they are parsed strictly.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Pause;
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
 use crate::tools::{Reply as ToolReply, ToolErrorKind};
 
-/// Nesting of a result's value; parsers of the answer recurse with it.
+/// Maximum nesting of a result's value, because clients' parsers may recurse for each level.
 const VALUE_DEPTH_MAX: usize = 100;
 
-/// What the guest can be told of a limit: it counts one further, and `sys.maxsize` is all that it can count to.
+/// The largest limit that the guest can handle: it counts to one more than the limit, up to `sys.maxsize`.
 const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
 
-/// Bytes of a completion before its reply: id and length.
+/// The beginning of a pause, where a result has `value`, and the maximum size of a pause.
+const PAUSE_HEAD: &[u8] = br#"{"waiting":"#;
+const PAUSE_BYTES_MAX: usize = 64;
+
+/// Size of a completion's header: id and length of the reply.
 const COMPLETION_HEADER_BYTES: usize = 8;
 
 #[derive(Serialize)]
@@ -29,7 +35,7 @@ struct Request<'a> {
     tools: Option<&'a [String]>,
 }
 
-/// What the guest reads from its standard input.
+/// Encodes the request, which the guest reads from its standard input.
 pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
     let request = Request {
         code,
@@ -37,11 +43,11 @@ pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max
         result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
     };
-    // Strings, numbers and JSON: there is nothing in it that JSON cannot hold.
+    // Cannot fail: the request has only strings, numbers and valid JSON.
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
-/// What the guest hands to `finish`.
+/// The result, which the guest passes to `finish`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GuestResult {
@@ -77,7 +83,20 @@ impl From<ResultError> for GuestError {
     }
 }
 
-/// `None` for what no honest guest sends: malformed, or a value over its limits.
+/// Decodes a pause, which the guest passes to `finish` when it has given its stack back: the nanoseconds until a timer
+/// wakes it. Returns `None` for other bytes, which may be a result.
+pub(super) fn decode_pause(bytes: &[u8]) -> Option<Pause> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        waiting: Option<u64>,
+    }
+    let is_pause = bytes.starts_with(PAUSE_HEAD) && bytes.len() <= PAUSE_BYTES_MAX;
+    let fields: Fields = is_pause.then(|| serde_json::from_slice(bytes).ok()).flatten()?;
+    Some(Pause { wakes_after: fields.waiting.map(Duration::from_nanos) })
+}
+
+/// Decodes a result. Returns `None` if it is malformed or its value exceeds a limit, which an honest guest never sends.
 pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<GuestResult> {
     let result: GuestResult = serde_json::from_slice(bytes).ok()?;
     let value = result.value.as_ref().map_or("", |value| value.get());
@@ -85,18 +104,18 @@ pub(crate) fn decode_result(bytes: &[u8], value_bytes_max: usize) -> Option<Gues
     within.then_some(result)
 }
 
-/// What the guest hands to `call`.
+/// A message, which the guest passes to `call`.
 pub(super) enum Message<'a> {
     Call {
         tool: String,
         arguments: &'a RawValue,
     },
-    /// A call whose arguments the guest could not bind to the tool's, and why.
+    /// A call whose arguments the guest could not bind to the tool's parameters, and the reason.
     Refused {
         tool: String,
         why: String,
     },
-    /// Nobody waits for this call any more.
+    /// A cancellation: the guest no longer waits for this call.
     Cancel {
         id: u32,
     },
@@ -124,7 +143,7 @@ pub(super) fn decode_message(bytes: &[u8]) -> Result<Message<'_>, String> {
         MessageFields { tool: None, arguments: None, refused: None, cancel: Some(id) } => {
             Ok(Message::Cancel { id })
         }
-        _ => Err("it has other fields than a message has".into()),
+        _ => Err("it does not have the fields of a message".into()),
     }
 }
 
@@ -140,7 +159,7 @@ pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
         Ok(value) => Reply::Ok(value),
         Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
     };
-    // As with a request, there is nothing in it that JSON cannot hold.
+    // Cannot fail, as in `encode_request`.
     serde_json::to_vec(&reply).unwrap_or_default()
 }
 
@@ -157,7 +176,7 @@ pub(super) fn completion_len(reply: &[u8]) -> usize {
     COMPLETION_HEADER_BYTES + reply.len()
 }
 
-/// `reply` is some megabytes at most: [`Limits`](crate::Limits) bound it.
+/// Appends a completion to `buffer`. `reply` is a few megabytes at most: [`Limits`](crate::Limits) bound it.
 pub(super) fn encode_completion(id: u32, reply: &[u8], buffer: &mut Vec<u8>) {
     let len = u32::try_from(reply.len()).unwrap_or(u32::MAX);
     buffer.extend_from_slice(&id.to_le_bytes());
@@ -170,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forged_result_is_refused() {
+    fn results_that_an_honest_guest_never_sends_are_refused() {
         let result = |value: &str| format!(r#"{{"value":{value},"value_is_repr":false,"error":null}}"#);
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         let decoded = |value: &str| decode_result(result(value).as_bytes(), 1000).is_some();

@@ -1,11 +1,11 @@
-//! Whether an execution is to end before it does by itself.
+//! Cancellation of an execution.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-/// The sandbox shuts down, or the execution's caller has gone.
+/// Tells an execution to end: because the sandbox shuts down, or because its caller has gone.
 #[derive(Clone)]
 pub(crate) struct Cancel {
     all: Arc<CancellationToken>,
@@ -13,12 +13,12 @@ pub(crate) struct Cancel {
 }
 
 impl Cancel {
-    /// `all`: of all executions.
+    /// Returns a cancellation for one execution. `all` cancels all executions.
     pub(crate) fn new(all: Arc<CancellationToken>) -> Self {
         Self { all, abandoned: Arc::default() }
     }
 
-    /// Cancels this execution when it is dropped.
+    /// Returns a guard that cancels this execution when it is dropped.
     pub(crate) fn when_dropped(&self) -> impl Drop + use<> {
         struct Abandon(Arc<AtomicBool>);
         impl Drop for Abandon {
@@ -33,7 +33,8 @@ impl Cancel {
         self.abandoned.load(Ordering::Relaxed) || self.all.is_cancelled()
     }
 
-    /// Completes when all executions are cancelled. One whose caller has gone is dropped where it waits.
+    /// Completes when all executions are cancelled. Does not complete when the caller has gone, because the execution's
+    /// future is then dropped at its next wait.
     pub(super) async fn cancelled(&self) {
         self.all.cancelled().await;
     }

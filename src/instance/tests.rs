@@ -1,5 +1,5 @@
-//! Guests that do not end by themselves: each is ended soon after its limit, in whatever it is, and its slot is as good as
-//! new. And what happens to those that do not yield in their caller's thread.
+//! Guests that do not end by themselves. Each is ended soon after its limit, whatever it does, and its slot can be used
+//! again. Also guests that do not yield in their caller's thread.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,15 +12,15 @@ use tokio::time::timeout;
 
 use crate::{Execution, Layers, Limits, Outcome, Report, Sandbox, Tool};
 
-/// In which a guest is ended after its limit. CPU time, which others on the machine do not use up.
+/// The CPU time after its limit within which a guest is ended. It does not depend on other load on the machine.
 const GRACE: Duration = Duration::from_millis(250);
 
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// Executions that find the slots of those before them.
+/// The end of a guest that completes with the value 42.
 const HONEST: &str = "(call $finish (i32.const 0) (i32.const 47))";
 
-/// Each does the same for ever, with 90 MiB of memory.
+/// Guests that never end: name and code. Each has 90 MiB of memory.
 const ENDLESS: [(&str, &str); 17] = [
     ("a loop", "(loop (br 0))"),
     (
@@ -65,7 +65,7 @@ const ENDLESS: [(&str, &str); 17] = [
     ("a result, and then a loop", "(call $finish (i32.const 65536) (i32.const 1000000)) (loop (br 0))"),
 ];
 
-/// A guest whose `run` is this.
+/// Returns a guest with this `run` function.
 fn guest(run: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module
@@ -113,7 +113,7 @@ async fn run(sandbox: &Sandbox, limits: Limits) -> Report {
 }
 
 #[tokio::test]
-async fn guests_that_go_on_for_ever_are_ended_in_time() {
+async fn endless_guests_are_ended_soon_after_their_limit() {
     let (wall, cpu) = (
         Limits { wall_time: LIMIT, ..Limits::default() },
         Limits { cpu_time: LIMIT, wall_time: Duration::from_secs(2), ..Limits::default() },
@@ -126,7 +126,7 @@ async fn guests_that_go_on_for_ever_are_ended_in_time() {
         ] {
             let report = run(&sandbox, limits).await;
             if name == "a wait without an end" && limit == "cpu" {
-                assert_eq!(report.outcome, Outcome::Timeout, "it uses no CPU time");
+                assert_eq!(report.outcome, Outcome::Timeout, "a guest that waits uses no CPU time");
                 continue;
             }
             let error = report.error.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -137,7 +137,7 @@ async fn guests_that_go_on_for_ever_are_ended_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guest_whose_caller_has_gone_is_ended_in_time() {
+async fn endless_guests_are_ended_when_their_caller_has_gone() {
     for (name, endless) in ENDLESS {
         let sandbox = sandbox(endless, &Arc::default());
         timeout(Duration::from_millis(30), run(&sandbox, Limits::default())).await.unwrap_err();
@@ -148,12 +148,12 @@ async fn a_guest_whose_caller_has_gone_is_ended_in_time() {
         };
         timeout(Duration::from_secs(5), free)
             .await
-            .unwrap_or_else(|_| panic!("{name}: its slot is not free"));
+            .unwrap_or_else(|_| panic!("{name}: its slot is still in use"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shutting_down_ends_guests_that_go_on_for_ever() {
+async fn shutting_down_ends_endless_guests() {
     for (name, endless) in ENDLESS {
         let sandbox = Arc::new(sandbox(endless, &Arc::default()));
         let running = tokio::spawn({
@@ -164,32 +164,33 @@ async fn shutting_down_ends_guests_that_go_on_for_ever() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         sandbox.shutdown(Duration::from_millis(20)).await;
-        let report =
-            timeout(Duration::from_secs(5), running).await.unwrap_or_else(|_| panic!("{name}: it goes on"));
+        let report = timeout(Duration::from_secs(5), running)
+            .await
+            .unwrap_or_else(|_| panic!("{name}: still running"));
         assert_eq!(report.unwrap().outcome, Outcome::Cancelled, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_slot_in_which_a_guest_was_ended_by_force_is_used_again() {
-    // The first execution goes on for ever; the next ones, which begin with the same memory, do not.
+async fn a_slot_is_reset_after_a_guest_was_ended_by_force() {
+    // Each execution marks memory and then loops. One that found the mark of an earlier one would return instead.
     let run_of = "(if (i32.eqz (i32.load (i32.const 2048)))
         (then (i32.store (i32.const 2048) (i32.const 1)) (loop (br 0))))";
     let limits = Limits { wall_time: Duration::from_millis(100), ..Limits::default() };
     let sandbox = sandbox(run_of, &Arc::default());
     for _ in 0..20 {
-        assert_eq!(run(&sandbox, limits).await.outcome, Outcome::Timeout, "its memory is as new each time");
+        assert_eq!(run(&sandbox, limits).await.outcome, Outcome::Timeout, "its memory was not reset");
     }
     let honest = self::sandbox(HONEST, &Arc::default());
     assert_eq!(run(&honest, limits).await.value.unwrap().get(), "42");
 }
 
-/// Some hundred milliseconds in a loop that does not yield, and before it something that can be seen.
+/// A loop of a few hundred milliseconds that does not yield.
 const LONG: &str = "(loop $l (global.set $i (i32.add (global.get $i) (i32.const 1)))
     (br_if $l (i32.lt_u (global.get $i) (i32.const 200000000))))";
 
 #[tokio::test]
-async fn what_is_begun_anew_elsewhere_happens_once() {
+async fn restarting_in_another_thread_repeats_no_effects() {
     for before in ["(call $print)", "(call $count)", "(call $print) (call $count) (call $print)"] {
         let counted = Arc::<AtomicU32>::default();
         let wait = "(drop (call $wait (i64.const 1000000000) (i32.const 65536) (i32.const 1000)))";
@@ -204,7 +205,7 @@ async fn what_is_begun_anew_elsewhere_happens_once() {
                 (report.usage.tool_calls, counted.load(Ordering::Relaxed)),
                 (calls, calls * execution)
             );
-            // What was begun in vain is part of what it took.
+            // The wall time includes the attempt in the caller's thread.
             assert!(report.usage.wall_time >= report.stages.run, "{report:?}");
         }
     }

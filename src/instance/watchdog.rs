@@ -1,8 +1,9 @@
-//! A thread that ends guests by force. A guest yields by itself every millisecond or so, and is ended there; but one that has
-//! overwritten its own memory can be in a loop that does not yield. When it is overdue, its polling page becomes
-//! inaccessible, and its loop traps.
+//! A thread that ends guests by force. A guest normally yields every millisecond or so and can be ended there, but
+//! one that has overwritten its own memory can be in a loop that does not yield. If it is overdue, the thread makes
+//! its polling page inaccessible, and the loop traps.
 //!
-//! The thread sleeps until the next guest may be overdue, so that one which yields in time costs two turns of a lock.
+//! The thread sleeps until the next guest may be overdue, so a guest that yields in time costs only two acquisitions
+//! of a lock.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,35 +18,36 @@ use super::cancel::Cancel;
 use crate::limits::TIME_MAX;
 use crate::memory::PollingPage;
 
-/// Between two looks at a guest that runs: nothing tells when one is cancelled.
+/// Maximum interval between checks of a running guest. Cancellation does not wake the thread, so it has to poll.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Between two looks while none runs, so that the next one need not wake the thread.
+/// Interval at which the thread wakes while no guest runs. As long as it does, a new guest need not wake it.
 const LINGER_INTERVAL: Duration = Duration::from_millis(3);
 
-/// How long these go on.
+/// How long the thread continues to wake after the last guest.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// A clock of CPU time is not read again sooner.
+/// Minimum interval between two reads of a thread's CPU clock.
 const CPU_INTERVAL_MIN: Duration = Duration::from_micros(200);
 
 thread_local! {
     static THREAD_CLOCK: ClockId = thread_clock();
 }
 
-/// What a guest may use until it yields.
+/// The limits of a guest until it yields.
 pub(super) struct Bounds {
     pub(super) page: Arc<PollingPage>,
     pub(super) deadline: Instant,
-    /// What this thread has used before.
+    /// The CPU time that this thread has used before.
     pub(super) cpu_time_before: Duration,
+    /// The rest of the guest's CPU budget.
     pub(super) cpu_time: Duration,
-    /// CPU time in a thread that is not for guests.
+    /// The CPU time that the guest may use in its caller's thread, if it runs there.
     pub(super) slice: Option<Duration>,
     pub(super) cancel: Cancel,
 }
 
-/// Which of them is over.
+/// The limit that a guest has exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     WallTime,
@@ -54,16 +56,18 @@ pub(super) enum Overdue {
     Cancelled,
 }
 
-/// Dropping it ends the thread.
+/// The watchdog. Dropping it ends its thread.
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watchdog {
+    /// Starts the thread.
+    ///
     /// # Errors
     ///
-    /// The kernel's: there is no room for another thread.
+    /// The kernel refuses another thread.
     pub(super) fn start() -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let watching = shared.clone();
@@ -71,7 +75,7 @@ impl Watchdog {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Watches the guest that this thread runs from now on, until the result is ended or dropped.
+    /// Watches the guest that the current thread is about to run, until the returned `Watch` is ended or dropped.
     pub(super) fn watch(&self, bounds: Bounds) -> Watch<'_> {
         let guest = Guest::new(bounds);
         let mut state = self.shared.lock();
@@ -94,23 +98,24 @@ impl Drop for Watchdog {
         self.shared.lock().is_stopped = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It does not panic, and ends at once. Were it to, there is nobody to tell.
+            // The thread ends at once and does not panic. Ignore a panic: nothing could handle it here.
             let _ = thread.join();
         }
     }
 }
 
-/// A guest is being watched.
+/// The registration of a watched guest. Dropping it removes the guest.
 pub(super) struct Watch<'a> {
     shared: &'a Shared,
     place: usize,
 }
 
 impl Watch<'_> {
-    /// The guest has yielded or ended. Its polling page stays as it is now.
+    /// Stops watching, because the guest has yielded or ended. Returns the limit that the guest has exceeded, if any.
+    /// The watchdog does not change its polling page any more.
     pub(super) fn end(self) -> Option<Overdue> {
         let guest = self.shared.lock().guests[self.place].take();
-        // There is nothing left to drop.
+        // The guest is already removed, which is all that `drop` does.
         std::mem::forget(self);
         guest.and_then(|guest| guest.overdue)
     }
@@ -131,14 +136,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     guests: Vec<Option<Guest>>,
-    /// When the thread looks next; `None` while it waits to be woken.
+    /// When the thread wakes next; `None` if it sleeps until it is woken.
     wakes_at: Option<Instant>,
     is_stopped: bool,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Each change is complete in itself: a panic leaves nothing half done.
+        // Ignore poisoning: every single change leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,7 +165,7 @@ impl Shared {
     }
 }
 
-/// A guest that a thread runs.
+/// A watched guest.
 struct Guest {
     bounds: Bounds,
     clock: ClockId,
@@ -182,7 +187,7 @@ impl Guest {
         }
     }
 
-    /// Ends it if it is overdue. Returns when to look again.
+    /// Ends the guest by force if it is overdue. Returns when to check it again.
     fn look(&mut self, now: Instant) -> Instant {
         if self.overdue.is_none() && now >= self.look_at {
             self.overdue = self.is_overdue(now);
@@ -190,7 +195,7 @@ impl Guest {
             if self.overdue.is_some()
                 && let Err(error) = self.bounds.page.close()
             {
-                error!(%error, "a guest that is overdue cannot be ended by force");
+                error!(%error, "cannot end an overdue guest by force");
             }
         }
         if self.overdue.is_some() { now + INTERVAL } else { self.look_at }
@@ -219,21 +224,21 @@ impl Guest {
 }
 
 impl Bounds {
-    /// The first of them that is over, if no one yields: not longer than clocks can express.
+    /// Returns the smaller of the two limits on CPU time, in a range that clocks can express.
     fn cpu_time_min(&self) -> Duration {
         self.slice.unwrap_or(TIME_MAX).min(self.cpu_time)
     }
 }
 
-/// The clock of this thread's CPU time, for other threads: `MAKE_THREAD_CPUCLOCK` of the kernel, which is what
-/// `pthread_getcpuclockid(3)` makes.
+/// Returns the clock of this thread's CPU time, which other threads can read. It is the kernel's
+/// `MAKE_THREAD_CPUCLOCK`, as in `pthread_getcpuclockid(3)`.
 fn thread_clock() -> ClockId {
     const PER_THREAD: i32 = 4;
     const SCHEDULED: i32 = 2;
     ClockId::from_raw(!gettid().as_raw_nonzero().get() << 3 | PER_THREAD | SCHEDULED)
 }
 
-/// `None` if the thread has ended.
+/// Reads a thread's CPU time. Returns `None` if the thread has ended.
 fn cpu_time(clock: ClockId) -> Option<Duration> {
     clock_gettime(clock).ok().map(Duration::from)
 }

@@ -20,8 +20,8 @@ pub(super) const PAGE_BYTES: usize = 4096;
 /// [`MemoryImage::map`].
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
-/// The content of the pages before the part of linear memory that the file holds.
-static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+/// The content of pages that nobody has written to and that the file does not hold.
+pub(super) static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// The image's memory, in a file that is mapped.
 ///

@@ -14,7 +14,7 @@ use super::admission::Admission;
 use super::{Layers, Sandbox, Shared};
 use crate::error::Error;
 use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST};
-use crate::instance::Template;
+use crate::instance::{Pauses, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
@@ -26,6 +26,7 @@ pub struct SandboxBuilder {
     ceilings: Limits,
     policy: Policy,
     layers: Layers,
+    pub(super) pauses: Pauses,
     slots: u32,
     waiting_max: usize,
     tools: Vec<Tool>,
@@ -42,6 +43,7 @@ impl Default for SandboxBuilder {
             ceilings: Limits::default(),
             policy: Policy::default(),
             layers: Layers::All,
+            pauses: Pauses::Never,
             slots: 2,
             waiting_max: 64,
             tools: Vec::new(),
@@ -184,7 +186,7 @@ impl SandboxBuilder {
         let (mut policy, catalogue) = (self.policy, Catalogue::of(&registry));
         policy.allowed_imports.extend(catalogue.modules().iter().cloned());
         let shared = Shared {
-            template: Template::new(&image)?,
+            template: Template::new(&image, self.pauses)?,
             catalogue: Arc::new(catalogue),
             registry: Arc::new(registry),
             tool_policy: self.tool_policy,

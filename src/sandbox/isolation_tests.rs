@@ -1,4 +1,5 @@
-//! What one execution leaves for the next, seen from the host: nothing, to the byte, whatever it did and however it ended.
+//! Isolation, checked from the host: whatever an execution does and however it ends, the next one starts with memory
+//! that equals the image in every byte.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -18,12 +19,11 @@ use crate::tools::{Tool, ToolCall};
 
 const SLOTS: u32 = 3;
 
-/// Memory that an execution may have, in these tests.
+/// The memory limit of executions in these tests.
 const BYTES_MAX: u64 = 96 << 20;
 
-/// Puts the secret, which is in the context, wherever CPython keeps things: in strings of each width, interned, as keys and
-/// names, in bytes, large and small objects, caches, closures, frames of a deep stack, an exception's traceback, modules,
-/// both streams, a tool's arguments and its reply.
+/// A program that stores the secret from its context wherever CPython stores data: in strings of each width, interned
+/// strings, keys and names, bytes, large and small objects, caches, frames of a deep stack, modules, and both streams.
 const EVERYWHERE: &str = r"
 import array, collections, functools, json, random, re, sys, types, zlib
 kept = [secret * n for n in (1, 2, 300, 70_000)]
@@ -45,7 +45,8 @@ print(secret * 20_000)
 print(secret, file=sys.stderr)
 ";
 
-/// How programs end that have the secret all over their memory, and what is said of it.
+/// Ends of programs that have stored the secret everywhere: code, and the beginning of the error ("" for none). They add
+/// the secret to tracebacks, and to a tool's arguments and reply.
 const ENDS: [(&str, &str); 14] = [
     ("secret", ""),
     ("raise ValueError(secret)", "ValueError: secret"),
@@ -67,7 +68,7 @@ const ENDS: [(&str, &str); 14] = [
 ];
 
 pub(crate) fn cache_dir() -> PathBuf {
-    // target/<profile>/deps/<this test>
+    // The executable is target/<profile>/deps/<this test>.
     let executable = std::env::current_exe().unwrap();
     executable.ancestors().nth(3).unwrap().join("tmp/images")
 }
@@ -100,7 +101,7 @@ fn execution(code: &str, secret: &str, limits: Limits) -> Execution {
     Execution { limits, ..Execution::new(code) }.variable("secret", &json!(secret))
 }
 
-/// An execution about to begin.
+/// Returns the instance of an execution that has not started.
 async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let source = ValidatedSource::unchecked(execution.code.clone());
     let grants = Grants::default();
@@ -109,18 +110,19 @@ async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     sandbox.shared.template.open(run).await.unwrap()
 }
 
-/// The image, and zeros up to what an execution may have, in every slot that there is.
+/// Asserts that the memory of every slot holds the image, followed by zeros up to the memory limit.
 async fn assert_nothing_is_left(sandbox: &Sandbox, image: &[u8], after: &str) {
     let execution = Execution { limits: sandbox.shared.ceilings, ..Execution::new("1") };
     let mut next = join_all((0..=SLOTS).map(|_| open(sandbox, &execution))).await;
     let zeros = vec![0; usize::try_from(BYTES_MAX).unwrap() - image.len()];
     for opened in &mut next {
-        assert!(opened.memory() == image, "after {after}");
+        assert!(opened.memory() == image, "memory differs from the image after {after}");
         opened.grow(image.len() + zeros.len()).unwrap();
-        assert!(opened.memory()[image.len()..] == zeros, "in memory that grew, after {after}");
+        assert!(opened.memory()[image.len()..] == zeros, "memory that grew is not zero after {after}");
     }
 }
 
+/// Returns whether a page of `memory` that differs from the image contains `what`.
 fn holds(memory: &[u8], image: &[u8], what: &[u8]) -> bool {
     let pages = memory
         .chunks(4096)
@@ -129,29 +131,33 @@ fn holds(memory: &[u8], image: &[u8], what: &[u8]) -> bool {
     pages.into_iter().any(|(_, page)| page.windows(what.len()).any(|window| window == what))
 }
 
+/// Encodes ASCII text with this number of bytes for each character, as CPython stores it.
 fn wide(text: &str, bytes: usize) -> Vec<u8> {
     text.bytes().flat_map(|byte| [byte, 0, 0, 0].into_iter().take(bytes)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_next_execution_finds_the_image_and_nothing_else() {
+async fn the_next_execution_starts_with_the_image() {
     let meeting = Arc::new(Barrier::new(SLOTS as usize));
     let sandbox = sandbox(&meeting);
     let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
 
-    // What this looks for is there while a program runs, in every form.
+    // First show that the search works: after the program has run, it finds the secret in all widths.
     let mut opened = open(&sandbox, &execution(EVERYWHERE, &secret, limits)).await;
-    assert!(opened.memory() == image, "the context is not in memory before the program runs");
+    assert!(opened.memory() == image, "memory must equal the image before the program runs");
     opened.run().await.unwrap();
     for width in [1, 2, 4] {
-        assert!(holds(opened.memory(), &image, &wide(&secret, width)), "in {width} bytes for each character");
+        assert!(
+            holds(opened.memory(), &image, &wide(&secret, width)),
+            "the secret is not found with {width} bytes for each character"
+        );
     }
     drop(opened);
-    assert_nothing_is_left(&sandbox, &image, "a look into one").await;
+    assert_nothing_is_left(&sandbox, &image, "an inspected instance").await;
 
     for (end, said) in ENDS {
-        // All slots are in use at once, and each is left with the secret.
+        // All slots are in use at the same time, so the secret is in each of them.
         let code = format!("import spy\nawait spy.meet()\n{EVERYWHERE}\n{end}");
         let runs = join_all((0..SLOTS).map(|_| sandbox.run(execution(&code, &secret, limits)))).await;
         for report in runs {
@@ -165,7 +171,7 @@ async fn the_next_execution_finds_the_image_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_execution_that_is_given_up_leaves_nothing_either() {
+async fn abandoned_executions_leave_nothing() {
     let sandbox = sandbox(&Arc::new(Barrier::new(1)));
     let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
@@ -182,7 +188,7 @@ async fn an_execution_that_is_given_up_leaves_nothing_either() {
             )
             .await;
             assert!(given_up.iter().all(Result::is_err), "{end}");
-            // A guest that is given up stops at its next yield.
+            // Wait until the abandoned guests have stopped, which they do at their next yield.
             while !sandbox.metrics().encode().contains("code_executions_active 0\n") {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -384,7 +384,7 @@ async fn limits_of_calls_are_enforced() {
         [sum(type(reply) is dict for reply in replies), str(replies[5]), str(replies[-1])]";
     let report = run(many, |execution| execution.limits.tool_calls_max = 5).await;
     let told = "'home.echo' was not called: the budget of 5 tool calls is exhausted";
-    let beyond = "'home.echo' was not called: this execution has gone on calling beyond its budget";
+    let beyond = "'home.echo' was not called: too many calls exceed the budget: make fewer calls";
     assert_eq!((value_of(&report), report.usage.tool_calls), (json!([5, told, beyond]), 5));
     let large = "import asyncio, home\nx = 'x' * 600_000\nawait asyncio.gather(home.echo(x), home.echo(x))";
     let error = run(large, |_| {}).await.error.unwrap().to_string();

@@ -1,4 +1,4 @@
-//! Functions that a guest gets, but those of streams.
+//! Cases for the supported functions, except those of streams.
 
 use super::compare::{Case, Case::Same, differs};
 use super::memory::*;

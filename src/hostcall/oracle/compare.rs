@@ -1,5 +1,5 @@
-//! Each call of the tables, made of both implementations in guests of their own: what they answer, what they leave in
-//! memory and in the streams, and what ends the guest.
+//! Makes each call of the tables in both implementations, in separate guests. Compares the return values, the changes
+//! in memory, the output to the streams, and how the guest ends.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,29 +17,26 @@ use crate::image::PYTHON_WASM_ZST;
 
 const STDIN: &[u8] = b"a line of input";
 
-/// Longer than any wait in the tables that ends.
+/// Longer than all waits in the tables that end.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What a guest's last call begins with that does not see memory again.
+/// If the last answer begins with one of these, the guest has ended, and its memory is not compared.
 const ENDED: [&str; 2] = ["trap", "exit"];
 
 /// A function and its arguments.
 pub(super) type Call = (&'static str, &'static [u64]);
 
-/// Calls of one guest, one after the other.
+/// Consecutive calls of one guest.
 pub(super) enum Case {
+    /// Both implementations behave in the same way.
     Same(&'static [Call]),
-    /// Where the two differ on purpose.
-    Differs {
-        calls: &'static [Call],
-        ours: &'static str,
-        theirs: &'static str,
-        why: &'static str,
-    },
+    /// The two differ on purpose.
+    Differs { calls: &'static [Call], ours: &'static str, theirs: &'static str, why: &'static str },
 }
 
-/// What each of the two gives: the calls' answers, what is then in memory where it has changed (by address, bytes that
-/// repeat once), and what was written to the streams. An `…` stands for the rest.
+/// Returns a case in which the two differ. `ours` and `theirs` have the calls' answers, the changes in memory
+/// (address and bytes; `00*4` is a byte repeated four times) and the output to the streams. A final `…` matches any
+/// rest.
 pub(super) const fn differs(
     calls: &'static [Call],
     ours: &'static str,
@@ -49,7 +46,8 @@ pub(super) const fn differs(
     Case::Differs { calls, ours, theirs, why }
 }
 
-/// Parameters of every function that the interpreter imports, and of those that other guests may.
+/// Returns the parameters of every WASI function that the interpreter imports, and of those that only other guests
+/// import.
 fn functions() -> BTreeMap<String, Vec<ValType>> {
     let wasm = zstd::decode_all(PYTHON_WASM_ZST).unwrap();
     let (mut types, mut functions) = (Vec::new(), BTreeMap::new());
@@ -74,7 +72,7 @@ fn functions() -> BTreeMap<String, Vec<ValType>> {
     functions
 }
 
-/// A guest that offers its host each function that it imports.
+/// Returns a guest that exports each function that it imports.
 fn guest(functions: &BTreeMap<String, Vec<ValType>>) -> Vec<u8> {
     let (mut imports, mut exports) = (String::new(), String::new());
     for (name, params) in functions {
@@ -98,7 +96,7 @@ struct Host {
 
 impl Host {
     async fn answers(&self, calls: &[Call]) -> String {
-        // As while an image is made: whatever the clocks and the random numbers are then, both have to agree on it.
+        // With stopped clocks and fixed random numbers, so that both implementations must return the same.
         let mut store = Store::new(self.module.engine(), HostState::for_image(STDIN.to_vec()));
         let instance = self.linker.instantiate_async(&mut store, &self.module).await.unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
@@ -142,7 +140,7 @@ fn end(error: &Error) -> String {
     ours.or(theirs).map_or("trap".into(), |status| format!("exit({status})"))
 }
 
-/// Bytes that were written, and where.
+/// Returns the bytes that have changed, with their addresses.
 fn changes(before: &[u8], after: &[u8]) -> Vec<String> {
     let bytes: Vec<(usize, bool)> =
         (0..).zip(before.iter().zip(after).map(|(old, new)| old != new)).collect();
@@ -154,7 +152,7 @@ fn changes(before: &[u8], after: &[u8]) -> Vec<String> {
     text.collect()
 }
 
-/// Hexadecimal, a byte that repeats once.
+/// Formats bytes in hexadecimal. A repeated byte is written once, with its count.
 fn runs(bytes: &[u8]) -> String {
     let runs = bytes.chunk_by(|a, b| a == b).map(|run| match run.len() {
         1 => format!("{:02x}", run[0]),
@@ -163,7 +161,7 @@ fn runs(bytes: &[u8]) -> String {
     runs.collect::<Vec<_>>().join(".")
 }
 
-/// What is wrong with a case.
+/// Returns what is wrong with a case, or `None`.
 async fn check(ours: &Host, theirs: &Host, case: &Case) -> Option<String> {
     let (Case::Same(calls) | Case::Differs { calls, .. }) = case;
     let actual = (&*ours.answers(calls).await, &*theirs.answers(calls).await);
@@ -185,7 +183,7 @@ fn is(actual: &str, expected: &str) -> bool {
 }
 
 #[tokio::test]
-async fn functions_answer_as_wasmtimes_own_or_differ_on_purpose() {
+async fn functions_behave_as_wasmtime_wasi_or_differ_on_purpose() {
     let functions = functions();
     let engine = Engine::default();
     let module = Module::new(&engine, guest(&functions)).unwrap();
@@ -202,7 +200,7 @@ async fn functions_answer_as_wasmtimes_own_or_differ_on_purpose() {
             calls.iter().any(|call| call.0 == name)
         };
         if !cases.iter().any(|case| is_of(&case)) {
-            wrong.push(format!("{name} is in no case"));
+            wrong.push(format!("{name}: no case covers it"));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));

@@ -1,12 +1,12 @@
-//! What the guests of the tables have in memory before they call, and where.
+//! The initial memory of the guests in the tables, and the addresses in it.
 
-/// The bytes of memory.
+/// The size of memory in bytes: the first address outside it.
 pub(super) const END: u64 = 2 << 16;
 
 /// The largest pointer, length, count or number there is.
 pub(super) const MAX: u64 = u32::MAX as u64;
 pub(super) const HALF: u64 = 1 << 31;
-/// Where there is room for answers.
+/// Free space for the functions' output.
 pub(super) const AT: u64 = 0x1000;
 pub(super) const ODD: u64 = AT + 1;
 
@@ -37,13 +37,13 @@ pub(super) const CLOSED: u64 = 0x670;
 pub(super) const NOW_AND_NOW: u64 = 0x6a0;
 pub(super) const MINUTE: u64 = 0x710;
 pub(super) const FUTURE: u64 = 0x740;
-/// A letter.
+/// A path of one letter.
 pub(super) const PATH: u64 = 0x700;
 /// Zeros: as many vectors and subscriptions as a call can have.
 pub(super) const ZEROS: u64 = 0x4000;
 pub(super) const EVENTS: u64 = 0x8000;
 
-/// Letters, so that a guest can print them, which change from byte to byte.
+/// Returns the initial byte at an address: a letter, so that output is readable, and different from its neighbours'.
 fn untouched(at: u64) -> u8 {
     b'A' + u8::try_from(at % 23).unwrap()
 }
@@ -94,7 +94,7 @@ fn contents() -> Vec<(usize, Vec<u8>)> {
     ];
     let subscriptions = subscriptions.map(|(at, kind, of, timeout, flags)| {
         let mut bytes = vec![0; 48];
-        // The user's data is the address; a clock's id stands where a file descriptor would.
+        // `userdata` is the address. A clock's id and a file descriptor have the same offset.
         bytes[..8].copy_from_slice(&u64::to_le_bytes(at));
         (bytes[8], bytes[16], bytes[40]) = (kind, of, flags);
         bytes[24..32].copy_from_slice(&u64::to_le_bytes(timeout));

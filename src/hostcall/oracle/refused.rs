@@ -1,10 +1,10 @@
-//! Functions that a guest does not get, and that the interpreter imports.
+//! Cases for the functions that the interpreter imports and that are not supported.
 
 use super::compare::{Call, Case, differs};
 use super::memory::{AT, MAX, PATH, VECTORS};
 
 const fn refused(calls: &'static [Call], theirs: &'static str) -> Case {
-    differs(calls, "58", theirs, "ours are all ENOTSUP, whatever the arguments")
+    differs(calls, "58", theirs, "ours return ENOTSUP for all arguments")
 }
 
 pub(super) const CASES: &[Case] = &[

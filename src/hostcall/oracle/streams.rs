@@ -1,4 +1,4 @@
-//! Functions of streams that a guest gets.
+//! Cases for the supported functions of streams.
 
 use super::compare::{Case, Case::Same, differs};
 use super::memory::*;

@@ -1,7 +1,7 @@
-;; A guest that attacks the host's functions: it does what its program says, a list of operations (see `script.rs`).
+;; A guest that attacks the host functions. It executes a program, which is a list of operations (see `script.rs`).
 ;;
-;; Memory: the first page is the program's own. In the second, what the image begins with, the buffer of `fd_read`, and
-;; the program.
+;; Memory: operations use the first page. The second page holds the image's data, the buffer of `fd_read` and the
+;; program.
 (module
   (import "executor" "call" (func $call (param i32 i32) (result i32)))
   (import "executor" "wait" (func $wait (param i64 i32 i32) (result i32)))
@@ -23,13 +23,13 @@
   (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
-  ;; One of those that no guest gets.
+  ;; One of the functions that are not supported.
   (import "wasi_snapshot_preview1" "fd_seek" (func $fd_seek (param i32 i64 i32 i32) (result i32)))
 
   (memory (export "memory") 2)
   (data (i32.const 0x10000) "an image")
 
-  (global $unused i32 (i32.const 0)) ;; the meter adds to this section
+  (global $unused i32 (i32.const 0)) ;; the meter adds its globals to this section
 
   (func (export "refuel") (call $refuel))
   (func (export "_initialize"))
@@ -54,7 +54,7 @@
         (local.set $at (i32.add (local.get $at) (i32.const 33)))
         (br $next))))
 
-  ;; Nothing of another execution is there.
+  ;; Traps unless memory is as in the image: no earlier execution has left anything.
   (func $check_memory
     (local $at i32) (local $bits i64)
     (if (i64.ne (i64.load (i32.const 0x10000)) (i64.const 0x6567616d69206e61)) (then (unreachable)))
@@ -66,7 +66,8 @@
       (br_if $next (i32.lt_u (local.get $at) (i32.const 0x20000))))
     (if (i64.ne (local.get $bits) (i64.const 0)) (then (unreachable))))
 
-  ;; The request is `{"code":"…`, with two letters from `a` to `p` for each byte of the program. Returns its end.
+  ;; Reads and decodes the program. The request is `{"code":"…`, with two letters from `a` to `p` for each byte of the
+  ;; program. Returns the address of the program's end.
   (func $read_program (result i32)
     (local $from i32) (local $to i32)
     (i32.store (i32.const 0x10010) (i32.const 0x10100))
@@ -86,10 +87,10 @@
         (br $next)))
     (local.get $to))
 
-  ;; An operation gets the result of the one before, and its arguments.
+  ;; The parameters of an operation: the result of the previous one, and four arguments.
   (type $operation (func (param i32 i64 i64 i64 i64) (result i32)))
 
-  ;; In the order of `Function` in `script.rs`.
+  ;; In the order of the enum `Function` in `script.rs`.
   (table funcref (elem
     $do_expect_result $do_expect_memory $do_store $do_grow $do_spin $do_recurse
     $do_call $do_wait $do_finish

@@ -1,22 +1,24 @@
-//! Programs for `guest.wat`: what it is to do, operation after operation.
+//! Programs for `guest.wat`: lists of operations.
 
-/// The bytes of the guest's memory, unless it grows.
+/// The initial size of the guest's memory in bytes.
 pub(crate) const MEMORY_BYTES: u64 = 2 << 16;
 
-/// What an operation does: those of the guest alone, then the functions of the host. Arguments are the host function's.
+/// What an operation does. The first ones are the guest's own; the others call the host function of that name with the
+/// operation's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Function {
-    /// Traps unless the operation before gave this result.
+    /// Traps unless the previous operation returned this result. Argument: the result.
     ExpectResult,
-    /// Traps unless these eight bytes stand at this address.
+    /// Traps unless memory holds these eight bytes. Arguments: address, bytes.
     ExpectMemory,
-    /// Writes eight bytes to an address.
+    /// Writes eight bytes to memory. Arguments: address, bytes.
     Store,
-    /// Asks for so many pages of memory.
+    /// Grows memory. Argument: number of pages.
     Grow,
-    /// Does nothing, so many times.
+    /// Loops without effect. Argument: number of iterations.
     Spin,
+    /// Recurses without end.
     Recurse,
     Call,
     Wait,
@@ -37,17 +39,17 @@ pub(crate) enum Function {
     ProcExit,
     RandomGet,
     SchedYield,
-    /// One of those that no guest gets.
+    /// One of the functions that are not supported.
     FdSeek,
     Refuel,
 }
 
-/// A function and its arguments; those of 32 bits are the lower half.
+/// A function and its arguments. For arguments of 32 bits, the lower half counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation(pub(crate) Function, pub(crate) [u64; 4]);
 
 impl Function {
-    /// This function with these arguments; zeros follow.
+    /// Returns an operation with these arguments, padded with zeros.
     pub(crate) fn with<const N: usize>(self, arguments: [u64; N]) -> Operation {
         let mut all = [0; 4];
         all[..N].copy_from_slice(&arguments);
@@ -55,7 +57,7 @@ impl Function {
     }
 }
 
-/// Writes `bytes` to memory, zeros up to the next multiple of eight.
+/// Returns operations that write `bytes` to memory, padded with zeros to a multiple of eight.
 pub(crate) fn store(address: u64, bytes: &[u8]) -> Vec<Operation> {
     let words = bytes.chunks(8).map(|chunk| {
         let mut word = [0; 8];
@@ -66,7 +68,7 @@ pub(crate) fn store(address: u64, bytes: &[u8]) -> Vec<Operation> {
     words.zip(addresses).map(|(word, address)| Function::Store.with([address, word])).collect()
 }
 
-/// The program's text: letters, which JSON keeps as they are.
+/// Encodes a program as letters, which JSON does not escape.
 pub(crate) fn text(operations: &[Operation]) -> String {
     let bytes = operations.iter().flat_map(|Operation(function, arguments)| {
         [*function as u8].into_iter().chain(arguments.iter().flat_map(|argument| argument.to_le_bytes()))

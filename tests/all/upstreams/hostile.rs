@@ -90,13 +90,20 @@ fn cases() -> Vec<Case> {
         Case(with_body("503 x", ""), Close, failed("failed: 503 - Service Unavailable")),
         Case(text("HTTP/1.1 500 x\r\ncontent-length: 9\r\n\r\nhalf"), Close, failed("failed: 500 - half")),
         Case(text("HTTP/1.1 500 x\r\ncontent-length: 9\r\n\r\nslow"), Hang, failed("failed: 500 - slow")),
-        Case(text("HTTP/1.1 503 x\r\ncontent-length: 9\r\n\r\n"), Hang, failed("failed: 503 - Service Unavailable")),
+        Case(
+            text("HTTP/1.1 503 x\r\ncontent-length: 9\r\n\r\n"),
+            Hang,
+            failed("failed: 503 - Service Unavailable"),
+        ),
         Case(text("HTTP/1.1 304 x\r\n\r\n"), Close, failed("failed: 304 - Not Modified")),
         Case(with_body("200 OK", "\u{feff}[3]"), Close, ok(json!([3]))),
         Case(
             with_body("200 OK", "9".repeat(5000)),
             Close,
-            Err("ToolError: The answer of 'up.ask' cannot be read: it has an integer of more than 4300 digits".into()),
+            Err(
+                "ToolError: The reply of 'up.ask' cannot be read: it has an integer of more than 4300 digits"
+                    .into(),
+            ),
         ),
         Case(
             text("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),

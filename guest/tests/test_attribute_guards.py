@@ -1,4 +1,4 @@
-"""Names that a program computes."""
+"""Attribute access by names that a program computes."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ from . import run
 
 REFUSED = "Attribute '__class__' is not allowed in sandbox"
 
-# Setup in front of each: a refused name that no text spells, and a class that lies about its own.
+# Prepended to each program: a refused name that does not appear in the source, and a `str` subclass that claims another
+# value than its own.
 PRELUDE = """
 import collections, functools, operator, string
 name = "__cl" + "ass__"
@@ -56,7 +57,7 @@ collections.UserString(field).format(1)
 (lambda: field.format(1))()
 """.strip().splitlines()
 
-# What works as in CPython: (code, value)
+# Programs that work as in CPython: (code, value)
 WORKS = [
     ("getattr(1, 'real')", 1),
     ("getattr(1, 'nothing', 5)", 5),
@@ -98,7 +99,7 @@ ERRORS = [
 ]
 
 
-# Wrong calls of what the guards replace, and right ones that fail: each tells what CPython's own does.
+# Calls of guarded functions that fail, with wrong or with correct arguments. The errors equal CPython's own.
 CALLS = """
 getattr() getattr(1) getattr(1,2,3,4) getattr(1,5) getattr(1,'real',x=1) getattr(x=1) getattr(1,None,2)
 hasattr() hasattr(1) hasattr(1,2) hasattr(1,2,3) hasattr(1,'a',b=2) hasattr(obj=1)
@@ -122,7 +123,7 @@ functools.update_wrapper(print,print) functools.wraps(print,assigned=[5])(lambda
 """.split()
 
 
-# In an interpreter of its own: the guards change some classes in place.
+# Runs in a separate interpreter, because the guards change some classes in place.
 NATIVELY = """
 import collections, functools, json, operator, string, sys
 errors = {}
@@ -136,13 +137,13 @@ json.dump(errors, sys.stdout)
 
 
 def native_errors(codes):
-    """What CPython itself says of each."""
+    """Returns the error that an unguarded CPython raises for each expression."""
     done = subprocess.run([sys.executable, "-c", NATIVELY], input=json.dumps(codes), capture_output=True, text=True, timeout=60)
     return json.loads(done.stdout)
 
 
-class TestLookups(unittest.TestCase):
-    def test_calls_fail_as_those_of_cpython_do(self):
+class TestAttributeGuards(unittest.TestCase):
+    def test_failing_calls_raise_cpythons_errors(self):
         errors = native_errors(CALLS)
         self.assertEqual(list(errors), CALLS)
         for code, message in errors.items():
@@ -158,23 +159,23 @@ class TestLookups(unittest.TestCase):
                 self.assertEqual(error["line"], PRELUDE.count("\n") + 1)
                 self.assertEqual(error["hint"], "Use type(x).")
 
-    def test_what_works(self):
+    def test_works(self):
         for code, value in WORKS:
             with self.subTest(code[:200]):
                 result = run(PRELUDE + code)
                 self.assertIsNone(result["error"])
                 self.assertEqual(result["value"], value)
 
-    def test_errors_are_those_of_cpython(self):
+    def test_errors_equal_cpythons(self):
         for code, message in ERRORS:
             with self.subTest(code):
                 error = run(PRELUDE + code)["error"]
                 self.assertEqual(f"{error['type']}: {error['message']}", message)
 
-    def test_look_alikes_are_other_names(self):
+    def test_look_alike_names_are_not_normalized(self):
         self.assertIn("has no attribute '__ｃlass__'", run("getattr(1, '__ｃlass__')")["error"]["message"])
 
-    def test_the_guard_has_no_name(self):
+    def test_hints_never_suggest_the_guard(self):
         for name in ("guarded", "str_format", "format_"):
             hint = run(name)["error"]["hint"] or ""
             self.assertNotIn("@", hint)

@@ -1,0 +1,68 @@
+//! Pauses: a guest that waits gives its stack back, so that its linear memory holds the whole program.
+//!
+//! The host asks for the stack with a special completion. The guest's event loop then returns from `run`. Calling `run`
+//! again continues the program, in the same instance or in another one with the same memory.
+
+use std::time::Duration;
+
+/// The id of a completion that belongs to no call: the host asks for the stack.
+pub(super) const STACK_WANTED: u32 = u32::MAX;
+
+/// How often in a row a guest is asked for its stack. The first wait may be a call that blocks because it runs alone,
+/// the second is its event loop's. A guest that waits again after that has more on its stack and cannot give it back.
+const ASKED_MAX: u8 = 2;
+
+/// When the host asks a guest for its stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pauses {
+    #[default]
+    Never,
+    /// Whenever the guest waits; for tests.
+    Always,
+}
+
+/// A guest that waits and has given its stack back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    /// When a timer wakes the guest, even if no call ends. The guest reports this, so it is untrusted.
+    pub(crate) wakes_after: Option<Duration>,
+}
+
+/// The requests for the stack of one execution, and the guest's answer.
+#[derive(Default)]
+pub(super) struct Asking {
+    pauses: Pauses,
+    /// How often in a row the guest has been asked.
+    asked: u8,
+    pause: Option<Pause>,
+}
+
+impl Asking {
+    pub(super) fn new(pauses: Pauses) -> Self {
+        Self { pauses, ..Self::default() }
+    }
+
+    /// Returns whether to ask a guest for its stack that waits for `timeout_ns` (negative: no limit). Counts the
+    /// requests.
+    pub(super) fn asks(&mut self, timeout_ns: i64) -> bool {
+        let asks = self.pauses == Pauses::Always && timeout_ns != 0 && self.asked < ASKED_MAX;
+        self.asked = if asks { self.asked + 1 } else { 0 };
+        asks
+    }
+
+    /// Records that the guest has given its stack back. Returns whether it was asked to.
+    pub(super) fn pause(&mut self, pause: Pause) -> bool {
+        let was_asked = self.asked > 0 && self.pause.is_none();
+        self.pause = Some(pause);
+        was_asked
+    }
+
+    /// Takes the pause. The next wait of the continued guest does not ask for the stack again.
+    pub(super) fn take(&mut self) -> Option<Pause> {
+        self.pause.take().inspect(|_| self.asked = ASKED_MAX)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+}

@@ -1,0 +1,151 @@
+//! Programs that are parked at each wait and continued in another instance. They end as programs that are never parked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use futures::future::BoxFuture;
+use serde_json::json;
+
+use super::isolation_tests::cache_dir;
+use super::*;
+use crate::instance::Pauses;
+use crate::tools::{Tool, ToolCall};
+
+/// Maximum size of a parked execution.
+const BYTES_MAX: usize = 16 << 20;
+
+fn sandbox(pauses: Pauses) -> Sandbox {
+    let value = json!({"properties": {"value": {}}});
+    let echo = Tool::new("spy", "echo", async |call: ToolCall| Ok(json!(call.arguments["value"])));
+    let slow = Tool::new("spy", "slow", |call: ToolCall| -> BoxFuture<'static, _> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(call.arguments["value"].as_u64().unwrap())).await;
+            Ok(json!(call.arguments["value"]))
+        })
+    });
+    let never = Tool::new("spy", "never", |_| std::future::pending());
+    let mut builder = Sandbox::builder().concurrency(1).cache_dir(cache_dir());
+    builder.pauses = pauses;
+    builder.tools([echo.parameters(value.clone()), slow.parameters(value), never]).build().unwrap()
+}
+
+/// Runs an execution and parks it at each wait. Returns the report and how often it was parked.
+async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
+    let shared = &sandbox.shared;
+    let (source, execution) = shared.accept(execution).unwrap();
+    let grants = shared.grants(&execution, Arc::default());
+    let id = ExecutionId::random();
+    let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
+    let cancel = Cancel::new(shared.cancel.clone());
+    let (mut progress, mut parks) = (shared.template.run(run, &cancel).await.unwrap(), 0);
+    loop {
+        match progress {
+            Progress::Ended(report) => return (report, parks),
+            Progress::Paused(paused) => {
+                parks += 1;
+                let parked = shared.template.park(*paused, BYTES_MAX).unwrap();
+                let paused = shared.template.unpark(parked).await.unwrap();
+                progress = shared.template.go_on(paused, &cancel).await.unwrap();
+            }
+        }
+    }
+}
+
+/// Formats the parts of a report that must not depend on parking.
+fn seen(report: &Report) -> String {
+    let value = report.value.as_ref().map(|value| value.get());
+    let (repr, error) = (report.value_is_repr, &report.error);
+    format!("{:?} {value:?} {repr} {:?} {:?} {error:?}", report.outcome, report.stdout, report.stderr)
+}
+
+/// Returns the programs in `tests/cases`, with their names and contexts.
+fn cases() -> Vec<(String, Execution)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    let case = |path: &std::path::PathBuf| {
+        let code = fs::read_to_string(path).unwrap();
+        let context = code.lines().find_map(|line| line.strip_prefix("#> context: ")).unwrap_or("{}");
+        let context: serde_json::Map<String, serde_json::Value> = serde_json::from_str(context).unwrap();
+        let execution =
+            context.iter().fold(Execution::new(&code), |made, (name, value)| made.variable(name, value));
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), execution)
+    };
+    cases.iter().map(case).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_parked_at_each_wait_end_as_others() {
+    let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
+    let mut parks_in_all = 0;
+    for (name, execution) in cases() {
+        let expected = seen(&whole.run(execution.clone()).await.unwrap());
+        let (report, parks) = run_parked(&parked, execution).await;
+        assert_eq!(seen(&report), expected, "{name}, parked {parks} times");
+        parks_in_all += parks;
+    }
+    assert!(parks_in_all > 20, "parked only {parks_in_all} times");
+}
+
+/// Programs that wait, and whether they can be parked then.
+const WAITING: [(&str, bool); 16] = [
+    ("import spy\n[await spy.echo(n) for n in range(5)]", true),
+    ("import spy, asyncio\nawait asyncio.gather(*(spy.echo(n) for n in range(40)))", true),
+    (
+        "import spy, asyncio\nasync def twice(n): return [await spy.slow(n), await spy.slow(n)]\n
+async with asyncio.TaskGroup() as group: tasks = [group.create_task(twice(n)) for n in (30, 10, 20)]
+[task.result() for task in tasks]",
+        true,
+    ),
+    (
+        "import spy, asyncio\ntry:\n    await asyncio.wait_for(spy.never(), 0.02)\nexcept TimeoutError:\n    _ = 'gave up'",
+        true,
+    ),
+    (
+        "import spy, asyncio\nasync with asyncio.timeout(5):\n    print(await spy.echo('x'))\nawait asyncio.sleep(0.01, 'slept')",
+        true,
+    ),
+    (
+        "import spy\nasync def numbers():\n    for n in range(3): yield await spy.echo(n)\n[n async for n in numbers()]",
+        true,
+    ),
+    (
+        "import spy, asyncio\nlock, order = asyncio.Lock(), []
+async def turn(n):\n    async with lock:\n        order.append(await spy.slow(n))
+await asyncio.gather(*map(turn, (9, 1, 5)))\norder",
+        true,
+    ),
+    (
+        "import spy, random\nrandom.seed(7)\nbefore = random.random()\nawait spy.echo(1)\n[before, random.random()]",
+        true,
+    ),
+    (
+        "import spy\nprint('a', await spy.echo(1))\nprint('b', await spy.echo(2))\nraise ValueError(await spy.echo('no'))",
+        true,
+    ),
+    (
+        "import spy\nclass Kept:\n    def __del__(self): print('destroyed')\nkept = Kept()\nawait spy.echo(1)\nprint('end')",
+        true,
+    ),
+    ("import spy\n1 + 1\nawait spy.echo(None)\nNone", true),
+    ("import spy\n_ = await spy.echo(3)\n'another'", true),
+    ("import spy\nawait spy.echo(1)\nraise SystemExit(0)", true),
+    ("import spy\nawait spy.echo(1)\nspy.echo(2)", true),
+    // A wait inside a function keeps its frames on the stack, so it cannot be parked.
+    ("import spy, asyncio\ndef main():\n    return asyncio.run(spy.echo(1))\nmain()", false),
+    ("import time\ntime.sleep(0.01)\n'slept'", false),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_programs_continue_where_they_wait() {
+    let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
+    for (code, can_park) in WAITING {
+        let expected = whole.run(Execution::new(code)).await.unwrap();
+        let (report, parks) = run_parked(&parked, Execution::new(code)).await;
+        assert_eq!(seen(&report), seen(&expected), "{code}");
+        assert_eq!(report.usage.tool_calls, expected.usage.tool_calls, "{code}");
+        assert_eq!(parks > 0, can_park, "{code}: parked {parks} times");
+    }
+}
