@@ -70,7 +70,7 @@ fn endless(calls: &Arc<AtomicUsize>) -> Tool {
 /// Latency of one request while so many executions wait for a tool, each in a slot of its own.
 fn waiting(criterion: &mut Criterion) {
     let hour = Duration::from_hours(1);
-    let limits = Limits { wall_time: hour, tool_time: hour, ..Limits::default() };
+    let limits = Limits::default().wall_time(hour).tool_time(hour);
     let calls = Arc::new(AtomicUsize::new(0));
     let slots = u32::try_from(WAITING[WAITING.len() - 1] + 2).expect("they are few");
     let sandbox = builder().concurrency(slots).ceilings(limits).tool(endless(&calls)).build();
@@ -82,7 +82,7 @@ fn waiting(criterion: &mut Criterion) {
     for count in WAITING {
         for _ in crowd.len()..count {
             let sandbox = sandbox.clone();
-            let execution = Execution { limits, ..Execution::new("import bench\nawait bench.wait()") };
+            let execution = Execution::new("import bench\nawait bench.wait()").limits(limits);
             crowd.spawn_on(async move { sandbox.run(execution).await }, runtime.handle());
         }
         while calls.load(Ordering::Relaxed) < count {

@@ -153,8 +153,9 @@ fn show(report: &Report, json: bool) -> io::Result<ExitCode> {
     }
     Ok(match report.outcome {
         Outcome::Completed => ExitCode::SUCCESS,
-        Outcome::Failure | Outcome::Cancelled => ExitCode::from(RAISED),
         Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => ExitCode::from(LIMIT_HIT),
+        // `Failure`, `Cancelled`, and outcomes that later versions of the library add.
+        _ => ExitCode::from(RAISED),
     })
 }
 
@@ -194,17 +195,17 @@ fn allow_open_files(connections_max: usize) {
 }
 
 fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
-    Service::new(Settings {
-        token,
-        ceilings: config.ceilings,
-        body_bytes_max: config.body_bytes_max(),
-        connections_max: connections_max(config),
-        memory_bytes_max: memory_bytes_max(config),
-        allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config.allowed_origins.clone(),
-        hardening,
-        ..Settings::default()
-    })
+    Service::new(
+        Settings::default()
+            .token(token)
+            .ceilings(config.ceilings)
+            .body_bytes_max(config.body_bytes_max())
+            .connections_max(connections_max(config))
+            .memory_bytes_max(memory_bytes_max(config))
+            .allowed_hosts(config.allowed_hosts.clone())
+            .allowed_origins(config.allowed_origins.clone())
+            .hardening(hardening),
+    )
 }
 
 async fn serve_until_signal(

@@ -12,6 +12,7 @@ use crate::limits::Limits;
 
 /// A program to run, and everything it runs with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Execution {
     /// Python source, as written.
     pub code: String,
@@ -67,6 +68,13 @@ impl Execution {
         self
     }
 
+    /// Sets all variables at once, each as JSON. [`Execution::variable`] adds one.
+    #[must_use]
+    pub fn context(mut self, context: BTreeMap<String, Box<RawValue>>) -> Self {
+        self.context = context;
+        self
+    }
+
     /// Adds a variable.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: &Value) -> Self {
@@ -101,6 +109,7 @@ impl fmt::Display for ExecutionId {
 
 /// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Ran to its end.
     Completed,
@@ -139,6 +148,7 @@ impl fmt::Display for Outcome {
 
 /// Everything there is to know about a finished execution.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// This execution's name.
     pub id: ExecutionId,
@@ -182,6 +192,7 @@ impl Report {
 
 /// Captured output of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Output {
     /// The text, with invalid UTF-8 replaced.
     pub text: String,
@@ -191,6 +202,7 @@ pub struct Output {
 
 /// Why a program did not complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GuestError {
     /// The Python exception's type, or the limit's name.
     pub kind: String,
@@ -220,6 +232,7 @@ impl fmt::Display for GuestError {
 
 /// What an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Usage {
     /// Work: each round of a loop, some calls, and memory that is copied or new, each at about its number of WebAssembly
     /// operators, at most 32. The same program burns the same fuel: it is a count, not a time.
@@ -245,6 +258,7 @@ impl Usage {
 
 /// The stages of one execution, in wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stages {
     /// Waiting for a slot.
     pub queue: Duration,
@@ -258,6 +272,7 @@ pub struct Stages {
 
 /// Something in a program that keeps it from being run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// Which rule it breaks.
     pub rule: Rule,
@@ -273,6 +288,7 @@ pub struct Finding {
 
 /// What the validator demands of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Rule {
     /// There must be a program.
     Empty,

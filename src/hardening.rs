@@ -21,6 +21,7 @@ use crate::memory;
 /// What a process still needs when it is [restricted](restrict). Beyond it, it may read its cgroup's limits and its own
 /// executable, for backtraces.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Needs {
     /// Folders that exist, whose files it reads, writes and removes until it is [sealed](seal).
     pub writable: Vec<PathBuf>,
@@ -32,10 +33,41 @@ pub struct Needs {
     pub names: bool,
 }
 
+impl Needs {
+    /// Sets [`Needs::writable`](field@Needs::writable).
+    #[must_use]
+    pub fn writable(mut self, writable: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.writable = writable.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::readable`](field@Needs::readable).
+    #[must_use]
+    pub fn readable(mut self, readable: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.readable = readable.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::ports`](field@Needs::ports).
+    #[must_use]
+    pub fn ports(mut self, ports: impl IntoIterator<Item = impl Into<u16>>) -> Self {
+        self.ports = ports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::names`](field@Needs::names).
+    #[must_use]
+    pub fn names(mut self, names: bool) -> Self {
+        self.names = names;
+        self
+    }
+}
+
 /// What is in force, in all threads.
 // Six facts, each with or without the others.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hardening {
     /// No program that it starts could have more rights than it has.
     pub no_new_privileges: bool,
@@ -71,7 +103,7 @@ impl Hardening {
 /// use ai_code_executor::Sandbox;
 ///
 /// let listener = std::net::TcpListener::bind("127.0.0.1:8030")?;
-/// let needs = Needs { writable: vec!["/var/cache/mine".into()], ports: [443].into(), names: true, ..Needs::default() };
+/// let needs = Needs::default().writable(["/var/cache/mine"]).ports([443_u16]).names(true);
 /// let (hardening, gaps) = hardening::restrict(&needs)?;
 /// assert!(hardening.seccomp, "{gaps:?}");
 /// let runtime = tokio::runtime::Runtime::new()?;

@@ -240,7 +240,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "entry": "guest_runner",
         "allowed_imports": spec.allowed_imports,
         "disabled_modules": spec.disabled_imports,
-        "refused_names": REFUSED_NAMES.as_slice(),
+        "refused_names": REFUSED_NAMES,
         "guards": spec.guards,
         "tools": spec.tools,
     });

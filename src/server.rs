@@ -42,6 +42,7 @@ use refusal::Code;
 
 /// How the service deals with its clients.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// What callers must send; by default nobody is let in.
     pub token: Token,
@@ -91,6 +92,85 @@ impl Default for Settings {
             metrics: Metrics::default(),
             hardening: Hardening::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Sets [`Settings::token`](field@Settings::token).
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Sets [`Settings::ceilings`](field@Settings::ceilings).
+    #[must_use]
+    pub fn ceilings(mut self, ceilings: Limits) -> Self {
+        self.ceilings = ceilings;
+        self
+    }
+
+    /// Sets [`Settings::body_bytes_max`](field@Settings::body_bytes_max).
+    #[must_use]
+    pub fn body_bytes_max(mut self, body_bytes_max: usize) -> Self {
+        self.body_bytes_max = body_bytes_max;
+        self
+    }
+
+    /// Sets [`Settings::body_time`](field@Settings::body_time).
+    #[must_use]
+    pub fn body_time(mut self, body_time: Duration) -> Self {
+        self.body_time = body_time;
+        self
+    }
+
+    /// Sets [`Settings::idle_time`](field@Settings::idle_time).
+    #[must_use]
+    pub fn idle_time(mut self, idle_time: Duration) -> Self {
+        self.idle_time = idle_time;
+        self
+    }
+
+    /// Sets [`Settings::connections_max`](field@Settings::connections_max).
+    #[must_use]
+    pub fn connections_max(mut self, connections_max: usize) -> Self {
+        self.connections_max = connections_max;
+        self
+    }
+
+    /// Sets [`Settings::memory_bytes_max`](field@Settings::memory_bytes_max).
+    #[must_use]
+    pub fn memory_bytes_max(mut self, memory_bytes_max: usize) -> Self {
+        self.memory_bytes_max = memory_bytes_max;
+        self
+    }
+
+    /// Sets [`Settings::allowed_hosts`](field@Settings::allowed_hosts).
+    #[must_use]
+    pub fn allowed_hosts(mut self, allowed_hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_hosts = allowed_hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Settings::allowed_origins`](field@Settings::allowed_origins).
+    #[must_use]
+    pub fn allowed_origins(mut self, allowed_origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_origins = allowed_origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Settings::metrics`](field@Settings::metrics).
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Sets [`Settings::hardening`](field@Settings::hardening).
+    #[must_use]
+    pub fn hardening(mut self, hardening: Hardening) -> Self {
+        self.hardening = hardening;
+        self
     }
 }
 

@@ -67,6 +67,7 @@ pub struct ToolCall {
 
 /// Which exception a failed call becomes in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ToolErrorKind {
     /// `ToolError`: the tool failed.
     Failed,
@@ -81,6 +82,7 @@ pub enum ToolErrorKind {
 /// A failed call; its text reaches the guest.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct ToolError {
     /// The exception's class.
     pub kind: ToolErrorKind,

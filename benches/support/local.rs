@@ -16,7 +16,7 @@ pub(crate) fn serve(sandbox: &Arc<Sandbox>) -> SocketAddr {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let metrics = sandbox.metrics().clone();
-    let service = Service::new(Settings { token: Token::new(TOKEN), metrics, ..Settings::default() });
+    let service = Service::new(Settings::default().token(Token::new(TOKEN)).metrics(metrics));
     service.ready(sandbox.clone());
     std::thread::spawn(move || {
         runtime.block_on(async { service.serve(listener, std::future::pending()).await });

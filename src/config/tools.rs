@@ -72,7 +72,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
         Some((_, value)) => value.clone(),
         None => env::var(name).ok(),
     };
-    let surroundings = Surroundings { variable: &variable, read: &|path: &Path| fs::read(path) };
+    let surroundings = Surroundings::new(&variable, &|path: &Path| fs::read(path));
     if path.is_empty() {
         // A URL that is none has been said already.
         let known = urls.iter().all(|(_, url)| url.is_some());

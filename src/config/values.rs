@@ -68,7 +68,7 @@ pub(super) fn one_of<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<
 
 /// `json,re` is the whole list; `+tomllib,-secrets` changes the standard one; empty is the standard one.
 pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
-    let standard = BTreeSet::from(DEFAULT_IMPORTS.map(str::to_owned));
+    let standard: BTreeSet<_> = DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect();
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
     let edits = items.iter().filter(|item| item.starts_with(['+', '-'])).count();
     if edits != 0 && edits != items.len() {
@@ -212,8 +212,8 @@ mod tests {
             &[
                 ("json, re,", names(&["json", "re"])),
                 ("urllib.parse", names(&["urllib.parse"])),
-                ("", names(&DEFAULT_IMPORTS)),
-                (",", names(&DEFAULT_IMPORTS)),
+                ("", names(DEFAULT_IMPORTS)),
+                (",", names(DEFAULT_IMPORTS)),
                 ("json,+re", Err("mixes names")),
                 ("+os", Err("'os' is never allowed")),
                 ("os.path", Err("'os.path' is never allowed")),

@@ -21,12 +21,24 @@ const HOMEIQ: &str = include_str!("homeiq.toml");
 
 /// What a registry file refers to and does not hold itself.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Surroundings<'a> {
     /// The value of a `${NAME}`. The tools of HomeIQ ask for `DATA_API_URL`, `AI_AUTOMATION_URL` and
     /// `DEVICE_INTELLIGENCE_URL`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The content of a `ca_file`.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Reads variables with `variable` and files with `read`.
+    #[must_use]
+    pub fn new(
+        variable: &'a dyn Fn(&str) -> Option<String>,
+        read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Self {
+        Self { variable, read }
+    }
 }
 
 /// The tools of a registry file, not yet connected to anything. See `docs/tools.md` for the format.
@@ -42,8 +54,8 @@ pub struct Surroundings<'a> {
 ///     path = "/now/{city}"
 ///     parameters = { properties.city.type = "string", required = ["city"] }
 /// "#;
-/// let surroundings =
-///     Surroundings { variable: &|name| std::env::var(name).ok(), read: &|path| std::fs::read(path) };
+/// let variable = |name: &str| std::env::var(name).ok();
+/// let surroundings = Surroundings::new(&variable, &|path| std::fs::read(path));
 /// let file = ToolFile::parse("tools.toml", text, surroundings).map_err(|problems| problems.join("\n"));
 /// let builder = Sandbox::builder().tools(file?.connect(None)?);
 /// # let _ = builder;

@@ -140,17 +140,14 @@ fn serve_at(stage: &str) {
     let surroundings = Surroundings::told();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let needs = Needs {
-        writable: vec![cache_dir()],
-        readable: vec![surroundings.folder.clone().into()],
-        ports: [surroundings.open.port()].into(),
-        ..Needs::default()
-    };
+    let needs = Needs::default()
+        .writable(vec![cache_dir()])
+        .readable([&surroundings.folder])
+        .ports([surroundings.open.port()]);
     let in_force = if stage == OPEN { Hardening::default() } else { hardening::restrict(&needs).unwrap().0 };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let server =
-            Server::new(Settings { token: Token::new(TOKEN), hardening: in_force, ..Settings::default() });
+        let server = Server::new(Settings::default().token(Token::new(TOKEN)).hardening(in_force));
         let tool = intruder::tool(surroundings);
         let sandbox = Sandbox::builder().cache_dir(cache_dir()).tool(tool).build().unwrap();
         if stage == SEALED {

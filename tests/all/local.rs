@@ -45,7 +45,7 @@ impl Local {
         let listener = accepting.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Metrics::default();
-        let settings = Settings { token: Token::new(TOKEN), metrics: metrics.clone(), ..settings };
+        let settings = settings.token(Token::new(TOKEN)).metrics(metrics.clone());
         let service = Service::new(settings);
         let served = service.clone();
         accepting.spawn(async move { served.serve_across(&serving, listener, std::future::pending()).await });

@@ -151,8 +151,7 @@ fn everything_at_once_stays_within_a_containers_memory() {
 /// The budget is a fraction of what each kind of peer would take: it is refused, or closed, and others are not.
 #[test]
 fn what_does_not_fit_is_refused_and_who_takes_nothing_is_closed() {
-    let local =
-        Local::start(Settings { memory_bytes_max: 11 << 20, ..Settings::default() }, |builder| builder);
+    let local = Local::start(Settings::default().memory_bytes_max(11 << 20), |builder| builder);
     let address = local.address.to_string();
     let held: Vec<Hold> = (0..4).map(|_| body(&address)).collect();
     // There is room for one of them. A smaller one has its own as soon as that is too slow.
