@@ -33,7 +33,7 @@ fn client(address: std::net::SocketAddr) -> Client {
 
 /// Latency of one request, with the service's defaults: two executions at a time, the others queue.
 fn clients(criterion: &mut Criterion) {
-    let address = local::serve(&Arc::new(builder().build().expect("the image can be made")));
+    let address = local::serve(&builder().build().expect("the image can be made"));
     let mut group = criterion.benchmark_group("clients");
     for count in CLIENTS {
         let mut clients: Vec<Client> = (0..count).map(|_| client(address)).collect();
@@ -74,7 +74,7 @@ fn waiting(criterion: &mut Criterion) {
     let calls = Arc::new(AtomicUsize::new(0));
     let slots = u32::try_from(WAITING[WAITING.len() - 1] + 2).expect("they are few");
     let sandbox = builder().concurrency(slots).ceilings(limits).tool(endless(&calls)).build();
-    let sandbox = Arc::new(sandbox.expect("the image can be made"));
+    let sandbox = sandbox.expect("the image can be made");
     let mut client = client(local::serve(&sandbox));
     let runtime = Runtime::new().expect("a runtime");
     let mut crowd = JoinSet::new();

@@ -197,7 +197,7 @@ async fn tools(now: Timestamp) -> Result<Vec<Tool>, Box<dyn Error>> {
     }
     let variable = |name: &str| urls.get(name).cloned();
     let surroundings = Surroundings::new(&variable, &|path| std::fs::read(path));
-    let file = ToolFile::homeiq(surroundings).map_err(|problems| problems.join("\n"))?;
+    let file = ToolFile::homeiq(surroundings)?;
     let signer = Signer::new(Key::new("token-savings", "a key that nobody else has to know")?)?;
     Ok(file.connect(Some(&signer))?)
 }

@@ -122,7 +122,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
     if threads > 1 {
         let why =
             format!("{threads} threads run already, and would stay as they are: harden the process before");
-        return Err(Error::Config(why));
+        return Err(Error::config(why));
     }
     memory::open_before_hardening();
     let (mut hardening, mut gaps) = (Hardening::default(), Vec::new());
@@ -144,7 +144,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
 ///
 /// [`Error::Config`] when the kernel refuses.
 pub fn seal() -> Result<(), Error> {
-    seccomp::seal().map_err(|error| Error::Config(format!("sealing the process: {error}")))
+    seccomp::seal().map_err(|error| Error::config("sealing the process").caused_by(error))
 }
 
 fn noted<T, E: Display>(gaps: &mut Vec<String>, what: &str, result: Result<T, E>) -> Option<T> {

@@ -56,9 +56,9 @@ impl Template {
     pub(crate) fn new(image: &Image) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
-            .map_err(|error| Error::Image(format!("its imports: {error:#}")))?;
+            .map_err(|error| Error::image("its imports").caused_by(error))?;
         let watchdog =
-            Watchdog::start().map_err(|error| Error::Config(format!("starting the watchdog: {error}")))?;
+            Watchdog::start().map_err(|error| Error::config("starting the watchdog").caused_by(error))?;
         let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
         Ok(Self { instance, memory_bytes_min, polling_pages, watchdog })
     }
@@ -99,7 +99,7 @@ impl Template {
         let (instance, page) = self
             .instantiate(&mut store)
             .await
-            .map_err(|error| Error::Internal(format!("instantiating the image: {error:#}")))?;
+            .map_err(|error| Error::internal("instantiating the image").caused_by(error))?;
         let instantiated = Instant::now();
         let elsewhere = store.data().cpu_time_elsewhere();
         let end = {
@@ -327,7 +327,7 @@ fn report(id: ExecutionId, end: End, state: &mut HostState, limits: &Limits, usa
         }
         End::Cancelled => {
             report.outcome = Outcome::Cancelled;
-            report.error = Some(error("", "Execution was cancelled"));
+            report.error = Some(GuestError::cancelled());
         }
         End::Trapped(Trap::StackOverflow) => {
             report.error = Some(error("RecursionError", "The interpreter's stack is exhausted"));

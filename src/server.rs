@@ -174,7 +174,27 @@ impl Settings {
     }
 }
 
-/// The service's state. It answers before it is ready: making an image takes seconds the first time.
+/// The HTTP service. It answers before it is ready: making an image takes seconds the first time. A handle: clones are the
+/// same service.
+///
+/// No type of an HTTP framework is in its interface: to add `/execute` to a service that there is already, call
+/// [`Sandbox::run`](crate::Sandbox::run) in a handler of that service, as `examples/embed_axum.rs` does.
+///
+/// ```no_run
+/// use ai_code_executor::Sandbox;
+/// use ai_code_executor::server::{Service, Settings, Token};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = Settings::default().token(Token::new("a token of 16 bytes or more"));
+/// let metrics = settings.metrics.clone();
+/// let service = Service::new(settings);
+/// let sandbox = tokio::task::spawn_blocking(|| Sandbox::builder().metrics(metrics).build()).await??;
+/// service.ready(sandbox);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8030").await?;
+/// service.serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
@@ -185,7 +205,7 @@ struct Inner {
     doorkeeper: Doorkeeper,
     /// One for each body that is being forgotten.
     discards: Arc<Semaphore>,
-    sandbox: OnceLock<Arc<Sandbox>>,
+    sandbox: OnceLock<Sandbox>,
 }
 
 impl Service {
@@ -200,13 +220,13 @@ impl Service {
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
-    pub fn ready(&self, sandbox: Arc<Sandbox>) {
+    pub fn ready(&self, sandbox: Sandbox) {
         self.0.sandbox.get_or_init(|| sandbox);
     }
 
     /// The sandbox, once the service is ready.
     #[must_use]
-    pub fn sandbox(&self) -> Option<&Arc<Sandbox>> {
+    pub fn sandbox(&self) -> Option<&Sandbox> {
         self.0.sandbox.get()
     }
 

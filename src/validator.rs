@@ -249,6 +249,16 @@ impl ValidatedSource {
 /// Checks size, nesting, syntax, complexity, then imports, names and attributes. Callers need no stack to speak of: it
 /// grows with the source.
 ///
+/// A sandbox does this itself. It is for editors, hooks and servers that check programs without running them.
+///
+/// ```
+/// use ai_code_executor::validator::validate;
+/// use ai_code_executor::{Policy, Rule};
+///
+/// let findings = validate("import os".into(), &Policy::default()).unwrap_err();
+/// assert_eq!((findings[0].rule, findings[0].line), (Rule::Import, 1));
+/// ```
+///
 /// # Errors
 ///
 /// All findings, at least one; the first [`FINDINGS_MAX`] of more. Syntax and complexity come first, the others follow in the

@@ -1,7 +1,6 @@
 //! A service in this process, with threads of its own, on a free port of the loopback interface.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use ai_code_executor::Sandbox;
 use ai_code_executor::server::{Service, Settings, Token};
@@ -11,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::client::TOKEN;
 
 /// It serves until the process ends.
-pub(crate) fn serve(sandbox: &Arc<Sandbox>) -> SocketAddr {
+pub(crate) fn serve(sandbox: &Sandbox) -> SocketAddr {
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");

@@ -20,13 +20,11 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(bytes) else { return Corpus::Reject };
-    let surroundings =
-        Surroundings::new(&|name| (!name.contains("UNSET")).then(|| "http://service:80".to_owned()), &|_| {
-            Err(io::ErrorKind::NotFound.into())
-        });
+    let variable = |name: &str| (!name.contains("UNSET")).then(|| "http://service:80".to_owned());
+    let surroundings = Surroundings::new(&variable, &|_| Err(io::ErrorKind::NotFound.into()));
     match ToolFile::parse("tools.toml", text, surroundings) {
         Ok(file) => accepted(&file),
-        Err(problems) => refused(text, &problems),
+        Err(error) => refused(text, &error.problems),
     }
     Corpus::Keep
 });

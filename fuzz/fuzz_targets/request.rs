@@ -17,7 +17,7 @@ const OUTCOMES: [&str; 6] = ["completed", "failure", "timeout", "cpu_limit", "me
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let ceilings = Limits::default().wall_time(Duration::from_millis(10));
     let service = Service::new(Settings::default().token(Token::new("token")).ceilings(ceilings));
-    service.ready(Arc::new(guest::sandbox()));
+    service.ready(guest::sandbox());
     service
 });
 

@@ -30,7 +30,7 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
         files.iter().filter_map(|file| Some((file.as_str(), read_program(file)?))).collect();
     let all_read = programs.len() == files.len();
     let mut policy = config.policy.clone();
-    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.to_string())?;
+    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.chain())?;
     policy.allowed_imports.extend(catalogue.modules().iter().cloned());
     let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
     let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();

@@ -85,8 +85,8 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
             return ToolFile::default();
         }
     };
-    ToolFile::parse(path, &text, surroundings).unwrap_or_else(|problems| {
-        reader.problems.extend(problems);
+    ToolFile::parse(path, &text, surroundings).unwrap_or_else(|error| {
+        reader.problems.extend(error.problems);
         ToolFile::default()
     })
 }
@@ -94,7 +94,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
 /// What programs would import, were they enabled.
 pub(super) fn modules(file: &ToolFile, reader: &mut Reader<'_>) -> BTreeSet<String> {
     file.modules().unwrap_or_else(|error| {
-        reader.problem("TOOLS_CONFIG", "unusable", &error.to_string());
+        reader.problem("TOOLS_CONFIG", "unusable", &error.chain());
         BTreeSet::new()
     })
 }

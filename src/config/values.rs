@@ -115,7 +115,7 @@ pub(super) fn signing_key(text: &str) -> Result<(), String> {
 
 /// Where a service is.
 pub(super) fn service_url(text: &str) -> Result<String, String> {
-    BaseUrl::parse(text).map(|_| text.to_owned())
+    BaseUrl::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Hosts as requests have them, without their ports, which do not matter.

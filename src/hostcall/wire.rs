@@ -30,6 +30,7 @@ struct Request<'a> {
 }
 
 /// What the guest reads from its standard input.
+#[expect(clippy::expect_used, reason = "there is nothing in it that JSON cannot hold")]
 pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
     let request = Request {
         code,
@@ -37,8 +38,7 @@ pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max
         result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
     };
-    // Strings, numbers and JSON: there is nothing in it that JSON cannot hold.
-    serde_json::to_vec(&request).unwrap_or_default()
+    serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
 }
 
 /// What the guest hands to `finish`.
@@ -135,13 +135,13 @@ enum Reply<'a> {
     Error { kind: &'static str, message: &'a str },
 }
 
+#[expect(clippy::expect_used, reason = "there is nothing in it that JSON cannot hold")]
 pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
     let reply = match reply {
         Ok(value) => Reply::Ok(value),
         Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
     };
-    // As with a request, there is nothing in it that JSON cannot hold.
-    serde_json::to_vec(&reply).unwrap_or_default()
+    serde_json::to_vec(&reply).expect("strings and JSON are JSON")
 }
 
 fn class_of(kind: ToolErrorKind) -> &'static str {

@@ -25,6 +25,6 @@ impl MachineCode {
             // SAFETY: these bytes come from `precompile_module`, a moment ago, in this process.
             Self::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         };
-        module.map_err(|error| Error::Image(format!("mapping the compiled interpreter: {error:#}")))
+        module.map_err(|error| Error::image("mapping the compiled interpreter").caused_by(error))
     }
 }

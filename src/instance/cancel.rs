@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-/// The sandbox shuts down, or the execution's caller has gone.
+use crate::cancel::CancelHandle;
+
+/// The sandbox shuts down, somebody cancels the execution, or its caller has gone.
 #[derive(Clone)]
 pub(crate) struct Cancel {
     all: Arc<CancellationToken>,
+    own: Option<CancelHandle>,
     abandoned: Arc<AtomicBool>,
 }
 
 impl Cancel {
-    /// `all`: of all executions.
-    pub(crate) fn new(all: Arc<CancellationToken>) -> Self {
-        Self { all, abandoned: Arc::default() }
+    /// `all`: of all executions; `own`: of this one.
+    pub(crate) fn new(all: Arc<CancellationToken>, own: Option<CancelHandle>) -> Self {
+        Self { all, own, abandoned: Arc::default() }
     }
 
     /// Cancels this execution when it is dropped.
@@ -30,11 +33,19 @@ impl Cancel {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed) || self.all.is_cancelled()
+        self.abandoned.load(Ordering::Relaxed)
+            || self.all.is_cancelled()
+            || self.own.as_ref().is_some_and(CancelHandle::is_cancelled)
     }
 
-    /// Completes when all executions are cancelled. One whose caller has gone is dropped where it waits.
+    /// Completes when this execution or all are cancelled. One whose caller has gone is dropped where it waits.
     pub(super) async fn cancelled(&self) {
-        self.all.cancelled().await;
+        match &self.own {
+            None => self.all.cancelled().await,
+            Some(own) => tokio::select! {
+                () = self.all.cancelled() => {}
+                () = own.cancelled() => {}
+            },
+        }
     }
 }

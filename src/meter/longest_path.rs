@@ -1,7 +1,7 @@
 //! How much a function can do without going round in a loop.
 
 use wasmparser::{BinaryReader, FunctionBody, Operator};
-use wasmtime::Result;
+use wasmtime::{Result, format_err};
 
 /// Operators of the longest way through a function to its end, or back to the head of a loop. `cost`: those of a function
 /// that it calls.
@@ -35,7 +35,7 @@ pub(super) fn longest(body: &[u8], cost: impl Fn(u32) -> u32) -> Result<u32> {
                 way = labels[innermost].otherwise.take();
             }
             Operator::End => {
-                let label = labels.pop().unwrap_or_default();
+                let label = labels.pop().ok_or_else(|| format_err!("an end of nothing"))?;
                 let branch = if label.is_loop { None } else { label.reached };
                 way = way.max(branch).max(label.otherwise);
             }

@@ -106,12 +106,12 @@ async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let grants = Grants::default();
     let id = ExecutionId::random();
     let run = Run { id, source: &source, execution, grants, in_callers_thread: false };
-    sandbox.shared.template.open(run).await.unwrap()
+    sandbox.0.shared.template.open(run).await.unwrap()
 }
 
 /// The image, and zeros up to what an execution may have, in every slot that there is.
 async fn assert_nothing_is_left(sandbox: &Sandbox, image: &[u8], after: &str) {
-    let execution = Execution { limits: sandbox.shared.ceilings, ..Execution::new("1") };
+    let execution = Execution { limits: sandbox.0.shared.ceilings, ..Execution::new("1") };
     let mut next = join_all((0..=SLOTS).map(|_| open(sandbox, &execution))).await;
     let zeros = vec![0; usize::try_from(BYTES_MAX).unwrap() - image.len()];
     for opened in &mut next {
@@ -137,7 +137,7 @@ fn wide(text: &str, bytes: usize) -> Vec<u8> {
 async fn the_next_execution_finds_the_image_and_nothing_else() {
     let meeting = Arc::new(Barrier::new(SLOTS as usize));
     let sandbox = sandbox(&meeting);
-    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.0.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
 
     // What this looks for is there while a program runs, in every form.
@@ -167,7 +167,7 @@ async fn the_next_execution_finds_the_image_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_that_is_given_up_leaves_nothing_either() {
     let sandbox = sandbox(&Arc::new(Barrier::new(1)));
-    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.0.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
     for end in [
         "import spy\nawait spy.never(secret * 1000)",

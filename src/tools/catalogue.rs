@@ -70,6 +70,20 @@ pub struct ToolCard {
 impl Catalogue {
     /// The catalogue of `tools`, by the names that a sandbox with the same tools gives them. Needs no image.
     ///
+    /// ```
+    /// use ai_code_executor::{Catalogue, Tool};
+    /// use serde_json::Value;
+    ///
+    /// # fn example() -> Result<(), ai_code_executor::Error> {
+    /// let tool = Tool::new("house", "get-rooms", async |_| Ok(Value::Null)).describe("All rooms. With their sizes.");
+    /// let catalogue = Catalogue::new(vec![tool])?;
+    /// let found = catalogue.search("rooms");
+    /// assert_eq!((found[0].path.as_str(), found[0].summary.as_str()), ("house.get_rooms", "All rooms."));
+    /// # Ok(())
+    /// # }
+    /// # example().unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] when two tools share a module and name, one has no name, or a schema that cannot be used.
@@ -123,8 +137,9 @@ impl Catalogue {
     }
 }
 
-/// A section of a system prompt, in Markdown: what the executor is, rules, `tools` as stubs (their names and summaries
-/// if they are many), and an example that calls some of them. `allowed_imports` are the modules beside the tools'.
+/// A section of a system prompt, in Markdown: a description of the executor, rules, `tools` as stubs (as names and summaries
+/// if they are many), and an example program that calls some of them. `allowed_imports` are the other modules that programs
+/// may import.
 #[must_use]
 pub fn prompt(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> String {
     prompt::section(tools, allowed_imports)

@@ -41,6 +41,16 @@ impl<'a> Surroundings<'a> {
     }
 }
 
+/// Everything that is wrong with a registry file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+#[non_exhaustive]
+pub struct ToolFileError {
+    /// A line each: `file:line: key: what is wrong and what is accepted`. A value that came from outside of the file is not
+    /// shown. There is at least one.
+    pub problems: Vec<String>,
+}
+
 /// The tools of a registry file, not yet connected to anything. See `docs/tools.md` for the format.
 ///
 /// ```
@@ -56,8 +66,8 @@ impl<'a> Surroundings<'a> {
 /// "#;
 /// let variable = |name: &str| std::env::var(name).ok();
 /// let surroundings = Surroundings::new(&variable, &|path| std::fs::read(path));
-/// let file = ToolFile::parse("tools.toml", text, surroundings).map_err(|problems| problems.join("\n"));
-/// let builder = Sandbox::builder().tools(file?.connect(None)?);
+/// let file = ToolFile::parse("tools.toml", text, surroundings)?;
+/// let builder = Sandbox::builder().tools(file.connect(None)?);
 /// # let _ = builder;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -71,9 +81,8 @@ impl ToolFile {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, a line each: `file:line: key: what is wrong and what is accepted`. A value that came
-    /// from outside of the file is not shown.
-    pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
+    /// Everything that is wrong with the file.
+    pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, ToolFileError> {
         let problems = Problems::new(file, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -85,7 +94,11 @@ impl ToolFile {
         } else {
             Vec::new()
         };
-        if problems.is_empty() { Ok(Self { tools }) } else { Err(problems.into_lines()) }
+        if problems.is_empty() {
+            Ok(Self { tools })
+        } else {
+            Err(ToolFileError { problems: problems.into_lines() })
+        }
     }
 
     /// The tools of HomeIQ.
@@ -93,7 +106,7 @@ impl ToolFile {
     /// # Errors
     ///
     /// Which of the variables for their URLs is not set, or is no URL.
-    pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
+    pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, ToolFileError> {
         Self::parse("homeiq.toml", HOMEIQ, surroundings)
     }
 
@@ -128,7 +141,7 @@ fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
     if root.switch("homeiq").unwrap_or_default() {
         match ToolFile::homeiq(surroundings) {
             Ok(homeiq) => tools = homeiq.tools,
-            Err(problems) => problems.iter().for_each(|problem| root.problem("homeiq", problem)),
+            Err(error) => error.problems.iter().for_each(|problem| root.problem("homeiq", problem)),
         }
     }
     for (module, table) in root.table("tools").iter().flat_map(Table::tables) {

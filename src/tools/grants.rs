@@ -18,6 +18,8 @@ pub(crate) struct Grants {
     /// `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
+    /// What its caller calls its request.
+    pub(crate) request_id: Option<Arc<str>>,
     /// Calls that it has started: whoever asks knows also when it is cancelled.
     pub(crate) started: Arc<AtomicU32>,
 }

@@ -12,7 +12,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 
 use ai_code_executor::Sandbox;
 use ai_code_executor::hardening::{self, Hardening, Needs};
@@ -153,7 +152,7 @@ fn serve_at(stage: &str) {
         if stage == SEALED {
             hardening::seal().unwrap();
         }
-        server.ready(Arc::new(sandbox));
+        server.ready(sandbox);
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         eprintln!("listening address={}", listener.local_addr().unwrap());
         server.serve(listener, std::future::pending()).await;

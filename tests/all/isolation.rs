@@ -143,7 +143,7 @@ fn a_sandbox_that_cannot_work_says_why() {
     let tiny = Limits::default().memory_bytes_max(1 << 20);
     let error = Sandbox::builder().ceilings(tiny).cache_dir(cache_dir()).build().err().unwrap();
     assert!(matches!(error, Error::MemoryBelowImage { .. }), "{error}");
-    assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config(_)));
+    assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config { .. }));
 }
 
 /// Checking large programs has a queue of its own, as long as the one for slots.

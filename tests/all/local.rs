@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service, Settings, Token};
@@ -30,7 +29,7 @@ impl Local {
         let local = Self::start_unready(settings);
         let builder = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir());
         let sandbox = change(builder).metrics(local.metrics.clone()).build().unwrap();
-        local.service.ready(Arc::new(sandbox));
+        local.service.ready(sandbox);
         local
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
         .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
         .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
         .tool(
-            Tool::typed("garden", "water", async |hose: Hose| Ok(hose.water()))
+            Tool::typed("garden", "water", async |call: ToolCall<Hose>| Ok(call.arguments.water()))
                 .describe("Waters the garden."),
         )
         .tool(Tool::new("garden", "sow", async |_| Ok(Value::Null)).parameters(json!({

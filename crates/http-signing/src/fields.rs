@@ -104,10 +104,10 @@ impl Entry {
     }
 
     /// Its own line of the signature base: the parameters in the order in which they came.
+    #[expect(clippy::expect_used, reason = "only a list of nothing has no text")]
     pub(super) fn params(&self) -> String {
         let list: List = vec![self.input.clone().into()];
-        // Only a list of nothing has no text.
-        list.serialize().unwrap_or_default()
+        list.serialize().expect("the list has one item")
     }
 
     /// What it says, if that is something that can be checked.

@@ -34,13 +34,13 @@ pub enum SigningError {
     #[error("the execution id is empty or not visible ASCII text, so it cannot be a header")]
     ExecutionId,
     /// The system has no random numbers.
-    #[error("no random numbers for the nonce: {0}")]
-    Random(#[from] getrandom::Error),
+    #[error("no random numbers for the nonce")]
+    Random(#[source] std::io::Error),
     /// The system's clock is wrong.
     #[error("the system's clock stands before 1970")]
     Clock,
     /// A header came out in a form that cannot be sent.
-    #[error("the signature cannot be a header: {0}")]
+    #[error("the signature cannot be a header")]
     Header(#[from] InvalidHeaderValue),
 }
 
@@ -72,7 +72,7 @@ impl Signer {
     /// The request names no authority, or a part of it or `execution` is not ASCII text.
     pub fn sign(&self, head: &mut Parts, body: &[u8], execution: &str) -> Result<(), SigningError> {
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)?;
+        getrandom::fill(&mut nonce).map_err(|error| SigningError::Random(std::io::Error::other(error)))?;
         self.sign_at(SystemTime::now(), &URL_SAFE_NO_PAD.encode(nonce), head, body, execution)
     }
 
