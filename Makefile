@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel survive deny sbom docker-check book python-wasm python-wasm-train python-wasm-update python-wasm-check
+.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel survive public-api deny sbom docker-check book python-wasm python-wasm-train python-wasm-update python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuel: ## What fixed programs may burn, anew: benches/fuel.json
 
 survive: ## Hostile programs against each set of layers, with figures (some minutes)
 	cargo test --locked --test all survive:: -- --nocapture
+
+public-api: ## The public interface as text, anew: docs/public-api/
+	tests/public-api.sh --write
 
 deny: ## Licences, sources, duplicates and advisories of all crates (needs cargo-deny)
 	cargo deny --locked check

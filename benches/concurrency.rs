@@ -32,7 +32,7 @@ fn client(address: std::net::SocketAddr) -> Client {
 
 /// Measures the latency of a request with the service's defaults: two executions run at a time, and the others queue.
 fn clients(criterion: &mut Criterion) {
-    let address = local::serve(&Arc::new(builder().build().expect("the image can be made")));
+    let address = local::serve(&builder().build().expect("the image can be made"));
     let mut group = criterion.benchmark_group("clients");
     for count in CLIENTS {
         let mut clients: Vec<Client> = (0..count).map(|_| client(address)).collect();
@@ -69,11 +69,11 @@ fn endless(calls: &Arc<AtomicUsize>) -> Tool {
 /// Measures the latency of a request while executions wait for a tool, each in its own slot.
 fn waiting(criterion: &mut Criterion) {
     let hour = Duration::from_hours(1);
-    let limits = Limits { wall_time: hour, tool_time: hour, ..Limits::default() };
+    let limits = Limits::default().wall_time(hour).tool_time(hour);
     let calls = Arc::new(AtomicUsize::new(0));
     let slots = u32::try_from(WAITING[WAITING.len() - 1] + 2).expect("they are few");
     let sandbox = builder().concurrency(slots).ceilings(limits).tool(endless(&calls)).build();
-    let sandbox = Arc::new(sandbox.expect("the image can be made"));
+    let sandbox = sandbox.expect("the image can be made");
     let mut client = client(local::serve(&sandbox));
     let runtime = Runtime::new().expect("a runtime");
     let mut crowd = JoinSet::new();
@@ -81,7 +81,7 @@ fn waiting(criterion: &mut Criterion) {
     for count in WAITING {
         for _ in crowd.len()..count {
             let sandbox = sandbox.clone();
-            let execution = Execution { limits, ..Execution::new("import bench\nawait bench.wait()") };
+            let execution = Execution::new("import bench\nawait bench.wait()").limits(limits);
             crowd.spawn_on(async move { sandbox.run(execution).await }, runtime.handle());
         }
         while calls.load(Ordering::Relaxed) < count {

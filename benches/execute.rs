@@ -9,7 +9,6 @@ mod client;
 mod local;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::{Execution, Outcome, Sandbox};
@@ -36,9 +35,9 @@ fn programs() -> [(&'static str, &'static str, Value); 2] {
 }
 
 /// Returns a sandbox with the service's defaults: two slots.
-fn sandbox() -> Arc<Sandbox> {
+fn sandbox() -> Sandbox {
     let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
-    Arc::new(Sandbox::builder().cache_dir(cache_dir).build().expect("the image can be made"))
+    Sandbox::builder().cache_dir(cache_dir).build().expect("the image can be made")
 }
 
 fn execution(code: &str, context: &Value) -> Execution {
@@ -77,7 +76,7 @@ fn at_once(criterion: &mut Criterion) {
 }
 
 /// Runs `iterations` executions in `tasks` tasks. Each task runs its share one after another.
-async fn shared_out(sandbox: &Arc<Sandbox>, tasks: u64, iterations: u64) -> Duration {
+async fn shared_out(sandbox: &Sandbox, tasks: u64, iterations: u64) -> Duration {
     let started = Instant::now();
     let running: Vec<_> = (0..tasks)
         .map(|task| {

@@ -35,7 +35,7 @@ const GATHERED: &str = "import asyncio\nawait asyncio.gather(*(bench.call(n) for
 
 fn builder() -> ai_code_executor::SandboxBuilder {
     let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-images");
-    let limits = Limits { tool_calls_max: u32::MAX, ..Limits::default() };
+    let limits = Limits::default().tool_calls_max(u32::MAX);
     Sandbox::builder().cache_dir(cache_dir).ceilings(limits)
 }
 
@@ -94,7 +94,7 @@ fn sandbox_of(url: &str) -> Sandbox {
         parameters = {{ properties.n.type = "integer", required = ["n"] }}
         "#
     );
-    let surroundings = Surroundings { variable: &|_| None, read: &|path| std::fs::read(path) };
+    let surroundings = Surroundings::new(&|_| None, &|path| std::fs::read(path));
     let file = ToolFile::parse("bench.toml", &text, surroundings).expect("it is valid");
     let key = Key::new("bench", "a key that has at least thirty-two bytes").expect("it is long enough");
     let tools = file.connect(Some(&Signer::new(key).expect("it can sign"))).expect("they can be connected");

@@ -195,9 +195,9 @@ async fn tools(now: Timestamp) -> Result<Vec<Tool>, Box<dyn Error>> {
         urls.insert(name, format!("http://{}", listener.local_addr()?));
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
-    let surroundings =
-        Surroundings { variable: &|name| urls.get(name).cloned(), read: &|path| std::fs::read(path) };
-    let file = ToolFile::homeiq(surroundings).map_err(|problems| problems.join("\n"))?;
+    let variable = |name: &str| urls.get(name).cloned();
+    let surroundings = Surroundings::new(&variable, &|path| std::fs::read(path));
+    let file = ToolFile::homeiq(surroundings)?;
     let signer = Signer::new(Key::new("token-savings", "a key that nobody else has to know")?)?;
     Ok(file.connect(Some(&signer))?)
 }

@@ -13,7 +13,6 @@ use std::net::{self, SocketAddr};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -91,7 +90,7 @@ pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
             eprintln!("{}", check::text(file, &findings));
             Ok(ExitCode::from(REJECTED))
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.chain()),
     }
 }
 
@@ -153,8 +152,9 @@ fn show(report: &Report, json: bool) -> io::Result<ExitCode> {
     }
     Ok(match report.outcome {
         Outcome::Completed => ExitCode::SUCCESS,
-        Outcome::Failure | Outcome::Cancelled => ExitCode::from(RAISED),
         Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => ExitCode::from(LIMIT_HIT),
+        // `Failure`, `Cancelled`, and outcomes that later versions of the library add.
+        _ => ExitCode::from(RAISED),
     })
 }
 
@@ -194,17 +194,17 @@ fn allow_open_files(connections_max: usize) {
 }
 
 fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
-    Service::new(Settings {
-        token,
-        ceilings: config.ceilings,
-        body_bytes_max: config.body_bytes_max(),
-        connections_max: connections_max(config),
-        memory_bytes_max: memory_bytes_max(config),
-        allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config.allowed_origins.clone(),
-        hardening,
-        ..Settings::default()
-    })
+    Service::new(
+        Settings::default()
+            .token(token)
+            .ceilings(config.ceilings)
+            .body_bytes_max(config.body_bytes_max())
+            .connections_max(connections_max(config))
+            .memory_bytes_max(memory_bytes_max(config))
+            .allowed_hosts(config.allowed_hosts.clone())
+            .allowed_origins(config.allowed_origins.clone())
+            .hardening(hardening),
+    )
 }
 
 async fn serve_until_signal(
@@ -266,9 +266,9 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
         done.send(sandbox)
     });
     let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
-    sandbox.self_test().await.map_err(|error| error.to_string())?;
+    sandbox.self_test().await.map_err(|error| error.chain())?;
     harden::seal(service.settings().hardening)?;
-    service.ready(Arc::new(sandbox));
+    service.ready(sandbox);
     Ok(())
 }
 
@@ -325,7 +325,7 @@ fn ignores_hangup() -> bool {
 fn tools_of(config: &Config) -> Result<Vec<Tool>, String> {
     let NetworkTools { enabled, file, signer } = &config.network_tools;
     let tools = if *enabled { file.connect(signer.as_ref()) } else { Ok(Vec::new()) };
-    tools.map_err(|error| error.to_string())
+    tools.map_err(|error| error.chain())
 }
 
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
@@ -340,7 +340,7 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }
-    builder.build().map_err(|error| error.to_string())
+    builder.build().map_err(|error| error.chain())
 }
 
 /// A runtime of one thread: it does all of a request by itself. To wake another takes as long as a small program.

@@ -232,14 +232,12 @@ fn read_limits(reader: &mut Reader<'_>) -> Limits {
     let wall_time = reader.value("EXECUTION_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default();
     let percent = reader.value("MAX_CPU_PERCENT", percent).unwrap_or_default();
     let memory_mib: u64 = reader.value("MAX_MEMORY_MB", number(32..=4096)).unwrap_or_default();
-    Limits {
-        wall_time,
-        cpu_time: limits::cpu_time_of(wall_time, percent),
-        memory_bytes_max: memory_mib << 20,
-        output_bytes_max: read_buffer_bytes(reader, "MAX_OUTPUT_BYTES"),
-        result_bytes_max: read_buffer_bytes(reader, "MAX_RESULT_BYTES"),
-        ..Limits::default()
-    }
+    Limits::default()
+        .wall_time(wall_time)
+        .cpu_time(limits::cpu_time_of(wall_time, percent))
+        .memory_bytes_max(memory_mib << 20)
+        .output_bytes_max(read_buffer_bytes(reader, "MAX_OUTPUT_BYTES"))
+        .result_bytes_max(read_buffer_bytes(reader, "MAX_RESULT_BYTES"))
 }
 
 fn read_policy(reader: &mut Reader<'_>) -> Policy {
@@ -249,26 +247,22 @@ fn read_policy(reader: &mut Reader<'_>) -> Policy {
     let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
     let allowed_imports = reader.value("ALLOWED_IMPORTS", imports).unwrap_or_default();
     reader.came_to(allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-    Policy {
-        code_bytes_max,
-        ast_nodes_max,
-        allowed_imports,
-        context_bytes_max,
-        context_depth_max,
-        ..Policy::default()
-    }
+    Policy::default()
+        .code_bytes_max(code_bytes_max)
+        .ast_nodes_max(ast_nodes_max)
+        .allowed_imports(allowed_imports)
+        .context_bytes_max(context_bytes_max)
+        .context_depth_max(context_depth_max)
 }
 
 fn read_tool_limits(reader: &mut Reader<'_>, limits: Limits) -> Limits {
-    Limits {
-        tool_time: reader.value("TOOL_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default(),
-        tool_calls_max: reader.value("MAX_TOOL_CALLS", number(0..=1_000_000)).unwrap_or_default(),
-        tool_calls_in_flight_max: reader
-            .value("MAX_TOOL_CALLS_IN_FLIGHT", number(1..=10_000))
-            .unwrap_or_default(),
-        tool_reply_bytes_max: read_buffer_bytes(reader, "MAX_TOOL_REPLY_BYTES"),
-        ..limits
-    }
+    limits
+        .tool_time(reader.value("TOOL_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default())
+        .tool_calls_max(reader.value("MAX_TOOL_CALLS", number(0..=1_000_000)).unwrap_or_default())
+        .tool_calls_in_flight_max(
+            reader.value("MAX_TOOL_CALLS_IN_FLIGHT", number(1..=10_000)).unwrap_or_default(),
+        )
+        .tool_reply_bytes_max(read_buffer_bytes(reader, "MAX_TOOL_REPLY_BYTES"))
 }
 
 fn read_buffer_bytes(reader: &mut Reader<'_>, name: &'static str) -> usize {
@@ -320,7 +314,7 @@ mod tests {
         let read: Vec<_> = effective.iter().map(|setting| setting.name).collect();
         assert_eq!(read, settings::all().map(|setting| setting.name).collect::<Vec<_>>());
         assert_eq!(config.ceilings, Limits::default());
-        assert_eq!(Policy { disabled_imports: [].into(), ..config.policy.clone() }, Policy::default());
+        assert_eq!(config.policy.clone().disabled_imports([""; 0]), Policy::default());
         let disabled: Vec<_> = config.policy.disabled_imports.iter().map(String::as_str).collect();
         assert_eq!(disabled, ["automation", "data", "device", "tools"]);
         assert_eq!(config.body_bytes_max(), 2 * (10_000 + (1 << 20)));

@@ -8,10 +8,24 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::cancel::CancelHandle;
 use crate::limits::Limits;
 
 /// A program to run, and everything it runs with.
+///
+/// ```
+/// use ai_code_executor::{Execution, Limits};
+/// use serde_json::json;
+///
+/// let execution = Execution::new("max(readings) - min(readings)")
+///     .variable("readings", &json!([19.5, 21.0, 23.5]))
+///     .limits(Limits::UNLIMITED.memory_bytes_max(64 << 20))
+///     .tools(["weather.now"])
+///     .request_id("r-4711");
+/// # drop(execution);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Execution {
     /// Python source, as written.
     pub code: String,
@@ -24,6 +38,8 @@ pub struct Execution {
     pub tools: Option<Vec<String>>,
     /// What the caller calls this request, for the log.
     pub request_id: Option<String>,
+    /// Cancels this run from elsewhere; `None` leaves dropping the future of [`Sandbox::run`](crate::Sandbox::run).
+    pub cancel_handle: Option<CancelHandle>,
 }
 
 /// An empty program, which a sandbox rejects: where fields are set one by one.
@@ -35,6 +51,7 @@ impl Default for Execution {
             limits: Limits::UNLIMITED,
             tools: None,
             request_id: None,
+            cancel_handle: None,
         }
     }
 }
@@ -46,14 +63,15 @@ impl Execution {
         Self { code: code.into(), ..Self::default() }
     }
 
-    /// Sets the bounds of this run.
+    /// Sets the bounds of this run. The sandbox lowers each to its ceiling.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Grants these tools alone, each as `module` or `module.tool`.
+    /// Grants these tools alone, each as `module` or `module.tool`; an empty list grants none. A name that the sandbox does
+    /// not have makes [`Sandbox::run`](crate::Sandbox::run) fail with [`Error::UnknownTool`](crate::Error::UnknownTool).
     #[must_use]
     pub fn tools(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tools = Some(names.into_iter().map(Into::into).collect());
@@ -67,7 +85,22 @@ impl Execution {
         self
     }
 
-    /// Adds a variable.
+    /// Lets `handle` cancel this run: see [`CancelHandle`].
+    #[must_use]
+    pub fn cancel_handle(mut self, handle: CancelHandle) -> Self {
+        self.cancel_handle = Some(handle);
+        self
+    }
+
+    /// Sets all variables at once, each as JSON. [`Execution::variable`] adds one.
+    #[must_use]
+    pub fn context(mut self, context: BTreeMap<String, Box<RawValue>>) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Adds a variable, or replaces it. A name that is no Python identifier makes [`Sandbox::run`](crate::Sandbox::run) fail
+    /// with [`Error::Context`](crate::Error::Context).
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: &Value) -> Self {
         self.context.extend(RawValue::from_string(value.to_string()).map(|json| (name.into(), json)));
@@ -83,7 +116,7 @@ impl Execution {
     }
 }
 
-/// Names one execution, in answers, logs and signed tool calls.
+/// Names one execution, in answers, logs and signed tool calls: a random UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExecutionId(uuid::Uuid);
 
@@ -101,8 +134,9 @@ impl fmt::Display for ExecutionId {
 
 /// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
-    /// Ran to its end.
+    /// The program ran to its end.
     Completed,
     /// The program raised, exited with a status, returned something unusable, or exhausted its stack.
     Failure,
@@ -112,12 +146,12 @@ pub enum Outcome {
     CpuLimit,
     /// The program died of the memory limit.
     MemoryLimit,
-    /// Its caller went away, or the sandbox shut down.
+    /// It was cancelled by a [`CancelHandle`], its caller went away, or the sandbox shut down.
     Cancelled,
 }
 
 impl Outcome {
-    /// Its name in answers, metrics and logs.
+    /// Its stable name in answers, metrics and logs, such as `cpu_limit`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -137,16 +171,18 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Everything there is to know about a finished execution.
+/// Everything there is to know about an execution that has ended, however it ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// This execution's name.
     pub id: ExecutionId,
     /// How it ended.
     pub outcome: Outcome,
-    /// The program's value as JSON; `None` stands for Python's `None`.
+    /// The program's value as JSON: the last value of `_`, else that of the last expression. `None` stands for Python's
+    /// `None`, and for a program that did not complete.
     pub value: Option<Box<RawValue>>,
-    /// The value had no JSON form, so (a part of) it is its `repr()`.
+    /// The value has no JSON form: [`Report::value`] is its `repr()`, at most the first 1,000 characters.
     pub value_is_repr: bool,
     /// What the program wrote to standard output, up to the limit.
     pub stdout: Output,
@@ -161,6 +197,21 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of an execution that was cancelled before it had a slot.
+    pub(crate) fn cancelled_while_queued(id: ExecutionId, queue: Duration) -> Self {
+        Self {
+            id,
+            outcome: Outcome::Cancelled,
+            value: None,
+            value_is_repr: false,
+            stdout: Output::default(),
+            stderr: Output::default(),
+            error: Some(GuestError::cancelled()),
+            usage: Usage::default(),
+            stages: Stages { queue, ..Stages::default() },
+        }
+    }
+
     /// The program's value as `T`. Python's `None` is JSON's `null`.
     ///
     /// # Errors
@@ -182,6 +233,7 @@ impl Report {
 
 /// Captured output of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Output {
     /// The text, with invalid UTF-8 replaced.
     pub text: String,
@@ -191,8 +243,10 @@ pub struct Output {
 
 /// Why a program did not complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GuestError {
-    /// The Python exception's type, or the limit's name.
+    /// The Python exception's type, such as `ValueError`. Empty when no exception ended the program but a limit or a
+    /// cancellation, which [`Report::outcome`] names.
     pub kind: String,
     /// The exception's text.
     pub message: String,
@@ -208,6 +262,15 @@ pub struct GuestError {
     pub before_start: bool,
 }
 
+impl GuestError {
+    pub(crate) fn cancelled() -> Self {
+        Self { message: "Execution was cancelled".into(), ..Self::default() }
+    }
+}
+
+impl std::error::Error for GuestError {}
+
+/// `kind: message`, or the one of them that is not empty.
 impl fmt::Display for GuestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind.as_str(), self.message.as_str()) {
@@ -220,6 +283,7 @@ impl fmt::Display for GuestError {
 
 /// What an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Usage {
     /// Work: each round of a loop, some calls, and memory that is copied or new, each at about its number of WebAssembly
     /// operators, at most 32. The same program burns the same fuel: it is a count, not a time.
@@ -245,6 +309,7 @@ impl Usage {
 
 /// The stages of one execution, in wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stages {
     /// Waiting for a slot.
     pub queue: Duration,
@@ -258,6 +323,7 @@ pub struct Stages {
 
 /// Something in a program that keeps it from being run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// Which rule it breaks.
     pub rule: Rule,
@@ -273,6 +339,7 @@ pub struct Finding {
 
 /// What the validator demands of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Rule {
     /// There must be a program.
     Empty,

@@ -22,6 +22,7 @@ use crate::memory;
 ///
 /// In addition, it may read the limits of its cgroup, and its own executable for backtraces.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Needs {
     /// Existing directories in which it reads, writes and removes files until it is [sealed](seal).
     pub writable: Vec<PathBuf>,
@@ -34,10 +35,41 @@ pub struct Needs {
     pub names: bool,
 }
 
+impl Needs {
+    /// Sets [`Needs::writable`](field@Needs::writable).
+    #[must_use]
+    pub fn writable(mut self, writable: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.writable = writable.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::readable`](field@Needs::readable).
+    #[must_use]
+    pub fn readable(mut self, readable: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.readable = readable.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::ports`](field@Needs::ports).
+    #[must_use]
+    pub fn ports(mut self, ports: impl IntoIterator<Item = impl Into<u16>>) -> Self {
+        self.ports = ports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Needs::names`](field@Needs::names).
+    #[must_use]
+    pub fn names(mut self, names: bool) -> Self {
+        self.names = names;
+        self
+    }
+}
+
 /// The restrictions that are in force, in all threads.
 // Each of the six flags is independent of the others.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hardening {
     /// A program that the process executes cannot gain privileges.
     pub no_new_privileges: bool,
@@ -74,7 +106,7 @@ impl Hardening {
 /// use ai_code_executor::Sandbox;
 ///
 /// let listener = std::net::TcpListener::bind("127.0.0.1:8030")?;
-/// let needs = Needs { writable: vec!["/var/cache/mine".into()], ports: [443].into(), names: true, ..Needs::default() };
+/// let needs = Needs::default().writable(["/var/cache/mine"]).ports([443_u16]).names(true);
 /// let (hardening, gaps) = hardening::restrict(&needs)?;
 /// assert!(hardening.seccomp, "{gaps:?}");
 /// let runtime = tokio::runtime::Runtime::new()?;
@@ -93,7 +125,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
     if threads > 1 {
         let why =
             format!("{threads} threads run already and would stay unrestricted; harden the process first");
-        return Err(Error::Config(why));
+        return Err(Error::config(why));
     }
     memory::open_before_hardening();
     let (mut hardening, mut gaps) = (Hardening::default(), Vec::new());
@@ -116,7 +148,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
 ///
 /// [`Error::Config`] if the kernel refuses.
 pub fn seal() -> Result<(), Error> {
-    seccomp::seal().map_err(|error| Error::Config(format!("sealing the process: {error}")))
+    seccomp::seal().map_err(|error| Error::config("sealing the process").caused_by(error))
 }
 
 fn noted<T, E: Display>(gaps: &mut Vec<String>, what: &str, result: Result<T, E>) -> Option<T> {

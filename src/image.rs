@@ -12,6 +12,7 @@ mod start;
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::Instant;
 
@@ -106,7 +107,7 @@ impl Image {
         // In parallel, because loading reads the whole artifact to check its digest.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
-            (cache.load(Kind::Code), memory.join().unwrap_or_default())
+            (cache.load(Kind::Code), memory.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         let built = code.is_none() || memory.is_none();
         let (code, memory) = match (code, memory) {
@@ -119,7 +120,7 @@ impl Image {
         let memory_bytes_min = memory.memory_bytes() as u64;
         let base = Base::new(memory);
         let memories = Memories::new(base.clone(), on_check)
-            .map_err(|error| Error::Config(format!("starting the thread that checks resets: {error}")))?;
+            .map_err(|error| Error::config("starting the thread that checks resets").caused_by(error))?;
         let polling_pages = memories.polling_pages().clone();
         let engine = engine::runner(memories)?;
         let module = code.module(&engine)?;
@@ -136,7 +137,7 @@ fn probe(slots: u32) -> Result<(), Error> {
     let fitting = (1..slots).rev().find(|fewer| LAYOUT.probe(*fewer as usize).is_ok());
     let fewer = fitting.map_or(String::new(), |most| format!(", or run at most {most} at once"));
     let what = format!("reserving {gib} GiB of addresses for {slots} concurrent executions");
-    Err(Error::Image(format!("{what}: {error}; allow more (ulimit -v){fewer}")))
+    Err(Error::image(format!("{what} failed; allow more (ulimit -v){fewer}")).caused_by(error))
 }
 
 /// Makes the artifacts that the cache does not have.
@@ -164,7 +165,7 @@ fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Res
     let started = Instant::now();
     let code = engine
         .precompile_module(&interpreter.code)
-        .map_err(|error| Error::Image(format!("compiling the interpreter: {error:#}")))?;
+        .map_err(|error| Error::image("compiling the interpreter").caused_by(error))?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = code.len(), "interpreter compiled");
     Ok(cache.store(Kind::Code, &code).map_or(MachineCode::Bytes(code), MachineCode::File))
 }
@@ -188,7 +189,7 @@ fn start(
 }
 
 fn mapped(memory: std::io::Result<MemoryImage>) -> Result<MemoryImage, Error> {
-    memory.map_err(|error| Error::Image(format!("mapping the memory image: {error}")))
+    memory.map_err(|error| Error::image("mapping the memory image").caused_by(error))
 }
 
 /// The cache, for the artifacts of one image.
@@ -248,7 +249,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "entry": "guest_runner",
         "allowed_imports": spec.allowed_imports,
         "disabled_modules": spec.disabled_imports,
-        "refused_names": REFUSED_NAMES.as_slice(),
+        "refused_names": REFUSED_NAMES,
         "guards": spec.guards,
         "tools": spec.tools,
     });

@@ -5,7 +5,6 @@ mod metered;
 mod outcome;
 mod watchdog;
 
-use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,9 +65,9 @@ impl Template {
     pub(crate) fn new(image: &Image, pauses: Pauses) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
-            .map_err(|error| Error::Image(format!("resolving its imports: {error:#}")))?;
-        let watchdog = Watchdog::start()
-            .map_err(|error| Error::Config(format!("cannot start the watchdog: {error}")))?;
+            .map_err(|error| Error::image("resolving its imports").caused_by(error))?;
+        let watchdog =
+            Watchdog::start().map_err(|error| Error::config("starting the watchdog").caused_by(error))?;
         let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
         let base = image.base.clone();
         Ok(Self { instance, memory_bytes_min, polling_pages, base, pauses, watchdog })
@@ -109,7 +108,7 @@ impl Template {
         match self.advance(guest, &mut life, None, cancel).await {
             Step::Ended(report) => Ok(Progress::Ended(report)),
             Step::Paused(guest) => Ok(Progress::Paused(Box::new(Paused { guest, life }))),
-            Step::Sliced => Err(Error::Internal("a continued guest exceeded its slice, but has none".into())),
+            Step::Sliced => Err(Error::internal("a continued guest exceeded its slice, but has none")),
         }
     }
 
@@ -119,11 +118,12 @@ impl Template {
     ///
     /// [`Error::Internal`], also if the delta exceeds `bytes_max`. The execution is lost.
     pub(crate) fn park(&self, paused: Paused, bytes_max: usize) -> Result<Parked, Error> {
-        let failed = |error: &dyn Display| Error::Internal(format!("parking an execution: {error}"));
         let Paused { guest: Guest { mut store, instance, .. }, life } = paused;
         let fuel_burned = fuel::burned(&mut store);
-        let memory = hostcall::memory_of(&instance, &mut store).map_err(|error| failed(&error))?;
-        let delta = self.base.delta(memory.data(&store), bytes_max).map_err(|error| failed(&error))?;
+        let memory =
+            hostcall::memory_of(&instance, &mut store).map_err(|error| parking().caused_by(error))?;
+        let delta =
+            self.base.delta(memory.data(&store), bytes_max).map_err(|error| parking().caused_by(error))?;
         let mut state = store.into_data();
         state.move_on(fuel_burned);
         Ok(Parked { delta, state, life })
@@ -139,7 +139,7 @@ impl Template {
         let begun = Instant::now();
         let mut guest = self.instantiate(self.store(state)).await.map_err(instantiating)?;
         self.restore(&mut guest, &delta)
-            .map_err(|error| Error::Internal(format!("unparking an execution: {error:#}")))?;
+            .map_err(|error| Error::internal("unparking an execution").caused_by(error))?;
         life.stages.instantiate += begun.elapsed();
         Ok(Paused { guest, life })
     }
@@ -298,7 +298,11 @@ enum Step {
 }
 
 fn instantiating(error: wasmtime::Error) -> Error {
-    Error::Internal(format!("instantiating the image: {error:#}"))
+    Error::internal("instantiating the image").caused_by(error)
+}
+
+fn parking() -> Error {
+    Error::internal("parking an execution")
 }
 
 async fn call(instance: Instance, store: &mut Store<HostState>) -> End {

@@ -20,6 +20,13 @@
 //!
 //! Without either, the crate runs programs, and their tools are async functions in Rust ([`Tool`]).
 //!
+//! # Stability
+//!
+//! Structs and enums that may grow are `#[non_exhaustive]`: make them with constructors and setters, and match with a last
+//! arm. Types of other crates in signatures are of crates at 1.0 or later (`http`, `schemars`, `serde`, `serde_json`, `tokio`),
+//! and of `http_signing`, which is versioned with this crate; the tower layer there is the one exception. `docs/public-api/` has the whole interface as text; CI compares it.
+//! Feature `test-layers` and items that the documentation hides are for this crate's own tests.
+//!
 //! # Layout
 //!
 //! A request passes through the modules in this order: `server` (HTTP and its JSON) → [`execution`] and [`limits`]
@@ -35,11 +42,14 @@
 //! - a Store is never used twice: `instance` makes one per execution and drops it;
 //! - the guest's own Python and a program are never one text: the program is a field of the request.
 
+#![deny(missing_docs)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "ai-code-executor runs on Linux only: on other systems, run it in a Linux container or virtual machine"
 );
 
+mod cancel;
 pub mod error;
 pub mod execution;
 #[cfg(feature = "server")]
@@ -66,18 +76,26 @@ pub use image::fuzzing;
 #[cfg(feature = "http-tools")]
 pub use http_signing;
 
+pub use cancel::{CancelHandle, EndSignal};
 pub use error::Error;
 pub use execution::{
     Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule, Stages, Usage,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use sandbox::{Layers, Sandbox, SandboxBuilder};
+#[cfg(any(test, fuzzing, feature = "test-layers"))]
+#[doc(hidden)]
+pub use sandbox::Layers;
+pub use sandbox::{Sandbox, SandboxBuilder};
 pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
 pub use validator::{Policy, ValidatedSource};
 
 /// Target of the log events that show how far a first start has got.
 pub const PROGRESS: &str = "ai_code_executor::progress";
+
+/// Target of the spans: `execution` around each execution, under the caller's span, and `tool_call` around each of its tool
+/// calls, under that. Both have level INFO.
+pub const SPANS: &str = "ai_code_executor::spans";
 
 /// The documentation's Rust compiles.
 #[cfg(doctest)]

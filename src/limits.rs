@@ -13,27 +13,46 @@ pub(crate) const TIME_MAX: Duration = Duration::from_hours(24 * 365);
 
 /// Bounds of one execution.
 ///
-/// [`Limits::default`] is what the service uses when nothing is configured. The same type serves as the operator's
-/// ceilings: see [`Limits::clamped_to`].
+/// [`Limits::default`] is the service's configuration when nothing is set. [`Limits::UNLIMITED`] is the starting point for
+/// an execution that the sandbox's ceilings alone shall bound. The same type serves as the operator's ceilings: see
+/// [`SandboxBuilder::ceilings`](crate::SandboxBuilder::ceilings).
+///
+/// Each field has a setter of its name:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ai_code_executor::Limits;
+///
+/// let limits = Limits::default().wall_time(Duration::from_secs(2)).memory_bytes_max(64 << 20);
+/// assert_eq!(limits.tool_calls_max, 1000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Wall-clock time from the start of the sandbox to the answer, waiting for tools included.
+    /// Wall-clock time in the sandbox, from the moment the execution has a slot until its report; time spent waiting for
+    /// tools counts. When it is over, the outcome is [`Outcome::Timeout`](crate::Outcome::Timeout). Default: 30 s.
     pub wall_time: Duration,
-    /// CPU time of the guest.
+    /// CPU time of the guest, and of checking its tool calls' arguments. When it is used up, the outcome is
+    /// [`Outcome::CpuLimit`](crate::Outcome::CpuLimit). Default: 15 s.
     pub cpu_time: Duration,
-    /// Linear memory, the interpreter's own part included.
+    /// Linear memory in bytes, including the interpreter's own (about 20 MiB). A program that needs more gets a
+    /// `MemoryError`; if it dies of it, the outcome is [`Outcome::MemoryLimit`](crate::Outcome::MemoryLimit).
+    /// Default: 128 MiB.
     pub memory_bytes_max: u64,
-    /// Standard output and standard error each; what goes beyond is dropped and flagged.
+    /// Bytes of standard output and of standard error, each. Further output is dropped, and
+    /// [`Output::truncated`](crate::Output::truncated) is set. Default: 1 MiB.
     pub output_bytes_max: usize,
-    /// The return value as JSON.
+    /// Bytes of the program's value as JSON. A larger value fails the program. Default: 1 MiB.
     pub result_bytes_max: usize,
-    /// One tool call, from its start to its reply.
+    /// Wall-clock time of one tool call, from its start to its reply. A call that takes longer raises `ToolTimeout` in the
+    /// program. Default: 10 s.
     pub tool_time: Duration,
-    /// Tool calls in total.
+    /// Number of tool calls in total. Further calls raise `ToolDenied` in the program. Default: 1,000.
     pub tool_calls_max: u32,
-    /// Tool calls at the same time; further ones wait.
+    /// Number of tool calls at the same time; further calls wait. 0 means 1. Default: 32.
     pub tool_calls_in_flight_max: usize,
-    /// One tool's reply as JSON.
+    /// Bytes of one tool's reply as JSON. A larger reply raises `ToolError` in the program. Default: 8 MiB.
     pub tool_reply_bytes_max: usize,
 }
 
@@ -55,7 +74,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No bounds but the ceilings that they are lowered to.
+    /// No bounds. A sandbox lowers each to its ceiling.
     pub const UNLIMITED: Self = Self {
         wall_time: Duration::MAX,
         cpu_time: Duration::MAX,
@@ -68,7 +87,70 @@ impl Limits {
         tool_reply_bytes_max: usize::MAX,
     };
 
-    /// Each bound lowered to the ceiling's where it lies above it.
+    /// Sets [`Limits::wall_time`](field@Limits::wall_time).
+    #[must_use]
+    pub const fn wall_time(mut self, wall_time: Duration) -> Self {
+        self.wall_time = wall_time;
+        self
+    }
+
+    /// Sets [`Limits::cpu_time`](field@Limits::cpu_time).
+    #[must_use]
+    pub const fn cpu_time(mut self, cpu_time: Duration) -> Self {
+        self.cpu_time = cpu_time;
+        self
+    }
+
+    /// Sets [`Limits::memory_bytes_max`](field@Limits::memory_bytes_max).
+    #[must_use]
+    pub const fn memory_bytes_max(mut self, memory_bytes_max: u64) -> Self {
+        self.memory_bytes_max = memory_bytes_max;
+        self
+    }
+
+    /// Sets [`Limits::output_bytes_max`](field@Limits::output_bytes_max).
+    #[must_use]
+    pub const fn output_bytes_max(mut self, output_bytes_max: usize) -> Self {
+        self.output_bytes_max = output_bytes_max;
+        self
+    }
+
+    /// Sets [`Limits::result_bytes_max`](field@Limits::result_bytes_max).
+    #[must_use]
+    pub const fn result_bytes_max(mut self, result_bytes_max: usize) -> Self {
+        self.result_bytes_max = result_bytes_max;
+        self
+    }
+
+    /// Sets [`Limits::tool_time`](field@Limits::tool_time).
+    #[must_use]
+    pub const fn tool_time(mut self, tool_time: Duration) -> Self {
+        self.tool_time = tool_time;
+        self
+    }
+
+    /// Sets [`Limits::tool_calls_max`](field@Limits::tool_calls_max).
+    #[must_use]
+    pub const fn tool_calls_max(mut self, tool_calls_max: u32) -> Self {
+        self.tool_calls_max = tool_calls_max;
+        self
+    }
+
+    /// Sets [`Limits::tool_calls_in_flight_max`](field@Limits::tool_calls_in_flight_max).
+    #[must_use]
+    pub const fn tool_calls_in_flight_max(mut self, tool_calls_in_flight_max: usize) -> Self {
+        self.tool_calls_in_flight_max = tool_calls_in_flight_max;
+        self
+    }
+
+    /// Sets [`Limits::tool_reply_bytes_max`](field@Limits::tool_reply_bytes_max).
+    #[must_use]
+    pub const fn tool_reply_bytes_max(mut self, tool_reply_bytes_max: usize) -> Self {
+        self.tool_reply_bytes_max = tool_reply_bytes_max;
+        self
+    }
+
+    /// Lowers each bound to the ceiling's, where it is above it.
     #[must_use]
     pub fn clamped_to(self, ceiling: &Self) -> Self {
         Self {

@@ -109,7 +109,9 @@ fn log_to_stderr(config: &Config, quiet: bool) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
-        .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO);
+        .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO)
+        // Each event names its execution.
+        .with_target(ai_code_executor::SPANS, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(log::StandardError).with_target(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

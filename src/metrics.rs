@@ -46,7 +46,10 @@ const OUTCOMES: [&str; 8] = [
 pub(crate) type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 type Seconds = Counter<f64, AtomicU64>;
 
-/// Counts executions. A handle: clones count into the same metrics.
+/// Counts executions: how they ended, what they used, how long they waited. A handle: clones count into the same metrics.
+///
+/// A sandbox makes its own unless [`SandboxBuilder::metrics`](crate::SandboxBuilder::metrics) gives it one. All names begin
+/// with `code_execut`.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
 
@@ -210,7 +213,14 @@ impl Metrics {
         self.series() + "# EOF\n"
     }
 
-    /// The same without its end: to stand among the metrics of the process that the sandbox is part of.
+    /// The same without its end: to stand among the metrics that the process has of its own.
+    ///
+    /// ```no_run
+    /// # fn example(sandbox: &ai_code_executor::Sandbox, of_the_process: &str) -> String {
+    /// // `of_the_process`: OpenMetrics text that another registry has written, without `# EOF`.
+    /// format!("{of_the_process}{}# EOF\n", sandbox.metrics().series())
+    /// # }
+    /// ```
     #[must_use]
     pub fn series(&self) -> String {
         let mut text = String::new();

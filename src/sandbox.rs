@@ -25,8 +25,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 
+use crate::SPANS;
+use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
 use crate::instance::{Cancel, Progress, Run, Template};
@@ -46,9 +48,32 @@ const LARGE_CODE_BYTES: usize = 4 << 10;
 
 /// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
 ///
-/// A small program begins where [`Sandbox::run`] is polled; when it is not done after a millisecond or two, it goes on in
-/// threads that belong to the sandbox, where large ones begin. Dropping the sandbox ends all executions.
-pub struct Sandbox {
+/// A handle: clones are the same sandbox, with the same slots, metrics and threads. It has no globals and reads no
+/// environment, so a process can have several with different tools. It works on Tokio runtimes of both kinds and in other
+/// executors: timers and tool calls run on threads that belong to the sandbox. A small program begins on the thread that
+/// polls [`Sandbox::run`]; if it is not done after a millisecond or two, it goes on on the sandbox's threads, where large
+/// ones begin.
+///
+/// Dropping the last clone ends all executions. A tool that holds a clone of its own sandbox keeps it alive for ever.
+///
+/// ```no_run
+/// use ai_code_executor::{Execution, Limits, Sandbox};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().concurrency(4).cache_dir("/var/cache/mine").build()?;
+/// let limits = Limits::default().wall_time(std::time::Duration::from_secs(5));
+/// let report = sandbox.run(Execution::new("[n * n for n in range(3)]").limits(limits)).await?;
+/// match &report.error {
+///     None => println!("{:?}", report.value_as::<Vec<u32>>()?),
+///     Some(error) => println!("{}: {error}", report.outcome),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     /// Held while a large execution is looked at.
@@ -75,8 +100,18 @@ struct Shared {
     cancel: Arc<CancellationToken>,
 }
 
-/// The place of one execution, free when dropped.
-pub(crate) struct Slot(#[expect(dead_code, reason = "it is there to be dropped")] OwnedSemaphorePermit);
+/// The place of one execution, free when dropped. One that was cancelled in the queue has none.
+pub(crate) struct Slot(
+    #[expect(dead_code, reason = "it is there to be dropped")] Option<OwnedSemaphorePermit>,
+);
+
+/// An execution that may begin.
+struct Admitted {
+    source: ValidatedSource,
+    execution: Execution,
+    permit: OwnedSemaphorePermit,
+    queue: Duration,
+}
 
 impl Sandbox {
     /// A sandbox with the service's defaults, to be changed.
@@ -87,7 +122,8 @@ impl Sandbox {
 
     /// Runs one program and reports how it ended.
     ///
-    /// Waits for a free slot first. Dropping the future stops the guest and frees its slot.
+    /// Waits for a free slot first. Dropping the future stops the guest and frees its slot; a
+    /// [`CancelHandle`](crate::CancelHandle) stops it too, and leaves a report.
     ///
     /// # Errors
     ///
@@ -100,24 +136,68 @@ impl Sandbox {
 
     /// The same. The slot is free when the caller drops it.
     pub(crate) async fn run_in_slot(&self, execution: Execution) -> Result<(Report, Slot), Error> {
-        let shared = &self.shared;
         let id = ExecutionId::random();
+        let span = info_span!(target: SPANS, "execution", execution_id = %id);
+        self.run_on_record(id, execution).instrument(span).await
+    }
+
+    async fn run_on_record(&self, id: ExecutionId, execution: Execution) -> Result<(Report, Slot), Error> {
+        let (shared, begun) = (&self.0.shared, Instant::now());
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
-        let end = run.await.unwrap_or_else(|_| Err(Error::Internal("the execution panicked".into())));
+        let end = run.await.unwrap_or_else(|_| Err(Error::internal("the execution panicked")));
+        let Some(end) = end.transpose() else {
+            // Dropped without an end, the record says that it was cancelled.
+            return Ok((Report::cancelled_while_queued(id, begun.elapsed()), Slot(None)));
+        };
         record.end(end.as_ref().map(|(report, _)| report));
         end
     }
 
-    /// Waits for its turn where the caller is.
+    /// Waits for its turn where the caller is. `None` if it was cancelled meanwhile.
     async fn run_recorded(
         &self,
         id: ExecutionId,
         execution: Execution,
         record: &mut AuditRecord,
-    ) -> Result<(Report, Slot), Error> {
-        let shared = self.shared.clone();
-        let is_large = is_large(&execution);
+    ) -> Result<Option<(Report, Slot)>, Error> {
+        let shared = self.0.shared.clone();
+        let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
+        let admitted = self.admit(execution, is_large, record);
+        let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
+            return Ok(None);
+        };
+        let Admitted { source, execution, permit, queue } = admitted?;
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
+        // Cancelled when this future is dropped, also while the guest does not yield.
+        let cancel = Cancel::new(shared.cancel.clone(), handle);
+        let _abandon = cancel.when_dropped();
+        let run = self.0.tasks.track_future(async move {
+            let slot = Slot(Some(permit));
+            // Dropped before the slot: no more executions are active than there are slots.
+            let _active = shared.metrics.active();
+            let grants = shared.grants(&execution, started);
+            let run =
+                Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
+            Ok((shared.execute(run, &cancel).await?, slot))
+        });
+        // It may move to another thread, and its span with it.
+        let run = run.in_current_span();
+        let (mut report, slot) =
+            if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
+        report.stages.queue = queue;
+        Ok(Some((report, slot)))
+    }
+
+    /// Looks at the program, then waits for a slot.
+    async fn admit(
+        &self,
+        execution: Execution,
+        is_large: bool,
+        record: &mut AuditRecord,
+    ) -> Result<Admitted, Error> {
+        let shared = &self.0.shared;
         let (source, execution) = if is_large {
             self.accept_apart(execution, record).await?
         } else {
@@ -126,25 +206,7 @@ impl Sandbox {
         };
         let queued = Instant::now();
         let permit = shared.admission.admit(&shared.metrics).await?;
-        let queue = queued.elapsed();
-        let started = Arc::<AtomicU32>::default();
-        record.start(&started);
-        // Cancelled when this future is dropped, also while the guest does not yield.
-        let cancel = Cancel::new(shared.cancel.clone());
-        let _abandon = cancel.when_dropped();
-        let run = self.tasks.track_future(async move {
-            let slot = Slot(permit);
-            // Dropped before the slot: no more executions are active than there are slots.
-            let _active = shared.metrics.active();
-            let grants = shared.grants(&execution, started);
-            let run =
-                Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
-            Ok((shared.execute(run, &cancel).await?, slot))
-        });
-        let (mut report, slot) =
-            if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
-        report.stages.queue = queue;
-        Ok((report, slot))
+        Ok(Admitted { source, execution, permit, queue: queued.elapsed() })
     }
 
     /// What takes more than some hundred microseconds is not for a thread on which others may wait, nor for one that guests
@@ -154,10 +216,10 @@ impl Sandbox {
         execution: Execution,
         record: &mut AuditRecord,
     ) -> Result<(ValidatedSource, Execution), Error> {
-        let shared = self.shared.clone();
-        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        let shared = self.0.shared.clone();
+        let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         // One at a time: however many there are, together they keep one core.
-        let alone = self.accepting.admit(&shared.metrics).await?;
+        let alone = self.0.accepting.admit(&shared.metrics).await?;
         let accept = move || {
             let _alone = alone;
             Ok((code_sha256(&execution.code), shared.accept(execution)))
@@ -173,8 +235,8 @@ impl Sandbox {
     ///
     /// [`Error::Internal`] when programs cannot be run here.
     pub async fn self_test(&self) -> Result<(), Error> {
-        let shared = self.shared.clone();
-        self.on_guest_threads(self.tasks.track_future(async move { shared.self_test().await })).await
+        let shared = self.0.shared.clone();
+        self.on_guest_threads(self.0.tasks.track_future(async move { shared.self_test().await })).await
     }
 
     /// Polls `run` once where the caller is: most programs are done before they yield, and waking another thread takes as
@@ -183,7 +245,7 @@ impl Sandbox {
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         let mut run = Box::pin(run);
         let first = poll_fn(|context| {
             // Its timers and tool calls belong to the guests' threads from the beginning.
@@ -201,7 +263,7 @@ impl Sandbox {
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         flatten(AbortOnDropHandle::new(runtime.spawn(run)).await)
     }
 
@@ -209,12 +271,12 @@ impl Sandbox {
     /// end then within half a second, because it is in a function of the host, is left alone.
     pub async fn shutdown(&self, grace: Duration) {
         const CANCELLED_TIME: Duration = Duration::from_millis(500);
-        self.shared.admission.close();
-        self.accepting.close();
-        self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
-            self.shared.cancel.cancel();
-            if tokio::time::timeout(CANCELLED_TIME, self.tasks.wait()).await.is_err() {
+        self.0.shared.admission.close();
+        self.0.accepting.close();
+        self.0.tasks.close();
+        if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
+            self.0.shared.cancel.cancel();
+            if tokio::time::timeout(CANCELLED_TIME, self.0.tasks.wait()).await.is_err() {
                 warn!("executions that do not end are given up");
             }
         }
@@ -223,36 +285,36 @@ impl Sandbox {
     /// Whether executions are let in: until [`Sandbox::shutdown`].
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.shared.admission.is_closed()
+        !self.0.shared.admission.is_closed()
     }
 
     /// Whether each memory that was looked at after an execution was the image again. Once one was not, programs may read what
     /// others have left: start the process anew, and report it.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.shared.is_sound.load(Ordering::Relaxed)
+        self.0.shared.is_sound.load(Ordering::Relaxed)
     }
 
     /// What its executions are counted in.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
+        &self.0.shared.metrics
     }
 
     /// What a reader may know of the tools that programs can import.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
-        &self.shared.catalogue
+        &self.0.shared.catalogue
     }
 
     /// Linear memory that an execution has before its program starts, in bytes.
     #[must_use]
     pub fn memory_bytes_min(&self) -> u64 {
-        self.shared.memory_bytes_min
+        self.0.shared.memory_bytes_min
     }
 }
 
-impl Drop for Sandbox {
+impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // Waiting for the threads could block an async caller for ever; they stop at their next yield.
@@ -266,7 +328,7 @@ impl Shared {
     fn accept(&self, mut execution: Execution) -> Result<(ValidatedSource, Execution), Error> {
         if self.process != std::process::id() {
             let why = "this process was forked from the one that made the sandbox: make another one in it";
-            return Err(Error::Internal(why.into()));
+            return Err(Error::internal(why));
         }
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         self.check(&execution)?;
@@ -292,6 +354,7 @@ impl Shared {
             catalogue: self.catalogue.clone(),
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
+            request_id: execution.request_id.as_deref().map(Arc::from),
             started,
         }
     }
@@ -322,11 +385,11 @@ impl Shared {
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
         let id = ExecutionId::random();
         let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
-        let cancel = Cancel::new(self.cancel.clone());
+        let cancel = Cancel::new(self.cancel.clone(), None);
         let report = self.to_its_end(self.template.run(run, &cancel).await?, &cancel).await?;
         match report.value.as_ref().map(|value| value.get()) {
             Some("42") => Ok(()),
-            _ => Err(Error::Internal(format!("the interpreter does not work: {:?}", report.error))),
+            _ => Err(Error::internal(format!("the interpreter does not work: {:?}", report.error))),
         }
     }
 
@@ -354,12 +417,12 @@ impl Shared {
     }
 }
 
-/// What a task has come to.
 /// Whether looking at it takes too long where its caller is.
 fn is_large(execution: &Execution) -> bool {
     execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
 }
 
+/// What a task has come to.
 fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     match joined {
         Ok(ended) => ended,
@@ -381,6 +444,10 @@ fn refused_by_cpython(error: &GuestError) -> Finding {
 
 /// Which layers stand between a program and the wall. The wall, WebAssembly and the limits, is always there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(test, fuzzing, feature = "test-layers")),
+    expect(dead_code, unreachable_pub, reason = "only tests take layers away")
+)]
 pub enum Layers {
     /// Validator and guards inside the interpreter.
     #[default]

@@ -42,6 +42,7 @@ use refusal::Code;
 
 /// How the service deals with its clients.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// What callers must send; by default nobody is let in.
     pub token: Token,
@@ -94,7 +95,106 @@ impl Default for Settings {
     }
 }
 
-/// The service's state. It answers before it is ready: making an image takes seconds the first time.
+impl Settings {
+    /// Sets [`Settings::token`](field@Settings::token).
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Sets [`Settings::ceilings`](field@Settings::ceilings).
+    #[must_use]
+    pub fn ceilings(mut self, ceilings: Limits) -> Self {
+        self.ceilings = ceilings;
+        self
+    }
+
+    /// Sets [`Settings::body_bytes_max`](field@Settings::body_bytes_max).
+    #[must_use]
+    pub fn body_bytes_max(mut self, body_bytes_max: usize) -> Self {
+        self.body_bytes_max = body_bytes_max;
+        self
+    }
+
+    /// Sets [`Settings::body_time`](field@Settings::body_time).
+    #[must_use]
+    pub fn body_time(mut self, body_time: Duration) -> Self {
+        self.body_time = body_time;
+        self
+    }
+
+    /// Sets [`Settings::idle_time`](field@Settings::idle_time).
+    #[must_use]
+    pub fn idle_time(mut self, idle_time: Duration) -> Self {
+        self.idle_time = idle_time;
+        self
+    }
+
+    /// Sets [`Settings::connections_max`](field@Settings::connections_max).
+    #[must_use]
+    pub fn connections_max(mut self, connections_max: usize) -> Self {
+        self.connections_max = connections_max;
+        self
+    }
+
+    /// Sets [`Settings::memory_bytes_max`](field@Settings::memory_bytes_max).
+    #[must_use]
+    pub fn memory_bytes_max(mut self, memory_bytes_max: usize) -> Self {
+        self.memory_bytes_max = memory_bytes_max;
+        self
+    }
+
+    /// Sets [`Settings::allowed_hosts`](field@Settings::allowed_hosts).
+    #[must_use]
+    pub fn allowed_hosts(mut self, allowed_hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_hosts = allowed_hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Settings::allowed_origins`](field@Settings::allowed_origins).
+    #[must_use]
+    pub fn allowed_origins(mut self, allowed_origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_origins = allowed_origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Settings::metrics`](field@Settings::metrics).
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Sets [`Settings::hardening`](field@Settings::hardening).
+    #[must_use]
+    pub fn hardening(mut self, hardening: Hardening) -> Self {
+        self.hardening = hardening;
+        self
+    }
+}
+
+/// The HTTP service. It answers before it is ready: making an image takes seconds the first time. A handle: clones are the
+/// same service.
+///
+/// No type of an HTTP framework is in its interface: to add `/execute` to a service that there is already, call
+/// [`Sandbox::run`](crate::Sandbox::run) in a handler of that service, as `examples/embed_axum.rs` does.
+///
+/// ```no_run
+/// use ai_code_executor::Sandbox;
+/// use ai_code_executor::server::{Service, Settings, Token};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = Settings::default().token(Token::new("a token of 16 bytes or more"));
+/// let metrics = settings.metrics.clone();
+/// let service = Service::new(settings);
+/// let sandbox = tokio::task::spawn_blocking(|| Sandbox::builder().metrics(metrics).build()).await??;
+/// service.ready(sandbox);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8030").await?;
+/// service.serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
@@ -105,7 +205,7 @@ struct Inner {
     doorkeeper: Doorkeeper,
     /// One for each body that is being forgotten.
     discards: Arc<Semaphore>,
-    sandbox: OnceLock<Arc<Sandbox>>,
+    sandbox: OnceLock<Sandbox>,
 }
 
 impl Service {
@@ -120,13 +220,13 @@ impl Service {
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
-    pub fn ready(&self, sandbox: Arc<Sandbox>) {
+    pub fn ready(&self, sandbox: Sandbox) {
         self.0.sandbox.get_or_init(|| sandbox);
     }
 
     /// The sandbox, once the service is ready.
     #[must_use]
-    pub fn sandbox(&self) -> Option<&Arc<Sandbox>> {
+    pub fn sandbox(&self) -> Option<&Sandbox> {
         self.0.sandbox.get()
     }
 

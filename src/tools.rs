@@ -19,6 +19,7 @@ mod schema;
 mod signature;
 mod text;
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,42 +32,52 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
+use crate::cancel::EndSignal;
 use crate::execution::ExecutionId;
 
 #[cfg(feature = "http-tools")]
-pub use self::http::BaseUrl;
+pub use self::http::{BaseUrl, BaseUrlError};
 pub(crate) use arguments::Effort;
 pub(crate) use caller::{Begun, Caller, UNREADABLE};
 pub use catalogue::{Catalogue, ToolCard};
 #[cfg(feature = "http-tools")]
-pub use file::{Surroundings, ToolFile};
+pub use file::{Surroundings, ToolFile, ToolFileError};
 pub(crate) use grants::Grants;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
 pub(crate) use reply_budget::{ReplyBudget, ReplyShare};
 
 /// One call as the host sees it, after its arguments were found to fit the tool's schema.
+///
+/// `A` is what the arguments are: a map for [`Tool::new`], a type of your own for [`Tool::typed`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ToolCall {
+pub struct ToolCall<A = Map<String, Value>> {
     /// The execution that makes the call.
     pub execution: ExecutionId,
+    /// What the execution's caller calls its request: [`Execution::request_id`](crate::Execution::request_id).
+    pub request_id: Option<Arc<str>>,
+    /// Which call of its execution this is, from 0. Together with `execution` it names the call, as a key for idempotency
+    /// does. Numbers of calls that were refused before they were made are left out.
+    pub number: u32,
     /// Arguments by name. Those that were not given have their schema's default, if it has one.
-    pub arguments: Map<String, Value>,
+    pub arguments: A,
     /// When the call is given up: its future is dropped then.
     pub deadline: Instant,
+    /// The call has ended: it has its reply, was given up, or its execution has ended. The future of the call is dropped
+    /// then.
+    pub call_end: EndSignal,
+    /// The execution has ended, however. For what is kept from one call to the next.
+    pub execution_end: EndSignal,
     /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
     pub reply_bytes_max: usize,
     /// What the reply takes of the execution's budget.
-    #[cfg_attr(
-        not(feature = "http-tools"),
-        expect(dead_code, reason = "tools in Rust have their replies whole")
-    )]
     pub(crate) share: Arc<ReplyShare>,
 }
 
 /// Which exception a failed call becomes in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ToolErrorKind {
     /// `ToolError`: the tool failed.
     Failed,
@@ -78,35 +89,66 @@ pub enum ToolErrorKind {
     Arguments,
 }
 
-/// A failed call; its text reaches the guest.
+impl ToolCall {
+    /// The same call with its arguments as a type of their own.
+    fn typed<A: DeserializeOwned>(self) -> Result<ToolCall<A>, ToolError> {
+        let arguments = serde_json::from_value(Value::Object(self.arguments));
+        Ok(ToolCall {
+            execution: self.execution,
+            request_id: self.request_id,
+            number: self.number,
+            arguments: arguments.map_err(|error| ToolError::arguments(error.to_string()))?,
+            deadline: self.deadline,
+            call_end: self.call_end,
+            execution_end: self.execution_end,
+            reply_bytes_max: self.reply_bytes_max,
+            share: self.share,
+        })
+    }
+}
+
+/// A failed call. Its message reaches the guest; its [`source`](StdError::source) does not.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct ToolError {
     /// The exception's class.
     pub kind: ToolErrorKind,
     /// The exception's text. Must not hold what the guest may not know: addresses, secrets.
     pub message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl ToolError {
     /// The tool failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { kind: ToolErrorKind::Failed, message: message.into() }
+        Self::new(ToolErrorKind::Failed, message)
     }
 
     /// There was no reply in time.
     pub fn timeout(message: impl Into<String>) -> Self {
-        Self { kind: ToolErrorKind::Timeout, message: message.into() }
+        Self::new(ToolErrorKind::Timeout, message)
     }
 
     /// This execution may not make this call.
     pub fn denied(message: impl Into<String>) -> Self {
-        Self { kind: ToolErrorKind::Denied, message: message.into() }
+        Self::new(ToolErrorKind::Denied, message)
     }
 
     /// The arguments do not fit.
     pub fn arguments(message: impl Into<String>) -> Self {
-        Self { kind: ToolErrorKind::Arguments, message: message.into() }
+        Self::new(ToolErrorKind::Arguments, message)
+    }
+
+    fn new(kind: ToolErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same error with the one behind it, for the host's log: the guest learns nothing of it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
     }
 }
 
@@ -137,7 +179,25 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool without a description that takes any arguments, by name.
+    /// A tool without a description that takes any arguments, by name. [`Tool::parameters`] says which there are.
+    ///
+    /// The function runs on the sandbox's threads: it must not block them. It is dropped when the call or its execution
+    /// ends. A panic fails the call alone, as `ToolError: Tool crashed`.
+    ///
+    /// ```
+    /// use ai_code_executor::{Tool, ToolCall, ToolError};
+    /// use serde_json::json;
+    ///
+    /// let temperature = Tool::new("house", "temperature", async |call: ToolCall| {
+    ///     match call.arguments["room"].as_str() {
+    ///         Some("hall") => Ok(json!(19.5)),
+    ///         _ => Err(ToolError::failed("no such room")),
+    ///     }
+    /// });
+    /// let schema = json!({"properties": {"room": {"type": "string"}}, "required": ["room"]});
+    /// let temperature = temperature.describe("Degrees Celsius in a room.").parameters(schema).read_only();
+    /// # drop(temperature);
+    /// ```
     pub fn new<F, Fut>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
     where
         F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
@@ -170,23 +230,45 @@ impl Tool {
     }
 
     /// A tool whose arguments are the fields of `A`, and whose reply is an `R`: their schemas are the tool's.
+    ///
+    /// ```
+    /// use ai_code_executor::{Tool, ToolCall, ToolError};
+    /// use schemars::JsonSchema;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Question {
+    ///     /// The room's name
+    ///     room: String,
+    /// }
+    ///
+    /// #[derive(Serialize, JsonSchema)]
+    /// struct Climate {
+    ///     degrees: f64,
+    /// }
+    ///
+    /// let climate = Tool::typed("house", "climate", async |call: ToolCall<Question>| {
+    ///     match call.arguments.room.as_str() {
+    ///         "hall" => Ok(Climate { degrees: 19.5 }),
+    ///         room => Err(ToolError::failed(format!("there is no room '{room}'"))),
+    ///     }
+    /// });
+    /// # drop(climate);
+    /// ```
     pub fn typed<A, F, Fut, R>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(A) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(ToolCall<A>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, ToolError>> + Send + 'static,
         R: Serialize + JsonSchema,
     {
         let settings = || SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let parameters = settings().for_deserialize().into_generator().into_root_schema_for::<A>();
         let output = settings().for_serialize().into_generator().into_root_schema_for::<R>();
+        let function = Arc::new(function);
         let typed = move |call: ToolCall| {
-            let arguments = serde_json::from_value(Value::Object(call.arguments));
             let function = function.clone();
-            async move {
-                let arguments = arguments.map_err(|error| ToolError::arguments(error.to_string()))?;
-                to_json(&function(arguments).await?)
-            }
+            async move { to_json(&function(call.typed()?).await?) }
         };
         Self::raw(module, name, typed).parameters(parameters.into()).output(output.into())
     }

@@ -33,7 +33,7 @@ const STACK_BYTES_PER_BYTE: usize = 1 << 10;
 const STACK_BYTES_MIN: usize = 2 << 20;
 
 /// What programs may import when nothing else is configured.
-pub const DEFAULT_IMPORTS: [&str; 49] = [
+pub const DEFAULT_IMPORTS: &[&str] = &[
     "__future__",
     "abc",
     "array",
@@ -86,7 +86,7 @@ pub const DEFAULT_IMPORTS: [&str; 49] = [
 ];
 
 /// Names and attributes that programs may not use, whatever they are bound to.
-pub const REFUSED_NAMES: [&str; 51] = [
+pub const REFUSED_NAMES: &[&str] = &[
     "__base__",
     "__bases__",
     "__builtins__",
@@ -142,6 +142,7 @@ pub const REFUSED_NAMES: [&str; 51] = [
 
 /// What a program, and its context, must be like to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Larger programs are refused before anything looks at them.
     pub code_bytes_max: usize,
@@ -162,7 +163,7 @@ impl Default for Policy {
         Self {
             code_bytes_max: 10_000,
             ast_nodes_max: 5000,
-            allowed_imports: DEFAULT_IMPORTS.map(str::to_owned).into(),
+            allowed_imports: DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect(),
             disabled_imports: BTreeSet::new(),
             context_bytes_max: 1 << 20,
             context_depth_max: 4,
@@ -178,6 +179,48 @@ pub fn is_identifier(text: &str) -> bool {
 }
 
 impl Policy {
+    /// Sets [`Policy::code_bytes_max`](field@Policy::code_bytes_max).
+    #[must_use]
+    pub fn code_bytes_max(mut self, code_bytes_max: usize) -> Self {
+        self.code_bytes_max = code_bytes_max;
+        self
+    }
+
+    /// Sets [`Policy::ast_nodes_max`](field@Policy::ast_nodes_max).
+    #[must_use]
+    pub fn ast_nodes_max(mut self, ast_nodes_max: usize) -> Self {
+        self.ast_nodes_max = ast_nodes_max;
+        self
+    }
+
+    /// Sets [`Policy::allowed_imports`](field@Policy::allowed_imports), in place of [`DEFAULT_IMPORTS`].
+    #[must_use]
+    pub fn allowed_imports(mut self, allowed_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_imports = allowed_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::disabled_imports`](field@Policy::disabled_imports).
+    #[must_use]
+    pub fn disabled_imports(mut self, disabled_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.disabled_imports = disabled_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::context_bytes_max`](field@Policy::context_bytes_max).
+    #[must_use]
+    pub fn context_bytes_max(mut self, context_bytes_max: usize) -> Self {
+        self.context_bytes_max = context_bytes_max;
+        self
+    }
+
+    /// Sets [`Policy::context_depth_max`](field@Policy::context_depth_max).
+    #[must_use]
+    pub fn context_depth_max(mut self, context_depth_max: usize) -> Self {
+        self.context_depth_max = context_depth_max;
+        self
+    }
+
     /// Whether `name`, such as `json.decoder`, or a package around it is on the allow-list.
     #[must_use]
     pub fn allows_import(&self, name: &str) -> bool {
@@ -205,6 +248,16 @@ impl ValidatedSource {
 
 /// Checks size, nesting, syntax, complexity, then imports, names and attributes. Callers need no stack to speak of: it
 /// grows with the source.
+///
+/// A sandbox does this itself. It is for editors, hooks and servers that check programs without running them.
+///
+/// ```
+/// use ai_code_executor::validator::validate;
+/// use ai_code_executor::{Policy, Rule};
+///
+/// let findings = validate("import os".into(), &Policy::default()).unwrap_err();
+/// assert_eq!((findings[0].rule, findings[0].line), (Rule::Import, 1));
+/// ```
 ///
 /// # Errors
 ///

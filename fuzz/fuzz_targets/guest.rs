@@ -14,7 +14,7 @@ pub fn sandbox() -> Sandbox {
     let wasm =
         wat::parse_str(include_str!("../../src/hostcall/tests/guest.wat")).expect("guest.wat is valid");
     let interpreter = zstd::encode_all(&wasm[..], 1).expect("memory");
-    let policy = Policy { code_bytes_max: validator::CODE_BYTES_CEILING, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(validator::CODE_BYTES_CEILING);
     let parameters = json!({
         "properties": {"number": {"type": "integer", "minimum": 1}, "text": {"type": "string", "maxLength": 9}},
         "required": ["number"],

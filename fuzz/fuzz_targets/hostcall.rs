@@ -68,16 +68,14 @@ fuzz_target!(|bytes: &[u8]| {
     // The program ends where the bytes end.
     let mut operations = Vec::new();
     while operations.len() < 400 && step(&mut choices, &mut operations).is_ok() {}
-    let limits = Limits {
-        wall_time: Duration::from_millis(10),
-        memory_bytes_max: 1 << 20,
-        output_bytes_max: 4096,
-        result_bytes_max: 4096,
-        tool_calls_max: 20,
-        tool_calls_in_flight_max: 3,
-        tool_reply_bytes_max: 200_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default()
+        .wall_time(Duration::from_millis(10))
+        .memory_bytes_max(1 << 20)
+        .output_bytes_max(4096)
+        .result_bytes_max(4096)
+        .tool_calls_max(20)
+        .tool_calls_in_flight_max(3)
+        .tool_reply_bytes_max(200_000);
     check(&run(&operations, limits), &limits);
     let mut honest = store(0, RESULT.as_bytes());
     honest.push(Function::Finish.with([0, RESULT.len() as u64]));
@@ -90,7 +88,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn run(operations: &[Operation], limits: Limits) -> Report {
-    let execution = Execution { limits, ..Execution::new(script::text(operations)) };
+    let execution = Execution::new(script::text(operations)).limits(limits);
     guest::RUNTIME.block_on(SANDBOX.run(execution)).expect("the host does not fail")
 }
 

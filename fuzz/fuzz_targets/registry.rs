@@ -21,13 +21,11 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(bytes) else { return Corpus::Reject };
-    let surroundings = Surroundings {
-        variable: &|name| (!name.contains("UNSET")).then(|| "http://service:80".to_owned()),
-        read: &|_| Err(io::ErrorKind::NotFound.into()),
-    };
+    let variable = |name: &str| (!name.contains("UNSET")).then(|| "http://service:80".to_owned());
+    let surroundings = Surroundings::new(&variable, &|_| Err(io::ErrorKind::NotFound.into()));
     match ToolFile::parse("tools.toml", text, surroundings) {
         Ok(file) => accepted(&file),
-        Err(problems) => refused(text, &problems),
+        Err(error) => refused(text, &error.problems),
     }
     Corpus::Keep
 });
@@ -59,8 +57,7 @@ fn accepted(file: &ToolFile) {
 }
 
 fn is_python(text: &str) {
-    let policy =
-        Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: usize::MAX, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING).ast_nodes_max(usize::MAX);
     if let Err(findings) = validate(text.to_owned(), &policy) {
         let broken = findings.iter().find(|finding| finding.rule == Rule::Syntax);
         assert!(broken.is_none(), "{broken:?}:\n{text}");

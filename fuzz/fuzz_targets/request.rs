@@ -15,9 +15,9 @@ use serde_json::Value;
 const OUTCOMES: [&str; 6] = ["completed", "failure", "timeout", "cpu_limit", "memory_limit", "cancelled"];
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
-    let ceilings = Limits { wall_time: Duration::from_millis(10), ..Limits::default() };
-    let service = Service::new(Settings { token: Token::new("token"), ceilings, ..Settings::default() });
-    service.ready(Arc::new(guest::sandbox()));
+    let ceilings = Limits::default().wall_time(Duration::from_millis(10));
+    let service = Service::new(Settings::default().token(Token::new("token")).ceilings(ceilings));
+    service.ready(guest::sandbox());
     service
 });
 

@@ -12,7 +12,7 @@ use ai_code_executor::{Finding, Policy};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let policy = Policy { code_bytes_max: CODE_BYTES_CEILING, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING);
     if let Ok(text) = std::str::from_utf8(bytes) {
         check(text, &policy);
     }

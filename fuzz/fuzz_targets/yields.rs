@@ -83,7 +83,7 @@ const STATEMENTS: [&str; 44] = [
 static TIMES: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
 
 static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
-    let limits = Limits { wall_time: Duration::from_secs(10), cpu_time: CPU_TIME, ..Limits::default() };
+    let limits = Limits::default().wall_time(Duration::from_secs(10)).cpu_time(CPU_TIME);
     let cache_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tmp/images");
     let builder = Sandbox::builder().layers(Layers::WallOnly).ceilings(limits).cache_dir(cache_dir);
     builder.build().expect("a sandbox")

@@ -30,7 +30,7 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
         files.iter().filter_map(|file| Some((file.as_str(), read_program(file)?))).collect();
     let all_read = programs.len() == files.len();
     let mut policy = config.policy.clone();
-    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.to_string())?;
+    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.chain())?;
     policy.allowed_imports.extend(catalogue.modules().iter().cloned());
     let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
     let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();
@@ -51,7 +51,7 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
 /// A line for each finding, and one more for its hint.
 pub(super) fn text(file: &str, findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
-        let Finding { rule, message, line, column, hint } = finding;
+        let Finding { rule, message, line, column, hint, .. } = finding;
         let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         format!("{file}:{line}:{column}: {} {message}{hint}", rule.code())
     };
@@ -64,7 +64,7 @@ fn lines(checked: &[Checked<'_>], show: impl Fn(&str, &[Finding]) -> String) -> 
 }
 
 fn json(checked: &[Checked<'_>]) -> String {
-    let object = |file: &str, Finding { rule, message, line, column, hint }: &Finding| {
+    let object = |file: &str, Finding { rule, message, line, column, hint, .. }: &Finding| {
         let code = rule.code();
         json!({"file": file, "line": line, "column": column, "code": code, "message": message, "hint": hint})
     };
@@ -75,7 +75,7 @@ fn json(checked: &[Checked<'_>]) -> String {
 
 fn github(file: &str, findings: &[Finding]) -> String {
     let file = escape_property(file);
-    let command = |Finding { rule, message, line, column, hint }: &Finding| {
+    let command = |Finding { rule, message, line, column, hint, .. }: &Finding| {
         let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
         let message = escape(&format!("{message}{hint}"));
         format!("::error file={file},line={line},col={column},title={}::{message}", rule.code())

@@ -71,7 +71,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
         Some((_, value)) => value.clone(),
         None => env::var(name).ok(),
     };
-    let surroundings = Surroundings { variable: &variable, read: &|path: &Path| fs::read(path) };
+    let surroundings = Surroundings::new(&variable, &|path: &Path| fs::read(path));
     if path.is_empty() {
         // The problem of an invalid URL is recorded already.
         let known = urls.iter().all(|(_, url)| url.is_some());
@@ -84,8 +84,8 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
             return ToolFile::default();
         }
     };
-    ToolFile::parse(path, &text, surroundings).unwrap_or_else(|problems| {
-        reader.problems.extend(problems);
+    ToolFile::parse(path, &text, surroundings).unwrap_or_else(|error| {
+        reader.problems.extend(error.problems);
         ToolFile::default()
     })
 }
@@ -93,7 +93,7 @@ fn read_file(reader: &mut Reader<'_>, path: &str, urls: &[(&str, Option<String>)
 /// Returns the names of the modules that programs could import if the tools were enabled.
 pub(super) fn modules(file: &ToolFile, reader: &mut Reader<'_>) -> BTreeSet<String> {
     file.modules().unwrap_or_else(|error| {
-        reader.problem("TOOLS_CONFIG", "unusable", &error.to_string());
+        reader.problem("TOOLS_CONFIG", "unusable", &error.chain());
         BTreeSet::new()
     })
 }

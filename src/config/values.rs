@@ -70,7 +70,7 @@ pub(super) fn one_of<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<
 /// Parses a list of imports. `json,re` is a whole list, `+tomllib,-secrets` changes the standard list, and an empty
 /// text means the standard list.
 pub(super) fn imports(text: &str) -> Result<BTreeSet<String>, String> {
-    let standard = BTreeSet::from(DEFAULT_IMPORTS.map(str::to_owned));
+    let standard: BTreeSet<_> = DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect();
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
     let edits = items.iter().filter(|item| item.starts_with(['+', '-'])).count();
     if edits != 0 && edits != items.len() {
@@ -117,7 +117,7 @@ pub(super) fn signing_key(text: &str) -> Result<(), String> {
 
 /// Checks the base URL of a service.
 pub(super) fn service_url(text: &str) -> Result<String, String> {
-    BaseUrl::parse(text).map(|_| text.to_owned())
+    BaseUrl::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Parses a list of hosts, in the form that requests have. Ports are dropped, because they do not matter.
@@ -214,8 +214,8 @@ mod tests {
             &[
                 ("json, re,", names(&["json", "re"])),
                 ("urllib.parse", names(&["urllib.parse"])),
-                ("", names(&DEFAULT_IMPORTS)),
-                (",", names(&DEFAULT_IMPORTS)),
+                ("", names(DEFAULT_IMPORTS)),
+                (",", names(DEFAULT_IMPORTS)),
                 ("json,+re", Err("mixes names")),
                 ("+os", Err("'os' is never allowed")),
                 ("os.path", Err("'os.path' is never allowed")),

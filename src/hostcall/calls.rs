@@ -13,9 +13,11 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use super::clock::thread_cpu_time;
 use super::wire::{self, Message};
+use crate::cancel::{EndGuard, EndSignal};
 use crate::execution::ExecutionId;
 use crate::limits::Limits;
 use crate::tools::{Begun, Caller, Effort, Grants, ReplyBudget, ReplyShare, UNREADABLE};
@@ -46,6 +48,8 @@ pub(super) struct Calls {
     message_bytes: usize,
     has_denied: bool,
     cpu_time_elsewhere: Arc<AtomicU64>,
+    /// Tells the tools that the execution has ended.
+    _end: EndGuard,
 }
 
 struct Awaited {
@@ -63,9 +67,10 @@ struct Completion {
 
 impl Calls {
     pub(super) fn new(execution: ExecutionId, limits: &Limits, grants: Grants) -> Self {
+        let (end, end_guard) = EndSignal::new();
         Self {
             started: grants.started.clone(),
-            caller: Arc::new(Caller::new(execution, limits, grants)),
+            caller: Arc::new(Caller::new(execution, limits, grants, end)),
             budget: limits.tool_calls_max,
             in_flight: Arc::new(Semaphore::new(
                 limits.tool_calls_in_flight_max.clamp(1, Semaphore::MAX_PERMITS),
@@ -78,6 +83,7 @@ impl Calls {
             message_bytes: 0,
             has_denied: false,
             cpu_time_elsewhere: Arc::default(),
+            _end: end_guard,
         }
     }
 
@@ -159,12 +165,14 @@ impl Calls {
         self.message_bytes += message_bytes;
         let (caller, in_flight, share) =
             (self.caller.clone(), self.in_flight.clone(), self.reply_budget.share());
-        let task = self.running.spawn(async move {
+        let span = begun.span(id);
+        let call = async move {
             // The semaphore is never closed. If it were, the call would run without a permit.
             let under_way = in_flight.acquire_owned().await.ok();
-            let reply = wire::encode_reply(&caller.finish(begun, share.clone()).await);
+            let reply = wire::encode_reply(&caller.finish(id, begun, share.clone()).await);
             Completion { id, reply, _share: Some(share), _under_way: under_way }
-        });
+        };
+        let task = self.running.spawn(call.instrument(span));
         self.awaited.insert(id, Awaited { task, message_bytes });
     }
 

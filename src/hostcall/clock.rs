@@ -51,11 +51,12 @@ impl Clock {
 }
 
 /// Returns the CPU time that this thread has used so far.
+#[expect(clippy::expect_used, reason = "the kernel's clocks of CPU time count up from 0")]
 pub(crate) fn thread_cpu_time() -> Duration {
     let time = clock_gettime(SystemClock::ThreadCPUTime);
     Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
+        u64::try_from(time.tv_sec).expect("no time is negative"),
+        u32::try_from(time.tv_nsec).expect("nanoseconds are below a second"),
     )
 }
 

@@ -36,6 +36,7 @@ struct Request<'a> {
 }
 
 /// Encodes the request, which the guest reads from its standard input.
+#[expect(clippy::expect_used, reason = "the request has only strings, numbers and valid JSON")]
 pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
     let request = Request {
         code,
@@ -43,8 +44,7 @@ pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max
         result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
     };
-    // Cannot fail: the request has only strings, numbers and valid JSON.
-    serde_json::to_vec(&request).unwrap_or_default()
+    serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
 }
 
 /// The result, which the guest passes to `finish`.
@@ -154,13 +154,13 @@ enum Reply<'a> {
     Error { kind: &'static str, message: &'a str },
 }
 
+#[expect(clippy::expect_used, reason = "there is nothing in it that JSON cannot hold")]
 pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
     let reply = match reply {
         Ok(value) => Reply::Ok(value),
         Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
     };
-    // Cannot fail, as in `encode_request`.
-    serde_json::to_vec(&reply).unwrap_or_default()
+    serde_json::to_vec(&reply).expect("strings and JSON are JSON")
 }
 
 fn class_of(kind: ToolErrorKind) -> &'static str {

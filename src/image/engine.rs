@@ -45,7 +45,7 @@ pub(crate) fn counting(memories: Memories) -> Result<Engine, Error> {
 
 fn engine(mut config: Config, memories: Memories) -> Result<Engine, Error> {
     config.with_host_memory(Arc::new(memories));
-    Engine::new(&config).map_err(|error| Error::Image(format!("starting the engine: {error:#}")))
+    Engine::new(&config).map_err(|error| Error::image("starting the engine").caused_by(error))
 }
 
 fn config() -> Config {

@@ -35,7 +35,7 @@ impl Interpreter {
     pub(crate) fn unpack(python_wasm_zst: &[u8]) -> std::result::Result<Self, Error> {
         let wasm = zstd::decode_all(python_wasm_zst).map_err(wasmtime::Error::from);
         wasm.and_then(|wasm| split(&wasm))
-            .map_err(|error| Error::Image(format!("reading the interpreter: {error:#}")))
+            .map_err(|error| Error::image("reading the interpreter").caused_by(error))
     }
 }
 

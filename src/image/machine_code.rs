@@ -30,6 +30,6 @@ impl MachineCode {
             // SAFETY: `precompile_module` made these bytes in this process.
             Self::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         };
-        module.map_err(|error| Error::Image(format!("mapping the compiled interpreter: {error:#}")))
+        module.map_err(|error| Error::image("mapping the compiled interpreter").caused_by(error))
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn memory_of(
         .and_then(|linker| block_on(start(&mut store, &linker, module, data)));
     started.map_err(|error| {
         let (_, said) = store.data_mut().take_outputs();
-        Error::Image(format!("initialising the interpreter: {error:#}\n{}", said.text))
+        Error::image(format!("initialising the interpreter, which wrote {:?}", said.text)).caused_by(error)
     })
 }
 

@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-/// Tells an execution to end: because the sandbox shuts down, or because its caller has gone.
+use crate::cancel::CancelHandle;
+
+/// Tells an execution to end: because the sandbox shuts down, because somebody cancels it, or because its caller has gone.
 #[derive(Clone)]
 pub(crate) struct Cancel {
     all: Arc<CancellationToken>,
+    own: Option<CancelHandle>,
     abandoned: Arc<AtomicBool>,
 }
 
 impl Cancel {
-    /// Returns a cancellation for one execution. `all` cancels all executions.
-    pub(crate) fn new(all: Arc<CancellationToken>) -> Self {
-        Self { all, abandoned: Arc::default() }
+    /// Returns a cancellation for one execution. `all` cancels all executions, `own` this one.
+    pub(crate) fn new(all: Arc<CancellationToken>, own: Option<CancelHandle>) -> Self {
+        Self { all, own, abandoned: Arc::default() }
     }
 
     /// Returns a guard that cancels this execution when it is dropped.
@@ -30,12 +33,20 @@ impl Cancel {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed) || self.all.is_cancelled()
+        self.abandoned.load(Ordering::Relaxed)
+            || self.all.is_cancelled()
+            || self.own.as_ref().is_some_and(CancelHandle::is_cancelled)
     }
 
-    /// Completes when all executions are cancelled. Does not complete when the caller has gone, because the execution's
-    /// future is then dropped at its next wait.
+    /// Completes when this execution or all executions are cancelled. Does not complete when the caller has gone, because the
+    /// execution's future is then dropped at its next wait.
     pub(super) async fn cancelled(&self) {
-        self.all.cancelled().await;
+        match &self.own {
+            None => self.all.cancelled().await,
+            Some(own) => tokio::select! {
+                () = self.all.cancelled() => {}
+                () = own.cancelled() => {}
+            },
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Computes how much a function can do without repeating a loop.
 
 use wasmparser::{BinaryReader, FunctionBody, Operator};
-use wasmtime::Result;
+use wasmtime::{Result, format_err};
 
 /// Returns the number of operators on the longest path from the function's start to its end or back to the head of a
 /// loop.
@@ -37,7 +37,7 @@ pub(super) fn longest(body: &[u8], cost: impl Fn(u32) -> u32) -> Result<u32> {
                 path = labels[innermost].otherwise.take();
             }
             Operator::End => {
-                let label = labels.pop().unwrap_or_default();
+                let label = labels.pop().ok_or_else(|| format_err!("an end of nothing"))?;
                 let branch = if label.is_loop { None } else { label.reached };
                 path = path.max(branch).max(label.otherwise);
             }

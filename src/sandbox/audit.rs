@@ -66,7 +66,7 @@ impl AuditRecord {
             Err(Error::Busy { .. }) => self.metrics.busy(),
             // Refused for what it asks of the service, not for its program: no execution.
             Err(Error::MemoryBelowImage { .. } | Error::UnknownTool { .. } | Error::ShuttingDown) => {}
-            Err(Error::Config(_) | Error::Image(_) | Error::Internal(_)) => self.fail(),
+            Err(Error::Config { .. } | Error::Image { .. } | Error::Internal { .. }) => self.fail(),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
-use super::{Layers, Sandbox, Shared};
+use super::{Inner, Layers, Sandbox, Shared};
 use crate::error::Error;
 use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST};
 use crate::instance::{Pauses, Template};
@@ -21,6 +21,24 @@ use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 
 /// Collects what a [`Sandbox`] is made of.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use ai_code_executor::{Limits, Policy, Sandbox};
+///
+/// # fn example() -> Result<(), ai_code_executor::Error> {
+/// let sandbox = Sandbox::builder()
+///     .concurrency(8)
+///     .queue(100)
+///     .ceilings(Limits::default().wall_time(Duration::from_secs(10)))
+///     .policy(Policy::default().allowed_imports(["json", "math"]))
+///     .cache_dir("/var/cache/mine")
+///     .build()?;
+/// # drop(sandbox);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SandboxBuilder {
     interpreter: Cow<'static, [u8]>,
     ceilings: Limits,
@@ -28,6 +46,7 @@ pub struct SandboxBuilder {
     layers: Layers,
     pub(super) pauses: Pauses,
     slots: u32,
+    threads: Option<usize>,
     waiting_max: usize,
     tools: Vec<Tool>,
     tool_policy: Option<Arc<dyn ToolPolicy>>,
@@ -45,6 +64,7 @@ impl Default for SandboxBuilder {
             layers: Layers::All,
             pauses: Pauses::Never,
             slots: 2,
+            threads: None,
             waiting_max: 64,
             tools: Vec::new(),
             tool_policy: None,
@@ -56,25 +76,35 @@ impl Default for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Bounds that no execution may exceed.
+    /// Bounds that no execution may exceed; each bound of an execution is lowered to them. Default: [`Limits::default`].
     #[must_use]
     pub fn ceilings(mut self, ceilings: Limits) -> Self {
         self.ceilings = ceilings;
         self
     }
 
-    /// What a program and its context must be like, what they may import among it.
+    /// What programs may import, and how large they and their context may be. Default: [`Policy::default`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Executions at the same time; each reserves some GiB of address space, and keeps
-    /// up to 32 MiB of memory once it has been used. Default: 2.
+    /// Executions at the same time, at least 1. Each reserves some GiB of address space, and keeps up to 32 MiB of memory
+    /// once it has been used. Default: 2.
     #[must_use]
     pub fn concurrency(mut self, slots: u32) -> Self {
         self.slots = slots;
+        self
+    }
+
+    /// Threads that programs run on, at least 1. Default: one for each slot, at most 64 and at least one for each core.
+    ///
+    /// A program that computes keeps a thread for a millisecond at a time, then lets others have it. One that is stuck in a
+    /// loop without a yield keeps it until a limit ends it, so fewer threads than slots let programs delay each other.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
         self
     }
 
@@ -86,6 +116,8 @@ impl SandboxBuilder {
     }
 
     /// The layers in front of the wall: all, unless a test wants to reach what is behind one.
+    #[cfg(any(test, fuzzing, feature = "test-layers"))]
+    #[doc(hidden)]
     #[must_use]
     pub fn layers(mut self, layers: Layers) -> Self {
         self.layers = layers;
@@ -114,28 +146,30 @@ impl SandboxBuilder {
         self
     }
 
-    /// What decides about each tool call; without one, what is granted is allowed.
+    /// Decides about each tool call that is granted and whose arguments fit. Default: all of them are made.
     #[must_use]
     pub fn tool_policy(mut self, policy: impl ToolPolicy + 'static) -> Self {
         self.tool_policy = Some(Arc::new(policy));
         self
     }
 
-    /// Where compiled images are kept between processes. Without one, each start makes its own image.
+    /// The directory in which images are kept between processes; made if it does not exist. It must belong to this user and
+    /// be writable by nobody else: it holds machine code. Default: none, and each start makes its own image, which takes
+    /// seconds.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
         self
     }
 
-    /// What executions are counted in, where that is known before the sandbox is; else it has metrics of its own.
+    /// Metrics to count executions in, when they are needed before the sandbox exists. Default: metrics of its own.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Whether the log's events of executions show their programs; never their context or values. Default: no.
+    /// Whether events of the log contain the program's source. Context and values never are in the log. Default: no.
     #[must_use]
     pub fn log_code(mut self, log_code: bool) -> Self {
         self.log_code = log_code;
@@ -144,20 +178,25 @@ impl SandboxBuilder {
 
     fn check(&self) -> Result<(), Error> {
         if self.slots == 0 {
-            return Err(Error::Config("a sandbox needs at least one slot".into()));
+            return Err(Error::config("a sandbox needs at least one slot"));
+        }
+        if self.threads == Some(0) {
+            return Err(Error::config("a sandbox needs at least one thread"));
         }
         if self.policy.code_bytes_max > CODE_BYTES_CEILING {
-            return Err(Error::Config(format!("programs may have {CODE_BYTES_CEILING} bytes at most")));
+            return Err(Error::config(format!("programs may have {CODE_BYTES_CEILING} bytes at most")));
         }
         Ok(())
     }
 
-    /// Maps or makes the image and starts the threads. **Blocks**: milliseconds with a cached image, seconds without.
+    /// Maps or makes the image and starts the sandbox's threads. **Blocks**: milliseconds with a cached image, seconds
+    /// without one. In async code, call it in `spawn_blocking`.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] and [`Error::MemoryBelowImage`] for settings that cannot work, [`Error::Image`] when the
-    /// image cannot be made.
+    /// [`Error::Config`] and [`Error::MemoryBelowImage`] for settings that cannot work, for tools that share a name or have
+    /// an unusable schema, and when threads cannot be started. [`Error::Image`] when the image cannot be made, or there are
+    /// too few addresses for so many executions. A cache that cannot be used is a warning in the log.
     pub fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let registry = Registry::new(self.tools)?;
@@ -201,12 +240,12 @@ impl SandboxBuilder {
             process: std::process::id(),
             cancel: Arc::default(),
         };
-        Ok(Sandbox {
+        Ok(Sandbox(Arc::new(Inner {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
             accepting: Admission::new(1, self.waiting_max),
-            runtime: Some(runtime(self.slots)?),
-        })
+            runtime: Some(runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?),
+        })))
     }
 }
 
@@ -216,14 +255,18 @@ const THREAD_STACK_BYTES: usize = 16 << 20;
 
 /// A thread for each guest, so that one which does not yield keeps nobody but itself; beyond so many, they share. Not fewer
 /// than there are cores.
-fn runtime(slots: u32) -> Result<Runtime, Error> {
+fn threads_for(slots: u32) -> usize {
     const GUEST_THREADS_MAX: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.max(GUEST_THREADS_MAX.min(slots as usize))
+}
+
+fn runtime(threads: usize) -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.max(GUEST_THREADS_MAX.min(slots as usize)))
+        .worker_threads(threads)
         .thread_name("guest")
         .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()
-        .map_err(|error| Error::Config(format!("starting the sandbox's threads: {error}")))
+        .map_err(|error| Error::config("starting the sandbox's threads").caused_by(error))
 }

@@ -107,12 +107,12 @@ async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let grants = Grants::default();
     let id = ExecutionId::random();
     let run = Run { id, source: &source, execution, grants, in_callers_thread: false };
-    sandbox.shared.template.open(run).await.unwrap()
+    sandbox.0.shared.template.open(run).await.unwrap()
 }
 
 /// Asserts that the memory of every slot holds the image, followed by zeros up to the memory limit.
 async fn assert_nothing_is_left(sandbox: &Sandbox, image: &[u8], after: &str) {
-    let execution = Execution { limits: sandbox.shared.ceilings, ..Execution::new("1") };
+    let execution = Execution { limits: sandbox.0.shared.ceilings, ..Execution::new("1") };
     let mut next = join_all((0..=SLOTS).map(|_| open(sandbox, &execution))).await;
     let zeros = vec![0; usize::try_from(BYTES_MAX).unwrap() - image.len()];
     for opened in &mut next {
@@ -140,7 +140,7 @@ fn wide(text: &str, bytes: usize) -> Vec<u8> {
 async fn the_next_execution_starts_with_the_image() {
     let meeting = Arc::new(Barrier::new(SLOTS as usize));
     let sandbox = sandbox(&meeting);
-    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.0.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
 
     // First show that the search works: after the program has run, it finds the secret in all widths.
@@ -173,7 +173,7 @@ async fn the_next_execution_starts_with_the_image() {
 #[tokio::test(flavor = "multi_thread")]
 async fn abandoned_executions_leave_nothing() {
     let sandbox = sandbox(&Arc::new(Barrier::new(1)));
-    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.shared.ceilings);
+    let (secret, limits) = (format!("secret{}", Uuid::new_v4().simple()), sandbox.0.shared.ceilings);
     let image = open(&sandbox, &execution("1", &secret, limits)).await.memory().to_vec();
     for end in [
         "import spy\nawait spy.never(secret * 1000)",

@@ -138,7 +138,8 @@ impl From<Error> for Refusal {
             Error::MemoryBelowImage { .. } => Self::unusable(detail),
             Error::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail),
             Error::ShuttingDown => Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail),
-            Error::Config(_) | Error::Image(_) | Error::Internal(_) => {
+            Error::Config { .. } | Error::Image { .. } | Error::Internal { .. } => {
+                let detail = error.chain();
                 error!(%detail, "execution failed on the host's side");
                 let detail = "The executor failed; its log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

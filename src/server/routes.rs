@@ -117,7 +117,7 @@ async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refu
         (json, held)
     })
     .await?;
-    let json = json.map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
+    let json = json.map_err(|error| Error::internal("writing JSON").caused_by(error))?;
     let memory = Extension(Memory::Held(Arc::new(held)));
     Ok(([(header::CONTENT_TYPE, "application/json")], memory, json).into_response())
 }
@@ -132,7 +132,7 @@ async fn apart_if_large<T: Send + 'static>(
     }
     spawn_blocking(work)
         .await
-        .map_err(|error| Error::Internal(format!("reading or writing JSON: {error}")).into())
+        .map_err(|error| Error::internal("reading or writing JSON").caused_by(error).into())
 }
 
 /// The caller's right to ask comes first: without it, nothing of the body is read.

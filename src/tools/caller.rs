@@ -1,6 +1,7 @@
 //! Handles one tool call from the guest's request to the reply: checks the grant, validates the arguments, asks the
 //! policy, calls the function within its deadline, and writes the audit line.
 
+use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +11,16 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
-use tracing::info;
+use tracing::{Span, info, info_span};
 
 use super::arguments::{Effort, TooLarge};
 use super::text::NAME_CHARS_MAX;
 use super::{
     Decision, Grants, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, catalogue, text,
 };
+use crate::SPANS;
+use crate::cancel::EndSignal;
+use crate::error;
 use crate::execution::ExecutionId;
 use crate::limits::{Limits, TIME_MAX};
 
@@ -27,13 +31,16 @@ pub(crate) const UNREADABLE: &str = "?";
 pub(crate) struct Caller {
     execution: ExecutionId,
     grants: Grants,
+    end: EndSignal,
     time_max: Duration,
     reply_bytes_max: usize,
 }
 
 impl Caller {
-    pub(crate) fn new(execution: ExecutionId, limits: &Limits, grants: Grants) -> Self {
-        Self { execution, grants, time_max: limits.tool_time, reply_bytes_max: limits.tool_reply_bytes_max }
+    /// `end` says that the execution has ended.
+    pub(crate) fn new(execution: ExecutionId, limits: &Limits, grants: Grants, end: EndSignal) -> Self {
+        let (time_max, reply_bytes_max) = (limits.tool_time, limits.tool_reply_bytes_max);
+        Self { execution, grants, end, time_max, reply_bytes_max }
     }
 
     /// Checks a call of the tool `path` with `arguments` (JSON of an object) before it is made. Both strings come from
@@ -96,13 +103,14 @@ impl Caller {
         }
     }
 
-    /// Makes the call and returns its reply. `share` accounts for the bytes of the reply.
-    pub(crate) async fn finish(&self, begun: Begun, share: Arc<ReplyShare>) -> Reply {
+    /// Makes call `number` of the execution and returns its reply. `share` accounts for the bytes of the reply.
+    pub(crate) async fn finish(&self, number: u32, begun: Begun, share: Arc<ReplyShare>) -> Reply {
         let Begun { audit, path, ready } = begun;
         let reply = match ready {
             // A panic in the tool fails this call, not the execution.
             Ok(arguments) => {
-                let made = AssertUnwindSafe(self.make(&path, arguments, share.clone())).catch_unwind().await;
+                let made = AssertUnwindSafe(self.make(number, &path, arguments, share.clone()));
+                let made = made.catch_unwind().await;
                 made.unwrap_or_else(|_| Err(crashed()))
             }
             Err(answer) => answer,
@@ -112,11 +120,18 @@ impl Caller {
         reply
     }
 
-    async fn make(&self, path: &str, arguments: Map<String, Value>, share: Arc<ReplyShare>) -> Reply {
+    async fn make(
+        &self,
+        number: u32,
+        path: &str,
+        arguments: Map<String, Value>,
+        share: Arc<ReplyShare>,
+    ) -> Reply {
         let tool = &self.grants.find(path)?.tool;
         let execution = self.execution;
         if let Some(policy) = &self.grants.policy {
-            let request = ToolRequest { execution, path, tool, arguments: &arguments };
+            let request_id = self.grants.request_id.as_deref();
+            let request = ToolRequest { execution, request_id, number, path, tool, arguments: &arguments };
             if let Decision::Deny(reason) = policy.decide(request).await {
                 return Err(ToolError::denied(format!("Tool '{path}' was denied: {reason}")));
             }
@@ -125,7 +140,19 @@ impl Caller {
         let reply_bytes_max =
             tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
         let deadline = Instant::now() + time_max.min(TIME_MAX);
-        let call = ToolCall { execution, arguments, deadline, reply_bytes_max, share };
+        let (call_end, _ends) = self.end.child();
+        let (request_id, execution_end) = (self.grants.request_id.clone(), self.end.clone());
+        let call = ToolCall {
+            execution,
+            request_id,
+            number,
+            arguments,
+            deadline,
+            call_end,
+            execution_end,
+            reply_bytes_max,
+            share,
+        };
         let reply = timeout_at(deadline.into(), (tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();
             Err(ToolError::timeout(format!("Tool '{path}' did not answer within {seconds}s")))
@@ -139,6 +166,13 @@ pub(crate) struct Begun {
     audit: AuditLine,
     path: String,
     ready: Result<Map<String, Value>, Reply>,
+}
+
+impl Begun {
+    /// The span in which the call of this `number` is made, below the current one.
+    pub(crate) fn span(&self, number: u32) -> Span {
+        info_span!(target: SPANS, "tool_call", call = number, tool = %self.record.path)
+    }
 }
 
 fn crashed() -> ToolError {
@@ -182,16 +216,18 @@ impl AuditLine {
                 ToolErrorKind::Arguments => "arguments",
             },
         };
-        self.log(status, reply.as_ref().map_or(0, |reply| reply.get().len()));
+        let cause = reply.as_ref().err().and_then(StdError::source).map(error::chain);
+        self.log(status, reply.as_ref().map_or(0, |reply| reply.get().len()), cause.as_deref());
     }
 
-    fn log(&self, status: &str, bytes: usize) {
+    fn log(&self, status: &str, bytes: usize, cause: Option<&str>) {
         info!(
             execution_id = %self.execution,
             tool = %self.path,
             arguments_sha256 = %self.arguments_sha256,
             status,
             bytes,
+            cause,
             ms = self.started.elapsed().as_secs_f64() * 1e3,
             "tool call"
         );
@@ -201,7 +237,7 @@ impl AuditLine {
 impl Drop for AuditLine {
     fn drop(&mut self) {
         if !self.ended {
-            self.log("aborted", 0);
+            self.log("aborted", 0, None);
         }
     }
 }

@@ -70,6 +70,20 @@ pub struct ToolCard {
 impl Catalogue {
     /// Returns the catalogue of `tools`. Names are those that a sandbox with the same tools gives them. Needs no image.
     ///
+    /// ```
+    /// use ai_code_executor::{Catalogue, Tool};
+    /// use serde_json::Value;
+    ///
+    /// # fn example() -> Result<(), ai_code_executor::Error> {
+    /// let tool = Tool::new("house", "get-rooms", async |_| Ok(Value::Null)).describe("All rooms. With their sizes.");
+    /// let catalogue = Catalogue::new(vec![tool])?;
+    /// let found = catalogue.search("rooms");
+    /// assert_eq!((found[0].path.as_str(), found[0].summary.as_str()), ("house.get_rooms", "All rooms."));
+    /// # Ok(())
+    /// # }
+    /// # example().unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] if two tools have the same module and name, if a tool has no name, or if a schema cannot be

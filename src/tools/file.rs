@@ -21,12 +21,34 @@ const HOMEIQ: &str = include_str!("homeiq.toml");
 
 /// Access to the variables and files that a registry file refers to.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Surroundings<'a> {
     /// Returns the value of a `${NAME}`. The tools of HomeIQ use `DATA_API_URL`, `AI_AUTOMATION_URL` and
     /// `DEVICE_INTELLIGENCE_URL`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// Returns the content of a `ca_file`.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Reads variables with `variable` and files with `read`.
+    #[must_use]
+    pub fn new(
+        variable: &'a dyn Fn(&str) -> Option<String>,
+        read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Self {
+        Self { variable, read }
+    }
+}
+
+/// All problems of a registry file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+#[non_exhaustive]
+pub struct ToolFileError {
+    /// One line each: `file:line: key: the problem and what is accepted`. Values from outside the file are never shown. There
+    /// is at least one.
+    pub problems: Vec<String>,
 }
 
 /// The tools of a registry file, not yet connected to their services. See `docs/tools.md` for the format.
@@ -42,10 +64,10 @@ pub struct Surroundings<'a> {
 ///     path = "/now/{city}"
 ///     parameters = { properties.city.type = "string", required = ["city"] }
 /// "#;
-/// let surroundings =
-///     Surroundings { variable: &|name| std::env::var(name).ok(), read: &|path| std::fs::read(path) };
-/// let file = ToolFile::parse("tools.toml", text, surroundings).map_err(|problems| problems.join("\n"));
-/// let builder = Sandbox::builder().tools(file?.connect(None)?);
+/// let variable = |name: &str| std::env::var(name).ok();
+/// let surroundings = Surroundings::new(&variable, &|path| std::fs::read(path));
+/// let file = ToolFile::parse("tools.toml", text, surroundings)?;
+/// let builder = Sandbox::builder().tools(file.connect(None)?);
 /// # let _ = builder;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -59,9 +81,8 @@ impl ToolFile {
     ///
     /// # Errors
     ///
-    /// All problems, one line each: `file:line: key: the problem and what is accepted`. Values from outside the file
-    /// are never shown.
-    pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
+    /// All problems of the file.
+    pub fn parse(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Self, ToolFileError> {
         let problems = Problems::new(file, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -73,15 +94,19 @@ impl ToolFile {
         } else {
             Vec::new()
         };
-        if problems.is_empty() { Ok(Self { tools }) } else { Err(problems.into_lines()) }
+        if problems.is_empty() {
+            Ok(Self { tools })
+        } else {
+            Err(ToolFileError { problems: problems.into_lines() })
+        }
     }
 
     /// Returns the tools of HomeIQ.
     ///
     /// # Errors
     ///
-    /// One line for each URL variable that is not set or is no URL.
-    pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, Vec<String>> {
+    /// A problem for each URL variable that is not set or is no URL.
+    pub fn homeiq(surroundings: Surroundings<'_>) -> Result<Self, ToolFileError> {
         Self::parse("homeiq.toml", HOMEIQ, surroundings)
     }
 
@@ -116,7 +141,7 @@ fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
     if root.switch("homeiq").unwrap_or_default() {
         match ToolFile::homeiq(surroundings) {
             Ok(homeiq) => tools = homeiq.tools,
-            Err(problems) => problems.iter().for_each(|problem| root.problem("homeiq", problem)),
+            Err(error) => error.problems.iter().for_each(|problem| root.problem("homeiq", problem)),
         }
     }
     for (module, table) in root.table("tools").iter().flat_map(Table::tables) {

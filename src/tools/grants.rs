@@ -18,6 +18,8 @@ pub(crate) struct Grants {
     /// Granted tools as `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
+    /// The request id that the execution's caller has set.
+    pub(crate) request_id: Option<Arc<str>>,
     /// Number of calls started. It is shared, so that it can be read even after the execution was cancelled.
     pub(crate) started: Arc<AtomicU32>,
 }

@@ -27,7 +27,7 @@ use http_body_util::Full;
 use tracing::{debug, warn};
 
 use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use breaker::Breaker;
 use client::Client;
 use failure::Failure;
@@ -37,7 +37,7 @@ use secrets::Secrets;
 pub(crate) use definition::{HttpTool, Service};
 pub(crate) use place::{Places, Query, header_name, takes_body};
 pub(crate) use template::Template;
-pub use url::BaseUrl;
+pub use url::{BaseUrl, BaseUrlError};
 
 const RETRIES_MAX: usize = 2;
 
@@ -105,14 +105,13 @@ impl Upstream {
         let signer = signer.filter(|_| service.signed).cloned();
         if service.signed && signer.is_none() {
             let name = &service.name;
-            return Err(Error::Config(format!(
-                "requests to service '{name}' must be signed, but no key is set; set TOOL_SIGNING_KEY, \
-                 or signed = false for the service"
+            return Err(Error::config(format!(
+                "requests to service '{name}' must be signed, but there is no key: give one, or set signed = false for it"
             )));
         }
         let client = client::client(service.roots.as_ref());
-        let client =
-            client.map_err(|error| Error::Config(format!("TLS of service '{}': {error}", service.name)))?;
+        let client = client
+            .map_err(|error| Error::config(format!("TLS of service '{}'", service.name)).caused_by(error))?;
         let mut headers = HeaderMap::from_iter(HEADERS);
         headers.extend(service.headers.clone());
         let secrets = Secrets::of_service(&service.url, &service.headers);
@@ -170,7 +169,8 @@ impl Connected {
         head.headers.extend(arguments);
         if let Some(signer) = signer {
             signer.sign(&mut head, body, &call.execution.to_string()).map_err(|error| {
-                warn!(service = %service.name, execution_id = %call.execution, %error, "cannot sign");
+                let error = chain(&error);
+                warn!(service = %service.name, execution_id = %call.execution, error, "cannot sign");
                 Failure::Unsigned
             })?;
         }

@@ -1,6 +1,7 @@
 //! The embedding program's decision about each call.
 
-use futures::future::BoxFuture;
+use std::pin::Pin;
+
 use serde_json::{Map, Value};
 
 use super::Tool;
@@ -9,10 +10,34 @@ use crate::execution::ExecutionId;
 /// Decides about each tool call, after its arguments were validated and before anything leaves the host.
 ///
 /// The call waits for the decision while the execution's clock runs on. A policy may ask a person, within the time that
-/// the execution has.
+/// the execution has. If a policy panics, the call fails.
+///
+/// ```
+/// use std::pin::Pin;
+///
+/// use ai_code_executor::{Decision, ToolPolicy, ToolRequest};
+///
+/// struct ReadOnly;
+///
+/// impl ToolPolicy for ReadOnly {
+///     fn decide<'a>(
+///         &'a self,
+///         request: ToolRequest<'a>,
+///     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
+///         Box::pin(async move {
+///             if request.tool.is_read_only() {
+///                 Decision::Allow
+///             } else {
+///                 Decision::Deny("nothing is changed here".into())
+///             }
+///         })
+///     }
+/// }
+/// # drop(ReadOnly);
+/// ```
 pub trait ToolPolicy: Send + Sync {
-    /// Decides whether the call may be made.
-    fn decide<'a>(&'a self, request: ToolRequest<'a>) -> BoxFuture<'a, Decision>;
+    /// Decides whether the call may be made: an async block in `Box::pin`.
+    fn decide<'a>(&'a self, request: ToolRequest<'a>) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 }
 
 /// A call that waits for a decision.
@@ -21,6 +46,10 @@ pub trait ToolPolicy: Send + Sync {
 pub struct ToolRequest<'a> {
     /// The execution that makes the call.
     pub execution: ExecutionId,
+    /// The request id that the execution's caller has set.
+    pub request_id: Option<&'a str>,
+    /// The number of the call within its execution: [`ToolCall::number`](crate::ToolCall::number).
+    pub number: u32,
     /// The tool's name as `module.name`, as the program writes it.
     pub path: &'a str,
     /// The tool and its hints.

@@ -61,7 +61,7 @@ impl Registry {
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
         let mut given: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
         for tool in tools {
-            let fault = |why: &str| Error::Config(format!("tool '{}.{}' {why}", tool.module, tool.name));
+            let fault = |why: &str| Error::config(format!("tool '{}.{}' {why}", tool.module, tool.name));
             if tool.module.is_empty() || tool.name.is_empty() {
                 return Err(fault("has no name that Python could import"));
             }
@@ -80,7 +80,7 @@ impl Registry {
             for (name, tool) in functions.into_iter().zip(tools) {
                 let called = format!("{}.{}", tool.module, tool.name);
                 let registered = Registered::new(module.clone(), name, tool)
-                    .map_err(|why| Error::Config(format!("tool '{called}' is unusable: {why}")))?;
+                    .map_err(|why| Error::config(format!("tool '{called}' is unusable: {why}")))?;
                 registry.0.insert(format!("{module}.{}", registered.name), registered);
             }
         }

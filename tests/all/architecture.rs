@@ -209,6 +209,13 @@ fn only_the_configuration_reads_the_environment() {
     assert_only_in("env::var", &["config"]);
 }
 
+/// Two sandboxes in one process share nothing. Beside the kernel's page map, only a field and the binary's log are found.
+#[test]
+fn a_sandbox_has_no_globals() {
+    assert_only_in("OnceLock<", &["memory/pagemap.rs", "server.rs", "log.rs"]);
+    assert_only_in("LazyLock<", &["server/openapi.rs"]);
+}
+
 #[test]
 fn unsafe_code_is_confined() {
     // Besides `memory`: machine code is mapped, and the binary configures its allocator.

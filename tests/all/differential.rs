@@ -52,7 +52,7 @@ async fn validator_and_cpython_agree_on_cpythons_tests() {
     };
     let programs: Vec<String> = corpus(Path::new(&folder)).into_iter().collect();
     assert!(programs.len() > 1000, "only {} programs in {}", programs.len(), folder.display());
-    let policy = Policy { context_bytes_max: 16 * BATCH_BYTES, ..Policy::default() };
+    let policy = Policy::default().context_bytes_max(16 * BATCH_BYTES);
     let sandbox = Sandbox::builder()
         .layers(Layers::WallOnly)
         .policy(policy)
@@ -69,19 +69,17 @@ async fn validator_and_cpython_agree_on_cpythons_tests() {
 }
 
 fn limits() -> Limits {
-    Limits {
-        wall_time: std::time::Duration::from_mins(5),
-        cpu_time: std::time::Duration::from_mins(5),
-        memory_bytes_max: 1 << 30,
-        result_bytes_max: 16 << 20,
-        ..Limits::default()
-    }
+    Limits::default()
+        .wall_time(std::time::Duration::from_mins(5))
+        .cpu_time(std::time::Duration::from_mins(5))
+        .memory_bytes_max(1 << 30)
+        .result_bytes_max(16 << 20)
 }
 
 /// Returns the guest's verdict on each program: its error if any, and the number of its nodes.
 async fn judge(sandbox: &Sandbox, programs: &[String]) -> Vec<(Option<String>, u64)> {
     let execution = Execution::new(JUDGE).variable("programs", &json!(programs));
-    let report = sandbox.run(Execution { limits: limits(), ..execution }).await.unwrap();
+    let report = sandbox.run(execution.limits(limits())).await.unwrap();
     let verdicts = value_of(&report);
     let verdicts = verdicts.as_array().unwrap_or_else(|| panic!("{:?}", report.error));
     verdicts
@@ -119,7 +117,7 @@ impl Tally {
         if program.trim().is_empty() {
             return;
         }
-        let policy = Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: 0, ..Policy::default() };
+        let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING).ast_nodes_max(0);
         let findings = validate(program.into(), &policy).unwrap_err();
         let refused = findings.iter().find(|finding| finding.rule == Rule::Syntax);
         // A relative import is refused anyway, so the validator need not agree about the names in it.

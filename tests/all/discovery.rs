@@ -31,8 +31,11 @@ fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
 }
 
 async fn run(code: &str, tools: Option<&[&str]>) -> Report {
-    let tools = tools.map(|tools| tools.iter().map(|&name| name.to_owned()).collect());
-    home().run(Execution { tools, ..Execution::new(format!("import tools\n{code}")) }).await.unwrap()
+    let mut execution = Execution::new(format!("import tools\n{code}"));
+    if let Some(tools) = tools {
+        execution = execution.tools(tools.iter().copied());
+    }
+    home().run(execution).await.unwrap()
 }
 
 async fn value(code: &str) -> Value {

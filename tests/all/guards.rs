@@ -18,17 +18,17 @@ const BYTES_MAX: usize = 16 << 20;
 
 fn limits() -> Limits {
     let wall_time = Duration::from_mins(5);
-    Limits { wall_time, cpu_time: wall_time, result_bytes_max: BYTES_MAX, ..Limits::default() }
+    Limits::default().wall_time(wall_time).cpu_time(wall_time).result_bytes_max(BYTES_MAX)
 }
 
 fn sandbox(layers: Layers) -> Sandbox {
-    let policy = Policy { context_bytes_max: BYTES_MAX, ..Policy::default() };
+    let policy = Policy::default().context_bytes_max(BYTES_MAX);
     let builder = Sandbox::builder().layers(layers).ceilings(limits()).policy(policy);
     builder.cache_dir(cache_dir()).build().unwrap()
 }
 
 async fn value(sandbox: &Sandbox, code: String, context: &Value) -> Value {
-    let mut execution = Execution { limits: limits(), ..Execution::new(code) };
+    let mut execution = Execution::new(code).limits(limits());
     for (name, value) in context.as_object().unwrap() {
         execution = execution.variable(name, value);
     }
@@ -49,7 +49,7 @@ async fn no_chain_of_attributes_reaches_another_module() {
     let allowed: Vec<String> =
         Policy::default().allowed_imports.into_iter().filter(|name| name != "__future__").collect();
     let open = sandbox(Layers::WallOnly);
-    let context = json!({"allowed": allowed, "refused": REFUSED_NAMES.as_slice()});
+    let context = json!({"allowed": allowed, "refused": REFUSED_NAMES});
     let names = value(&open, NAMES.into(), &context).await;
     assert!(names.as_object().unwrap().len() > 100, "{names}");
     let context = json!({"allowed": allowed, "names": names});
@@ -78,7 +78,7 @@ async fn frozen_modules_can_be_imported() {
 
 #[tokio::test]
 async fn disabled_tools_are_reported() {
-    let policy = Policy { disabled_imports: ["data".to_owned()].into(), ..Policy::default() };
+    let policy = Policy::default().disabled_imports(["data"]);
     let sandbox = Sandbox::builder().policy(policy).cache_dir(cache_dir()).build().unwrap();
     for program in ["import data", "from data import get_devices"] {
         let report = sandbox.run(Execution::new(program)).await.unwrap();

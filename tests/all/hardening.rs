@@ -12,7 +12,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 
 use ai_code_executor::Sandbox;
 use ai_code_executor::hardening::{self, Hardening, Needs};
@@ -140,23 +139,20 @@ fn serve_at(stage: &str) {
     let surroundings = Surroundings::told();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let needs = Needs {
-        writable: vec![cache_dir()],
-        readable: vec![surroundings.folder.clone().into()],
-        ports: [surroundings.open.port()].into(),
-        ..Needs::default()
-    };
+    let needs = Needs::default()
+        .writable(vec![cache_dir()])
+        .readable([&surroundings.folder])
+        .ports([surroundings.open.port()]);
     let in_force = if stage == OPEN { Hardening::default() } else { hardening::restrict(&needs).unwrap().0 };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let server =
-            Server::new(Settings { token: Token::new(TOKEN), hardening: in_force, ..Settings::default() });
+        let server = Server::new(Settings::default().token(Token::new(TOKEN)).hardening(in_force));
         let tool = intruder::tool(surroundings);
         let sandbox = Sandbox::builder().cache_dir(cache_dir()).tool(tool).build().unwrap();
         if stage == SEALED {
             hardening::seal().unwrap();
         }
-        server.ready(Arc::new(sandbox));
+        server.ready(sandbox);
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         eprintln!("listening address={}", listener.local_addr().unwrap());
         server.serve(listener, std::future::pending()).await;

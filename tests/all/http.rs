@@ -14,13 +14,13 @@ use tokio::runtime::{Builder, Runtime};
 use crate::local::{Local, execute};
 
 fn settings() -> Settings {
-    let allowed_origins = vec!["http://localhost:8030".into(), "https://home.example".into()];
-    Settings { allowed_origins, ..Settings::default() }
+    let allowed_origins = ["http://localhost:8030", "https://home.example"];
+    Settings::default().allowed_origins(allowed_origins)
 }
 
 fn local() -> Local {
     Local::start(settings(), |builder| {
-        let ceilings = Limits { wall_time: Duration::from_secs(2), ..Limits::default() };
+        let ceilings = Limits::default().wall_time(Duration::from_secs(2));
         builder.ceilings(ceilings)
     })
 }
@@ -341,8 +341,8 @@ fn foreign_pages_are_refused_on_every_path_before_anything_is_done() {
 
 #[test]
 fn hosts_that_are_allowed_are_answered() {
-    let allowed_hosts = vec!["house.example".into()];
-    let local = Local::start_unready(Settings { allowed_hosts, ..settings() });
+    let allowed_hosts = ["house.example"];
+    let local = Local::start_unready(settings().allowed_hosts(allowed_hosts));
     for (host, status) in
         [("house.example", 200), ("House.example:443", 200), ("127.0.0.1", 200), ("x.example", 421)]
     {

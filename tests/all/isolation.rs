@@ -91,8 +91,8 @@ async fn a_dropped_execution_frees_its_slot() {
 #[tokio::test]
 async fn a_full_queue_turns_away() {
     let sandbox = one_slot();
-    let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
-    let long = || sandbox.run(Execution { limits, ..Execution::new("while True: pass") });
+    let limits = Limits::default().wall_time(Duration::from_millis(500));
+    let long = || sandbox.run(Execution::new("while True: pass").limits(limits));
     let (first, second, third) = tokio::join!(long(), long(), long());
     let turned_away =
         [&first, &second, &third].iter().filter(|ended| matches!(ended, Err(Error::Busy { .. }))).count();
@@ -126,16 +126,13 @@ async fn shutdown_lets_executions_finish_then_cancels_them() {
 #[tokio::test]
 async fn context_becomes_variables_and_bad_keys_are_named() {
     let context = |json: &str| serde_json::from_str(json).unwrap();
-    let execution = Execution {
-        context: context(r#"{"rooms": ["hall"], "größe": 2}"#),
-        ..Execution::new("[rooms, größe]")
-    };
+    let execution = Execution::new("[rooms, größe]").context(context(r#"{"rooms": ["hall"], "größe": 2}"#));
     let report = crate::support::sandbox().run(execution).await.unwrap();
     assert_eq!(value_of(&report).to_string(), r#"[["hall"],2]"#);
     for (key, why) in
         [("__builtins__", "underscores"), ("a b", "identifier"), ("", "identifier"), ("1a", "identifier")]
     {
-        let execution = Execution { context: context(&format!("{{\"{key}\": 1}}")), ..Execution::new("1") };
+        let execution = Execution::new("1").context(context(&format!("{{\"{key}\": 1}}")));
         let error = crate::support::sandbox().run(execution).await.unwrap_err().to_string();
         assert!(error.contains(&format!("'{key}'")) && error.contains(why), "{error}");
     }
@@ -143,10 +140,10 @@ async fn context_becomes_variables_and_bad_keys_are_named() {
 
 #[test]
 fn a_sandbox_that_cannot_work_says_why() {
-    let tiny = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let tiny = Limits::default().memory_bytes_max(1 << 20);
     let error = Sandbox::builder().ceilings(tiny).cache_dir(cache_dir()).build().err().unwrap();
     assert!(matches!(error, Error::MemoryBelowImage { .. }), "{error}");
-    assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config(_)));
+    assert!(matches!(Sandbox::builder().concurrency(0).build().err().unwrap(), Error::Config { .. }));
 }
 
 /// Checking large programs has a queue of its own, as long as the one for slots.

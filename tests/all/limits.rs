@@ -8,13 +8,13 @@ use futures::future::join_all;
 use crate::support::{cache_dir, sandbox};
 
 fn short() -> Limits {
-    Limits { wall_time: Duration::from_millis(300), ..Limits::default() }
+    Limits::default().wall_time(Duration::from_millis(300))
 }
 
 /// Runs `code` after a `print`; checks outcome and error, and that the output is kept.
 async fn check((code, limits, outcome, error): (&str, Limits, Outcome, &str)) {
     let code = format!("print('so far')\n{code}");
-    let report = sandbox().run(Execution { limits, ..Execution::new(&code) }).await.unwrap();
+    let report = sandbox().run(Execution::new(&code).limits(limits)).await.unwrap();
     assert_eq!(report.outcome, outcome, "{code}");
     let actual = report.error.map(|error| error.to_string()).unwrap_or_default();
     assert!(actual.starts_with(error), "{code}: {actual}");
@@ -24,8 +24,8 @@ async fn check((code, limits, outcome, error): (&str, Limits, Outcome, &str)) {
 #[tokio::test]
 async fn each_outcome_has_its_message_and_keeps_the_output() {
     let all = Limits::default();
-    let cpu = Limits { cpu_time: Duration::from_millis(200), ..all };
-    let small = Limits { result_bytes_max: 1000, ..all };
+    let cpu = all.cpu_time(Duration::from_millis(200));
+    let small = all.result_bytes_max(1000);
     let rows = [
         ("'end'", all, Outcome::Completed, ""),
         ("raise SystemExit", all, Outcome::Completed, ""),
@@ -68,12 +68,12 @@ const RESTLESS: [&str; 10] = [
 async fn no_guest_exceeds_its_deadline() {
     const SLOTS: u32 = 4;
     let wall_time = Duration::from_millis(300);
-    let limits = Limits { wall_time, ..Limits::default() };
+    let limits = Limits::default().wall_time(wall_time);
     let sandbox = Sandbox::builder().concurrency(SLOTS).cache_dir(cache_dir()).build().unwrap();
     for code in RESTLESS {
         let run = async || {
             let started = Instant::now();
-            let report = sandbox.run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+            let report = sandbox.run(Execution::new(code).limits(limits)).await.unwrap();
             assert!(matches!(report.outcome, Outcome::Timeout | Outcome::MemoryLimit), "{code}: {report:?}");
             started.elapsed()
         };
@@ -86,9 +86,9 @@ async fn no_guest_exceeds_its_deadline() {
 
 #[tokio::test]
 async fn an_unlimited_wall_time_works() {
-    let ceilings = Limits { wall_time: Duration::MAX, ..Limits::default() };
+    let ceilings = Limits::default().wall_time(Duration::MAX);
     let unlimited = Sandbox::builder().ceilings(ceilings).cache_dir(cache_dir()).build().unwrap();
-    let report = unlimited.run(Execution { limits: ceilings, ..Execution::new("1") }).await.unwrap();
+    let report = unlimited.run(Execution::new("1").limits(ceilings)).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed);
 }
 
@@ -109,9 +109,9 @@ async fn sleeping_uses_no_cpu_time() {
 
 #[tokio::test]
 async fn output_beyond_its_limit_is_dropped_and_flagged() {
-    let limits = Limits { output_bytes_max: 1000, ..Limits::default() };
+    let limits = Limits::default().output_bytes_max(1000);
     let code = "print('x' * 10_000_000)\nclass Noisy:\n    def __del__(self): raise ValueError('e' * 5000)\nx = Noisy()\ndel x";
-    let report = sandbox().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+    let report = sandbox().run(Execution::new(code).limits(limits)).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed);
     for output in [report.stdout, report.stderr] {
         assert_eq!((output.text.len(), output.truncated), (1000, true));
@@ -120,8 +120,8 @@ async fn output_beyond_its_limit_is_dropped_and_flagged() {
 
 #[tokio::test]
 async fn a_result_beyond_its_limit_is_a_failure() {
-    let limits = Limits { result_bytes_max: 1000, ..Limits::default() };
-    let report = sandbox().run(Execution { limits, ..Execution::new("print(1)\n'x' * 1000") }).await.unwrap();
+    let limits = Limits::default().result_bytes_max(1000);
+    let report = sandbox().run(Execution::new("print(1)\n'x' * 1000").limits(limits)).await.unwrap();
     assert_eq!((report.outcome, report.stdout.text.as_str()), (Outcome::Failure, "1\n"));
     assert!(report.error.unwrap().message.contains("limit is 1000 bytes"));
 }

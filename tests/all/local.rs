@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service, Settings, Token};
@@ -30,7 +29,7 @@ impl Local {
         let local = Self::start_unready(settings);
         let builder = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir());
         let sandbox = change(builder).metrics(local.metrics.clone()).build().unwrap();
-        local.service.ready(Arc::new(sandbox));
+        local.service.ready(sandbox);
         local
     }
 
@@ -45,7 +44,7 @@ impl Local {
         let listener = accepting.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Metrics::default();
-        let settings = Settings { token: Token::new(TOKEN), metrics: metrics.clone(), ..settings };
+        let settings = settings.token(Token::new(TOKEN)).metrics(metrics.clone());
         let service = Service::new(settings);
         let served = service.clone();
         accepting.spawn(async move { served.serve_across(&serving, listener, std::future::pending()).await });

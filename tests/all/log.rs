@@ -131,8 +131,7 @@ fn each_tool_call_is_one_event_without_arguments_or_reply() {
 #[test]
 fn refused_calls_are_logged() {
     collect();
-    let settings =
-        Settings { ceilings: Limits { tool_calls_max: 3, ..Limits::default() }, ..Settings::default() };
+    let settings = Settings::default().ceilings(Limits::default().tool_calls_max(3));
     let local = Local::start(settings, with_tools);
     let code = "import home\nfor call in [home.fail] + [home.echo] * 9:\n    try: await call(1)\n    except ToolError: pass";
     let answer = send(&local, "log-refused", &json!({"code": code, "tools": ["home.echo"]}));

@@ -152,8 +152,7 @@ fn combined_attacks_stay_within_a_containers_memory() {
 /// connections closed; others are answered.
 #[test]
 fn requests_beyond_the_budget_are_refused_and_stalled_ones_closed() {
-    let local =
-        Local::start(Settings { memory_bytes_max: 11 << 20, ..Settings::default() }, |builder| builder);
+    let local = Local::start(Settings::default().memory_bytes_max(11 << 20), |builder| builder);
     let address = local.address.to_string();
     let held: Vec<Hold> = (0..4).map(|_| body(&address)).collect();
     // The budget has room for one of them. A smaller request gets its share once the slow one is closed.

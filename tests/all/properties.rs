@@ -184,7 +184,7 @@ fn value_of(report: &Report) -> &str {
 }
 
 fn sandbox_for_large_programs() -> Sandbox {
-    let policy = Policy { code_bytes_max: 64 << 10, context_depth_max: 100, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(64 << 10).context_depth_max(100);
     Sandbox::builder().policy(policy).cache_dir(cache_dir()).build().unwrap()
 }
 
@@ -208,7 +208,7 @@ fn context_values_are_returned_unchanged() {
     holds(python(), |value| {
         let json = value.json();
         let context = BTreeMap::from([("value".to_owned(), RawValue::from_string(json.clone()).unwrap())]);
-        let report = run(&sandbox, Execution { context, ..Execution::new("_ = value") }).unwrap();
+        let report = run(&sandbox, Execution::new("_ = value").context(context)).unwrap();
         assert_eq!((value_of(&report), report.value_is_repr), (&*json, false));
     });
 }
@@ -234,16 +234,17 @@ fn limits() -> impl Strategy<Value = Limits> {
     let memory =
         prop_oneof![any::<u64>(), Just(u64::MAX), (25_u64..40).prop_map(|megabytes| megabytes << 20)];
     let calls = prop_oneof![Just(0), Just(1), any::<u32>(), Just(u32::MAX)];
-    (times, sizes, memory, calls).prop_map(|(times, sizes, memory_bytes_max, tool_calls_max)| Limits {
-        wall_time: times.0,
-        cpu_time: times.1,
-        memory_bytes_max,
-        output_bytes_max: sizes.0,
-        result_bytes_max: sizes.1,
-        tool_time: times.2,
-        tool_calls_max,
-        tool_calls_in_flight_max: sizes.2,
-        tool_reply_bytes_max: sizes.3,
+    (times, sizes, memory, calls).prop_map(|(times, sizes, memory_bytes_max, tool_calls_max)| {
+        Limits::UNLIMITED
+            .wall_time(times.0)
+            .cpu_time(times.1)
+            .memory_bytes_max(memory_bytes_max)
+            .output_bytes_max(sizes.0)
+            .result_bytes_max(sizes.1)
+            .tool_time(times.2)
+            .tool_calls_max(tool_calls_max)
+            .tool_calls_in_flight_max(sizes.2)
+            .tool_reply_bytes_max(sizes.3)
     })
 }
 
@@ -258,7 +259,7 @@ fn sandbox_without_ceilings() -> Sandbox {
 fn any_limits_have_an_outcome_within_them() {
     let sandbox = sandbox_without_ceilings();
     holds(limits(), |limits| {
-        let report = match run(&sandbox, Execution { limits, ..Execution::new(CALLER) }) {
+        let report = match run(&sandbox, Execution::new(CALLER).limits(limits)) {
             Ok(report) => report,
             Err(Error::MemoryBelowImage { asked_bytes, .. }) => {
                 return assert_eq!(asked_bytes, limits.memory_bytes_max);
@@ -275,9 +276,7 @@ fn any_limits_have_an_outcome_within_them() {
 
 #[test]
 fn unlimited_limits_restrict_nothing() {
-    let report =
-        run(&sandbox_without_ceilings(), Execution { limits: Limits::UNLIMITED, ..Execution::new(CALLER) })
-            .unwrap();
+    let report = run(&sandbox_without_ceilings(), Execution::new(CALLER).limits(Limits::UNLIMITED)).unwrap();
     assert_eq!(
         (report.outcome, value_of(&report)),
         (Outcome::Completed, r#"{"text":"reply"}"#),

@@ -81,8 +81,8 @@ async fn fault(n: u64) -> bool {
         return false;
     }
     let all = Limits::default();
-    let short = Limits { wall_time: Duration::from_millis(20), ..all };
-    let busy = Limits { cpu_time: Duration::from_millis(20), ..all };
+    let short = all.wall_time(Duration::from_millis(20));
+    let busy = all.cpu_time(Duration::from_millis(20));
     let (code, limits, outcome) = match n / 100 % 7 {
         0 => ("'x' * (1 << 30)", all, Outcome::MemoryLimit),
         1 => ("import asyncio\nawait asyncio.sleep(9)", short, Outcome::Timeout),
@@ -96,7 +96,7 @@ async fn fault(n: u64) -> bool {
             return true;
         }
     };
-    let report = sandbox().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+    let report = sandbox().run(Execution::new(code).limits(limits)).await.unwrap();
     assert_eq!(report.outcome, outcome, "{n}: {:?}", report.error);
     true
 }

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(8);
 
 fn impatient() -> Settings {
     let time = Duration::from_millis(400);
-    Settings { body_time: time, idle_time: time, body_bytes_max: 100_000, ..Settings::default() }
+    Settings::default().body_time(time).idle_time(time).body_bytes_max(100_000)
 }
 
 /// Sends `bytes` one by one, for ever, until the service has had enough.
@@ -89,8 +89,8 @@ fn an_execution_is_not_idleness() {
 fn answers_that_nobody_takes_are_dropped() {
     // More than the kernel's buffers on both sides take.
     let bytes = 32 << 20;
-    let ceilings = Limits { output_bytes_max: bytes, ..Limits::default() };
-    let local = Local::start(Settings { ceilings, ..impatient() }, |builder| builder.ceilings(ceilings));
+    let ceilings = Limits::default().output_bytes_max(bytes);
+    let local = Local::start(impatient().ceilings(ceilings), |builder| builder.ceilings(ceilings));
     let stream = local.begin(&json!({"code": format!("print('x' * {bytes})")}));
     stream.peek(&mut [0]).unwrap();
     std::thread::sleep(Duration::from_millis(1500));
@@ -130,7 +130,7 @@ fn bodies_over_the_cap_are_refused_unread() {
 
 #[test]
 fn without_the_token_a_body_is_not_read() {
-    let local = Local::start_unready(Settings { body_time: Duration::from_mins(1), ..Settings::default() });
+    let local = Local::start_unready(Settings::default().body_time(Duration::from_mins(1)));
     let started = Instant::now();
     let answer = local.raw(
         b"POST /execute HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
@@ -194,9 +194,7 @@ const LAST_HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnecti
 
 #[test]
 fn connections_are_bounded_in_number() {
-    let local = Local::start(Settings { connections_max: 2, ..Settings::default() }, |builder| {
-        builder.concurrency(2)
-    });
+    let local = Local::start(Settings::default().connections_max(2), |builder| builder.concurrency(2));
     let busy = json!({"code": "import time\ntime.sleep(1.5)\n'done'"});
     let (first, second) = (local.begin(&busy), local.begin(&busy));
     std::thread::sleep(Duration::from_millis(500));
@@ -215,7 +213,7 @@ fn connections_are_bounded_in_number() {
 /// However many connections others keep, whoever comes is served at once.
 #[test]
 fn a_crowd_that_does_nothing_keeps_nobody_out() {
-    let settings = Settings { connections_max: 20, ..Settings::default() };
+    let settings = Settings::default().connections_max(20);
     let local = Local::start(settings, |builder| builder);
     let head = format!(
         "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n\
@@ -246,7 +244,7 @@ fn a_crowd_that_does_nothing_keeps_nobody_out() {
 /// Who asks for something now and then, sooner than a connection counts as idle, keeps nobody out either.
 #[test]
 fn a_crowd_that_does_a_little_keeps_nobody_out() {
-    let local = Local::start_unready(Settings { connections_max: 20, ..Settings::default() });
+    let local = Local::start_unready(Settings::default().connections_max(20));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..30 {
@@ -277,8 +275,8 @@ fn a_crowd_that_does_a_little_keeps_nobody_out() {
 #[test]
 fn an_answer_that_is_taken_slowly_is_taken_whole() {
     let bytes = 3 << 20;
-    let ceilings = Limits { output_bytes_max: bytes, ..Limits::default() };
-    let local = Local::start(Settings { ceilings, ..impatient() }, |builder| builder.ceilings(ceilings));
+    let ceilings = Limits::default().output_bytes_max(bytes);
+    let local = Local::start(impatient().ceilings(ceilings), |builder| builder.ceilings(ceilings));
     let mut stream = local.begin(&json!({"code": format!("print('x' * {bytes}, end='')")}));
     let (mut taken, mut buffer) = (0, vec![0; 300_000]);
     loop {
@@ -298,7 +296,7 @@ fn an_answer_that_is_taken_slowly_is_taken_whole() {
 /// Each holds its body while it waits for the memory that parsing takes.
 #[test]
 fn large_requests_do_not_wait_for_each_other() {
-    let settings = Settings { memory_bytes_max: 6 << 20, ..Settings::default() };
+    let settings = Settings::default().memory_bytes_max(6 << 20);
     let local = Local::start(settings, |builder| builder.queue(64));
     let context: Map<_, _> = (0..12_000).map(|n| (format!("key{n}"), json!(n))).collect();
     let request = json!({"code": "key7", "context": context});

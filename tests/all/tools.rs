@@ -42,7 +42,7 @@ pub(crate) fn with_tools(builder: SandboxBuilder) -> SandboxBuilder {
         .tool(Tool::new("home", "crash", async |_| panic!("a bug in a tool")))
         .tool(Tool::new("garden", "count", async |_| Ok(json!(3))))
         .tool(
-            Tool::typed("garden", "water", async |hose: Hose| Ok(hose.water()))
+            Tool::typed("garden", "water", async |call: ToolCall<Hose>| Ok(call.arguments.water()))
                 .describe("Waters the garden."),
         )
         .tool(Tool::new("garden", "sow", async |_| Ok(Value::Null)).parameters(json!({
@@ -248,12 +248,8 @@ async fn recursive_schemas_are_checked_quickly() {
 #[tokio::test]
 async fn checks_that_take_too_long_are_refused() {
     let run = async |code: &str| {
-        let limits = Limits {
-            cpu_time: Duration::from_secs(20),
-            wall_time: Duration::from_mins(1),
-            ..Limits::default()
-        };
-        searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap()
+        let limits = Limits::default().cpu_time(Duration::from_secs(20)).wall_time(Duration::from_mins(1));
+        searchable().run(Execution::new(code).limits(limits)).await.unwrap()
     };
     let error = run("import search\nawait search.maze(where={'a': 1})").await.error.unwrap().to_string();
     let words = "ToolArgumentError: Argument 'where' of search.maze() is too large or too deeply nested to be checked";
@@ -273,8 +269,8 @@ async fn checks_count_against_the_executions_limits() {
     for (cpu_time, wall_time, outcome) in
         [(seconds(1), seconds(60), Outcome::CpuLimit), (seconds(60), seconds(1), Outcome::Timeout)]
     {
-        let limits = Limits { cpu_time, wall_time, ..Limits::default() };
-        let report = searchable().run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+        let limits = Limits::default().cpu_time(cpu_time).wall_time(wall_time);
+        let report = searchable().run(Execution::new(code).limits(limits)).await.unwrap();
         assert_eq!(report.outcome, outcome, "{report:?}");
     }
 }
@@ -417,7 +413,7 @@ async fn cancelled_calls_free_their_place() {
 
 #[tokio::test]
 async fn hints_do_not_name_tools_that_are_not_granted() {
-    let execution = Execution { tools: Some(vec!["garden.count".into()]), ..Execution::new("import os") };
+    let execution = Execution::new("import os").tools(["garden.count"]);
     let Err(Error::Rejected(findings)) = home().run(execution).await else { panic!("it ran") };
     let hint = findings[0].hint.clone().unwrap();
     assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
@@ -437,7 +433,7 @@ async fn grants_restrict_calls() {
         run("import garden\nawait garden.count()", |execution| execution.tools = Some(vec!["garden".into()]))
             .await;
     assert_eq!(value_of(&report), json!(3));
-    let unknown = Execution { tools: Some(vec!["garden".into(), "home.ech".into()]), ..Execution::new("1") };
+    let unknown = Execution::new("1").tools(["garden", "home.ech"]);
     let error = home().run(unknown).await.unwrap_err();
     assert_eq!(error.to_string(), "There is no tool 'home.ech', and no module of tools by this name");
 }

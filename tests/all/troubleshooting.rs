@@ -9,8 +9,8 @@ use crate::support::sandbox;
 /// Returns how a program ends: its outcome, or the code of the first finding; and the message.
 async fn end_of(code: &str) -> (String, String) {
     let (wall_time, cpu_time) = (Duration::from_secs(5), Duration::from_millis(200));
-    let limits = Limits { wall_time, cpu_time, ..Limits::default() };
-    match sandbox().run(Execution { limits, ..Execution::new(code) }).await {
+    let limits = Limits::default().wall_time(wall_time).cpu_time(cpu_time);
+    match sandbox().run(Execution::new(code).limits(limits)).await {
         Ok(report) => {
             (report.outcome.name().into(), report.error.map(|error| error.to_string()).unwrap_or_default())
         }

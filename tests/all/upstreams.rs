@@ -5,6 +5,7 @@ mod http2;
 mod tls;
 mod upstream;
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ fn sandbox(url: &str, service: &str) -> Sandbox {
 
 fn sandbox_of(text: &str) -> Sandbox {
     static FIRST: Mutex<()> = Mutex::new(());
-    let surroundings = Surroundings { variable: &|_| None, read: &|path| std::fs::read(path) };
+    let surroundings = Surroundings::new(&|_| None, &|path| std::fs::read(path));
     let file = ToolFile::parse("tools.toml", text, surroundings).unwrap();
     let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
     let builder = Sandbox::builder().tools(file.connect(Some(&signer)).unwrap()).cache_dir(cache_dir());
@@ -292,9 +293,9 @@ async fn a_cancelled_call_is_aborted() {
 #[tokio::test]
 async fn a_timeout_aborts_the_calls() {
     let (upstream, sandbox, mut left) = hung().await;
-    let limits = Limits { wall_time: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits::default().wall_time(Duration::from_millis(500));
     let code = "import asyncio, up\nawait asyncio.gather(up.tell(), up.tell())";
-    let report = sandbox.run(Execution { limits, ..Execution::new(code) }).await.unwrap();
+    let report = sandbox.run(Execution::new(code).limits(limits)).await.unwrap();
     assert_eq!(report.outcome, Outcome::Timeout, "{:?}", report.error);
     assert!(report.usage.wall_time < Duration::from_secs(5), "{:?}", report.usage.wall_time);
     for _ in 0..upstream.connections() {
@@ -350,7 +351,8 @@ fn the_documented_registry_is_valid() {
     let authority = rcgen::generate_simple_self_signed(["weather.example".to_owned()]).unwrap().cert.pem();
     let variable =
         |name: &str| Some(if name.ends_with("_URL") { "http://homeiq:1" } else { "a-token" }.to_owned());
-    let surroundings = Surroundings { variable: &variable, read: &|_| Ok(authority.clone().into_bytes()) };
+    let read = |_: &Path| Ok(authority.clone().into_bytes());
+    let surroundings = Surroundings::new(&variable, &read);
     let file = ToolFile::parse("docs/tools.md", example, surroundings).unwrap();
     let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
     assert_eq!(file.connect(Some(&signer)).unwrap().len(), 6);

@@ -218,7 +218,7 @@ fn messages_are_the_contracts_and_hints_say_what_to_do() {
         assert!(first.message.starts_with(message), "{program}: {}", first.message);
         assert!(first.hint.as_deref().unwrap_or_default().contains(hint), "{program}: {:?}", first.hint);
     }
-    let policy = Policy { code_bytes_max: 10, ast_nodes_max: 3, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(10).ast_nodes_max(3);
     let message = |program: &str| validate(program.into(), &policy).unwrap_err().remove(0).message;
     assert_eq!(message("'elf bytes'"), "Code payload is 11 bytes; limit is 10 bytes");
     assert_eq!(message("x + y"), "Code is too complex (8 AST nodes); limit is 3");
@@ -241,7 +241,7 @@ fn one_round_shows_everything() {
 
 #[test]
 fn the_allow_list_is_by_package() {
-    let policy = Policy { allowed_imports: ["a.b".to_owned(), "c".to_owned()].into(), ..Policy::default() };
+    let policy = Policy::default().allowed_imports(["a.b", "c"]);
     let allowed = |program: &str| validate(program.into(), &policy).is_ok();
     for program in [
         "import a.b",
@@ -260,7 +260,7 @@ fn the_allow_list_is_by_package() {
 
 #[test]
 fn modules_that_are_switched_off_are_left_to_the_guest() {
-    let policy = Policy { disabled_imports: ["data".to_owned()].into(), ..Policy::default() };
+    let policy = Policy::default().disabled_imports(["data"]);
     let findings = |program: &str| validate(program.into(), &policy).err().unwrap_or_default();
     assert_eq!(findings("import data\nfrom data import get_devices"), []);
     let hint = findings("import os").remove(0).hint.unwrap();
@@ -270,8 +270,7 @@ fn modules_that_are_switched_off_are_left_to_the_guest() {
 /// Parsing and dropping a tree recurse with its depth; this thread has 2 MiB.
 #[test]
 fn hostile_programs_of_the_largest_size_are_survived() {
-    let policy =
-        Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: usize::MAX, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING).ast_nodes_max(usize::MAX);
     let chains = [
         "-",
         "not ",
@@ -334,8 +333,7 @@ fn four_times_the_program_takes_four_times_the_work() {
             format!("[1 for ({}) in y {}]", numbered(bytes - bytes / 12), "if z ".repeat(bytes / 80))
         }),
     ];
-    let policy =
-        Policy { code_bytes_max: CODE_BYTES_CEILING, ast_nodes_max: usize::MAX, ..Policy::default() };
+    let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING).ast_nodes_max(usize::MAX);
     let work = |program: &str| {
         let once = || {
             let program = program.to_owned();

@@ -52,8 +52,7 @@ async fn no_program_keeps_its_callers_thread() {
 }
 
 fn sandbox(layers: Layers) -> Sandbox {
-    let limits =
-        Limits { wall_time: Duration::from_secs(3), cpu_time: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits::default().wall_time(Duration::from_secs(3)).cpu_time(Duration::from_secs(3));
     let builder = Sandbox::builder().layers(layers).ceilings(limits).concurrency(4);
     builder.cache_dir(cache_dir()).build().unwrap()
 }

@@ -104,10 +104,10 @@ impl Entry {
     }
 
     /// Returns the value of `@signature-params`: the parameters in the order received.
+    #[expect(clippy::expect_used, reason = "serialisation fails only for an empty list")]
     pub(super) fn params(&self) -> String {
         let list: List = vec![self.input.clone().into()];
-        // Serialisation fails only for an empty list.
-        list.serialize().unwrap_or_default()
+        list.serialize().expect("the list has one item")
     }
 
     /// Returns the signature's parameters.

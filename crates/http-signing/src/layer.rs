@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::{BoxError, Layer, Service};
 use tracing::{error, warn};
@@ -50,7 +51,7 @@ impl VerifierLayer {
 
     async fn admit<B>(&self, request: Request<B>) -> Result<Request<B>, Refusal>
     where
-        B: BodyExt<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
     {
         let (mut head, body) = request.into_parts();
         let signed = self.verifier.check_head(SystemTime::now(), &head)?;
@@ -72,7 +73,7 @@ impl<S> Layer<S> for VerifierLayer {
 impl<S, B, P> Service<Request<B>> for VerifierService<S>
 where
     S: Service<Request<B>, Response = Response<P>, Future: Send> + Clone + Send + 'static,
-    B: BodyExt<Data = Bytes, Error: Into<BoxError>> + From<Bytes> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes> + Send + 'static,
     P: From<Bytes>,
 {
     type Response = Response<P>;

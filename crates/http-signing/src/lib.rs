@@ -21,7 +21,7 @@
 //!
 //! # Features
 //!
-//! `tower` (default): [`VerifierLayer`].
+//! `tower` (default): [`VerifierLayer`]. Its traits, those of tower 0.5, are the only ones here of a crate before 1.0.
 
 mod base;
 mod digest;

@@ -34,13 +34,13 @@ pub enum SigningError {
     #[error("the execution id is empty or not visible ASCII text, so it cannot be a header")]
     ExecutionId,
     /// The system provides no random bytes.
-    #[error("cannot get random bytes for the nonce: {0}")]
-    Random(#[from] getrandom::Error),
+    #[error("cannot get random bytes for the nonce")]
+    Random(#[source] std::io::Error),
     /// The system's clock is wrong.
     #[error("the system's clock is set before 1970")]
     Clock,
     /// A header's value is invalid.
-    #[error("the signature cannot be sent as a header: {0}")]
+    #[error("the signature cannot be sent as a header")]
     Header(#[from] InvalidHeaderValue),
 }
 
@@ -71,7 +71,7 @@ impl Signer {
     /// If the request names no authority, or if a covered part or `execution` is not ASCII.
     pub fn sign(&self, head: &mut Parts, body: &[u8], execution: &str) -> Result<(), SigningError> {
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)?;
+        getrandom::fill(&mut nonce).map_err(|error| SigningError::Random(std::io::Error::other(error)))?;
         self.sign_at(SystemTime::now(), &URL_SAFE_NO_PAD.encode(nonce), head, body, execution)
     }
 

@@ -23,7 +23,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, surroundings: Surroundings<'_>
         table.problem("url", "is missing; set it as in url = \"http://weather.example:8080\"");
     }
     let url = expanded(table, "url", &table.text("url")?, surroundings)?;
-    let url = BaseUrl::parse(&url).map_err(|why| table.problem("url", why)).ok()?;
+    let url = BaseUrl::parse(&url).map_err(|why| table.problem("url", why.to_string())).ok()?;
     Some(Service { name: name.to_owned(), url, headers, roots, signed })
 }
 

@@ -27,6 +27,7 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 fn parse(text: &str) -> Result<ToolFile, Vec<String>> {
     ToolFile::parse("tools.toml", text, Surroundings { variable: &variable, read: &content })
+        .map_err(|error| error.problems)
 }
 
 const WEATHER: &str = r#"
@@ -113,7 +114,7 @@ fn homeiq_has_its_five_tools() {
     let both = parse(&format!("homeiq = true\n{WEATHER}")).unwrap();
     assert_eq!(both.tools.len(), 6);
     let unset = ToolFile::homeiq(Surroundings { variable: &|_| None, read: &content }).unwrap_err();
-    assert_eq!(unset.len(), 3);
+    assert_eq!(unset.problems.len(), 3);
 }
 
 /// The beginning of a line, its replacement, and the expected problem.

@@ -134,6 +134,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::EndSignal;
     use crate::execution::ExecutionId;
     use crate::tools::ReplyBudget;
     use http_body_util::Full;
@@ -144,8 +145,13 @@ mod tests {
     async fn reply(status: u16, encoding: &'static str, body: &[u8]) -> Result<String, String> {
         let answer = Response::builder().status(status).header(CONTENT_ENCODING, encoding);
         let answer = answer.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let (end, _ends) = EndSignal::new();
         let call = ToolCall {
             execution: ExecutionId::random(),
+            request_id: None,
+            number: 0,
+            call_end: end.clone(),
+            execution_end: end,
             arguments: serde_json::Map::new(),
             deadline: Instant::now() + Duration::from_secs(9),
             reply_bytes_max: 1000,

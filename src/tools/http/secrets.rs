@@ -83,13 +83,13 @@ impl Secrets {
         let mut is_hidden = vec![false; said.len()];
         for secret in &self.0 {
             for start in 0..letters.len() {
-                let rest = letters.get(start..).unwrap_or_default();
+                let rest = &letters[start..];
                 let same = rest.iter().zip(secret).take_while(|(letter, char)| letter.char == **char).count();
                 let is_cut = same == rest.len() && same >= SECRET_CHARS_MIN;
                 if let Some(found) = rest.get(..same).filter(|_| same == secret.len() || is_cut)
                     && let (Some(first), Some(last)) = (found.first(), found.last())
                 {
-                    is_hidden.get_mut(first.start..last.end).unwrap_or_default().fill(true);
+                    is_hidden[first.start..last.end].fill(true);
                 }
             }
         }

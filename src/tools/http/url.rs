@@ -16,13 +16,30 @@ pub struct BaseUrl {
     pub(super) path: String,
 }
 
+/// Why a text is not a [`BaseUrl`], and what is accepted: the end of a sentence. Without the text, as a password may be in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BaseUrlError(String);
+
 impl BaseUrl {
-    /// Parses a base URL.
+    /// Parses a URL without user, query and fragment.
+    ///
+    /// ```
+    /// use ai_code_executor::tools::BaseUrl;
+    ///
+    /// assert!(BaseUrl::parse("https://weather.example:8443/v1").is_ok());
+    /// let error = BaseUrl::parse("ftp://weather.example").unwrap_err();
+    /// assert!(error.to_string().starts_with("has another scheme"));
+    /// ```
     ///
     /// # Errors
     ///
-    /// If `text` is not accepted; the message says why, and what is. It leaves out `text`, which may hold a password.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// If `text` is not accepted. The message says why, and what is accepted.
+    pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        Self::read(text).map_err(BaseUrlError)
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         if text.contains(['?', '#']) {
             return Err(format!("has a query or fragment; {ACCEPTED}"));
         }
@@ -58,7 +75,7 @@ impl BaseUrl {
 }
 
 fn has_port_if_any(authority: &Authority) -> bool {
-    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    let Some(rest) = authority.as_str().strip_prefix(authority.host()) else { return false };
     rest.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
 }
 
@@ -131,7 +148,7 @@ mod tests {
             ("http://x\r\nHost: y", Err("not a URL")),
         ];
         for (text, expected) in cases {
-            match (BaseUrl::parse(text), expected) {
+            match (BaseUrl::read(text), expected) {
                 (Ok(url), Ok(parts)) => {
                     assert_eq!((url.scheme.as_str(), url.authority.as_str(), url.path.as_str()), parts);
                 }

@@ -50,7 +50,7 @@ fn crowd(local: &Local, beginning: &str, is_over: &AtomicBool) {
 #[test]
 fn slow_peers_do_not_block_other_clients() {
     for beginning in beginnings() {
-        let settings = Settings { connections_max: CONNECTIONS_MAX, ..Settings::default() };
+        let settings = Settings::default().connections_max(CONNECTIONS_MAX);
         let local = Local::start(settings, |builder| builder.queue(64));
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -94,8 +94,8 @@ fn endless(there: &Arc<AtomicUsize>) -> Tool {
 #[test]
 fn resources_of_disconnected_clients_are_released() {
     let there = Arc::new(AtomicUsize::new(0));
-    let long = Limits { tool_time: Duration::from_mins(5), ..Limits::default() };
-    let settings = Settings { ceilings: long, ..Settings::default() };
+    let long = Limits::default().tool_time(Duration::from_mins(5));
+    let settings = Settings::default().ceilings(long);
     let local = Local::start(settings, |builder| builder.ceilings(long).tool(endless(&there)));
     let body = json!({"code": "import asyncio, spy\nawait asyncio.gather(*[spy.wait() for _ in range(10)])"});
     let request = execute(&body.to_string(), "");

@@ -9,7 +9,7 @@ use std::os::unix::process::{CommandExt, parent_id};
 use std::process::Command;
 use std::sync::Arc;
 
-use ai_code_executor::Tool;
+use ai_code_executor::{Tool, ToolCall};
 use libc::{c_int, c_long};
 
 use crate::support::cache_dir;
@@ -163,7 +163,7 @@ pub(super) fn tool(surroundings: Surroundings) -> Tool {
     struct Nothing {}
 
     let surroundings = Arc::new(surroundings);
-    Tool::typed("intruder", "attempt", move |_: Nothing| {
+    Tool::typed("intruder", "attempt", move |_: ToolCall<Nothing>| {
         let surroundings = surroundings.clone();
         async move {
             let results =

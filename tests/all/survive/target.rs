@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service as Server, Settings, Token};
@@ -161,11 +160,12 @@ async fn serve_without_layers() {
         _ => return,
     };
     tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).init();
-    let ceilings = Limits { wall_time: WALL_TIME, cpu_time: CPU_TIME, ..Limits::default() };
+    let ceilings = Limits::default().wall_time(WALL_TIME).cpu_time(CPU_TIME);
     let metrics = Metrics::default();
     let builder = Sandbox::builder().layers(layers).ceilings(ceilings).metrics(metrics.clone());
-    let server = Server::new(Settings { token: Token::new(TOKEN), ceilings, metrics, ..Settings::default() });
-    server.ready(Arc::new(builder.cache_dir(cache_dir()).build().unwrap()));
+    let server =
+        Server::new(Settings::default().token(Token::new(TOKEN)).ceilings(ceilings).metrics(metrics));
+    server.ready(builder.cache_dir(cache_dir()).build().unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     tracing::info!(address = %listener.local_addr().unwrap(), "listening");
     server.serve(listener, std::future::pending()).await;
