@@ -292,6 +292,12 @@ pub enum Rule {
     Name,
     /// Some attributes are refused.
     Attribute,
+    /// A module of tools has the functions that are used.
+    UnknownFunction,
+    /// Arguments of a tool bind to its parameters.
+    WrongArguments,
+    /// A tool's result is awaited before it is used.
+    MissingAwait,
 }
 
 impl Rule {
@@ -308,6 +314,9 @@ impl Rule {
             Self::StarImport => "star_import",
             Self::Name => "name_not_allowed",
             Self::Attribute => "attribute_not_allowed",
+            Self::UnknownFunction => "unknown_function",
+            Self::WrongArguments => "wrong_arguments",
+            Self::MissingAwait => "missing_await",
         }
     }
 
@@ -317,7 +326,13 @@ impl Rule {
     pub fn is_security(self) -> bool {
         match self {
             Self::Import | Self::RelativeImport | Self::StarImport | Self::Name | Self::Attribute => true,
-            Self::Empty | Self::Size | Self::Syntax | Self::Complexity => false,
+            Self::Empty
+            | Self::Size
+            | Self::Syntax
+            | Self::Complexity
+            | Self::UnknownFunction
+            | Self::WrongArguments
+            | Self::MissingAwait => false,
         }
     }
 }

@@ -321,7 +321,16 @@ impl Shared {
         let mut policy = self.policy.clone();
         for module in self.registry.modules_without(granted) {
             policy.allowed_imports.remove(module);
+            policy.tool_modules.remove(module);
             policy.disabled_imports.insert(module.to_owned());
+        }
+        for (name, module) in &mut policy.tool_modules {
+            if !granted.contains(name) {
+                let functions = &mut Arc::make_mut(module).functions;
+                for (function, known) in functions {
+                    known.is_granted = granted.contains(&format!("{name}.{function}"));
+                }
+            }
         }
         Cow::Owned(policy)
     }

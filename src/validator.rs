@@ -11,8 +11,11 @@ mod nodes;
 mod rules;
 mod scopes;
 mod syntax;
+mod tool_calls;
+mod tool_modules;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ruff_python_ast::PythonVersion;
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
@@ -20,6 +23,7 @@ use ruff_source_file::{LineIndex, OneIndexed};
 use ruff_text_size::{TextRange, TextSize};
 
 use crate::execution::{Finding, Rule};
+pub use tool_modules::{ToolFunction, ToolModule, ToolParameter};
 
 /// The largest [`Policy::code_bytes_max`] that a sandbox takes.
 pub const CODE_BYTES_CEILING: usize = 64 << 10;
@@ -149,6 +153,9 @@ pub struct Policy {
     pub ast_nodes_max: usize,
     /// What programs may import; `json` stands for `json.decoder` too. Tool modules come on top.
     pub allowed_imports: BTreeSet<String>,
+    /// Modules of tools, by name: calls that are certain to fail are findings. They are importable only if
+    /// `allowed_imports` has them too.
+    pub tool_modules: BTreeMap<String, Arc<ToolModule>>,
     /// Modules of tools that are switched off: importing one passes, and fails in the guest with a message that says so.
     pub disabled_imports: BTreeSet<String>,
     /// The context as JSON.
@@ -163,6 +170,7 @@ impl Default for Policy {
             code_bytes_max: 10_000,
             ast_nodes_max: 5000,
             allowed_imports: DEFAULT_IMPORTS.map(str::to_owned).into(),
+            tool_modules: BTreeMap::new(),
             disabled_imports: BTreeSet::new(),
             context_bytes_max: 1 << 20,
             context_depth_max: 4,
@@ -203,7 +211,7 @@ impl ValidatedSource {
     }
 }
 
-/// Checks size, nesting, syntax, complexity, then imports, names and attributes. Callers need no stack to speak of: it
+/// Checks size, nesting, syntax, complexity, then imports, names, attributes and calls of tools. Callers need no stack to speak of: it
 /// grows with the source.
 ///
 /// # Errors
@@ -255,6 +263,9 @@ fn check(source: &str, policy: &Policy) -> Vec<Found> {
         found.extend(too_complex(nodes::count(body), policy.ast_nodes_max));
     }
     let mut refused = names::check(body, policy);
+    if found.iter().all(|found| found.rule != Rule::Syntax) {
+        refused.append(&mut tool_calls::check(body, policy));
+    }
     refused.sort_by_key(|found| found.at);
     found.append(&mut refused);
     found

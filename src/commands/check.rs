@@ -31,7 +31,7 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
     let all_read = programs.len() == files.len();
     let mut policy = config.policy.clone();
     let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.to_string())?;
-    policy.allowed_imports.extend(catalogue.modules().iter().cloned());
+    catalogue.admit_to(&mut policy);
     let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
     let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();
     let shown = match format {

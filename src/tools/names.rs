@@ -14,7 +14,7 @@ const PYTHON_MINOR: u8 = 13;
 const NAME_CHARS_MAX: usize = 64;
 
 /// What every module of tools has beside its tools.
-const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
+pub(super) const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
 
 /// What a name is for: that decides which names cannot be had.
 #[derive(Clone, Copy, PartialEq, Eq)]

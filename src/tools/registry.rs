@@ -1,6 +1,7 @@
 //! The tools of a sandbox, by the names that programs know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tracing::warn;
@@ -11,6 +12,7 @@ use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
 use crate::error::Error;
+use crate::validator::ToolModule;
 
 const DESCRIPTION_CHARS_MAX: usize = 4000;
 
@@ -107,6 +109,19 @@ impl Registry {
     pub(crate) fn modules(&self) -> BTreeSet<&str> {
         let discovery = (!self.is_empty()).then_some(DISCOVERY_MODULE);
         self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
+    }
+
+    /// What programs can call, as the validator knows it.
+    pub(crate) fn tool_modules(&self) -> BTreeMap<String, Arc<ToolModule>> {
+        let mut modules: BTreeMap<String, ToolModule> = BTreeMap::new();
+        for tool in self.0.values() {
+            let module = modules.entry(tool.module.clone()).or_insert_with(|| ToolModule {
+                functions: BTreeMap::new(),
+                other_names: names::IN_EACH_MODULE.map(str::to_owned).into(),
+            });
+            module.functions.insert(tool.name.clone(), tool.signature.function());
+        }
+        modules.into_iter().map(|(name, module)| (name, Arc::new(module))).collect()
     }
 
     /// The modules of which none of `granted` (modules, or `module.tool`) is a part.

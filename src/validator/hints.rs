@@ -2,6 +2,10 @@
 
 use super::Policy;
 
+/// For a call of an async function without `await`.
+pub(super) const ADD_AWAIT: &str =
+    "Add `await` before the call; to use its result at once: `(await f(x))['key']`.";
+
 /// For a module that is not on the allow-list.
 pub(super) fn for_import(name: &str, policy: &Policy, with_list: bool) -> Option<String> {
     let beneath = format!("{name}.");

@@ -151,9 +151,9 @@ async fn hostile_texts_arrive_clean() {
 #[tokio::test]
 async fn hints_name_the_tools() {
     let cases = [
-        ("import data\nawait data.get_device()", "Did you mean: 'get_devices'?"),
-        ("from data import get_device", "Did you mean: 'get_devices'?"),
-        ("import garden\ngarden.rake()", "There are: garden.water"),
+        ("import data\nif True: await data.get_device()", "Did you mean: 'get_devices'?"),
+        ("if True: from data import get_device", "Did you mean: 'get_devices'?"),
+        ("import garden\nif True: garden.rake()", "There are: garden.water"),
         ("await garden.water()", "Add `import garden` before it."),
     ];
     for (code, expected) in cases {
