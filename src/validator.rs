@@ -4,7 +4,7 @@
 
 mod costly;
 mod depth;
-mod hints;
+pub(crate) mod hints;
 mod indent;
 mod names;
 mod nodes;

@@ -192,7 +192,7 @@ await outer
         self.assertEqual((error["type"], error["message"]), ("ToolDenied", "no"))
 
     def test_the_hint_of_an_import_names_what_is_granted(self):
-        hint = run("import os", tools=["my_tools"])["error"]["hint"]
+        hint = run("import shelve", tools=["my_tools"])["error"]["hint"]
         self.assertIn(" my_tools,", hint)
         self.assertNotIn(" data,", hint)
 

@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
         if let Some((tool, at)) = self.tool(expr) {
             let message =
                 format!("{}.{}() is not awaited, so the tool is not called", tool.module, tool.name);
-            self.refuse(Rule::MissingAwait, at, message, Some(hints::ADD_AWAIT.into()));
+            self.refuse(Rule::MissingAwait, at, message, Some(hints::add_await()));
         }
         self.visit_expr(expr);
     }
@@ -276,7 +276,7 @@ impl<'a> Visitor<'a> for Walk<'a> {
             Stmt::While(statement) => self.lost(&statement.test),
             Stmt::Assert(statement) => self.lost(&statement.test),
             Stmt::With(with) => {
-                with.items.iter().take(1).for_each(|item| self.visit_expr(&item.context_expr))
+                with.items.iter().take(1).for_each(|item| self.visit_expr(&item.context_expr));
             }
             Stmt::Match(statement) => self.visit_expr(&statement.subject),
             Stmt::Raise(raise) => raise.exc.iter().for_each(|error| self.visit_expr(error)),
@@ -302,7 +302,7 @@ impl<'a> Visitor<'a> for Walk<'a> {
                 self.visit_expr(&subscript.slice);
             }
             Expr::BoolOp(operation) => {
-                operation.values.iter().take(1).for_each(|value| self.visit_expr(value))
+                operation.values.iter().take(1).for_each(|value| self.visit_expr(value));
             }
             Expr::If(choice) => self.visit_expr(&choice.test),
             Expr::Compare(compare) => {

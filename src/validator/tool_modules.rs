@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-/// Longer names are nobody's typing error, and comparing them takes time.
-const SIMILAR_CHARS_MAX: usize = 64;
-
-/// From 0, nothing in common, to 1, the same name.
-const SIMILARITY_MIN: f64 = 0.6;
+use super::hints;
 
 /// More names are not listed: nobody reads on.
 const LISTED_MAX: usize = 8;
@@ -53,7 +49,7 @@ impl ToolModule {
     pub(super) fn hint(&self, module: &str, name: &str) -> String {
         let granted = self.functions.iter().filter(|(_, function)| function.is_granted);
         let names: Vec<&str> = granted.map(|(name, _)| name.as_str()).collect();
-        let similar = most_similar(name, &names);
+        let similar = hints::most_similar(name, &names);
         let meant = similar.map(|similar| format!("Did you mean '{similar}'? ")).unwrap_or_default();
         let listed = names.join(", ");
         if names.len() <= LISTED_MAX && listed.len() <= LISTED_CHARS_MAX {
@@ -110,17 +106,6 @@ impl ToolFunction {
         };
         format!("It is called as `await {name}({parameters}{more})`.")
     }
-}
-
-/// The one of `names` that `name` is most likely meant to be.
-fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    if name.len() > SIMILAR_CHARS_MAX {
-        return None;
-    }
-    let similarities =
-        names.iter().map(|&other| (strsim::normalized_damerau_levenshtein(name, other), other));
-    let best = similarities.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(similarity, _)| *similarity >= SIMILARITY_MIN).map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -420,15 +420,15 @@ async fn calls_that_are_given_up_make_room() {
 
 #[tokio::test]
 async fn hints_do_not_name_what_is_not_granted() {
-    let execution = Execution { tools: Some(vec!["garden.count".into()]), ..Execution::new("import os") };
+    let execution = Execution { tools: Some(vec!["garden.count".into()]), ..Execution::new("import shelve") };
     let Err(Error::Rejected(findings)) = home().run(execution).await else { panic!("it ran") };
     let hint = findings[0].hint.clone().unwrap();
-    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
+    assert!(hint.ends_with(" Modules of tools: garden, tools."), "{hint}");
     let report = run("import home", |execution| execution.tools = Some(vec!["garden.count".into()])).await;
     let error = report.error.unwrap();
     assert_eq!(error.to_string(), "ImportError: Import of 'home' is not permitted");
     let hint = error.hint.unwrap();
-    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
+    assert!(hint.ends_with(" Modules of tools: garden, tools."), "{hint}");
 }
 
 #[tokio::test]
