@@ -78,6 +78,21 @@ pub enum ToolErrorKind {
     Arguments,
 }
 
+impl ToolErrorKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::Timeout, Self::Denied, Self::Arguments];
+
+    /// The name of the exception's class.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "ToolError",
+            Self::Timeout => "ToolTimeout",
+            Self::Denied => "ToolDenied",
+            Self::Arguments => "ToolArgumentError",
+        }
+    }
+}
+
 /// A failed call; its text reaches the guest.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
-use crate::tools::{Reply as ToolReply, ToolErrorKind};
+use crate::tools::Reply as ToolReply;
 
 /// Nesting of a result's value; parsers of the answer recurse with it.
 const VALUE_DEPTH_MAX: usize = 100;
@@ -138,19 +138,10 @@ enum Reply<'a> {
 pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
     let reply = match reply {
         Ok(value) => Reply::Ok(value),
-        Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
+        Err(error) => Reply::Error { kind: error.kind.name(), message: &error.message },
     };
     // As with a request, there is nothing in it that JSON cannot hold.
     serde_json::to_vec(&reply).unwrap_or_default()
-}
-
-fn class_of(kind: ToolErrorKind) -> &'static str {
-    match kind {
-        ToolErrorKind::Failed => "ToolError",
-        ToolErrorKind::Timeout => "ToolTimeout",
-        ToolErrorKind::Denied => "ToolDenied",
-        ToolErrorKind::Arguments => "ToolArgumentError",
-    }
 }
 
 pub(super) fn completion_len(reply: &[u8]) -> usize {

@@ -117,7 +117,7 @@ impl Registry {
         for tool in self.0.values() {
             let module = modules.entry(tool.module.clone()).or_insert_with(|| ToolModule {
                 functions: BTreeMap::new(),
-                other_names: names::IN_EACH_MODULE.map(str::to_owned).into(),
+                other_names: names::in_each_module().map(str::to_owned).collect(),
             });
             module.functions.insert(tool.name.clone(), tool.signature.function());
         }
