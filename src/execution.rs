@@ -1,5 +1,7 @@
 //! One execution as plain data: what is asked, how it ended, what it used.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::limits::Limits;
+pub use events::{Event, EventSink, Events, events};
 
 /// A program to run, and everything it runs with.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Execution {
     pub tools: Option<Vec<String>>,
     /// What the caller calls this request, for the log.
     pub request_id: Option<String>,
+    /// Who is told what happens while it runs.
+    pub events: Option<EventSink>,
 }
 
 /// An empty program, which a sandbox rejects: where fields are set one by one.
@@ -35,6 +40,7 @@ impl Default for Execution {
             limits: Limits::UNLIMITED,
             tools: None,
             request_id: None,
+            events: None,
         }
     }
 }
@@ -64,6 +70,13 @@ impl Execution {
     #[must_use]
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());
+        self
+    }
+
+    /// Sends what happens while it runs to `sink`, which [`events`] makes.
+    #[must_use]
+    pub fn events(mut self, sink: EventSink) -> Self {
+        self.events = Some(sink);
         self
     }
 

@@ -20,7 +20,7 @@ use wasmtime::{
     AsContextMut, Caller, Engine, Instance, Linker, Memory, Module, ResourceLimiter, Result, bail, format_err,
 };
 
-use crate::execution::{ExecutionId, Output};
+use crate::execution::{Event, EventSink, ExecutionId, Output};
 use crate::limits::Limits;
 use crate::memory::MEMORY_BYTES_MAX;
 use crate::tools::Grants;
@@ -106,6 +106,12 @@ impl HostState {
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
         state
+    }
+
+    /// Tells what the guest writes when it writes it.
+    pub(crate) fn observe(&mut self, events: &EventSink) {
+        self.wasi.stdout.observe(events.clone(), Event::Stdout);
+        self.wasi.stderr.observe(events.clone(), Event::Stderr);
     }
 
     pub(crate) fn tool_calls(&self) -> u32 {

@@ -149,7 +149,10 @@ impl Template {
     fn store(&self, run: &Run<'_>, in_callers_thread: bool) -> Store<HostState> {
         let limits = &run.execution.limits;
         let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
-        let state = HostState::new(run.id, request, limits, run.grants.clone(), in_callers_thread);
+        let mut state = HostState::new(run.id, request, limits, run.grants.clone(), in_callers_thread);
+        if let Some(events) = &run.execution.events {
+            state.observe(events);
+        }
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory);
         store

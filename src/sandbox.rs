@@ -116,6 +116,8 @@ impl Sandbox {
     ) -> Result<(Report, Slot), Error> {
         let shared = self.shared.clone();
         let is_large = is_large(&execution);
+        // What was told of a program cannot be taken back: it must not begin anew.
+        let begins_here = !is_large && execution.events.is_none();
         let (source, execution) = if is_large {
             self.accept_apart(execution, record).await?
         } else {
@@ -136,11 +138,14 @@ impl Sandbox {
             let _active = shared.metrics.active();
             let grants = shared.grants(&execution, started);
             let run =
-                Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
+                Run { id, source: &source, execution: &execution, grants, in_callers_thread: begins_here };
             Ok((shared.execute(run, &cancel).await?, slot))
         });
-        let (mut report, slot) =
-            if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
+        let (mut report, slot) = if begins_here {
+            self.on_this_thread_first(run).await
+        } else {
+            self.on_guest_threads(run).await
+        }?;
         report.stages.queue = queue;
         Ok((report, slot))
     }
@@ -348,12 +353,12 @@ impl Shared {
     }
 }
 
-/// What a task has come to.
 /// Whether looking at it takes too long where its caller is.
 fn is_large(execution: &Execution) -> bool {
     execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
 }
 
+/// What a task has come to.
 fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     match joined {
         Ok(ended) => ended,
