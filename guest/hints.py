@@ -6,46 +6,25 @@ import types
 
 import guest_guards
 import guest_tools
-import guest_views
 from guest_values import UnawaitedCoroutineError
 
 HINT_CHARS_MAX = 500
 
-# Builtins that a program may expect and that are not there.
-ABSENT_NAMES = {
-    "open": "There are no files here: data comes in through context variables, and results go out as the return value.",
-    "input": "There is no terminal: data comes in through context variables.",
-    "exec": "Running code from text is not possible here: write the code in the program itself.",
-    "help": "Print a function's __doc__ instead of calling help().",
-    "dir": "Looking objects up by reflection is not possible here: name the attribute that you need.",
-    "exit": "Let the program run to its end, or raise SystemExit.",
-}
-ABSENT_NAMES |= {
-    "eval": ABSENT_NAMES["exec"],
-    "compile": ABSENT_NAMES["exec"],
-    "globals": ABSENT_NAMES["dir"],
-    "locals": ABSENT_NAMES["dir"],
-    "vars": ABSENT_NAMES["dir"],
-    "quit": ABSENT_NAMES["exit"],
-}
-# Attributes that are refused; others get `REFLECTION`.
-REFUSED_ATTRIBUTES = {
-    "__class__": "Use type(x).",
-    "__dict__": "Name the attributes that you need, or make the class a dataclass and use dataclasses.asdict(x).",
-    "__getattribute__": "Use getattr(x, name).",
-    "__setattr__": "Use setattr(x, name, value).",
-    "__import__": "Use an import statement.",
-}
-REFUSED_ATTRIBUTES |= dict.fromkeys(
-    ("__base__", "__bases__", "__mro__", "__subclasses__"), "Use isinstance(x, y) or issubclass(x, y)."
-)
-REFLECTION = "The interpreter's own objects cannot be reached from here: work with the data itself."
-DESCRIBE = " For a tool: print(tools.describe('module.tool')), after `import tools`."
+# The recipe's texts, which the validator has too: what to use in place of names, attributes and modules.
+texts = {}
+# Modules by name, each with what does its work.
+replacements = {}
+LISTED_MAX = 12
 REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
-ADD_AWAIT = "The call of an async function needs `await`: add `await` before it; to use its result: `(await f(x))['key']`."
 ADD_CALL = "A function is called with parentheses, an async one with `await` before it: `await f(x)`."
 NEEDLESS_AWAIT = "Only calls of async functions are awaited: leave out this `await`."
 A_FUNCTION = re.compile(r"'(function|method|builtin_function_or_method)' object|object (function|method) can't be used")
+
+
+def install(recipe):
+    """Takes the recipe's texts."""
+    texts.update(recipe["hints"])
+    replacements.update((module, hint) for modules, hint in texts["modules"] for module in modules)
 
 
 def hint(error, message, suggestion):
@@ -58,19 +37,18 @@ def hint(error, message, suggestion):
 def for_name(error, _message):
     """A name that is not defined: a builtin that is absent, or a module that could not be imported either."""
     if is_out_of_reach(error.name):
-        return importable()
+        return for_module(error.name)
     if type(error.name) is not str:
         return None
     if guest_tools.is_granted(error.name):
         return f"Add `import {error.name}` before it."
-    if error.name == "help" and guest_tools.modules:
-        return ABSENT_NAMES["help"] + DESCRIBE
-    return ABSENT_NAMES.get(error.name)
+    text = texts["names"].get(error.name)
+    return f"{text} {texts['help_with_tools']}" if error.name == "help" and guest_tools.modules else text
 
 
 def for_import(error, message):
     """An import that was refused."""
-    return importable() if "not permitted" in message else None
+    return for_module(error.name) if "not permitted" in message else None
 
 
 def tools_of(error):
@@ -81,13 +59,16 @@ def tools_of(error):
         module = error.name if type(error) is ImportError else None
     if type(module) is not str or not guest_tools.is_granted(module):
         return None
-    return "There are: " + ", ".join(filter(guest_tools.is_callable, guest_tools.modules[module]))
+    names = list(filter(guest_tools.is_callable, guest_tools.modules[module]))
+    if len(names) > LISTED_MAX:
+        return "After `import tools`, print(tools.search()) lists all."
+    return "There are: " + ", ".join(names)
 
 
 def for_type(_error, message):
     """A coroutine, a task or a function used where its result was meant; something else awaited."""
     if "coroutine" in message or "Future' object" in message or "Task' object" in message:
-        return ADD_AWAIT
+        return texts["add_await"]
     if A_FUNCTION.search(message):
         return ADD_CALL
     return NEEDLESS_AWAIT if "can't be used in 'await' expression" in message else None
@@ -96,9 +77,9 @@ def for_type(_error, message):
 def for_attribute(error, message):
     """An attribute that was refused, or a module that cannot be reached through another one."""
     if refused := REFUSED.fullmatch(message):
-        return REFUSED_ATTRIBUTES.get(refused[1], REFLECTION)
+        return texts["attributes"].get(refused[1], texts["reflection"])
     if issubclass(type(error.obj), types.ModuleType) and is_out_of_reach(error.name):
-        return importable()
+        return for_module(error.name)
     return for_type(error, message)
 
 
@@ -109,7 +90,7 @@ def is_out_of_reach(name):
 
 def for_unawaited(_error, message):
     """A call that was not awaited, or not even made."""
-    return ADD_CALL if "itself" in message else ADD_AWAIT
+    return ADD_CALL if "itself" in message else texts["add_await"]
 
 
 def for_runtime(_error, message):
@@ -119,10 +100,15 @@ def for_runtime(_error, message):
     return "Use `await` here instead." if "loop is already running" in message else None
 
 
-def importable():
-    """What may be imported instead."""
-    granted = filter(guest_tools.is_granted, guest_tools.modules)
-    return "Importable here: " + ", ".join(sorted(guest_views.allowed_imports.union(granted)))
+def for_module(name):
+    """What does the work of a module that may not be imported, or else what may be."""
+    if type(name) is str and name in replacements:
+        return replacements[name]
+    granted = sorted(filter(guest_tools.is_granted, guest_tools.modules))
+    if not granted:
+        return texts["importable"]
+    more = ", …" if len(granted) > LISTED_MAX else ""
+    return f"{texts['importable']} {texts['tool_modules']} {', '.join(granted[:LISTED_MAX])}{more}."
 
 
 RULES = {

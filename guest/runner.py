@@ -20,6 +20,7 @@ import guest_failure
 import guest_finalization
 import guest_fresh
 import guest_guards
+import guest_hints
 import guest_immortal
 import guest_library_guards
 import guest_loop
@@ -105,6 +106,7 @@ def prepare(recipe):
     guest_tools.install(recipe["tools"])
     guest_discovery.install()
     guest_guards.install(recipe)
+    guest_hints.install(recipe)
     if guest_guards.enabled:
         guest_library_guards.install()
     sys.displayhook = _executor.remember

@@ -1,13 +1,17 @@
 //! What each command does. An `Err` is one line for the user.
 
 mod check;
+mod findings;
 mod harden;
 mod health;
 mod malloc;
+mod manual;
+mod output;
+mod run;
 mod tools;
 
 use std::future::poll_fn;
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::net::{self, SocketAddr};
 use std::num::NonZero;
@@ -18,7 +22,7 @@ use std::time::Duration;
 
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Catalogue, Error, Execution, Metrics, Outcome, Report, Sandbox, Tool};
+use ai_code_executor::{Catalogue, Metrics, Sandbox, Tool};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
@@ -33,6 +37,10 @@ use crate::config::{Config, Effective, NetworkTools};
 use crate::log;
 pub(crate) use check::{Format, check};
 pub(crate) use health::health;
+pub(crate) use manual::{completions, manual, version};
+pub(crate) use output::complain;
+use output::print;
+pub(crate) use run::{RunArgs, run};
 pub(crate) use tools::{ToolsFormat, tools};
 
 /// Programs begin in these threads, and the validator needs a stack for the largest of them. Address space, for the most
@@ -59,9 +67,7 @@ const EVENT_INTERVAL: u32 = 4;
 /// From when memory is free until it is given back to the kernel: others may be about to free theirs, or to need it again.
 const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
-const RAISED: u8 = 1;
 const REJECTED: u8 = 3;
-const LIMIT_HIT: u8 = 4;
 
 type Done = Result<ExitCode, String>;
 
@@ -79,19 +85,6 @@ pub(crate) fn config(effective: &[Effective]) -> Done {
     let lines: Vec<_> = effective.iter().map(|setting| line(setting).trim_end().to_owned()).collect();
     print(&lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn run(config: &Config, file: &str, json: bool) -> Done {
-    let Some(code) = read_program(file) else { return Ok(ExitCode::from(USAGE)) };
-    let sandbox = sandbox(config, Metrics::default())?;
-    match runtime()?.block_on(sandbox.run(Execution::new(code))) {
-        Ok(report) => show(&report, json).map_err(|error| format!("writing the output: {error}")),
-        Err(Error::Rejected(findings)) => {
-            eprintln!("{}", check::text(file, &findings));
-            Ok(ExitCode::from(REJECTED))
-        }
-        Err(error) => Err(error.chain()),
-    }
 }
 
 pub(crate) fn serve(mut config: Config) -> Done {
@@ -116,46 +109,10 @@ pub(crate) fn serve(mut config: Config) -> Done {
     served
 }
 
-/// The program in `file`; says why there is none.
-fn read_program(file: &str) -> Option<String> {
-    let read =
-        if file == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    read.inspect_err(|error| eprintln!("ai-code-executor: {file}: {error}")).ok()
-}
-
-/// On standard output, unless there is nothing to say.
-fn print(text: &str) -> Result<(), String> {
-    let written = if text.is_empty() { Ok(()) } else { writeln!(std::io::stdout(), "{text}") };
-    written.map_err(|error| format!("writing the output: {error}"))
-}
-
-fn show(report: &Report, json: bool) -> io::Result<ExitCode> {
-    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
-    stdout.write_all(report.stdout.text.as_bytes())?;
-    stderr.write_all(report.stderr.text.as_bytes())?;
-    if let Some(error) = &report.error {
-        if !error.traceback.is_empty() {
-            writeln!(stderr, "{}", error.traceback)?;
-        }
-        // A traceback ends with its exception; a limit is none.
-        if error.traceback.is_empty() || error.kind.is_empty() {
-            writeln!(stderr, "{error}")?;
-        }
-        if let Some(hint) = &error.hint {
-            writeln!(stderr, "hint: {hint}")?;
-        }
-    } else if json {
-        let value = report.value.as_ref().map_or("null", |value| value.get());
-        let separator =
-            if report.stdout.text.is_empty() || report.stdout.text.ends_with('\n') { "" } else { "\n" };
-        writeln!(stdout, "{separator}{value}")?;
-    }
-    Ok(match report.outcome {
-        Outcome::Completed => ExitCode::SUCCESS,
-        Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => ExitCode::from(LIMIT_HIT),
-        // `Failure`, `Cancelled`, and outcomes that later versions of the library add.
-        _ => ExitCode::from(RAISED),
-    })
+/// The text in `file`, `-` for standard input; says why there is none.
+fn read_text(file: &str) -> Option<String> {
+    let read = if file == "-" { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
+    read.inspect_err(|error| complain(&format!("ai-code-executor: {file}: {error}"))).ok()
 }
 
 fn bind(address: SocketAddr) -> Result<net::TcpListener, String> {

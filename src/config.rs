@@ -3,6 +3,7 @@
 
 mod reader;
 mod settings;
+mod terminal;
 mod token;
 mod tools;
 mod values;
@@ -20,8 +21,11 @@ use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy};
 use reader::Reader;
 use settings::{TOKEN, TOKEN_FILE};
 use token::weakness;
-use values::{address, hosts, imports, number, one_of, origins, percent, seconds, switch, token};
+use values::{
+    address, bytes, hosts, imports, mebibytes, number, one_of, origins, percent, seconds, switch, token,
+};
 
+pub(crate) use terminal::is_plain;
 pub(crate) use tools::NetworkTools;
 
 /// The largest limit, in bytes, for a context, output, result or reply that the host buffers for each execution.
@@ -231,17 +235,17 @@ const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json",
 fn read_limits(reader: &mut Reader<'_>) -> Limits {
     let wall_time = reader.value("EXECUTION_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default();
     let percent = reader.value("MAX_CPU_PERCENT", percent).unwrap_or_default();
-    let memory_mib: u64 = reader.value("MAX_MEMORY_MB", number(32..=4096)).unwrap_or_default();
+    let memory_bytes_max = reader.value("MAX_MEMORY_MB", mebibytes(32..=4096)).unwrap_or_default();
     Limits::default()
         .wall_time(wall_time)
         .cpu_time(limits::cpu_time_of(wall_time, percent))
-        .memory_bytes_max(memory_mib << 20)
+        .memory_bytes_max(memory_bytes_max)
         .output_bytes_max(read_buffer_bytes(reader, "MAX_OUTPUT_BYTES"))
         .result_bytes_max(read_buffer_bytes(reader, "MAX_RESULT_BYTES"))
 }
 
 fn read_policy(reader: &mut Reader<'_>) -> Policy {
-    let code_bytes_max = reader.value("MAX_CODE_BYTES", number(1..=CODE_BYTES_CEILING)).unwrap_or_default();
+    let code_bytes_max = reader.value("MAX_CODE_BYTES", bytes(1..=CODE_BYTES_CEILING)).unwrap_or_default();
     let ast_nodes_max = reader.value("MAX_AST_NODES", number(1..=1_000_000)).unwrap_or_default();
     let context_bytes_max = read_buffer_bytes(reader, "MAX_CONTEXT_BYTES");
     let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
@@ -266,7 +270,7 @@ fn read_tool_limits(reader: &mut Reader<'_>, limits: Limits) -> Limits {
 }
 
 fn read_buffer_bytes(reader: &mut Reader<'_>, name: &'static str) -> usize {
-    reader.value(name, number(0..=BUFFER_BYTES_CEILING)).unwrap_or_default()
+    reader.value(name, bytes(0..=BUFFER_BYTES_CEILING)).unwrap_or_default()
 }
 
 /// Returns the configured directory, or else the one in the user's cache directory.

@@ -1,5 +1,7 @@
 //! One execution as plain data: what is asked, how it ended, what it used.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::cancel::CancelHandle;
 use crate::limits::Limits;
+pub use events::{Event, EventSink, Events, events};
 
 /// A program to run, and everything it runs with.
 ///
@@ -40,6 +43,8 @@ pub struct Execution {
     pub request_id: Option<String>,
     /// Cancels this run from elsewhere; `None` leaves dropping the future of [`Sandbox::run`](crate::Sandbox::run).
     pub cancel_handle: Option<CancelHandle>,
+    /// Receives what happens while the program runs.
+    pub events: Option<EventSink>,
 }
 
 /// An empty program, which a sandbox rejects: where fields are set one by one.
@@ -52,6 +57,7 @@ impl Default for Execution {
             tools: None,
             request_id: None,
             cancel_handle: None,
+            events: None,
         }
     }
 }
@@ -89,6 +95,13 @@ impl Execution {
     #[must_use]
     pub fn cancel_handle(mut self, handle: CancelHandle) -> Self {
         self.cancel_handle = Some(handle);
+        self
+    }
+
+    /// Sends what happens while the program runs to `sink`, which [`events`] makes.
+    #[must_use]
+    pub fn events(mut self, sink: EventSink) -> Self {
+        self.events = Some(sink);
         self
     }
 
@@ -359,6 +372,12 @@ pub enum Rule {
     Name,
     /// Some attributes are refused.
     Attribute,
+    /// A module of tools has the functions that are used.
+    UnknownFunction,
+    /// Arguments of a tool bind to its parameters.
+    WrongArguments,
+    /// A tool's result is awaited before it is used.
+    MissingAwait,
 }
 
 impl Rule {
@@ -375,6 +394,9 @@ impl Rule {
             Self::StarImport => "star_import",
             Self::Name => "name_not_allowed",
             Self::Attribute => "attribute_not_allowed",
+            Self::UnknownFunction => "unknown_function",
+            Self::WrongArguments => "wrong_arguments",
+            Self::MissingAwait => "missing_await",
         }
     }
 
@@ -384,7 +406,13 @@ impl Rule {
     pub fn is_security(self) -> bool {
         match self {
             Self::Import | Self::RelativeImport | Self::StarImport | Self::Name | Self::Attribute => true,
-            Self::Empty | Self::Size | Self::Syntax | Self::Complexity => false,
+            Self::Empty
+            | Self::Size
+            | Self::Syntax
+            | Self::Complexity
+            | Self::UnknownFunction
+            | Self::WrongArguments
+            | Self::MissingAwait => false,
         }
     }
 }

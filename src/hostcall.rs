@@ -21,7 +21,7 @@ use wasmtime::{
     AsContextMut, Caller, Engine, Instance, Linker, Memory, Module, ResourceLimiter, Result, bail, format_err,
 };
 
-use crate::execution::{ExecutionId, Output};
+use crate::execution::{Event, EventSink, ExecutionId, Output};
 use crate::limits::Limits;
 use crate::memory::MEMORY_BYTES_MAX;
 use crate::tools::Grants;
@@ -113,6 +113,12 @@ impl HostState {
         state.wasi.clock = Clock::Stopped;
         state.wasi.random = Random::Fixed;
         state
+    }
+
+    /// Sends what the guest writes to `events` as it is written.
+    pub(crate) fn observe(&mut self, events: &EventSink) {
+        self.wasi.stdout.observe(events.clone(), Event::Stdout);
+        self.wasi.stderr.observe(events.clone(), Event::Stderr);
     }
 
     /// Returns how many tool calls the guest has made.

@@ -24,7 +24,7 @@ use crate::PROGRESS;
 use crate::error::Error;
 use crate::memory::{self, Base, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
 use crate::meter;
-use crate::validator::REFUSED_NAMES;
+use crate::validator::{REFUSED_NAMES, hints};
 use artifact::Kind;
 pub(crate) use interpreter::Interpreter;
 use machine_code::MachineCode;
@@ -251,6 +251,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "disabled_modules": spec.disabled_imports,
         "refused_names": REFUSED_NAMES,
         "guards": spec.guards,
+        "hints": hints::recipe(spec.allowed_imports),
         "tools": spec.tools,
     });
     recipe.to_string().into_bytes()

@@ -218,7 +218,12 @@ impl Template {
     fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
         let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
-        HostState::new(run.id, request, limits, run.grants.clone(), self.pauses, in_callers_thread)
+        let mut state =
+            HostState::new(run.id, request, limits, run.grants.clone(), self.pauses, in_callers_thread);
+        if let Some(events) = &run.execution.events {
+            state.observe(events);
+        }
+        state
     }
 
     fn store(&self, state: HostState) -> Store<HostState> {

@@ -79,7 +79,8 @@ pub use http_signing;
 pub use cancel::{CancelHandle, EndSignal};
 pub use error::Error;
 pub use execution::{
-    Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule, Stages, Usage,
+    Event, EventSink, Events, Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule,
+    Stages, Usage, events,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;
@@ -89,6 +90,12 @@ pub use sandbox::Layers;
 pub use sandbox::{Sandbox, SandboxBuilder};
 pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
 pub use validator::{Policy, ValidatedSource};
+
+/// The interpreter that programs run in.
+pub const PYTHON_VERSION: &str = "3.13.15";
+
+/// What compiles and runs the interpreter: the version that `Cargo.lock` names.
+pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// Target of the log events that show how far a first start has got.
 pub const PROGRESS: &str = "ai_code_executor::progress";

@@ -7,7 +7,7 @@ mod log;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use config::{Config, LogFormat, LogLevel};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 ///
 /// Each setting is an environment variable and a flag; the flag wins. An empty value is as good as none.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "ai-code-executor", version = commands::version())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -26,19 +26,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Work(Work),
+    /// Print a script that completes this command line, for a shell to read
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff: `ai-code-executor man | man -l -`
+    Man,
+}
+
+/// What needs the settings.
+#[derive(Subcommand)]
+enum Work {
     /// Run the HTTP service (the default)
     Serve,
-    /// Run one program on the terminal
+    /// Run one program on the terminal; what it prints passes through while it runs
     ///
     /// Exit status: 0 success, 1 the program raised, 2 usage, 3 rejected before it ran, 4 a limit was hit, 70 the
-    /// executor failed.
-    Run {
-        /// The program; `-` reads standard input
-        file: String,
-        /// Print the return value as JSON on the last line
-        #[arg(long)]
-        json: bool,
-    },
+    /// executor failed, 141 the reader of its output has gone, which ends it.
+    Run(commands::RunArgs),
     /// Say what keeps programs from being run, without running them
     ///
     /// Exit status: 0 nothing, 2 usage or a file that cannot be read, 3 findings.
@@ -68,33 +76,43 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let matches = Cli::command().args(config::args()).get_matches();
+    let command_line = Cli::command().args(config::args());
+    let matches = command_line.clone().get_matches();
     let command = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli.command.unwrap_or(Command::Serve),
+        Ok(cli) => cli.command.unwrap_or(Command::Work(Work::Serve)),
         Err(error) => error.exit(),
     };
-    let listens = matches!(command, Command::Serve | Command::Config);
-    let (config, effective) = match Config::read(&matches, listens) {
-        Ok(read) => read,
-        Err(problems) => {
-            eprintln!("ai-code-executor: these settings cannot work:\n  {}", problems.join("\n  "));
-            return ExitCode::from(commands::USAGE);
-        }
-    };
-    log_to_stderr(&config, matches!(command, Command::Run { .. }));
     let done = match command {
-        Command::Serve => commands::serve(config),
-        Command::Run { file, json } => commands::run(&config, &file, json),
-        Command::Check { files, format } => commands::check(&config, &files, format),
-        Command::Tools { query, format } => commands::tools(&config, &query, format),
-        Command::Prepare => commands::prepare(&config),
-        Command::Config => commands::config(&effective),
-        Command::Health => Ok(commands::health(config.address)),
+        Command::Completions { shell } => commands::completions(command_line, shell),
+        Command::Man => commands::manual(command_line),
+        Command::Work(work) => with_settings(work, &matches),
     };
     done.unwrap_or_else(|message| {
-        eprintln!("ai-code-executor: {message}");
+        commands::complain(&format!("ai-code-executor: {message}"));
         ExitCode::from(commands::HOST_FAILURE)
     })
+}
+
+fn with_settings(work: Work, matches: &ArgMatches) -> Result<ExitCode, String> {
+    let listens = matches!(work, Work::Serve | Work::Config);
+    let (config, effective) = match Config::read(matches, listens) {
+        Ok(read) => read,
+        Err(problems) => {
+            let problems = problems.join("\n  ");
+            commands::complain(&format!("ai-code-executor: these settings cannot work:\n  {problems}"));
+            return Ok(ExitCode::from(commands::USAGE));
+        }
+    };
+    log_to_stderr(&config, matches!(work, Work::Run { .. }));
+    match work {
+        Work::Serve => commands::serve(config),
+        Work::Run(arguments) => commands::run(&config, &arguments),
+        Work::Check { files, format } => commands::check(&config, &files, format),
+        Work::Tools { query, format } => commands::tools(&config, &query, format),
+        Work::Prepare => commands::prepare(&config),
+        Work::Config => commands::config(&effective),
+        Work::Health => Ok(commands::health(config.address)),
+    }
 }
 
 /// A program's own output is what `run` is for, so it logs no more than a first start's progress.
@@ -113,6 +131,8 @@ fn log_to_stderr(config: &Config, quiet: bool) {
         // Each event names its execution.
         .with_target(ai_code_executor::SPANS, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(log::StandardError).with_target(false);
+    // Without a reader, complaining of that would panic.
+    let lines = lines.log_internal_errors(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

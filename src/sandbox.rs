@@ -163,6 +163,8 @@ impl Sandbox {
     ) -> Result<Option<(Report, Slot)>, Error> {
         let shared = self.0.shared.clone();
         let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
+        // Events that were sent cannot be taken back, so such a program must not begin anew.
+        let begins_here = !is_large && execution.events.is_none();
         let admitted = self.admit(execution, is_large, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
             return Ok(None);
@@ -179,13 +181,13 @@ impl Sandbox {
             let _active = shared.metrics.active();
             let grants = shared.grants(&execution, started);
             let run =
-                Run { id, source: &source, execution: &execution, grants, in_callers_thread: !is_large };
+                Run { id, source: &source, execution: &execution, grants, in_callers_thread: begins_here };
             Ok((shared.execute(run, &cancel).await?, slot))
         });
         // It may move to another thread, and its span with it.
         let run = run.in_current_span();
         let (mut report, slot) =
-            if is_large { self.on_guest_threads(run).await } else { self.on_this_thread_first(run).await }?;
+            if begins_here { self.on_this_thread_first(run).await } else { self.on_guest_threads(run).await }?;
         report.stages.queue = queue;
         Ok(Some((report, slot)))
     }
@@ -399,7 +401,16 @@ impl Shared {
         let mut policy = self.policy.clone();
         for module in self.registry.modules_without(granted) {
             policy.allowed_imports.remove(module);
+            policy.tool_modules.remove(module);
             policy.disabled_imports.insert(module.to_owned());
+        }
+        for (name, module) in &mut policy.tool_modules {
+            if !granted.contains(name) {
+                let functions = &mut Arc::make_mut(module).functions;
+                for (function, known) in functions {
+                    known.is_granted = granted.contains(&format!("{name}.{function}"));
+                }
+            }
         }
         Cow::Owned(policy)
     }

@@ -89,6 +89,21 @@ pub enum ToolErrorKind {
     Arguments,
 }
 
+impl ToolErrorKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::Timeout, Self::Denied, Self::Arguments];
+
+    /// The name of the exception's class.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "ToolError",
+            Self::Timeout => "ToolTimeout",
+            Self::Denied => "ToolDenied",
+            Self::Arguments => "ToolArgumentError",
+        }
+    }
+}
+
 impl ToolCall {
     /// The same call with its arguments as a type of their own.
     fn typed<A: DeserializeOwned>(self) -> Result<ToolCall<A>, ToolError> {

@@ -4,15 +4,18 @@
 
 mod costly;
 mod depth;
-mod hints;
+pub(crate) mod hints;
 mod indent;
 mod names;
 mod nodes;
 mod rules;
 mod scopes;
 mod syntax;
+mod tool_calls;
+mod tool_modules;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ruff_python_ast::PythonVersion;
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
@@ -20,6 +23,7 @@ use ruff_source_file::{LineIndex, OneIndexed};
 use ruff_text_size::{TextRange, TextSize};
 
 use crate::execution::{Finding, Rule};
+pub use tool_modules::{ToolFunction, ToolModule, ToolParameter};
 
 /// The largest [`Policy::code_bytes_max`] that a sandbox takes.
 pub const CODE_BYTES_CEILING: usize = 64 << 10;
@@ -150,6 +154,9 @@ pub struct Policy {
     pub ast_nodes_max: usize,
     /// What programs may import; `json` stands for `json.decoder` too. Tool modules come on top.
     pub allowed_imports: BTreeSet<String>,
+    /// Modules of tools, by name: calls that are certain to fail are findings. They are importable only if
+    /// `allowed_imports` has them too.
+    pub tool_modules: BTreeMap<String, Arc<ToolModule>>,
     /// Modules of tools that are switched off: importing one passes, and fails in the guest with a message that says so.
     pub disabled_imports: BTreeSet<String>,
     /// The context as JSON.
@@ -164,6 +171,7 @@ impl Default for Policy {
             code_bytes_max: 10_000,
             ast_nodes_max: 5000,
             allowed_imports: DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect(),
+            tool_modules: BTreeMap::new(),
             disabled_imports: BTreeSet::new(),
             context_bytes_max: 1 << 20,
             context_depth_max: 4,
@@ -197,6 +205,13 @@ impl Policy {
     #[must_use]
     pub fn allowed_imports(mut self, allowed_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.allowed_imports = allowed_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::tool_modules`](field@Policy::tool_modules).
+    #[must_use]
+    pub fn tool_modules(mut self, tool_modules: BTreeMap<String, Arc<ToolModule>>) -> Self {
+        self.tool_modules = tool_modules;
         self
     }
 
@@ -246,7 +261,7 @@ impl ValidatedSource {
     }
 }
 
-/// Checks size, nesting, syntax, complexity, then imports, names and attributes. Callers need no stack to speak of: it
+/// Checks size, nesting, syntax, complexity, then imports, names, attributes and calls of tools. Callers need no stack to speak of: it
 /// grows with the source.
 ///
 /// A sandbox does this itself. It is for editors, hooks and servers that check programs without running them.
@@ -308,6 +323,9 @@ fn check(source: &str, policy: &Policy) -> Vec<Found> {
         found.extend(too_complex(nodes::count(body), policy.ast_nodes_max));
     }
     let mut refused = names::check(body, policy);
+    if found.iter().all(|found| found.rule != Rule::Syntax) {
+        refused.append(&mut tool_calls::check(body, policy));
+    }
     refused.sort_by_key(|found| found.at);
     found.append(&mut refused);
     found

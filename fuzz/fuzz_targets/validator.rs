@@ -7,16 +7,28 @@
 
 mod python;
 
-use ai_code_executor::validator::{CODE_BYTES_CEILING, validate};
+use std::sync::{Arc, LazyLock};
+
+use ai_code_executor::validator::{CODE_BYTES_CEILING, ToolFunction, ToolModule, ToolParameter, validate};
 use ai_code_executor::{Finding, Policy};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING);
     if let Ok(text) = std::str::from_utf8(bytes) {
-        check(text, &policy);
+        check(text, &POLICY);
     }
-    check(&python::program(bytes), &policy);
+    check(&python::program(bytes), &POLICY);
+});
+
+/// Frequent modules are those of tools, so that calls of theirs are checked.
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let parameter = |(name, is_required): (&str, bool)| ToolParameter { name: name.into(), is_required };
+    let parameters = [("x", true), ("y", false)].map(parameter).into();
+    let function = ToolFunction { parameters, takes_more: false, is_granted: true };
+    let functions = ["loads", "f", "sleep", "sqrt"].map(|name| (name.to_owned(), function.clone())).into();
+    let module = Arc::new(ToolModule { functions, other_names: Vec::new() });
+    let tool_modules = ["json", "math", "re", "data"].map(|name| (name.to_owned(), module.clone())).into();
+    Policy::default().code_bytes_max(CODE_BYTES_CEILING).tool_modules(tool_modules)
 });
 
 fn findings(program: &str, policy: &Policy) -> Vec<Finding> {

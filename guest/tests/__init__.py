@@ -15,6 +15,7 @@ import types
 from .fake_executor import FakeExecutor
 
 GUEST = pathlib.Path(__file__).parent.parent
+HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text(encoding="utf-8"))
 # In dependency order, as in the host's recipe.
 MODULES = (
     "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "module_runs",
@@ -78,6 +79,7 @@ def load():
         "disabled_modules": ["automation"],
         "refused_names": REFUSED_NAMES,
         "guards": True,
+        "hints": HINTS | {"importable": "Importable here: json, re and more."},
         "tools": HOME_TOOLS,
     }
     test_runner = sys.modules["__main__"]

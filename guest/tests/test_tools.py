@@ -192,7 +192,7 @@ await outer
         self.assertEqual((error["type"], error["message"]), ("ToolDenied", "no"))
 
     def test_import_hint_lists_granted_modules(self):
-        hint = run("import os", tools=["my_tools"])["error"]["hint"]
+        hint = run("import shelve", tools=["my_tools"])["error"]["hint"]
         self.assertIn(" my_tools,", hint)
         self.assertNotIn(" data,", hint)
 

@@ -7,13 +7,14 @@ use ai_code_executor::{Catalogue, Finding};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Done, REJECTED, USAGE, print, read_program, tools_of};
+use super::output::print;
+use super::{Done, REJECTED, USAGE, findings, read_text, tools_of};
 use crate::config::Config;
 
 /// How to print findings.
 #[derive(ValueEnum, Clone, Copy, Debug, Default)]
 pub(crate) enum Format {
-    /// `file:line:column: code message`, and a hint where there is one
+    /// `file:line:column: code message`, and a hint where there is one; on a terminal, with the lines of the program
     #[default]
     Text,
     /// An array of objects
@@ -22,25 +23,33 @@ pub(crate) enum Format {
     Github,
 }
 
-/// The findings in one file.
-type Checked<'a> = (&'a str, Vec<Finding>);
+/// One program, and what was found in it.
+struct Checked<'a> {
+    file: &'a str,
+    program: String,
+    findings: Vec<Finding>,
+}
 
 pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
-    let programs: Vec<_> =
-        files.iter().filter_map(|file| Some((file.as_str(), read_program(file)?))).collect();
+    let programs: Vec<_> = files.iter().filter_map(|file| Some((file.as_str(), read_text(file)?))).collect();
     let all_read = programs.len() == files.len();
     let mut policy = config.policy.clone();
     let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.chain())?;
-    policy.allowed_imports.extend(catalogue.modules().iter().cloned());
-    let validate = |(file, program)| (file, validator::validate(program, &policy).err().unwrap_or_default());
+    catalogue.admit_to(&mut policy);
+    let validate = |(file, program): (_, String)| {
+        let findings = validator::validate(program.clone(), &policy).err().unwrap_or_default();
+        Checked { file, program, findings }
+    };
     let checked: Vec<Checked<'_>> = programs.into_iter().map(validate).collect();
     let shown = match format {
-        Format::Text => lines(&checked, text),
+        Format::Text => {
+            joined(&checked, |each| findings::for_standard_output(each.file, &each.program, &each.findings))
+        }
         Format::Json => json(&checked),
-        Format::Github => lines(&checked, github),
+        Format::Github => joined(&checked, |each| github(each.file, &each.findings)),
     };
     print(&shown)?;
-    let clean = checked.iter().all(|(_, findings)| findings.is_empty());
+    let clean = checked.iter().all(|each| each.findings.is_empty());
     Ok(match (all_read, clean) {
         (false, _) => ExitCode::from(USAGE),
         (true, false) => ExitCode::from(REJECTED),
@@ -48,18 +57,8 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
     })
 }
 
-/// A line for each finding, and one more for its hint.
-pub(super) fn text(file: &str, findings: &[Finding]) -> String {
-    let line = |finding: &Finding| {
-        let Finding { rule, message, line, column, hint, .. } = finding;
-        let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-        format!("{file}:{line}:{column}: {} {message}{hint}", rule.code())
-    };
-    findings.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn lines(checked: &[Checked<'_>], show: impl Fn(&str, &[Finding]) -> String) -> String {
-    let shown = checked.iter().map(|(file, findings)| show(file, findings));
+fn joined(checked: &[Checked<'_>], show: impl Fn(&Checked<'_>) -> String) -> String {
+    let shown = checked.iter().map(show);
     shown.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -68,8 +67,7 @@ fn json(checked: &[Checked<'_>]) -> String {
         let code = rule.code();
         json!({"file": file, "line": line, "column": column, "code": code, "message": message, "hint": hint})
     };
-    let objects =
-        checked.iter().flat_map(|(file, findings)| findings.iter().map(|found| object(file, found)));
+    let objects = checked.iter().flat_map(|each| each.findings.iter().map(|found| object(each.file, found)));
     objects.collect::<serde_json::Value>().to_string()
 }
 

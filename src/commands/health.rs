@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::complain;
+
 /// For connecting, and for each byte of the answer's beginning: a service on the same machine is quick or broken.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -17,7 +19,7 @@ pub(crate) fn health(address: SocketAddr) -> ExitCode {
         Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("ai-code-executor: {address} is not ready: {why}");
+    complain(&format!("ai-code-executor: {address} is not ready: {why}"));
     ExitCode::FAILURE
 }
 

@@ -6,7 +6,8 @@ use ai_code_executor::tools::{Catalogue, ToolCard, catalogue};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Done, print, tools_of};
+use super::output::print;
+use super::{Done, tools_of};
 use crate::config::Config;
 
 const NO_TOOLS: &str = "There are no tools: set ENABLE_MCP_NETWORK_TOOLS=true to switch them on.";

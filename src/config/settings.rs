@@ -11,15 +11,17 @@ pub(super) struct Setting {
     pub(super) default: &'static str,
     value_name: &'static str,
     help: &'static str,
+    /// A short name of the flag; empty for none.
+    alias: &'static str,
 }
 
 /// Settings under the headings of `--help`.
 #[rustfmt::skip]
 const GROUPS: [(&str, &[Setting]); 9] = [
     ("Limits of an execution", &[
-        setting("EXECUTION_TIMEOUT", "30", "SECONDS", "Wall-clock time"),
+        setting("EXECUTION_TIMEOUT", "30", "SECONDS", "Wall-clock time; also as 500ms, 5s or 2m").alias("timeout"),
         setting("MAX_CPU_PERCENT", "50", "PERCENT", "CPU time as a share of the timeout, clamped to 10 to 100; at least 1 s"),
-        setting("MAX_MEMORY_MB", "128", "MIB", "Linear memory, interpreter included"),
+        setting("MAX_MEMORY_MB", "128", "MIB", "Linear memory, interpreter included; also as 64MiB or 1GiB").alias("memory"),
         setting("MAX_OUTPUT_BYTES", "1048576", "BYTES", "Standard output and standard error, each; the rest is dropped and flagged"),
         setting("MAX_RESULT_BYTES", "1048576", "BYTES", "Return value, as JSON"),
     ]),
@@ -92,10 +94,14 @@ const fn setting(
     value_name: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { name, default, value_name, help }
+    Setting { name, default, value_name, help, alias: "" }
 }
 
 impl Setting {
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias, ..self }
+    }
+
     /// Returns the flag's name: `execution-timeout` for `EXECUTION_TIMEOUT`.
     pub(super) fn flag(&self) -> String {
         self.name.to_lowercase().replace('_', "-")
@@ -111,6 +117,7 @@ impl Setting {
             .value_parser(OsStringValueParser::new())
             .value_name(self.value_name)
             .help(self.help);
+        let arg = if self.alias.is_empty() { arg } else { arg.visible_alias(self.alias) };
         if self.default.is_empty() { arg } else { arg.default_value(self.default) }
     }
 }

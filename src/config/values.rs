@@ -34,10 +34,71 @@ impl Kind for f64 {
     const KIND: &str = "number";
 }
 
-/// Returns a parser for a number of seconds in a range.
+const TIME_UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+const SIZE_UNITS: [(&str, f64); 7] = [
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("KB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("B", 1.0),
+];
+
+/// Returns a parser for a time: a number of seconds, or a number with a unit.
 pub(super) fn seconds(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<Duration, String> {
-    let number = number(range);
-    move |text| Ok(Duration::from_secs_f64(number(text)?))
+    move |text| {
+        let seconds = measured(text, &TIME_UNITS, 1.0).filter(|seconds| range.contains(seconds));
+        let (from, to) = (range.start(), range.end());
+        let problem =
+            || format!("must be a number from {from} to {to}, or a time such as 500ms, 5s, 2m or 1h");
+        seconds.map(Duration::from_secs_f64).ok_or_else(problem)
+    }
+}
+
+/// Returns a parser for a size: a number of bytes, or a number with a unit.
+pub(super) fn bytes(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| {
+        let plain = text.parse().ok();
+        let bytes = plain.or_else(|| whole(measured(text, &SIZE_UNITS, f64::NAN)?));
+        bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| {
+            let (from, to) = (range.start(), range.end());
+            format!("must be a whole number from {from} to {to}, or a size such as 64KiB or 1MiB")
+        })
+    }
+}
+
+/// Returns a parser for a size in bytes: a number of MiB, or a number with a unit.
+pub(super) fn mebibytes(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<u64, String> {
+    move |text| {
+        let (from, to) = (*range.start(), *range.end());
+        let plain = text.parse().ok().and_then(|mebibytes: usize| mebibytes.checked_mul(1 << 20));
+        let bytes = plain.or_else(|| whole(measured(text, &SIZE_UNITS, f64::NAN)?));
+        let bytes = bytes.filter(|bytes| (from << 20..=to << 20).contains(bytes));
+        bytes.map(|bytes| bytes as u64).ok_or_else(|| {
+            format!("must be a whole number from {from} to {to}, or a size such as 64MiB or 1GiB")
+        })
+    }
+}
+
+/// Parses a number with one of `units`, in any case, or without a unit; then it is multiplied by `plain`.
+fn measured(text: &str, units: &[(&str, f64)], plain: f64) -> Option<f64> {
+    if let Ok(number) = text.parse::<f64>() {
+        return Some(number * plain);
+    }
+    units.iter().find_map(|(unit, factor)| {
+        let (number, suffix) = text.split_at_checked(text.len().checked_sub(unit.len())?)?;
+        let number: f64 = number.trim_end().parse().ok().filter(|_| suffix.eq_ignore_ascii_case(unit))?;
+        Some(number * factor)
+    })
+}
+
+/// Returns a number of bytes as an integer; `None` if it is no whole number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(bytes: f64) -> Option<usize> {
+    let is_whole = bytes.fract() == 0.0 && (0.0..=9e15).contains(&bytes);
+    is_whole.then_some(bytes as usize)
 }
 
 /// Parses a finite number. It is clamped to 10 to 100 where it is used.
@@ -204,6 +265,48 @@ mod tests {
             percent,
             &[("500", Ok(500.0)), ("-3", Ok(-3.0)), ("NaN", finite), ("inf", finite), ("x", finite)],
         );
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        let time = seconds(0.1..=86_400.0);
+        for (text, milliseconds) in [
+            ("5", 5000),
+            ("0.5", 500),
+            ("1e1", 10_000),
+            ("500ms", 500),
+            ("5s", 5000),
+            ("1.5 M", 90_000),
+            ("2h", 7_200_000),
+        ] {
+            assert_eq!(time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "s", "5x", "5 5s", "-1s", "50ms", "25h", "NaN", "infs", "5ss", "é"] {
+            assert!(time(text).unwrap_err().contains("500ms, 5s, 2m or 1h"), "{text}");
+        }
+        let size = bytes(1..=64 << 20);
+        for (text, bytes) in
+            [("7", 7), ("64KiB", 65_536), ("1.5mib", 1_572_864), ("2 MB", 2_000_000), ("12B", 12)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in
+            ["", "0", "1.5", "1e3", "0.1KiB", "65MiB", "KiB", "5k", "-1KB", "NaNB", "infGiB", "5Ki\u{e9}"]
+        {
+            assert!(size(text).unwrap_err().contains("such as 64KiB"), "{text}");
+        }
+        let memory = mebibytes(32..=4096);
+        for (text, bytes) in
+            [("64", 64 << 20), ("64MiB", 64 << 20), ("1GiB", 1 << 30), ("64000000B", 64_000_000)]
+        {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+        for text in ["31", "31MiB", "4097", "5GiB", "1.5", "99999999999999999999", ""] {
+            assert!(
+                memory(text).unwrap_err().starts_with("must be a whole number from 32 to 4096"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::Pause;
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
-use crate::tools::{Reply as ToolReply, ToolErrorKind};
+use crate::tools::Reply as ToolReply;
 
 /// Maximum nesting of a result's value, because clients' parsers may recurse for each level.
 const VALUE_DEPTH_MAX: usize = 100;
@@ -158,18 +158,9 @@ enum Reply<'a> {
 pub(super) fn encode_reply(reply: &ToolReply) -> Vec<u8> {
     let reply = match reply {
         Ok(value) => Reply::Ok(value),
-        Err(error) => Reply::Error { kind: class_of(error.kind), message: &error.message },
+        Err(error) => Reply::Error { kind: error.kind.name(), message: &error.message },
     };
     serde_json::to_vec(&reply).expect("strings and JSON are JSON")
-}
-
-fn class_of(kind: ToolErrorKind) -> &'static str {
-    match kind {
-        ToolErrorKind::Failed => "ToolError",
-        ToolErrorKind::Timeout => "ToolTimeout",
-        ToolErrorKind::Denied => "ToolDenied",
-        ToolErrorKind::Arguments => "ToolArgumentError",
-    }
 }
 
 pub(super) fn completion_len(reply: &[u8]) -> usize {

@@ -223,7 +223,7 @@ impl SandboxBuilder {
             });
         }
         let (mut policy, catalogue) = (self.policy, Catalogue::of(&registry));
-        policy.allowed_imports.extend(catalogue.modules().iter().cloned());
+        catalogue.admit_to(&mut policy);
         let shared = Shared {
             template: Template::new(&image, self.pauses)?,
             catalogue: Arc::new(catalogue),

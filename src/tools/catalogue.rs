@@ -9,15 +9,17 @@ mod search;
 mod stubs;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::registry::{Registered, Registry};
 use super::{Tool, text};
 use crate::error::Error;
+use crate::validator::{Policy, ToolModule};
 pub(super) use discovery::answer;
 use search::Index;
 
@@ -34,6 +36,7 @@ const SCHEMA_DEPTH_MAX: usize = 24;
 pub struct Catalogue {
     tools: Vec<ToolCard>,
     modules: BTreeSet<String>,
+    tool_modules: BTreeMap<String, Arc<ToolModule>>,
     index: Index,
 }
 
@@ -95,7 +98,8 @@ impl Catalogue {
     pub(crate) fn of(registry: &Registry) -> Self {
         let index = Index::new(registry.iter().map(|(_, tool)| search::fields(tool)));
         let tools = registry.iter().map(|(path, tool)| ToolCard::new(path, tool)).collect();
-        Self { tools, modules: registry.modules().into_iter().map(str::to_owned).collect(), index }
+        let modules = registry.modules().into_iter().map(str::to_owned).collect();
+        Self { tools, modules, tool_modules: registry.tool_modules(), index }
     }
 
     /// Returns all tools, sorted by path.
@@ -108,6 +112,14 @@ impl Catalogue {
     #[must_use]
     pub fn modules(&self) -> &BTreeSet<String> {
         &self.modules
+    }
+
+    /// Allows `policy` the import of the tools' modules, and lets the validator check their calls.
+    pub fn admit_to(&self, policy: &mut Policy) {
+        policy.allowed_imports.extend(self.modules.iter().cloned());
+        policy
+            .tool_modules
+            .extend(self.tool_modules.iter().map(|(name, module)| (name.clone(), module.clone())));
     }
 
     /// Returns the tool that programs call as `path`.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ruff_python_stdlib::keyword::is_keyword;
 use ruff_python_stdlib::sys::is_known_standard_library;
 
+use super::ToolErrorKind;
 use crate::validator::REFUSED_NAMES;
 
 /// The minor version of the interpreter, CPython 3.
@@ -13,8 +14,10 @@ const PYTHON_MINOR: u8 = 13;
 /// Names also serve as file names of stubs.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Exception classes that every tool module contains beside its tools.
-const IN_EACH_MODULE: [&str; 4] = ["ToolError", "ToolTimeout", "ToolDenied", "ToolArgumentError"];
+/// Returns the names that every tool module contains beside its tools: the exception classes.
+pub(super) fn in_each_module() -> impl Iterator<Item = &'static str> {
+    ToolErrorKind::ALL.into_iter().map(ToolErrorKind::name)
+}
 
 /// What a name is for; decides which names are not available.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ impl Kind {
     fn is_taken(self, name: &str) -> bool {
         match self {
             Self::Module => name == super::DISCOVERY_MODULE || is_known_standard_library(PYTHON_MINOR, name),
-            Self::Tool => IN_EACH_MODULE.contains(&name),
+            Self::Tool => in_each_module().any(|taken| taken == name),
             Self::Argument => false,
         }
     }

@@ -1,6 +1,7 @@
 //! The tools of a sandbox, by the names that programs use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tracing::warn;
@@ -11,6 +12,7 @@ use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
 use crate::error::Error;
+use crate::validator::ToolModule;
 
 const DESCRIPTION_CHARS_MAX: usize = 4000;
 
@@ -109,6 +111,19 @@ impl Registry {
     pub(crate) fn modules(&self) -> BTreeSet<&str> {
         let discovery = (!self.is_empty()).then_some(DISCOVERY_MODULE);
         self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
+    }
+
+    /// Returns the tools as the validator needs them, by module.
+    pub(crate) fn tool_modules(&self) -> BTreeMap<String, Arc<ToolModule>> {
+        let mut modules: BTreeMap<String, ToolModule> = BTreeMap::new();
+        for tool in self.0.values() {
+            let module = modules.entry(tool.module.clone()).or_insert_with(|| ToolModule {
+                functions: BTreeMap::new(),
+                other_names: names::in_each_module().map(str::to_owned).collect(),
+            });
+            module.functions.insert(tool.name.clone(), tool.signature.function());
+        }
+        modules.into_iter().map(|(name, module)| (name, Arc::new(module))).collect()
     }
 
     /// Returns the modules without any tool in `granted`, a list of modules and `module.tool`.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{names, text};
+use crate::validator::{ToolFunction, ToolParameter};
 
 /// Deeper parts of a schema are not spelled out in annotations.
 const ANNOTATION_DEPTH_MAX: usize = 3;
@@ -77,6 +78,19 @@ impl Signature {
         for parameter in self.parameters.iter_mut().filter(|parameter| parameter.key == key) {
             parameter.default = Value::Null;
             show_null(&mut parameter.annotation);
+        }
+    }
+
+    /// What the validator knows of it.
+    pub(super) fn function(&self) -> ToolFunction {
+        let parameter = |parameter: &Parameter| ToolParameter {
+            name: parameter.name.clone(),
+            is_required: parameter.required,
+        };
+        ToolFunction {
+            parameters: self.parameters.iter().map(parameter).collect(),
+            takes_more: self.takes_more,
+            is_granted: true,
         }
     }
 

@@ -1,44 +1,93 @@
-//! What a model can write instead of what it may not.
+//! What a model can write instead of what it may not. The texts are data that the guest shares: they go into the image's
+//! recipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::Policy;
 
-/// For a module that is not on the allow-list.
-pub(super) fn for_import(name: &str, policy: &Policy, with_list: bool) -> Option<String> {
-    let beneath = format!("{name}.");
-    let from_there = policy.allowed_imports.range(beneath.clone()..).map(String::as_str);
-    let submodules: Vec<&str> = from_there.take_while(|allowed| allowed.starts_with(&beneath)).collect();
-    if !submodules.is_empty() {
-        return Some(format!("Import {} instead.", submodules.join(", ")));
-    }
-    let root = name.split('.').next().unwrap_or(name);
-    let why = REASONS.iter().find(|(roots, _)| roots.contains(&root)).map_or("", |(_, why)| why);
-    let list = if with_list {
-        let allowed: Vec<&str> = policy.allowed_imports.iter().map(String::as_str).collect();
-        format!("Importable here: {}.", allowed.join(", "))
-    } else {
-        String::new()
-    };
-    Some(why.to_owned() + &list).filter(|hint| !hint.is_empty()).map(|hint| hint.trim_end().to_owned())
+/// The texts of `src/validator/hints.json`; those that only the guest needs are left out.
+#[derive(Default, Deserialize)]
+struct Texts {
+    names: BTreeMap<String, String>,
+    help_with_tools: String,
+    attributes: BTreeMap<String, String>,
+    reflection: String,
+    modules: Vec<(Vec<String>, String)>,
+    tool_modules: String,
+    add_await: String,
 }
 
-/// Why a class of modules is not there, and what does its work.
-const REASONS: [(&[&str], &str); 6] = [
-    (
-        &["aiohttp", "http", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"],
-        "There is no network: call the tools that are granted, or take the data from the context. ",
-    ),
-    (
-        &["glob", "os", "pathlib", "shutil", "tempfile"],
-        "There are no files, processes or environment: take the data from the context and return the result. ",
-    ),
-    (&["concurrent", "multiprocessing", "threading"], "There are no threads: use asyncio. "),
-    (
-        &["numpy", "pandas", "polars", "scipy"],
-        "Only the standard library is here: use statistics, collections, itertools and csv. ",
-    ),
-    (&["logging", "sys"], "Use print for output, and let the last expression be the result. "),
-    (&["pickle"], "Use json. "),
-];
+const JSON: &str = include_str!("hints.json");
+
+static TEXTS: LazyLock<Texts> = LazyLock::new(|| serde_json::from_str(JSON).unwrap_or_default());
+
+/// The module in which programs find out about tools.
+const DISCOVERY_MODULE: &str = "tools";
+
+/// What stands for a longer list of modules.
+const FREQUENT: [&str; 8] =
+    ["collections", "csv", "datetime", "itertools", "json", "math", "re", "statistics"];
+
+/// Names of a list that is shown whole; a reader of more takes in none.
+const LISTED_MAX: usize = 12;
+
+/// Longer names are nobody's typing error, and comparing them takes time.
+const SIMILAR_CHARS_MAX: usize = 64;
+
+/// From 0, nothing in common, to 1, the same name.
+const SIMILARITY_MIN: f64 = 0.6;
+
+/// The guest's texts. `allowed_imports` are those beside the modules of tools.
+pub(crate) fn recipe(allowed_imports: &BTreeSet<String>) -> Value {
+    let mut texts: Value = serde_json::from_str(JSON).unwrap_or_default();
+    let allowed: Vec<&str> = allowed_imports.iter().map(String::as_str).collect();
+    texts["importable"] = importable(&allowed).into();
+    texts
+}
+
+/// For a module that is not on the allow-list.
+pub(super) fn for_import(name: &str, policy: &Policy) -> String {
+    let beneath = format!("{name}.");
+    let from_there = policy.allowed_imports.range(beneath.clone()..).map(String::as_str);
+    let submodules: Vec<&str> =
+        from_there.take_while(|allowed| allowed.starts_with(&beneath)).take(LISTED_MAX).collect();
+    if !submodules.is_empty() {
+        return format!("Import {} instead.", submodules.join(", "));
+    }
+    let root = name.split('.').next().unwrap_or(name);
+    if let Some((_, hint)) = TEXTS.modules.iter().find(|(roots, _)| roots.iter().any(|known| known == root)) {
+        return hint.clone();
+    }
+    let allowed: Vec<&str> = policy.allowed_imports.iter().map(String::as_str).collect();
+    let meant = most_similar(name, &allowed).map(|similar| format!("Did you mean '{similar}'? "));
+    let is_tools = |name: &&str| policy.tool_modules.contains_key(*name) || *name == DISCOVERY_MODULE;
+    let (tools, others): (Vec<&str>, Vec<&str>) = allowed.into_iter().partition(is_tools);
+    let mut hint = meant.unwrap_or_default() + &importable(&others);
+    if !tools.is_empty() {
+        let more = if tools.len() > LISTED_MAX { ", …" } else { "" };
+        let listed = tools[..tools.len().min(LISTED_MAX)].join(", ");
+        hint = format!("{hint} {} {listed}{more}.", TEXTS.tool_modules);
+    }
+    hint
+}
+
+/// What may be imported beside modules of tools.
+fn importable(allowed: &[&str]) -> String {
+    if allowed.len() <= LISTED_MAX {
+        return format!("Importable here: {}.", allowed.join(", "));
+    }
+    let mut shown: Vec<&str> = FREQUENT.into_iter().filter(|name| allowed.contains(name)).collect();
+    if shown.is_empty() {
+        shown = allowed[..FREQUENT.len()].to_vec();
+    }
+    let more = allowed.len() - shown.len();
+    let listed = shown.join(", ");
+    format!("Importable here: {listed} and {more} more; `ai-code-executor tools --format prompt` lists all.")
+}
 
 /// For what the parser says.
 pub(super) fn for_syntax(why: &str) -> Option<String> {
@@ -47,43 +96,71 @@ pub(super) fn for_syntax(why: &str) -> Option<String> {
 }
 
 /// For a name.
-pub(super) fn for_name(name: &str, policy: &Policy) -> Option<String> {
-    let hint = match name {
-        "compile" | "eval" | "exec" => {
-            "Write the code in the program itself; for expressions in data use json.loads or float()."
-        }
-        "open" => {
-            "There are no files: use context for input, the last expression for the result, and io.StringIO for text."
-        }
-        "input" => "There is nobody to ask: pass values as context.",
-        "globals" | "locals" | "vars" | "dir" => "Keep values in a dict of your own.",
-        "os" | "subprocess" | "sys" => {
-            "There are no files, processes or environment; rename it if it is a variable of your own."
-        }
-        // The module is there if there are tools.
-        "help" if policy.allowed_imports.contains("tools") => {
-            "Leave it out; for a tool, print(tools.describe('module.tool')), after `import tools`."
-        }
-        "breakpoint" | "help" => "Leave it out.",
-        "exit" | "quit" => "Let the program run to its end, or raise SystemExit.",
-        _ => return for_attribute(name),
-    };
-    Some(hint.into())
+pub(super) fn for_name(name: &str, policy: &Policy) -> String {
+    let Some(hint) = TEXTS.names.get(name) else { return for_attribute(name) };
+    // The module is there if there are tools.
+    if name == "help" && policy.allowed_imports.contains(DISCOVERY_MODULE) {
+        return format!("{hint} {}", TEXTS.help_with_tools);
+    }
+    hint.clone()
 }
 
 /// For an attribute.
-pub(super) fn for_attribute(name: &str) -> Option<String> {
-    let hint = match name {
-        "__class__" => "Use type(x).",
-        "__dict__" => "Name the attributes that you need, or use dataclasses.asdict().",
-        "__bases__" | "__base__" | "__mro__" | "__subclasses__" => "Use isinstance() or issubclass().",
-        "__setattr__" => "Use setattr(), or a property.",
-        "__getattribute__" => "Use getattr(), or define __getattr__.",
-        "__init_subclass__" => "Use a class decorator.",
-        "__reduce__" | "__reduce_ex__" => "Use copy or json.",
-        "__import__" => "Use an import statement.",
-        "compile" => "Only re.compile is allowed, written with the name that re was imported as.",
-        _ => return None,
-    };
-    Some(hint.into())
+pub(super) fn for_attribute(name: &str) -> String {
+    TEXTS.attributes.get(name).unwrap_or(&TEXTS.reflection).clone()
+}
+
+/// For a call of an async function without `await`.
+pub(super) fn add_await() -> String {
+    TEXTS.add_await.clone()
+}
+
+/// The one of `names` that `name` is most likely meant to be.
+pub(super) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    if name.len() > SIMILAR_CHARS_MAX {
+        return None;
+    }
+    let similarities =
+        names.iter().map(|&other| (strsim::normalized_damerau_levenshtein(name, other), other));
+    let best = similarities.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(similarity, _)| *similarity >= SIMILARITY_MIN).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validator::REFUSED_NAMES;
+
+    #[test]
+    fn each_text_is_for_something_that_is_refused() {
+        let texts: Texts = serde_json::from_str(JSON).unwrap();
+        for name in texts.names.keys().chain(texts.attributes.keys()) {
+            assert!(REFUSED_NAMES.contains(&name.as_str()), "{name}");
+        }
+        let policy = Policy::default();
+        for (root, hint) in
+            texts.modules.iter().flat_map(|(roots, hint)| roots.iter().map(move |root| (root, hint)))
+        {
+            assert!(!policy.allows_import(root), "{root}");
+            assert!(hint.ends_with('.') && hint.len() < 120, "{hint}");
+        }
+    }
+
+    #[test]
+    fn no_list_of_modules_is_long() {
+        let few: BTreeSet<String> = ["json", "re"].map(str::to_owned).into();
+        assert_eq!(recipe(&few)["importable"], "Importable here: json, re.");
+        let many: BTreeSet<String> = (0..40).map(|n| format!("m{n:02}")).collect();
+        let words = "Importable here: m00, m01, m02, m03, m04, m05, m06, m07 and 32 more; `ai";
+        assert!(recipe(&many)["importable"].as_str().unwrap().starts_with(words));
+        let mut policy = Policy::default();
+        for n in 0..50 {
+            policy.allowed_imports.insert(format!("tool{n:02}"));
+            policy.tool_modules.insert(format!("tool{n:02}"), std::sync::Arc::default());
+        }
+        let hint = for_import("shelve", &policy);
+        assert!(hint.ends_with(" Modules of tools: tool00, tool01, tool02, tool03, tool04, tool05, tool06, tool07, tool08, tool09, tool10, tool11, …."), "{hint}");
+        assert!(hint.len() < 350, "{hint}");
+        assert!(for_import("datetim", &policy).starts_with("Did you mean 'datetime'? Importable"));
+    }
 }

@@ -19,7 +19,7 @@ use crate::execution::Rule;
 pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     let mut aliases = AliasesOfRe(HashSet::from(["re"]));
     aliases.visit_body(body);
-    let mut names = Names { policy, aliases_of_re: aliases.0, found: Vec::new(), has_listed_imports: false };
+    let mut names = Names { policy, aliases_of_re: aliases.0, found: Vec::new() };
     names.visit_body(body);
     names.found
 }
@@ -39,8 +39,6 @@ struct Names<'a> {
     policy: &'a Policy,
     aliases_of_re: HashSet<&'a str>,
     found: Vec<Found>,
-    /// The list of what may be imported is long, and once is enough.
-    has_listed_imports: bool,
 }
 
 impl Names<'_> {
@@ -51,7 +49,7 @@ impl Names<'_> {
                 rule: Rule::Name,
                 at: range.start(),
                 message,
-                hint: hints::for_name(name, self.policy),
+                hint: Some(hints::for_name(name, self.policy)),
             });
         }
     }
@@ -63,7 +61,7 @@ impl Names<'_> {
     fn attribute(&mut self, name: &str, range: TextRange) {
         if is_refused(name) {
             let message = format!("Attribute '{name}' is not allowed in sandbox");
-            let hint = hints::for_attribute(name);
+            let hint = Some(hints::for_attribute(name));
             self.found.push(Found { rule: Rule::Attribute, at: range.start(), message, hint });
         }
     }
@@ -78,8 +76,7 @@ impl Names<'_> {
         let root = name.split('.').next().unwrap_or(name);
         if !self.policy.allows_import(name) && !self.policy.disabled_imports.contains(root) {
             let message = format!("Import of '{root}' is not permitted");
-            let with_list = !std::mem::replace(&mut self.has_listed_imports, true);
-            let hint = hints::for_import(name, self.policy, with_list);
+            let hint = Some(hints::for_import(name, self.policy));
             self.found.push(Found { rule: Rule::Import, at: range.start(), message, hint });
         }
     }

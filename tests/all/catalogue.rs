@@ -196,8 +196,7 @@ fn example(prompt: &str) -> Option<&str> {
 
 fn policy_for(catalogue: &Catalogue) -> Policy {
     let mut policy = Policy::default();
-    policy.allowed_imports.extend(catalogue.tools().iter().map(|tool| tool.module.clone()));
-    policy.allowed_imports.insert("tools".into());
+    catalogue.admit_to(&mut policy);
     policy
 }
 

@@ -1,7 +1,9 @@
 //! The commands and their exit statuses.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,6 +13,11 @@ use crate::support::{Service, cache_dir, executor};
 /// `run` with `code` as standard input.
 fn run(code: &str, arguments: &[&str]) -> Output {
     with_input(code, &[&["run", "-"], arguments].concat())
+}
+
+/// Making one is told on standard error.
+fn until_there_is_an_image() {
+    assert_eq!(run("1", &[]).status.code(), Some(0));
 }
 
 fn with_input(code: &str, arguments: &[&str]) -> Output {
@@ -80,6 +87,163 @@ fn output_passes_through_and_the_value_comes_last() {
     let output = run("async def f(): pass\nf()\nprint('out', end='')\n[1, None]", &["--json"]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "out\n[1,null]\n");
     assert!(String::from_utf8(output.stderr).unwrap().contains("was never awaited"));
+}
+
+/// Four seconds of program: its first line is there long before.
+#[test]
+fn output_passes_through_while_the_program_runs() {
+    let code = "import asyncio\nprint('first')\nprint('é', end='')\nawait asyncio.sleep(4)\nprint('last')";
+    let mut command = executor();
+    command.args(["run", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(code.as_bytes()).unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    let came = Instant::now();
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!((first.as_str(), rest.as_str()), ("first\n", "élast\n"));
+    assert!(came.elapsed() > Duration::from_secs(2), "it came at the end, {:?} before", came.elapsed());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn output_over_the_limit_is_dropped_and_said() {
+    until_there_is_an_image();
+    let output = run("print('x' * 3000)\n'value'", &["--max-output-bytes", "1KiB", "--json"]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout, format!("{}\n\"value\"\n", "x".repeat(1024)));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "ai-code-executor: the rest of stdout was dropped (MAX_OUTPUT_BYTES)\n");
+}
+
+#[test]
+fn a_context_file_becomes_variables() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = |text: &str| {
+        let path = dir.path().join("context.json");
+        std::fs::write(&path, text).unwrap();
+        let output = run("[place, level]", &["--json", "--context", path.to_str().unwrap()]);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (status, stdout, _) = context(r#"{"place": "höll", "level": 12345678901234567890}"#);
+    assert_eq!((status, stdout.as_str()), (Some(0), "[\"höll\",12345678901234567890]\n"));
+    for (text, words) in [
+        ("[1]", "context.json: not a JSON object: "),
+        ("{", "context.json: not a JSON object: "),
+        (r#"{"a-b": 1}"#, "Context key 'a-b' is not a Python identifier"),
+    ] {
+        let (status, stdout, stderr) = context(text);
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{text}: {stderr}");
+        assert!(stderr.contains(words), "{text}: {stderr}");
+    }
+    let missing = run("1", &["--context", "no-such-file.json"]);
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn limits_have_units() {
+    let cases: [(&str, &[&str], &str); 3] = [
+        ("while True: pass", &["--timeout", "300ms"], "Execution exceeded 0.3s timeout"),
+        ("'a' * (1 << 30)", &["--memory", "64MiB"], "Memory limit of 64 MB exceeded"),
+        ("'a' * (1 << 30)", &["--memory", "64"], "Memory limit of 64 MB exceeded"),
+    ];
+    for (code, arguments, said) in cases {
+        let output = run(code, arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
+
+/// Runs a line of shell, in which `$0` is the executor.
+fn shell(line: &str) -> Output {
+    let executor = executor();
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).arg(executor.get_program());
+    command.envs(executor.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.output().unwrap()
+}
+
+#[test]
+fn a_reader_that_goes_is_nobodys_failure() {
+    until_there_is_an_image();
+    let endless = "i = 0\nwhile True: print(i := i + 1)";
+    let cases = [
+        (format!("\"$0\" run --timeout 60 <(echo '{endless}') | head -1"), "1\n"),
+        ("\"$0\" run <(echo 1/0) 2>&1 >/dev/null | true".to_owned(), ""),
+        ("\"$0\" run --json <(echo 7) | true".to_owned(), ""),
+        ("\"$0\" check <(echo 'import os') | true".to_owned(), ""),
+        ("\"$0\" run no-such-file 2>&1 >/dev/null | true".to_owned(), ""),
+        ("\"$0\" --max-memory-mb 1 run x 2>&1 >/dev/null | true".to_owned(), ""),
+        ("\"$0\" config | true; \"$0\" man | true; \"$0\" completions bash | true".to_owned(), ""),
+    ];
+    for (line, stdout) in cases {
+        let started = Instant::now();
+        let output = shell(&line.replace("\\n", "\n"));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{line}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), stdout, "{line}");
+        assert!(started.elapsed() < Duration::from_secs(30), "{line}: {:?}", started.elapsed());
+    }
+    let status = |line: &str| shell(&format!("{line}; echo ${{PIPESTATUS[0]}}")).stdout;
+    assert_eq!(status("\"$0\" run <(echo 'while True: print(1)') | true"), b"141\n");
+    assert_eq!(status("\"$0\" check <(echo 'import os') | true"), b"3\n");
+}
+
+#[test]
+fn a_terminal_shows_the_lines_that_findings_are_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("program.py");
+    std::fs::write(&path, "x = 1\nimport os\n").unwrap();
+    let shown = |command: &str, setting: (&str, &str)| {
+        let executor = executor();
+        let mut terminal = Command::new("python3");
+        terminal.args([
+            "-c",
+            "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+        ]);
+        terminal.arg(executor.get_program()).arg(command).arg(&path).stdin(Stdio::null());
+        terminal.envs(executor.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = terminal.env("TERM", "xterm").env(setting.0, setting.1).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["check", "run"] {
+        let coloured = shown(command, ("NO_COLOR", ""));
+        assert!(coloured.contains("\u{1b}[") && coloured.contains("import os"), "{coloured}");
+        for setting in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let plain = shown(command, setting);
+            assert!(!plain.contains('\u{1b}') && plain.contains("2 | import os"), "{plain}");
+            assert!(
+                plain.contains("error[import_not_permitted]: Import of 'os' is not permitted"),
+                "{plain}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_command_line_explains_itself() {
+    let said = |arguments: &[&str]| {
+        // Settings that cannot work keep nobody from reading about them.
+        let output = executor().env("MAX_MEMORY_MB", "1").args(arguments).output().unwrap();
+        assert_eq!(output.status.into_raw(), 0, "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let version = said(&["--version"]);
+    let (python, wasmtime) = (ai_code_executor::PYTHON_VERSION, ai_code_executor::WASMTIME_VERSION);
+    let expected = format!("{} (CPython {python}, wasmtime {wasmtime})\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version, format!("ai-code-executor {expected}"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = said(&["completions", shell]);
+        for word in ["ai-code-executor", "max-memory-mb", "prepare", "context"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = said(&["man"]);
+    assert!(page.contains(".TH ai-code-executor 1") && page.contains("EXECUTION_TIMEOUT"), "{page}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn all_invalid_settings_are_reported_together() {
         ("MAX_QUEUED_EXECUTIONS", "many", "must be a whole number from 0 to 1000000"),
         ("MAX_CODE_BYTES", "65537", "must be a whole number from 1 to 65536"),
         ("MAX_AST_NODES", "0", "must be a whole number from 1 to 1000000"),
-        ("MAX_CONTEXT_BYTES", "1MB", "must be a whole number from 0 to 268435456"),
+        ("MAX_CONTEXT_BYTES", "1TB", "must be a whole number from 0 to 268435456"),
         ("MAX_CONTEXT_DEPTH", "101", "must be a whole number from 0 to 100"),
         ("ALLOWED_IMPORTS", "json,+os", "mixes names"),
         ("HOST", "house", "must be an IP address"),

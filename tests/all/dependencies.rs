@@ -159,3 +159,13 @@ fn wasmtimes_open_advisories_are_unreachable() {
         assert!(!std::fs::read_to_string(&path).unwrap().contains("get_module_export"), "{}", path.display());
     }
 }
+
+/// `--version` names what `Cargo.lock` and the interpreter's own lock do.
+#[test]
+fn versions_are_those_that_are_locked() {
+    let wasmtime = format!("name = \"wasmtime\"\nversion = \"{}\"\n", ai_code_executor::WASMTIME_VERSION);
+    assert!(read("Cargo.lock").contains(&wasmtime), "{wasmtime}");
+    let lock = read("python-wasm/python.wasm.lock");
+    let python = lock.lines().find_map(|line| line.strip_prefix("source    python3.13 "));
+    assert_eq!(python.unwrap().split_whitespace().next(), Some(ai_code_executor::PYTHON_VERSION));
+}

@@ -1,4 +1,5 @@
-//! Test programs with expectations at the end, in lines `#> key: JSON`.
+//! Test programs with expectations at the end, in lines `#> key: JSON`. `preamble` names a file of `tests/preambles/` that
+//! comes before the program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,11 @@ impl Program {
             let (key, json) = line.split_once(": ").unwrap_or_else(|| panic!("{name}: {line}"));
             (key.to_owned(), serde_json::from_str(json).unwrap_or_else(|why| panic!("{name}: {line}: {why}")))
         });
-        let expectations = expectations.collect();
+        let mut expectations: BTreeMap<String, Value> = expectations.collect();
+        let code = match expectations.remove("preamble") {
+            Some(preamble) => preamble_of(preamble.as_str().unwrap()) + &code,
+            None => code,
+        };
         Self { name, code, expectations }
     }
 
@@ -35,6 +40,12 @@ impl Program {
         }
         assert!(!self.expectations.is_empty(), "{}: expects nothing", self.name);
     }
+}
+
+/// Returns the text of a preamble.
+fn preamble_of(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preambles").join(name).with_extension("py");
+    std::fs::read_to_string(path).unwrap() + "\n\n"
 }
 
 /// Returns all programs of `tests/<folder>`, sorted by name.

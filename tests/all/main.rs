@@ -37,6 +37,7 @@ mod soak;
 mod sockets;
 mod support;
 mod survive;
+mod tool_calls;
 mod tools;
 mod tree;
 mod troubleshooting;

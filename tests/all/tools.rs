@@ -203,7 +203,8 @@ async fn argument_errors_name_argument_and_expectation() {
         ("water('roses', depth=1)", "garden.water() has no argument 'depth' (it has: bed, minutes, from_)"),
     ];
     for (call, message) in cases {
-        let report = run(&format!("import garden\nawait garden.{call}"), |_| {}).await;
+        // In a branch: else the validator refuses some of them first.
+        let report = run(&format!("import garden\nif True: await garden.{call}"), |_| {}).await;
         let error = report.error.unwrap();
         assert_eq!((error.kind.as_str(), error.message.as_str()), ("ToolArgumentError", message));
     }
@@ -321,9 +322,12 @@ async fn a_policy_decides_about_each_call() {
 #[tokio::test]
 async fn a_call_that_is_not_awaited_fails_the_program() {
     let cases = [
-        ("x = home.slow()\n'done'", "home.slow() in line 2 was never awaited, so the tool was not called"),
         (
-            "print(home.slow())\nasyncio.gather(home.slow(), home.slow())",
+            "if True: x = home.slow()\n'done'",
+            "home.slow() in line 2 was never awaited, so the tool was not called",
+        ),
+        (
+            "if True: print(home.slow())\nasyncio.gather(home.slow(), home.slow())",
             "home.slow() in line 2 was never awaited, so the tool was not called, and 2 more",
         ),
         ("[home.slow]", "Return value contains the tool home.slow itself: it was not called"),
@@ -413,15 +417,15 @@ async fn cancelled_calls_free_their_place() {
 
 #[tokio::test]
 async fn hints_do_not_name_tools_that_are_not_granted() {
-    let execution = Execution::new("import os").tools(["garden.count"]);
+    let execution = Execution::new("import shelve").tools(["garden.count"]);
     let Err(Error::Rejected(findings)) = home().run(execution).await else { panic!("it ran") };
     let hint = findings[0].hint.clone().unwrap();
-    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
+    assert!(hint.ends_with(" Modules of tools: garden, tools."), "{hint}");
     let report = run("import home", |execution| execution.tools = Some(vec!["garden.count".into()])).await;
     let error = report.error.unwrap();
     assert_eq!(error.to_string(), "ImportError: Import of 'home' is not permitted");
     let hint = error.hint.unwrap();
-    assert!(hint.contains(" garden,") && hint.contains(" tools,") && !hint.contains(" home,"), "{hint}");
+    assert!(hint.ends_with(" Modules of tools: garden, tools."), "{hint}");
 }
 
 #[tokio::test]

