@@ -117,6 +117,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Completed, Self::Failure, Self::Timeout, Self::CpuLimit, Self::MemoryLimit, Self::Cancelled];
+
     /// Its name in answers, metrics and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -272,7 +275,7 @@ pub struct Finding {
 }
 
 /// What the validator demands of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// There must be a program.
     Empty,
@@ -295,6 +298,18 @@ pub enum Rule {
 }
 
 impl Rule {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Empty,
+        Self::Size,
+        Self::Syntax,
+        Self::Complexity,
+        Self::Import,
+        Self::RelativeImport,
+        Self::StarImport,
+        Self::Name,
+        Self::Attribute,
+    ];
+
     /// Its stable code in answers, logs and the output of `check`.
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -290,6 +290,7 @@ impl Shared {
             catalogue: self.catalogue.clone(),
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
+            metrics: self.metrics.clone(),
             started,
         }
     }

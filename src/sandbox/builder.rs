@@ -159,6 +159,7 @@ impl SandboxBuilder {
     pub fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let registry = Registry::new(self.tools)?;
+        registry.show_in(&self.metrics);
         let spec = ImageSpec {
             interpreter: &self.interpreter,
             allowed_imports: &self.policy.allowed_imports,

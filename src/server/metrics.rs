@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::hardening::resident_bytes;
 use crate::metrics::{Labelled, Metrics};
 
 /// A handle: clones count into the same metrics.
@@ -52,6 +53,11 @@ impl ServerMetrics {
         let ready = Gauge::<i64>::default();
         ready.set(is_ready.into());
         registry.register("code_executor_ready", "1 while programs can run", ready);
+        if let Some(bytes) = resident_bytes() {
+            let resident = Gauge::<i64>::default();
+            resident.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            registry.register("process_resident_memory_bytes", "Resident memory of the process", resident);
+        }
         let mut text = sandbox.series();
         // Writing to a `String` does not fail.
         let _ = text::encode(&mut text, &registry);

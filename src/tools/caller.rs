@@ -18,6 +18,7 @@ use super::{
 };
 use crate::execution::ExecutionId;
 use crate::limits::{Limits, TIME_MAX};
+use crate::metrics::Metrics;
 
 /// What a call is on record as whose message does not say which tool it wants.
 pub(crate) const UNREADABLE: &str = "?";
@@ -44,7 +45,7 @@ impl Caller {
     pub(crate) fn begin(&self, path: &str, arguments: &str, effort: &Effort) -> Result<Begun, TooLarge> {
         let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments, effort)));
         let ready = ready.unwrap_or_else(|_| Ok(Err(Err(crashed()))))?;
-        let record = Record::new(self.execution, path, arguments);
+        let record = Record::new(self, path, arguments);
         Ok(Begun { record, path: path.to_owned(), ready })
     }
 
@@ -64,7 +65,7 @@ impl Caller {
     }
 
     fn answered(&self, path: &str, error: ToolError) -> Begun {
-        Begun { record: Record::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
+        Begun { record: Record::new(self, path, ""), path: String::new(), ready: Err(Err(error)) }
     }
 
     /// What is said of a call for which there is no budget; `on_record`: in the log too.
@@ -72,7 +73,7 @@ impl Caller {
         let error =
             ToolError::denied(format!("'{}' was not called: {why}", text::line(path, NAME_CHARS_MAX)));
         if on_record {
-            Record::new(self.execution, path, "").end(&Err(error.clone()));
+            Record::new(self, path, "").end(&Err(error.clone()));
         }
         error
     }
@@ -152,21 +153,26 @@ fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
     }
 }
 
-/// The trace of one call in the log: what was called and what came of it, never the arguments or the reply. Dropped
-/// without an end, the call was aborted with its execution.
+/// The trace of one call in the log and the metrics: what was called and what came of it, never the arguments or the reply.
+/// Dropped without an end, the call was aborted with its execution.
 struct Record {
     execution: ExecutionId,
     path: String,
+    /// For tools that are registered: programs make up names.
+    metrics: Option<Metrics>,
     arguments_sha256: String,
     started: Instant,
     ended: bool,
 }
 
 impl Record {
-    fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
+    fn new(caller: &Caller, path: &str, arguments: &str) -> Self {
+        let grants = &caller.grants;
+        let metrics = grants.registry.get(path).map(|_| grants.metrics.clone());
         let path = text::line(path, NAME_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
-        Self { execution, path, arguments_sha256, started: Instant::now(), ended: false }
+        let execution = caller.execution;
+        Self { execution, path, metrics, arguments_sha256, started: Instant::now(), ended: false }
     }
 
     fn end(mut self, reply: &Reply) {
@@ -180,17 +186,22 @@ impl Record {
                 ToolErrorKind::Arguments => "arguments",
             },
         };
-        self.log(status, reply.as_ref().map_or(0, |reply| reply.get().len()));
+        self.write(status, reply.as_ref().map_or(0, |reply| reply.get().len()));
     }
 
-    fn log(&self, status: &str, bytes: usize) {
+    fn write(&self, status: &'static str, bytes: usize) {
+        let elapsed = self.started.elapsed();
+        if let Some(metrics) = &self.metrics {
+            let was_made = matches!(status, "ok" | "failed" | "timeout");
+            metrics.tool_called(&self.path, status, was_made.then_some(elapsed));
+        }
         info!(
             execution_id = %self.execution,
             tool = %self.path,
             arguments_sha256 = %self.arguments_sha256,
             status,
             bytes,
-            ms = self.started.elapsed().as_secs_f64() * 1e3,
+            ms = elapsed.as_secs_f64() * 1e3,
             "tool call"
         );
     }
@@ -199,7 +210,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.ended {
-            self.log("aborted", 0);
+            self.write("aborted", 0);
         }
     }
 }

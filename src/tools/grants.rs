@@ -8,6 +8,7 @@ use super::catalogue::Catalogue;
 use super::registry::{Registered, Registry, is_granted};
 use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
+use crate::metrics::Metrics;
 
 /// Which tools one execution may call, and how often it did.
 #[derive(Clone, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Grants {
     /// `module` or `module.tool`; `None` grants all.
     pub(crate) only: Option<Vec<String>>,
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
+    /// What its calls are counted in.
+    pub(crate) metrics: Metrics,
     /// Calls that it has started: whoever asks knows also when it is cancelled.
     pub(crate) started: Arc<AtomicU32>,
 }
