@@ -107,6 +107,20 @@ impl Sandbox {
         end
     }
 
+    /// Checks whether [`Sandbox::run`] would start this program, without running any of it. Neither the metrics nor the log
+    /// show it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::run`], but for what only CPython's own compiler refuses. [`Error::Busy`] only for a large program:
+    /// a small one needs no slot.
+    pub async fn check(&self, execution: Execution) -> Result<(), Error> {
+        if !self.is_open() {
+            return Err(Error::ShuttingDown);
+        }
+        self.look_at(execution, |shared, execution| shared.accept(execution).map(drop)).await?
+    }
+
     /// Waits for its turn where the caller is.
     async fn run_recorded(
         &self,
@@ -116,12 +130,11 @@ impl Sandbox {
     ) -> Result<(Report, Slot), Error> {
         let shared = self.shared.clone();
         let is_large = is_large(&execution);
-        let (source, execution) = if is_large {
-            self.accept_apart(execution, record).await?
-        } else {
-            record.code_sha256 = Some(code_sha256(&execution.code));
-            shared.accept(execution)?
-        };
+        let accept =
+            |shared: &Shared, execution: Execution| (code_sha256(&execution.code), shared.accept(execution));
+        let (code_sha256, accepted) = self.look_at(execution, accept).await?;
+        record.code_sha256 = Some(code_sha256);
+        let (source, execution) = accepted?;
         let queued = Instant::now();
         let permit = shared.admission.admit(&shared.metrics).await?;
         let queue = queued.elapsed();
@@ -145,24 +158,25 @@ impl Sandbox {
         Ok((report, slot))
     }
 
-    /// What takes more than some hundred microseconds is not for a thread on which others may wait, nor for one that guests
-    /// run on.
-    async fn accept_apart(
+    /// Calls `look`: in the caller's thread for a small execution. A large one would keep that thread from other work, and a
+    /// guests' thread from its guests: `look` is then called in a thread of its own.
+    async fn look_at<T: Send + 'static>(
         &self,
         execution: Execution,
-        record: &mut AuditRecord,
-    ) -> Result<(ValidatedSource, Execution), Error> {
+        look: impl FnOnce(&Shared, Execution) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if !is_large(&execution) {
+            return Ok(look(&self.shared, execution));
+        }
         let shared = self.shared.clone();
         let runtime = self.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         // One at a time: however many there are, together they keep one core.
         let alone = self.accepting.admit(&shared.metrics).await?;
-        let accept = move || {
+        let look = move || {
             let _alone = alone;
-            Ok((code_sha256(&execution.code), shared.accept(execution)))
+            Ok(look(&shared, execution))
         };
-        let (code_sha256, accepted) = flatten(runtime.spawn_blocking(accept).await)?;
-        record.code_sha256 = Some(code_sha256);
-        accepted
+        flatten(runtime.spawn_blocking(look).await)
     }
 
     /// Runs a small program that no metric counts and no log shows, and looks at its value.
@@ -340,12 +354,12 @@ impl Shared {
     }
 }
 
-/// What a task has come to.
 /// Whether looking at it takes too long where its caller is.
 fn is_large(execution: &Execution) -> bool {
     execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
 }
 
+/// What a task has come to.
 fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     match joined {
         Ok(ended) => ended,

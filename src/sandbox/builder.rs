@@ -203,7 +203,7 @@ impl SandboxBuilder {
         Ok(Sandbox {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
-            accepting: Admission::new(1, self.waiting_max),
+            accepting: Admission::new(1, self.waiting_max.saturating_add(self.slots as usize)),
             runtime: Some(runtime(self.slots)?),
         })
     }
