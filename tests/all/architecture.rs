@@ -208,7 +208,9 @@ fn only_the_configuration_reads_the_environment() {
 #[test]
 fn unsafe_stands_in_one_room() {
     // Beside it: machine code is mapped, and the binary asks something of its allocator.
-    assert_only_in("unsafe", &["memory", "image/machine_code.rs", "commands/malloc.rs"]);
+    let rooms = ["memory", "image/machine_code.rs", "commands/malloc.rs"];
+    assert_only_in("unsafe ", &rooms);
+    assert_only_in("unsafe_code", &rooms);
 }
 
 #[test]
