@@ -164,6 +164,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Completed, Self::Failure, Self::Timeout, Self::CpuLimit, Self::MemoryLimit, Self::Cancelled];
+
     /// Its stable name in answers, metrics and logs, such as `cpu_limit`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -351,7 +354,7 @@ pub struct Finding {
 }
 
 /// What the validator demands of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rule {
     /// There must be a program.
@@ -381,6 +384,18 @@ pub enum Rule {
 }
 
 impl Rule {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Empty,
+        Self::Size,
+        Self::Syntax,
+        Self::Complexity,
+        Self::Import,
+        Self::RelativeImport,
+        Self::StarImport,
+        Self::Name,
+        Self::Attribute,
+    ];
+
     /// Its stable code in answers, logs and the output of `check`.
     #[must_use]
     pub fn code(self) -> &'static str {

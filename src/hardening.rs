@@ -5,6 +5,7 @@
 //! calls) then forbids the system calls of Landlock.
 
 mod landlock;
+mod resident;
 mod seccomp;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::error::Error;
 use crate::memory;
+pub(crate) use resident::resident_bytes;
 
 /// What a process still needs after it is [restricted](restrict).
 ///
@@ -128,6 +130,7 @@ pub fn restrict(needs: &Needs) -> Result<(Hardening, Vec<String>), Error> {
         return Err(Error::config(why));
     }
     memory::open_before_hardening();
+    resident::open_before_hardening();
     let (mut hardening, mut gaps) = (Hardening::default(), Vec::new());
     hardening.no_new_privileges = noted(&mut gaps, "no new privileges", set_no_new_privs()).is_some();
     hardening.no_dumps = noted(&mut gaps, "no dumps", forbid_dumps()).is_some();

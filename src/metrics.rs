@@ -1,8 +1,10 @@
 //! What operators count: one set of metrics per [`Metrics`], in the text format of `OpenMetrics`.
 
+mod services;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -13,7 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::execution::{Outcome, Report};
+use crate::execution::{Outcome, Report, Rule};
+use services::Services;
 
 /// Seconds: from a trivial program to the longest timeout that is usual.
 const SECONDS: [f64; 16] =
@@ -24,27 +27,24 @@ const MEGABYTES: [f64; 12] = [24.0, 28.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 
 
 const STATUSES: [&str; 4] = ["success", "failure", "timeout", "security_blocked"];
 
+/// What a program is rejected for beside the validator's rules: a context that cannot become variables.
+pub(crate) const CONTEXT: &str = "context";
+
 /// The outcomes beside those of a [`Report`].
 const REJECTED: &str = "rejected";
 const HOST_FAILURE: &str = "host_failure";
 
+/// What comes of calls of tools.
+const TOOL_STATUSES: [&str; 6] = ["aborted", "arguments", "denied", "failed", "ok", "timeout"];
+
 /// What came of comparing a memory with the image.
 const AUDITS: [&str; 2] = ["different", "same"];
-
-const OUTCOMES: [&str; 8] = [
-    Outcome::Completed.name(),
-    Outcome::Failure.name(),
-    Outcome::Timeout.name(),
-    Outcome::CpuLimit.name(),
-    Outcome::MemoryLimit.name(),
-    Outcome::Cancelled.name(),
-    REJECTED,
-    HOST_FAILURE,
-];
 
 /// One metric for each value of one label.
 pub(crate) type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 type Seconds = Counter<f64, AtomicU64>;
+type ToolCalls = Family<[(&'static str, String); 2], Counter>;
+type ToolTimes = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
 
 /// Counts executions: how they ended, what they used, how long they waited. A handle: clones count into the same metrics.
 ///
@@ -68,6 +68,9 @@ struct Inner {
     fuel: Counter,
     cpu: Seconds,
     tool_calls: Counter,
+    calls_by_tool: ToolCalls,
+    times_by_tool: ToolTimes,
+    services: Services,
     image: Labelled<Gauge<f64, AtomicU64>>,
     audits: Labelled<Counter>,
 }
@@ -77,6 +80,8 @@ impl Default for Metrics {
         let mut registry = Registry::default();
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("code_executor_build", "The executor's version", build);
+        let services = Services::default();
+        registry.register_collector(Box::new(services.clone()));
         let mut add = Adder(&mut registry);
         let seconds = || Histogram::new(SECONDS);
         let metrics = Inner {
@@ -120,6 +125,17 @@ impl Default for Metrics {
                 "Tool calls that programs started",
                 Counter::default(),
             ),
+            calls_by_tool: add.metric(
+                "code_executor_tool_calls",
+                "Calls of registered tools by what came of them",
+                ToolCalls::default(),
+            ),
+            times_by_tool: add.metric(
+                "code_executor_tool_call_seconds",
+                "Wall-clock time of calls of registered tools, those that were made",
+                ToolTimes::new_with_constructor(|| Histogram::new(SECONDS)),
+            ),
+            services,
             image: add.metric(
                 "code_executor_image_seconds",
                 "What the interpreter image took: to map it from the cache, or to build it",
@@ -136,8 +152,11 @@ impl Default for Metrics {
         for status in STATUSES {
             metrics.executions.get_or_create(&[("status", status)]).inc_by(0);
         }
-        for outcome in OUTCOMES {
+        for outcome in Outcome::ALL.map(Outcome::name).into_iter().chain([REJECTED, HOST_FAILURE]) {
             metrics.outcomes.get_or_create(&[("outcome", outcome)]).inc_by(0);
+        }
+        for code in Rule::ALL.map(Rule::code).into_iter().chain([CONTEXT]) {
+            metrics.rejections.get_or_create(&[("code", code)]).inc_by(0);
         }
         for result in AUDITS {
             metrics.audits.get_or_create(&[("result", result)]).inc_by(0);
@@ -201,6 +220,27 @@ impl Metrics {
         self.0.audits.get_or_create(&[("result", AUDITS[usize::from(is_image)])]).inc();
     }
 
+    /// Shows a tool before it has been called.
+    pub(crate) fn tool(&self, tool: &str) {
+        for status in TOOL_STATUSES {
+            self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc_by(0);
+        }
+    }
+
+    /// Counts a call of a tool that [`tool`](Self::tool) shows; `time` if it was made.
+    pub(crate) fn tool_called(&self, tool: &str, status: &'static str, time: Option<Duration>) {
+        self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc();
+        if let Some(time) = time {
+            let labels = [("tool", tool.to_owned())];
+            self.0.times_by_tool.get_or_create(&labels).observe(time.as_secs_f64());
+        }
+    }
+
+    /// Shows a service of tools, and whether its circuit breaker is open.
+    pub(crate) fn service(&self, name: &str, is_open: Arc<AtomicBool>) {
+        self.0.services.add(name, is_open);
+    }
+
     /// Says what the interpreter image took to map, or to build.
     pub(crate) fn image(&self, built: bool, elapsed: Duration) {
         let source = if built { "built" } else { "cache" };
@@ -243,6 +283,10 @@ impl Metrics {
         self.0.executions.get_or_create(&[("status", status)]).inc();
         self.0.outcomes.get_or_create(&[("outcome", outcome)]).inc();
     }
+}
+
+fn tool_labels(tool: &str, status: &str) -> [(&'static str, String); 2] {
+    [("tool", tool.to_owned()), ("status", status.to_owned())]
 }
 
 /// Something that a gauge counts while it is there.

@@ -154,6 +154,20 @@ impl Sandbox {
         end
     }
 
+    /// Checks whether [`Sandbox::run`] would start this program, without running any of it. Neither the metrics nor the log
+    /// show it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::run`], except for programs that only CPython's own compiler refuses. [`Error::Busy`] only for a
+    /// large program: a small one needs no slot.
+    pub async fn check(&self, execution: Execution) -> Result<(), Error> {
+        if !self.is_open() {
+            return Err(Error::ShuttingDown);
+        }
+        self.look_at(execution, |shared, execution| shared.accept(execution).map(drop)).await?
+    }
+
     /// Waits for its turn where the caller is. `None` if it was cancelled meanwhile.
     async fn run_recorded(
         &self,
@@ -165,7 +179,7 @@ impl Sandbox {
         let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
         // Events that were sent cannot be taken back, so such a program must not begin anew.
         let begins_here = !is_large && execution.events.is_none();
-        let admitted = self.admit(execution, is_large, record);
+        let admitted = self.admit(execution, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
             return Ok(None);
         };
@@ -196,39 +210,38 @@ impl Sandbox {
     async fn admit(
         &self,
         execution: Execution,
-        is_large: bool,
         record: &mut AuditRecord,
     ) -> Result<Admitted, Error> {
         let shared = &self.0.shared;
-        let (source, execution) = if is_large {
-            self.accept_apart(execution, record).await?
-        } else {
-            record.code_sha256 = Some(code_sha256(&execution.code));
-            shared.accept(execution)?
-        };
+        let accept =
+            |shared: &Shared, execution: Execution| (code_sha256(&execution.code), shared.accept(execution));
+        let (code_sha256, accepted) = self.look_at(execution, accept).await?;
+        record.code_sha256 = Some(code_sha256);
+        let (source, execution) = accepted?;
         let queued = Instant::now();
         let permit = shared.admission.admit(&shared.metrics).await?;
         Ok(Admitted { source, execution, permit, queue: queued.elapsed() })
     }
 
-    /// What takes more than some hundred microseconds is not for a thread on which others may wait, nor for one that guests
-    /// run on.
-    async fn accept_apart(
+    /// Calls `look`: in the caller's thread for a small execution. A large one would keep that thread from other work, and a
+    /// guests' thread from its guests: `look` is then called in a thread of its own.
+    async fn look_at<T: Send + 'static>(
         &self,
         execution: Execution,
-        record: &mut AuditRecord,
-    ) -> Result<(ValidatedSource, Execution), Error> {
+        look: impl FnOnce(&Shared, Execution) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if !is_large(&execution) {
+            return Ok(look(&self.0.shared, execution));
+        }
         let shared = self.0.shared.clone();
         let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         // One at a time: however many there are, together they keep one core.
         let alone = self.0.accepting.admit(&shared.metrics).await?;
-        let accept = move || {
+        let look = move || {
             let _alone = alone;
-            Ok((code_sha256(&execution.code), shared.accept(execution)))
+            Ok(look(&shared, execution))
         };
-        let (code_sha256, accepted) = flatten(runtime.spawn_blocking(accept).await)?;
-        record.code_sha256 = Some(code_sha256);
-        accepted
+        flatten(runtime.spawn_blocking(look).await)
     }
 
     /// Runs a small program that no metric counts and no log shows, and looks at its value.
@@ -357,6 +370,7 @@ impl Shared {
             only: execution.tools.clone(),
             policy: self.tool_policy.clone(),
             request_id: execution.request_id.as_deref().map(Arc::from),
+            metrics: self.metrics.clone(),
             started,
         }
     }

@@ -9,6 +9,7 @@ mod connections;
 mod metrics;
 mod openapi;
 mod refusal;
+mod refusals;
 mod request_id;
 mod routes;
 mod wire;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, Method, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -34,11 +35,11 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
 use audience::Audience;
-use auth::Doorkeeper;
 pub use auth::Token;
-use budget::Budget;
+use auth::{Doorkeeper, Proof};
+use budget::{Account, Budget};
 use metrics::ServerMetrics;
-use refusal::Code;
+use refusals::Refusals;
 
 /// How the service deals with its clients.
 #[derive(Clone)]
@@ -203,6 +204,7 @@ struct Inner {
     metrics: ServerMetrics,
     budget: Budget,
     doorkeeper: Doorkeeper,
+    refusals: Refusals,
     /// One for each body that is being forgotten.
     discards: Arc<Semaphore>,
     sandbox: OnceLock<Sandbox>,
@@ -215,8 +217,9 @@ impl Service {
         let metrics = ServerMetrics::default();
         let budget = Budget::new(settings.memory_bytes_max, metrics.clone());
         let doorkeeper = Doorkeeper::new(settings.token.clone(), metrics.clone());
-        let discards = Arc::new(Semaphore::new(body::DISCARDS_MAX));
-        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, discards, sandbox: OnceLock::new() }))
+        let refusals = Refusals::new(metrics.clone());
+        let (discards, sandbox) = (Arc::new(Semaphore::new(body::DISCARDS_MAX)), OnceLock::new());
+        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
     }
 
     /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
@@ -279,7 +282,7 @@ impl Service {
     pub async fn answer(&self, request: http::Request<Vec<u8>>) -> (u16, axum::body::Bytes) {
         use tower::ServiceExt;
         let mut request = request.map(axum::body::Body::from);
-        request.extensions_mut().insert(self.0.budget.open(None));
+        self.admit(&mut request, &self.0.budget.open(None));
         let router = self.router(Audience::new(Ipv4Addr::LOCALHOST.into(), &[], &[]));
         let Ok(response) = router.oneshot(request).await;
         let status = response.status().as_u16();
@@ -287,19 +290,34 @@ impl Service {
         (status, body.unwrap_or_default())
     }
 
+    /// Says at `request` whose it is, and what there is to know of its token.
+    fn admit<B>(&self, request: &mut http::Request<B>, account: &Arc<Account>) {
+        let proof = self.0.doorkeeper.examine(request.headers());
+        if proof == Proof::Right {
+            account.has_token();
+        }
+        request.extensions_mut().insert(account.clone());
+        request.extensions_mut().insert(proof);
+    }
+
     fn router(&self, audience: Audience) -> Router {
-        let (audience, metrics) = (Arc::new(audience), self.0.metrics.clone());
-        let front = move |request, next| front(audience.clone(), metrics.clone(), request, next);
+        let audience = Arc::new(audience);
+        let front = move |request, next| front(audience.clone(), request, next);
+        let docs = Router::new()
+            .route("/docs", get(openapi::to_page))
+            .route("/docs/", get(openapi::page))
+            .route("/docs/{file}", get(openapi::file))
+            .layer(map_response(openapi::secured));
         Router::new()
+            .route("/", get(openapi::from_root))
             .route("/execute", post(routes::execute))
+            .route("/check", post(routes::check))
             .route("/tools", get(routes::tools))
             .route("/health", get(routes::health))
             .route("/ready", get(routes::ready))
             .route("/metrics", get(routes::metrics))
             .route("/openapi.json", get(openapi::document))
-            .route("/docs", get(openapi::to_page))
-            .route("/docs/", get(openapi::page))
-            .route("/docs/{file}", get(openapi::file))
+            .merge(docs)
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)
             .layer(cors())
@@ -309,20 +327,12 @@ impl Service {
 }
 
 /// What comes before everything else, on every path: a name for the request, and whether it may ask at all.
-async fn front(
-    audience: Arc<Audience>,
-    metrics: ServerMetrics,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn front(audience: Arc<Audience>, mut request: Request, next: Next) -> Response {
     let id = request_id::name(&mut request);
     let mut response = match audience.check(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
-    if let Some(Code(code)) = response.extensions().get() {
-        metrics.refused(code);
-    }
     response.headers_mut().insert(request_id::HEADER, id);
     response
 }
@@ -332,6 +342,11 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER), request_id::HEADER])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static(auth::HEADER),
+            request_id::HEADER,
+        ])
         .expose_headers([header::RETRY_AFTER, request_id::HEADER])
 }

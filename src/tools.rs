@@ -22,6 +22,7 @@ mod text;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -173,6 +174,14 @@ pub(crate) const DISCOVERY_MODULE: &str = "tools";
 /// What a call comes to: JSON text, handed to the guest as it is.
 pub(crate) type Reply = Result<Box<RawValue>, ToolError>;
 
+/// The service behind a tool.
+#[derive(Clone, Debug)]
+struct ToolService {
+    name: String,
+    /// Calls fail at once, because it did not answer.
+    is_failing: Arc<AtomicBool>,
+}
+
 type ToolFunction = dyn Fn(ToolCall) -> BoxFuture<'static, Reply> + Send + Sync;
 
 /// A function that guest code imports as `module` and awaits as `module.name(...)`.
@@ -190,6 +199,7 @@ pub struct Tool {
     destructive: bool,
     time_max: Option<Duration>,
     reply_bytes_max: Option<usize>,
+    service: Option<ToolService>,
     function: Arc<ToolFunction>,
 }
 
@@ -240,6 +250,7 @@ impl Tool {
             destructive: false,
             time_max: None,
             reply_bytes_max: None,
+            service: None,
             function: Arc::new(move |call| Box::pin(function(call))),
         }
     }

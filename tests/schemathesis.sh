@@ -41,5 +41,5 @@ fi
 
 cd "$work" # schemathesis leaves a cache behind
 "$venv/bin/schemathesis" --config-file "$config" run "http://$address/openapi.json" \
-    --header "X-Executor-Token: $token" --checks all --max-examples 200 --request-timeout 20 \
+    --header "X-Executor-Token: $token" --header "Authorization: Bearer $token" --checks all --max-examples 200 --request-timeout 20 \
     --seed 1 --generation-database none --no-color

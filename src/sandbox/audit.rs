@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Outcome, Report};
-use crate::metrics::Metrics;
+use crate::metrics::{CONTEXT, Metrics};
 
 /// An execution whose end has not been recorded yet. Dropped without an end, it was cancelled: that is what happens
 /// when its caller goes away.
@@ -62,7 +62,7 @@ impl AuditRecord {
                 let codes = findings.iter().map(|finding| finding.rule.code()).collect();
                 self.reject(&codes, findings.iter().any(|finding| finding.rule.is_security()));
             }
-            Err(Error::Context { .. }) => self.reject(&BTreeSet::from(["context"]), false),
+            Err(Error::Context { .. }) => self.reject(&BTreeSet::from([CONTEXT]), false),
             Err(Error::Busy { .. }) => self.metrics.busy(),
             // Refused for what it asks of the service, not for its program: no execution.
             Err(Error::MemoryBelowImage { .. } | Error::UnknownTool { .. } | Error::ShuttingDown) => {}

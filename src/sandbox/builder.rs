@@ -200,6 +200,7 @@ impl SandboxBuilder {
     pub fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let registry = Registry::new(self.tools)?;
+        registry.show_in(&self.metrics);
         let spec = ImageSpec {
             interpreter: &self.interpreter,
             allowed_imports: &self.policy.allowed_imports,
@@ -243,7 +244,7 @@ impl SandboxBuilder {
         Ok(Sandbox(Arc::new(Inner {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
-            accepting: Admission::new(1, self.waiting_max),
+            accepting: Admission::new(1, self.waiting_max.saturating_add(self.slots as usize)),
             runtime: Some(runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?),
         })))
     }

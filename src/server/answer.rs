@@ -11,6 +11,7 @@ use hyper::body::{Frame, SizeHint};
 use super::budget::{Account, Awaited, Held, Share};
 use super::connections::SOCKET_BYTES;
 use super::refusal::Refusal;
+use super::request_id;
 
 /// What is handed over at once: an answer of which the peer takes a part makes progress.
 const PIECE_BYTES: usize = 32 << 10;
@@ -41,27 +42,28 @@ struct Taking {
 }
 
 /// `response` as an answer to the request that `request` holds.
-pub(super) async fn answer(response: Response, account: Arc<Account>, request: Held) -> Response<Answer> {
-    let (response, held) = match hold(response, &account).await {
-        Some((response, held)) => (response, Some(held)),
+pub(super) async fn answer(mut response: Response, account: Arc<Account>, request: Held) -> Response<Answer> {
+    let held = hold(&mut response, &account).await;
+    if held.is_none() {
         // A few bytes: the request's own memory has room for them.
-        None => (Refusal::overloaded().into_response(), None),
-    };
+        let id = response.headers_mut().remove(request_id::HEADER);
+        response = Refusal::overloaded().into_response();
+        response.headers_mut().extend(id.map(|id| (request_id::HEADER, id)));
+    }
     let awaited = account.await_peer();
     let taking = Arc::new(Taking { account, _request: request, _answer: held, _awaited: awaited });
     response.map(|inner| Answer { inner, rest: Bytes::new(), taking })
 }
 
-/// The response with what holds its body's memory; `None` if there is too little.
-async fn hold(mut response: Response, account: &Arc<Account>) -> Option<(Response, Arc<Held>)> {
+/// What holds the memory of the response's body; `None` if there is too little.
+async fn hold(response: &mut Response, account: &Arc<Account>) -> Option<Arc<Held>> {
     let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
     let bytes = match response.extensions_mut().remove::<Memory>() {
-        Some(Memory::Held(held)) => return Some((response, held)),
+        Some(Memory::Held(held)) => return Some(held),
         Some(Memory::Static) => bytes.min(SOCKET_BYTES),
         None => bytes,
     };
-    let held = account.hold(bytes, Share::Answer).await?;
-    Some((response, Arc::new(held)))
+    account.hold(bytes, Share::Answer).await.map(Arc::new)
 }
 
 impl HttpBody for Answer {

@@ -3,9 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::warn;
@@ -13,7 +14,7 @@ use tracing::warn;
 use super::metrics::ServerMetrics;
 use super::refusal::Refusal;
 
-/// The header that carries the secret.
+/// The header that carries the secret. `Authorization: Bearer` may as well.
 pub(super) const HEADER: &str = "x-executor-token";
 
 /// Answers to wrong tokens come so much later once there have been some; one that came so long ago is forgotten.
@@ -40,6 +41,14 @@ impl Token {
     }
 }
 
+/// What a request shows of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Missing,
+    Wrong,
+    Right,
+}
+
 /// Lets in those who know the token, and slows down those who try many.
 pub(super) struct Doorkeeper {
     token: Token,
@@ -53,21 +62,28 @@ impl Doorkeeper {
         Self { token, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
     }
 
-    /// Whether a request has the token, without consequences.
-    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
-        let sent = headers.get(HEADER).map(|sent| <[u8; 32]>::from(Sha256::digest(sent.as_bytes())));
-        self.token.0.zip(sent).is_some_and(|(expected, sent)| expected.ct_eq(&sent).into())
+    /// What a request shows, without consequences. If it shows several tokens, each must be right.
+    pub(super) fn examine(&self, headers: &HeaderMap) -> Proof {
+        let own = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes);
+        let mut sent = own.chain(headers.get_all(AUTHORIZATION).iter().filter_map(bearer)).peekable();
+        if sent.peek().is_none() {
+            return Proof::Missing;
+        }
+        let expected = self.token.0.unwrap_or_default();
+        let is_right = sent.fold(Choice::from(u8::from(self.token.0.is_some())), |is_right, sent| {
+            is_right & <[u8; 32]>::from(Sha256::digest(sent)).ct_eq(&expected)
+        });
+        if is_right.into() { Proof::Right } else { Proof::Wrong }
     }
 
-    pub(super) async fn let_in(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) async fn let_in(&self, proof: Proof) -> Result<(), Refusal> {
         if self.token.0.is_none() {
             return Err(Refusal::no_token_configured());
         }
-        if self.knows(headers) {
-            return Ok(());
-        }
-        if headers.contains_key(HEADER) {
-            self.slow_down().await;
+        match proof {
+            Proof::Right => return Ok(()),
+            Proof::Wrong => self.slow_down().await,
+            Proof::Missing => {}
         }
         Err(Refusal::unauthorized())
     }
@@ -84,6 +100,12 @@ impl Doorkeeper {
             sleep(DELAY).await;
         }
     }
+}
+
+/// The token of `Authorization: Bearer`: RFC 6750, 2.1. Other schemes are a proxy's business.
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked("bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii_start())
 }
 
 /// The wrong tokens of late.
@@ -121,6 +143,38 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_token_that_is_sent_must_be_right() {
+        let doorkeeper = |token| Doorkeeper::new(Token::new(token), ServerMetrics::default());
+        let (own, other) = (HEADER, "authorization");
+        let rows: [(&[(&str, &str)], Proof); 16] = [
+            (&[], Proof::Missing),
+            (&[(other, "Basic secret")], Proof::Missing),
+            (&[(other, "secret")], Proof::Missing),
+            (&[(other, "Bearer")], Proof::Missing),
+            (&[(own, "secret")], Proof::Right),
+            (&[(own, "")], Proof::Wrong),
+            (&[(own, "Bearer secret")], Proof::Wrong),
+            (&[(other, "Bearer secret")], Proof::Right),
+            (&[(other, "bEARER   secret")], Proof::Right),
+            (&[(other, "Bearer secre")], Proof::Wrong),
+            (&[(other, "Bearer ")], Proof::Wrong),
+            (&[(own, "secret"), (other, "Bearer secret")], Proof::Right),
+            (&[(own, "secret"), (other, "Basic user")], Proof::Right),
+            (&[(own, "secret"), (other, "Bearer guess")], Proof::Wrong),
+            (&[(own, "guess"), (other, "Bearer secret")], Proof::Wrong),
+            (&[(own, "secret"), (own, "guess")], Proof::Wrong),
+        ];
+        for (sent, proof) in rows {
+            let mut headers = HeaderMap::new();
+            for (name, value) in sent {
+                headers.append(*name, value.parse().unwrap());
+            }
+            assert_eq!(doorkeeper("secret").examine(&headers), proof, "{sent:?}");
+            assert_ne!(doorkeeper("").examine(&headers), Proof::Right, "{sent:?}");
+        }
+    }
 
     #[test]
     fn some_wrong_tokens_are_free_and_are_forgotten() {

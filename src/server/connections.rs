@@ -7,6 +7,7 @@
 //! holds in memory is bounded as well: see `budget`.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use tracing::{debug, warn};
 use super::Service;
 use super::answer::{Answer, answer};
 use super::budget::{Account, Budget, Held, Share};
+use super::refusal::Code;
 
 /// Requests that one HTTP/2 connection may have in progress.
 const STREAMS_MAX: u32 = 100;
@@ -174,10 +176,12 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
+    // A peer that has gone already has none.
+    let peer = stream.peer_addr().ok();
     let account = service.0.budget.open(place);
-    let service = TowerToHyperService::new(counted(router, account.clone(), service.clone()));
+    let requests = TowerToHyperService::new(counted(router, account.clone(), service.clone(), peer));
     let builder = builder();
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), requests));
     let served = async {
         tokio::select! {
             ended = connection.as_mut() => return ended,
@@ -188,7 +192,14 @@ async fn serve_connection(
     tokio::select! {
         biased;
         () = account.closed() => debug!("connection closed: it is idle, or its peer is too slow"),
-        ended = served => if let Err(error) = ended { debug!(%error, "connection ended") },
+        ended = served => {
+            if let Err(error) = ended {
+                if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
+                    service.0.refusals.refused(Code::NotHttp, peer, None);
+                }
+                debug!(%error, "connection ended");
+            }
+        }
     }
 }
 
@@ -213,26 +224,30 @@ fn counted<B>(
     router: Router,
     account: Arc<Account>,
     service: Service,
+    peer: Option<SocketAddr>,
 ) -> impl tower::Service<Request<B>, Response = Response<Answer>, Error = h2::Error, Future: Send> + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     tower::service_fn(move |mut request: Request<B>| {
         let in_progress = account.begin_request();
-        if !account.knows_token() && service.0.doorkeeper.knows(request.headers()) {
-            account.has_token();
-        }
-        let (router, account, bytes) = (router.clone(), account.clone(), bytes_of(&request));
+        service.admit(&mut request, &account);
+        let (router, account, service) = (router.clone(), account.clone(), service.clone());
+        let bytes = bytes_of(&request);
         async move {
             // Nothing has come of the request: it may be sent again. HTTP/1, which has one at a time, closes the connection.
             let refused = || h2::Error::from(h2::Reason::REFUSED_STREAM);
             let in_progress = in_progress.ok_or_else(refused)?;
             // Any answer would take more than the request does.
-            let held = hold(bytes, &account).await.ok_or_else(refused)?;
-            request.extensions_mut().insert(account.clone());
+            let held = hold(bytes, &account).await.ok_or_else(|| {
+                service.0.refusals.refused(Code::Overloaded, peer, None);
+                refused()
+            })?;
             let Ok(response) = router.oneshot(request).await;
             drop(in_progress);
-            Ok(answer(response, account, held).await)
+            let response = answer(response, account, held).await;
+            service.0.refusals.record(&response, peer);
+            Ok(response)
         }
     })
 }

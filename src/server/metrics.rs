@@ -5,20 +5,33 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::refusal::Code;
+use crate::hardening::resident_bytes;
 use crate::metrics::{Labelled, Metrics};
 
 /// A handle: clones count into the same metrics.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct ServerMetrics {
     refusals: Labelled<Counter>,
     wrong_tokens: Counter,
     closed_for_memory: Counter,
 }
 
+impl Default for ServerMetrics {
+    fn default() -> Self {
+        let refusals = Labelled::<Counter>::default();
+        // A series that appears with its first event hides that event from `rate`.
+        for code in Code::all() {
+            refusals.get_or_create(&[("code", code.name())]).inc_by(0);
+        }
+        Self { refusals, wrong_tokens: Counter::default(), closed_for_memory: Counter::default() }
+    }
+}
+
 impl ServerMetrics {
-    /// A request was refused, by the code in its answer.
-    pub(super) fn refused(&self, code: &'static str) {
-        self.refusals.get_or_create(&[("code", code)]).inc();
+    /// Counts a request that was refused.
+    pub(super) fn refused(&self, code: Code) {
+        self.refusals.get_or_create(&[("code", code.name())]).inc();
     }
 
     /// A request had a wrong token.
@@ -52,6 +65,11 @@ impl ServerMetrics {
         let ready = Gauge::<i64>::default();
         ready.set(is_ready.into());
         registry.register("code_executor_ready", "1 while programs can run", ready);
+        if let Some(bytes) = resident_bytes() {
+            let resident = Gauge::<i64>::default();
+            resident.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            registry.register("process_resident_memory_bytes", "Resident memory of the process", resident);
+        }
         let mut text = sandbox.series();
         // Writing to a `String` does not fail.
         let _ = text::encode(&mut text, &registry);

@@ -6,11 +6,14 @@ use std::sync::{Arc, LazyLock};
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
-use axum::http::header;
+use axum::extract::rejection::PathRejection;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use tracing::error;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, Object, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
@@ -21,47 +24,79 @@ use super::{auth, routes};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "AI Code Executor", description = "Runs AI-written Python in a fresh CPython inside WebAssembly"),
-    paths(routes::execute, routes::tools, routes::health, routes::ready, routes::metrics),
+    paths(routes::execute, routes::check, routes::tools, routes::health, routes::ready, routes::metrics),
     tags(
         (name = "executions", description = "Programs"),
         (name = "tools", description = "What programs can call; needs no token"),
         (name = "operations", description = "The service; needs no token"),
     ),
-    modifiers(&TokenHeader, &EveryPath),
+    modifiers(&TokenHeaders, &CommonRefusals),
 )]
 struct Document;
 
-/// What each path may answer before it does anything.
-struct EveryPath;
+/// The refusals that paths have in common.
+struct CommonRefusals;
 
-impl Modify for EveryPath {
+const OF_EVERY_PATH: [(&str, &str); 4] = [
+    ("400", "The request does not name one host"),
+    ("403", "The web page that sent it may not call this service"),
+    ("421", "It is for another host"),
+    ("503", "The service holds as much as it can for its callers"),
+];
+
+/// Those of the paths that take a program and need the token. The first that a path has stays.
+const OF_PROGRAMS: [(&str, &str); 8] = [
+    ("401", "No token, or a wrong one"),
+    ("408", "The body took too long to arrive"),
+    ("413", "The body is too large"),
+    ("415", "The body is not declared to be JSON"),
+    ("422", "The body is not what is expected: `detail` names the field"),
+    ("429", "Too many programs wait"),
+    ("500", "The executor's own failure"),
+    ("503", "Not ready yet, stopping, without a token, or out of memory for its callers"),
+];
+
+impl Modify for CommonRefusals {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let refusals = [
-            ("400", "The request does not name one host"),
-            ("403", "The web page that sent it may not call this service"),
-            ("421", "It is for another host"),
-            ("503", "The service holds as much as it can for its callers"),
-        ];
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-                for (status, description) in refusals {
-                    let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name("RefusalBody"))));
-                    let response = ResponseBuilder::new().description(description);
-                    let response = response.content("application/json", body).build();
-                    operation.responses.responses.entry(status.into()).or_insert(response.into());
+            let reads = item.get.iter_mut().map(|operation| (operation, &[][..]));
+            let programs = item.post.iter_mut().map(|operation| (operation, &OF_PROGRAMS[..]));
+            for (operation, refusals) in reads.chain(programs) {
+                let responses = &mut operation.responses.responses;
+                for (status, description) in refusals.iter().chain(&OF_EVERY_PATH) {
+                    responses.entry((*status).into()).or_insert_with(|| refusal(status, description).into());
                 }
             }
         }
     }
 }
 
-struct TokenHeader;
+/// The response with this status, as every refusal is.
+fn refusal(status: &str, description: &str) -> utoipa::openapi::Response {
+    let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name("RefusalBody"))));
+    let response = ResponseBuilder::new().description(description).content("application/json", body);
+    let header = |of: Type, description: &str| {
+        HeaderBuilder::new().schema(Some(Object::with_type(of))).description(Some(description)).build()
+    };
+    match status {
+        "401" => response.header("www-authenticate", header(Type::String, "`Bearer`")),
+        "429" | "503" => response.header("retry-after", header(Type::Integer, "Seconds")),
+        _ => response,
+    }
+    .build()
+}
 
-impl Modify for TokenHeader {
+/// The two ways to show the token.
+struct TokenHeaders;
+
+impl Modify for TokenHeaders {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Executor-Token")));
+        let own = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Executor-Token")));
         debug_assert!(auth::HEADER.eq_ignore_ascii_case("X-Executor-Token"));
-        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", own);
+        components.add_security_scheme("bearer", bearer);
     }
 }
 
@@ -76,17 +111,44 @@ pub(super) async fn document() -> Response {
     (json, Extension(Memory::Static), Bytes::from_static(DOCUMENT.as_bytes())).into_response()
 }
 
+/// Whoever opens the service's address in a browser.
+pub(super) async fn from_root() -> Redirect {
+    Redirect::temporary("docs/")
+}
+
 /// Relative, like everything on the page: the service may sit below any path of a proxy.
 pub(super) async fn to_page() -> Redirect {
     Redirect::permanent("docs/")
 }
 
 pub(super) async fn page() -> Response {
-    file(Path("index.html".to_owned())).await
+    file(Ok(Path("index.html".to_owned()))).await
+}
+
+/// What a browser lets the page do: it loads its own files and calls this service. The token is typed into it, so no other
+/// page may show it.
+const SECURITY: [(HeaderName, HeaderValue); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// A response of the page, with its restrictions.
+pub(super) async fn secured(mut response: Response) -> Response {
+    response.headers_mut().extend(SECURITY);
+    response
 }
 
 /// A file of the page. Nothing on it asks another host: the badge of an online validator is switched off.
-pub(super) async fn file(Path(name): Path<String>) -> Response {
+pub(super) async fn file(name: Result<Path<String>, PathRejection>) -> Response {
+    // No file has a name that is not UTF-8.
+    let Ok(Path(name)) = name else { return Refusal::not_found().into_response() };
     let config = Config::new(["../openapi.json"]).validator_url("none");
     match utoipa_swagger_ui::serve(&name, Arc::new(config)) {
         Ok(Some(file)) => {

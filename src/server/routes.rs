@@ -16,12 +16,14 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use super::Service;
 use super::answer::Memory;
+use super::auth::Proof;
 use super::body::{Incoming, Whole};
 use super::budget::{Account, Held, Share};
 use super::refusal::Refusal;
 use super::request_id::RequestId;
 use super::wire::{
-    ExecuteRequest, ExecuteResponse, Health, Ready, RefusalBody, ToolList, ToolsQuery, parsed_bytes_max,
+    CheckRequest, CheckResponse, ExecuteRequest, ExecuteResponse, Health, ProgramRequest, Ready, RefusalBody,
+    ToolList, ToolsQuery, parsed_bytes_max,
 };
 use crate::error::Error;
 use crate::execution::{Execution, Report};
@@ -38,45 +40,60 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     post,
     path = "/execute",
     tag = "executions",
-    security(("token" = [])),
+    security(("token" = []), ("bearer" = [])),
     request_body = ExecuteRequest,
     responses(
         (status = 200, description = "The program was run; `outcome` says how it ended", body = ExecuteResponse),
         (status = 400, description = "The program or its context cannot be run: every finding", body = RefusalBody),
-        (status = 401, description = "No token, or a wrong one", body = RefusalBody),
-        (status = 408, description = "The body took too long to arrive", body = RefusalBody),
-        (status = 413, description = "The body is too large", body = RefusalBody),
-        (status = 415, description = "The body is not declared to be JSON", body = RefusalBody),
-        (status = 422, description = "The body is not what is expected: `detail` names the field", body = RefusalBody),
-        (status = 429, description = "The queue is full", body = RefusalBody,
-            headers(("retry-after" = u32, description = "Seconds"))),
-        (status = 500, description = "The executor's own failure", body = RefusalBody),
-        (status = 503, description = "Not ready yet, stopping, without a token, or out of memory for its callers", body = RefusalBody,
-            headers(("retry-after" = u32, description = "Seconds"))),
     )
 )]
 pub(super) async fn execute(
     State(service): State<Service>,
     Extension(request_id): Extension<RequestId>,
     Extension(account): Extension<Arc<Account>>,
+    Extension(proof): Extension<Proof>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let mut body = Incoming::new(body);
     // The program's memory counts until it has run.
-    let (mut execution, held) = match accept(&service, &headers, &mut body, &account).await {
-        Ok(accepted) => accepted,
-        Err(refusal) => {
-            body.discard(service.0.settings.body_bytes_max, &service.0.discards);
-            return Err(refusal);
-        }
-    };
+    let (mut execution, held) = accept::<ExecuteRequest>(&service, proof, &headers, body, &account).await?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     // No further program runs in its place while there is no memory for its answer.
     let (report, _slot) = in_turn(sandbox.run_in_slot(execution)).await?;
     drop(held);
     answer(report, &account).await
+}
+
+/// Check one program
+///
+/// Nothing of it is run. A program that has findings is answered with 200 as well: `ok` is false then.
+#[utoipa::path(
+    post,
+    path = "/check",
+    tag = "executions",
+    security(("token" = []), ("bearer" = [])),
+    request_body = CheckRequest,
+    responses(
+        (status = 200, description = "The program was checked; `ok` says whether it can be run", body = CheckResponse),
+        (status = 400, description = "There is no such tool", body = RefusalBody),
+    )
+)]
+pub(super) async fn check(
+    State(service): State<Service>,
+    Extension(account): Extension<Arc<Account>>,
+    Extension(proof): Extension<Proof>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<CheckResponse>, Refusal> {
+    // The program's memory counts until it has been checked.
+    let (execution, _held) = accept::<CheckRequest>(&service, proof, &headers, body, &account).await?;
+    let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
+    match in_turn(sandbox.check(execution)).await {
+        Ok(()) => Ok(Json(CheckResponse::new(Vec::new()))),
+        Err(Error::Rejected(findings)) => Ok(Json(CheckResponse::new(findings))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 thread_local! {
@@ -135,16 +152,32 @@ async fn apart_if_large<T: Send + 'static>(
         .map_err(|error| Error::internal("reading or writing JSON").caused_by(error).into())
 }
 
-/// The caller's right to ask comes first: without it, nothing of the body is read.
-async fn accept(
+/// The program of a request and its memory. A body that is refused is taken from the connection and forgotten.
+async fn accept<R: ProgramRequest>(
     service: &Service,
+    proof: Proof,
+    headers: &HeaderMap,
+    body: Body,
+    account: &Arc<Account>,
+) -> Result<(Execution, Held), Refusal> {
+    let mut body = Incoming::new(body);
+    let accepted = read::<R>(service, proof, headers, &mut body, account).await;
+    if accepted.is_err() {
+        body.discard(service.0.settings.body_bytes_max, &service.0.discards);
+    }
+    accepted
+}
+
+/// The caller's right to ask comes first: without it, nothing of the body is read.
+async fn read<R: ProgramRequest>(
+    service: &Service,
+    proof: Proof,
     headers: &HeaderMap,
     body: &mut Incoming,
     account: &Arc<Account>,
 ) -> Result<(Execution, Held), Refusal> {
     let settings = &service.0.settings;
-    service.0.doorkeeper.let_in(headers).await?;
-    account.has_token();
+    service.0.doorkeeper.let_in(proof).await?;
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
@@ -157,7 +190,7 @@ async fn accept(
     held.grow_for_parsing(bytes.len() + parsed_bytes).await.ok_or_else(Refusal::overloaded)?;
     let ceilings = settings.ceilings;
     apart_if_large(bytes.len(), move || {
-        let Json(request) = Json::<ExecuteRequest>::from_bytes(&bytes)?;
+        let Json(request) = Json::<R>::from_bytes(&bytes)?;
         drop(bytes);
         held.shrink_to(request.bytes());
         let execution = request.into_execution(&ceilings).map_err(Refusal::unusable)?;

@@ -1,22 +1,37 @@
 //! JSON of requests and answers, converted by hand: the core's types know nothing of it.
 
+mod check;
+mod names;
 mod tools;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::refusal::Code;
 use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
 use crate::hardening::Hardening;
 use crate::json;
 use crate::limits::Limits;
+pub(super) use check::{CheckRequest, CheckResponse};
+use names::{CodeName, OutcomeName, RuleName};
 pub(super) use tools::{ToolList, ToolsQuery};
 
 /// The smallest `max_memory_mb`: what an interpreter takes, and something to work with.
 const MEMORY_MB_MIN: f64 = 32.0;
+
+/// A request with a program in it.
+pub(super) trait ProgramRequest: DeserializeOwned + Send + 'static {
+    /// What it takes in memory, about.
+    fn bytes(&self) -> usize;
+
+    /// `Err` names the field that cannot be used.
+    fn into_execution(self, ceilings: &Limits) -> Result<Execution, String>;
+}
 
 /// A program and what it runs with. Limits can be lower than the service's, not higher.
 #[derive(Deserialize, ToSchema)]
@@ -44,22 +59,20 @@ pub(super) struct ExecuteRequest {
 /// What parsing takes for each member of an object or element of a list, beside its text.
 const MEMBER_BYTES: usize = 160;
 
-/// What a body of JSON takes at most once it is parsed as an [`ExecuteRequest`], whose deepest parts stay text.
+/// What a body of JSON takes at most once it is parsed as a [`ProgramRequest`], whose deepest parts stay text.
 pub(super) fn parsed_bytes_max(json: &[u8]) -> usize {
     json.len() + json::members(json, 2) * MEMBER_BYTES
 }
 
-impl ExecuteRequest {
-    /// What it takes, about.
-    pub(super) fn bytes(&self) -> usize {
+impl ProgramRequest for ExecuteRequest {
+    fn bytes(&self) -> usize {
         let variables = self.context.iter().flatten();
         let variables = variables.map(|(name, value)| name.len() + value.get().len() + MEMBER_BYTES);
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
         self.code.len() + variables.sum::<usize>() + tools.sum::<usize>()
     }
 
-    /// `Err` names the field that cannot be used.
-    pub(super) fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
+    fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
         let mut limits = *ceilings;
         if let Some(timeout) = self.timeout {
             limits.wall_time = seconds("timeout", timeout)?;
@@ -118,7 +131,7 @@ pub(super) struct ExecuteResponse {
     error_detail: Option<ErrorDetail>,
     #[schema(format = "uuid")]
     execution_id: String,
-    #[schema(pattern = "^(completed|failure|timeout|cpu_limit|memory_limit|cancelled)$")]
+    #[schema(value_type = OutcomeName)]
     outcome: &'static str,
     /// Which of `stdout` and `stderr` were cut at the limit
     truncated: Vec<&'static str>,
@@ -230,22 +243,22 @@ impl From<Usage> for UsageDetail {
 pub(super) struct RefusalBody {
     /// The first finding's message, or what else is wrong
     detail: String,
-    /// A stable name of the reason
+    #[schema(value_type = CodeName)]
     code: &'static str,
     /// Everything that keeps the program from being run
     findings: Vec<FindingDetail>,
 }
 
 impl RefusalBody {
-    pub(super) fn new(detail: String, code: &'static str, findings: Vec<Finding>) -> Self {
-        Self { detail, code, findings: findings.into_iter().map(FindingDetail::from).collect() }
+    pub(super) fn new(detail: String, code: Code, findings: Vec<Finding>) -> Self {
+        Self { detail, code: code.name(), findings: findings.into_iter().map(FindingDetail::from).collect() }
     }
 }
 
 /// One reason why a program cannot be run
 #[derive(Serialize, ToSchema)]
 struct FindingDetail {
-    /// A stable name of the rule
+    #[schema(value_type = RuleName)]
     code: &'static str,
     message: String,
     /// From 1

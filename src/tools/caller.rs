@@ -23,6 +23,7 @@ use crate::cancel::EndSignal;
 use crate::error;
 use crate::execution::ExecutionId;
 use crate::limits::{Limits, TIME_MAX};
+use crate::metrics::Metrics;
 
 /// The tool name in the log for a call whose message cannot be parsed.
 pub(crate) const UNREADABLE: &str = "?";
@@ -52,7 +53,7 @@ impl Caller {
     pub(crate) fn begin(&self, path: &str, arguments: &str, effort: &Effort) -> Result<Begun, TooLarge> {
         let ready = catch_unwind(AssertUnwindSafe(|| self.check(path, arguments, effort)));
         let ready = ready.unwrap_or_else(|_| Ok(Err(Err(crashed()))))?;
-        let audit = AuditLine::new(self.execution, path, arguments);
+        let audit = AuditLine::new(self, path, arguments);
         Ok(Begun { audit, path: path.to_owned(), ready })
     }
 
@@ -72,7 +73,7 @@ impl Caller {
     }
 
     fn answered(&self, path: &str, error: ToolError) -> Begun {
-        Begun { audit: AuditLine::new(self.execution, path, ""), path: String::new(), ready: Err(Err(error)) }
+        Begun { audit: AuditLine::new(self, path, ""), path: String::new(), ready: Err(Err(error)) }
     }
 
     /// Returns the error for a call that exceeds the execution's budget of calls. If `is_logged` is set, logs the call
@@ -81,7 +82,7 @@ impl Caller {
         let error =
             ToolError::denied(format!("'{}' was not called: {why}", text::line(path, NAME_CHARS_MAX)));
         if is_logged {
-            AuditLine::new(self.execution, path, "").end(&Err(error.clone()));
+            AuditLine::new(self, path, "").end(&Err(error.clone()));
         }
         error
     }
@@ -188,21 +189,26 @@ fn within(reply: Box<RawValue>, bytes_max: usize) -> Reply {
     }
 }
 
-/// The audit line of one call: tool and status, never arguments or reply. If it is dropped before `end`, the call was
-/// aborted together with its execution.
+/// The audit line of one call, and its share of the metrics: tool and status, never arguments or reply. If it is dropped
+/// before `end`, the call was aborted together with its execution.
 struct AuditLine {
     execution: ExecutionId,
     path: String,
+    /// Only for registered tools, because programs can invent names.
+    metrics: Option<Metrics>,
     arguments_sha256: String,
     started: Instant,
     ended: bool,
 }
 
 impl AuditLine {
-    fn new(execution: ExecutionId, path: &str, arguments: &str) -> Self {
+    fn new(caller: &Caller, path: &str, arguments: &str) -> Self {
+        let grants = &caller.grants;
+        let metrics = grants.registry.get(path).map(|_| grants.metrics.clone());
         let path = text::line(path, NAME_CHARS_MAX);
         let arguments_sha256 = base16ct::lower::encode_string(&Sha256::digest(arguments));
-        Self { execution, path, arguments_sha256, started: Instant::now(), ended: false }
+        let execution = caller.execution;
+        Self { execution, path, metrics, arguments_sha256, started: Instant::now(), ended: false }
     }
 
     fn end(mut self, reply: &Reply) {
@@ -217,10 +223,15 @@ impl AuditLine {
             },
         };
         let cause = reply.as_ref().err().and_then(StdError::source).map(error::chain);
-        self.log(status, reply.as_ref().map_or(0, |reply| reply.get().len()), cause.as_deref());
+        self.write(status, reply.as_ref().map_or(0, |reply| reply.get().len()), cause.as_deref());
     }
 
-    fn log(&self, status: &str, bytes: usize, cause: Option<&str>) {
+    fn write(&self, status: &'static str, bytes: usize, cause: Option<&str>) {
+        let elapsed = self.started.elapsed();
+        if let Some(metrics) = &self.metrics {
+            let was_made = matches!(status, "ok" | "failed" | "timeout");
+            metrics.tool_called(&self.path, status, was_made.then_some(elapsed));
+        }
         info!(
             execution_id = %self.execution,
             tool = %self.path,
@@ -228,7 +239,7 @@ impl AuditLine {
             status,
             bytes,
             cause,
-            ms = self.started.elapsed().as_secs_f64() * 1e3,
+            ms = elapsed.as_secs_f64() * 1e3,
             "tool call"
         );
     }
@@ -237,7 +248,7 @@ impl AuditLine {
 impl Drop for AuditLine {
     fn drop(&mut self) {
         if !self.ended {
-            self.log("aborted", 0, None);
+            self.write("aborted", 0, None);
         }
     }
 }

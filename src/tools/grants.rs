@@ -8,6 +8,7 @@ use super::catalogue::Catalogue;
 use super::registry::{Registered, Registry, is_granted};
 use super::text::NAME_CHARS_MAX;
 use super::{ToolError, ToolPolicy, text};
+use crate::metrics::Metrics;
 
 /// Which tools one execution may call, and how many calls it has started.
 #[derive(Clone, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Grants {
     pub(crate) policy: Option<Arc<dyn ToolPolicy>>,
     /// The request id that the execution's caller has set.
     pub(crate) request_id: Option<Arc<str>>,
+    /// The metrics that count its calls.
+    pub(crate) metrics: Metrics,
     /// Number of calls started. It is shared, so that it can be read even after the execution was cancelled.
     pub(crate) started: Arc<AtomicU32>,
 }

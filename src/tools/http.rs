@@ -26,7 +26,7 @@ use http::request::Parts;
 use http_body_util::Full;
 use tracing::{debug, warn};
 
-use super::{Reply, Tool, ToolCall, ToolError, ToolFile};
+use super::{Reply, Tool, ToolCall, ToolError, ToolFile, ToolService};
 use crate::error::{Error, chain};
 use breaker::Breaker;
 use client::Client;
@@ -90,11 +90,14 @@ impl ToolFile {
                 None => Arc::new(Upstream::new(&tool.service, signer)?),
             };
             upstreams.push(upstream.clone());
+            let is_failing = upstream.breaker.is_failing();
+            let service = ToolService { name: upstream.service.name.clone(), is_failing };
             let connected = Arc::new(Connected { tool: tool.clone(), upstream });
-            tools.push(tool.with(move |call| {
+            let function = move |call| {
                 let connected = connected.clone();
                 async move { connected.call(call).await }
-            }));
+            };
+            tools.push(Tool { service: Some(service), ..tool.with(function) });
         }
         Ok(tools)
     }

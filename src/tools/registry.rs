@@ -12,6 +12,7 @@ use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
 use super::{DISCOVERY_MODULE, Tool, names, text};
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::validator::ToolModule;
 
 const DESCRIPTION_CHARS_MAX: usize = 4000;
@@ -87,6 +88,16 @@ impl Registry {
             }
         }
         Ok(registry)
+    }
+
+    /// Shows the tools and their services in `metrics` before there are calls.
+    pub(crate) fn show_in(&self, metrics: &Metrics) {
+        for (path, registered) in self.iter() {
+            metrics.tool(path);
+            if let Some(service) = &registered.tool.service {
+                metrics.service(&service.name, service.is_failing.clone());
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

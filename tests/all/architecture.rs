@@ -219,7 +219,9 @@ fn a_sandbox_has_no_globals() {
 #[test]
 fn unsafe_code_is_confined() {
     // Besides `memory`: machine code is mapped, and the binary configures its allocator.
-    assert_only_in("unsafe", &["memory", "image/machine_code.rs", "commands/malloc.rs"]);
+    let rooms = ["memory", "image/machine_code.rs", "commands/malloc.rs"];
+    assert_only_in("unsafe ", &rooms);
+    assert_only_in("unsafe_code", &rooms);
 }
 
 #[test]

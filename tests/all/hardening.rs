@@ -75,6 +75,8 @@ fn health_reports_what_is_in_force_in_every_thread() {
     let filtered = |filters: &str| BTreeSet::from([["1", "2", filters].map(str::to_owned)]);
     for mode in ["", "on"] {
         let service = Service::start(&[("HARDENING", mode)]);
+        // Of a file that it opened before.
+        service.await_metric("\nprocess_resident_memory_bytes ");
         let (status, health) = service.get("/health");
         assert_eq!((status, &health["hardening"]), (200, &all_in_force()));
         let is_whole = all_in_force().as_object().unwrap().values().all(|in_force| in_force == true);

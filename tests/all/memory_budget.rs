@@ -167,3 +167,32 @@ fn requests_beyond_the_budget_are_refused_and_stalled_ones_closed() {
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(local.execute(&json!({"code": "6 * 7"})).json()["return_value"], 42);
 }
+
+/// A request with a body of HTTP/2 takes memory before its body is read: of those who show the token, if it does so.
+#[test]
+fn strangers_take_no_memory_of_those_who_show_the_token() {
+    // The strangers' part is less than one such request takes.
+    let local =
+        Local::start(Settings { memory_bytes_max: 200_000, ..Settings::default() }, |builder| builder);
+    let (runtime, address) = (Runtime::new().unwrap(), local.address.to_string());
+    std::thread::scope(|scope| {
+        let stranger = scope.spawn(|| runtime.block_on(execute_by_http_2(&address, "wrong")));
+        for _ in 0..20 {
+            assert_eq!(runtime.block_on(execute_by_http_2(&address, TOKEN)).unwrap(), 200);
+        }
+        assert_eq!(stranger.join().unwrap().unwrap_err().reason(), Some(h2::Reason::REFUSED_STREAM));
+    });
+    local.assert_metric("code_executor_refusals_total{code=\"overloaded\"}", 1.0);
+}
+
+/// The status, on a connection of its own; `Err` if the stream was refused.
+async fn execute_by_http_2(address: &str, token: &str) -> Result<u16, h2::Error> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await?;
+    tokio::spawn(connection);
+    let request = Request::post("http://localhost/execute").header("content-type", "application/json");
+    let request = request.header("x-executor-token", token).body(()).unwrap();
+    let (answer, mut body) = sender.ready().await?.send_request(request, false)?;
+    body.send_data(bytes::Bytes::from_static(br#"{"code": "6 * 7"}"#), true)?;
+    Ok(answer.await?.status().as_u16())
+}

@@ -123,13 +123,66 @@ fn calls_of_executions_whose_client_left_are_counted() {
     local.assert_metric("code_execution_tool_calls_total", 1.0);
 }
 
+#[test]
+fn calls_are_counted_by_tool_and_names_that_programs_make_up_are_not() {
+    let local = Local::start(Settings::default(), with_tools);
+    let assert_calls = |tool: &str, status: &str, calls: f64| {
+        let labels = format!("tool=\"{tool}\",status=\"{status}\"");
+        local.assert_metric(&format!("code_executor_tool_calls_total{{{labels}}}"), calls);
+    };
+    for status in ["aborted", "arguments", "denied", "failed", "ok", "timeout"] {
+        assert_calls("home.echo", status, 0.0);
+    }
+    let code = "
+import home, tools
+tools.search('echo')
+for call in [home.echo(1), home.echo(2), home.fail(), home.echo(1, 2), home.crash()]:
+    try: await call
+    except ToolError: pass
+";
+    local.execute(&json!({"code": code}));
+    local.execute(&json!({"code": "import home\nawait home.hang()", "timeout": 0.3}));
+    // Past the guest's own checks: a tool that is not granted, and one that is none.
+    let denied = "import home\ntry: await home.fail()\nexcept ToolError: pass";
+    local.execute(&json!({"code": denied, "tools": ["home.echo"]}));
+    let expected = [
+        ("home.echo", "ok", 2.0),
+        ("home.echo", "arguments", 1.0),
+        ("home.fail", "failed", 1.0),
+        ("home.crash", "failed", 1.0),
+        ("home.hang", "aborted", 1.0),
+        ("home.fail", "denied", 1.0),
+        ("garden.count", "ok", 0.0),
+    ];
+    for (tool, status, count) in expected {
+        assert_calls(tool, status, count);
+    }
+    local.assert_metric("code_executor_tool_call_seconds_count{tool=\"home.echo\"}", 2.0);
+    local.assert_metric("code_executor_tool_call_seconds_count{tool=\"home.fail\"}", 1.0);
+    let text = local.get("/metrics").body;
+    assert!(!text.contains("tool=\"tools.search\"") && !text.contains("tool=\"?\""), "{text}");
+}
+
+#[test]
+fn resident_memory_is_that_of_the_process() {
+    let local = Local::start_unready(Settings::default());
+    let resident = local.metric("process_resident_memory_bytes");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let expected = line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0;
+    // Other tests run in this process.
+    assert!((0.3..3.0).contains(&(resident / expected)), "{resident}, {expected}");
+}
+
 /// What a dashboard or an alert asks for and the service does not have is a panel without data.
 #[test]
 fn dashboards_and_alerts_ask_for_metrics_that_exist() {
-    let local = Local::start(Settings::default(), |builder| builder);
-    local.execute(&json!({"code": "x = = 1"}));
+    let local = Local::start(Settings::default(), with_tools);
+    local.execute(&json!({"code": "import home\nawait home.echo(1)"}));
     let text = local.get("/metrics").body;
-    let samples = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect::<BTreeSet<_>>();
+    // A family without samples, such as that of services, has a type.
+    let names = text.lines().map(|line| line.strip_prefix("# TYPE ").unwrap_or(line));
+    let samples = names.filter_map(|line| line.split(['{', ' ']).next()).collect::<BTreeSet<_>>();
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     for file in ["grafana-dashboard.json", "prometheus-alerts.yml"] {
         let asked = std::fs::read_to_string(deploy.join(file)).unwrap();

@@ -1,15 +1,18 @@
 //! Clients that are slow, silent, rude or gone: each holds what it holds for a bounded time.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
+use ai_code_executor::{Limits, Sandbox};
 use serde_json::{Map, json};
+use tokio::runtime::Builder;
 
 use crate::local::{Answer, Local, execute};
-use crate::support::TOKEN;
+use crate::support::{TOKEN, cache_dir};
 
 /// More than twice the timeouts of [`impatient`], less than the defaults.
 const SOON: Duration = Duration::from_secs(8);
@@ -346,4 +349,47 @@ fn what_is_not_http_does_no_harm() {
         assert!([0, 400, 414, 431].contains(&answer.status), "{answer:?}");
     }
     assert_eq!(local.get("/health").status, 200);
+}
+
+/// TCP does not tell a client that has gone from one that only stops sending: both have hung up.
+#[test]
+fn a_client_that_shuts_down_its_sending_side_has_left() {
+    let local = Local::start(Settings::default(), |builder| builder);
+    let stream = local.begin(&json!({"code": "import time\ntime.sleep(20)"}));
+    local.await_metric("code_executions_active", 1.0);
+    stream.shutdown(Shutdown::Write).unwrap();
+    let started = Instant::now();
+    assert_eq!(Answer::read(stream).status, 0);
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
+    local.await_metric("code_executions_active", 0.0);
+}
+
+/// A thread checks one program at a time, and looks at what else has come between two.
+#[test]
+fn health_is_answered_beside_a_crowd_of_mistakes() {
+    // As in the service's own runtimes, the thread looks for what has come after each few tasks.
+    let one_thread = Builder::new_multi_thread().worker_threads(1).event_interval(4).enable_all().build();
+    let local = Local::across(vec![one_thread.unwrap()], Settings::default());
+    let sandbox = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir()).build().unwrap();
+    local.service.ready(Arc::new(sandbox));
+    let mistakes = json!({"code": "$".repeat(4000)});
+    let crowd: Vec<_> = (0..100).map(|_| local.begin(&mistakes)).collect();
+    let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
+    let (served, waits) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut waits = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                assert_eq!(local.raw(LAST_HEALTH).status, 200);
+                waits.push(asked.elapsed());
+            }
+            waits
+        });
+        assert!(crowd.into_iter().all(|stream| Answer::read(stream).status == 400));
+        is_over.store(true, Ordering::Relaxed);
+        (begun.elapsed(), asking.join().unwrap())
+    });
+    let longest = waits.iter().max().unwrap();
+    assert!(waits.len() >= 4 && *longest < served / 2, "{longest:?} of {served:?}, {} answers", waits.len());
 }

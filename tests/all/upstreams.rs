@@ -195,6 +195,11 @@ async fn a_service_that_does_not_answer_fails_fast() {
     let hung = Upstream::start(|connection, _| connection.linger()).await;
     for (upstream, why) in [(&dead, CLOSED), (&hung, "did not answer within 0.5s")] {
         let sandbox = sandbox(&upstream.url(), "");
+        let is_open = |open: u8| {
+            let sample = format!("\ncode_executor_service_breaker_open{{service=\"up\"}} {open}\n");
+            sandbox.metrics().encode().contains(&sample)
+        };
+        assert!(is_open(0), "{why}");
         let five =
             call(&sandbox, "asyncio.gather(*[up.tell() for _ in range(5)], return_exceptions=True)").await;
         assert_eq!(five.unwrap().as_array().unwrap().len(), 5, "{why}");
@@ -204,6 +209,7 @@ async fn a_service_that_does_not_answer_fails_fast() {
         let words = "ToolError: MCP tool 'ask' connection failed: service is not answering; next attempt in ";
         assert!(error.starts_with(words), "{why}: {error}");
         assert_eq!(upstream.connections(), 5, "{why}");
+        assert!(is_open(1), "{why}");
     }
 }
 

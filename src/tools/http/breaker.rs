@@ -1,5 +1,6 @@
 //! A circuit breaker: calls to a service that does not answer fail immediately until it answers again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,11 @@ const OPEN_TIME: Duration = Duration::from_secs(10);
 
 /// The state of one service. A call without an answer is a failure; any answer is a success.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(super) struct Breaker {
+    state: Mutex<State>,
+    /// Whether the state is another than closed.
+    is_failing: Arc<AtomicBool>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -56,9 +61,14 @@ impl Breaker {
         Ok(Attempt { breaker: self.clone(), deadline, is_probe, ended: false })
     }
 
+    /// Whether calls fail at once, but for those that probe: always the latest.
+    pub(super) fn is_failing(&self) -> Arc<AtomicBool> {
+        self.is_failing.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment, so a panic cannot leave the state half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,7 +76,9 @@ impl Attempt {
     /// Records a success.
     pub(super) fn answered(mut self) {
         self.ended = true;
-        *self.breaker.state() = State::default();
+        let mut state = self.breaker.state();
+        *state = State::default();
+        self.breaker.is_failing.store(false, Ordering::Relaxed);
     }
 
     /// Records a failure; returns whether it opened the breaker.
@@ -85,6 +97,7 @@ impl Attempt {
             State::Open { until } => State::Open { until },
             State::Closed { .. } | State::Probing => {
                 *state = State::Open { until: now + OPEN_TIME };
+                self.breaker.is_failing.store(true, Ordering::Relaxed);
                 return true;
             }
         };
@@ -134,6 +147,8 @@ mod tests {
     fn failures_in_a_row_open_it_and_an_answer_closes_it() {
         let now = Instant::now();
         let breaker = open(now);
+        let is_failing = || breaker.is_failing().load(Ordering::Relaxed);
+        assert!(is_failing() && !Breaker::default().is_failing().load(Ordering::Relaxed));
         assert_eq!(breaker.start(after(now, 4), now).unwrap_err(), Duration::from_secs(6));
         let probe = breaker.start(after(now, 10), now).unwrap();
         assert_eq!(
@@ -143,7 +158,10 @@ mod tests {
         );
         assert!(probe.failed(after(now, 11)));
         assert_eq!(breaker.start(after(now, 20), now).unwrap_err(), Duration::from_secs(1));
-        breaker.start(after(now, 21), now).unwrap().answered();
+        let probe = breaker.start(after(now, 21), now).unwrap();
+        assert!(is_failing());
+        probe.answered();
+        assert!(!is_failing());
         for _ in 1..FAILURES_MAX {
             assert!(!breaker.start(now, now).unwrap().failed(now));
         }
