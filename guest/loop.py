@@ -51,11 +51,11 @@ def is_idle():
     return not loop._stopping and loop._task_factory is None
 
 
-def wait_for(call_id):
+def wait_for(call_id, *, gives_up=False):
     """Blocks until the tool call has ended, and returns the reply's bytes.
 
-    Returns `None` if the host asks for the stack; the task must then wait in the loop. No task runs in the meantime:
-    tasks whose calls end are woken when the loop continues.
+    With `gives_up`, returns `None` if the host asks for the stack; the task must then wait in the loop. No task runs in
+    the meantime: tasks whose calls end are woken when the loop continues.
     """
     reply = None
     while reply is None:
@@ -63,7 +63,8 @@ def wait_for(call_id):
             if ended == call_id:
                 reply = its_reply
             elif ended == STACK_WANTED:
-                return None
+                if gives_up:
+                    return None
             else:
                 completed(ended, its_reply)
     return reply

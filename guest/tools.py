@@ -103,7 +103,7 @@ def make_function(tool):
             payload = encode_refused(full_name, error)
         is_alone = guest_loop.is_idle()
         call_id = begin(full_name, payload)
-        reply = guest_loop.wait_for(call_id) if is_alone else None
+        reply = guest_loop.wait_for(call_id, gives_up=True) if is_alone else None
         if reply is None:
             reply = guest_loop.reply_of(call_id)
             try:

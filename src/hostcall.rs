@@ -30,8 +30,8 @@ use clock::Clock;
 pub(crate) use clock::thread_cpu_time;
 use fuel::Fuel;
 use output::Capture;
+pub(crate) use pause::Pauses;
 use pause::{Asking, STACK_WANTED};
-pub(crate) use pause::{Pause, Pauses};
 pub(crate) use wasi::Exit;
 use wasi::{Random, Wasi};
 
@@ -131,9 +131,9 @@ impl HostState {
         self.calls.cpu_time_elsewhere()
     }
 
-    /// Takes the pause, if the guest has given its stack back and waits to be continued.
-    pub(crate) fn take_pause(&mut self) -> Option<Pause> {
-        self.asking.take()
+    /// Ends a pause; returns whether the guest has given its stack back and waits to be continued.
+    pub(crate) fn end_pause(&mut self) -> bool {
+        self.asking.end()
     }
 
     /// Prepares the state for another instance with the same memory, after this one has burned `fuel_burned`.
@@ -236,8 +236,8 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
     if state.asking.is_paused() {
         bail!("it handed over a result while it was paused");
     }
-    if let Some(pause) = wire::decode_pause(result) {
-        if state.result.is_some() || !state.asking.pause(pause) {
+    if wire::is_pause(result) {
+        if state.result.is_some() || !state.asking.pause() {
             bail!("it paused although the host did not ask for it");
         }
         return Ok(());

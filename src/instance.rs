@@ -184,7 +184,7 @@ impl Template {
         life.stages.run += ended - begun;
         match end {
             End::Sliced => Step::Sliced,
-            End::Returned if guest.store.data_mut().take_pause().is_some() => Step::Paused(guest),
+            End::Returned if guest.store.data_mut().end_pause() => Step::Paused(guest),
             end => Step::Ended(self.end(guest, life, end, ended).await),
         }
     }
@@ -247,6 +247,7 @@ impl Template {
 }
 
 /// The state of an execution that has stopped running.
+#[expect(clippy::large_enum_variant, reason = "there is one per execution, which moves it twice")]
 pub(crate) enum Progress {
     Ended(Report),
     Paused(Box<Paused>),
@@ -295,6 +296,7 @@ struct Guest {
 }
 
 /// The result of calling a guest.
+#[expect(clippy::large_enum_variant, reason = "as above")]
 enum Step {
     Ended(Report),
     Paused(Guest),

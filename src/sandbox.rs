@@ -200,18 +200,17 @@ impl Sandbox {
         });
         // It may move to another thread, and its span with it.
         let run = run.in_current_span();
-        let (mut report, slot) =
-            if begins_here { self.on_this_thread_first(run).await } else { self.on_guest_threads(run).await }?;
+        let (mut report, slot) = if begins_here {
+            self.on_this_thread_first(run).await
+        } else {
+            self.on_guest_threads(run).await
+        }?;
         report.stages.queue = queue;
         Ok(Some((report, slot)))
     }
 
     /// Looks at the program, then waits for a slot.
-    async fn admit(
-        &self,
-        execution: Execution,
-        record: &mut AuditRecord,
-    ) -> Result<Admitted, Error> {
+    async fn admit(&self, execution: Execution, record: &mut AuditRecord) -> Result<Admitted, Error> {
         let shared = &self.0.shared;
         let accept =
             |shared: &Shared, execution: Execution| (code_sha256(&execution.code), shared.accept(execution));

@@ -21,7 +21,7 @@ pub(super) fn for_standard_output(file: &str, program: &str, findings: &[Finding
 /// A line for each finding, and one more for its hint.
 fn lines(file: &str, findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
-        let Finding { rule, message, line, column, hint } = finding;
+        let Finding { rule, message, line, column, hint, .. } = finding;
         let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         format!("{file}:{line}:{column}: {} {message}{hint}", rule.code())
     };

@@ -44,7 +44,7 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
         return Ok(ExitCode::from(USAGE));
     };
     let sandbox = sandbox(config, Metrics::default())?;
-    let execution = Execution { context, ..Execution::new(code.clone()) };
+    let execution = Execution::new(code.clone()).context(context);
     match runtime()?.block_on(streamed(&sandbox, execution)) {
         Ok(report) => shown(show(&report, *json), status(report.outcome)),
         Err(End::Output(error)) => shown(Err(error), READER_GONE),
@@ -56,7 +56,7 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
             complain(&format!("ai-code-executor: {error}"));
             Ok(ExitCode::from(USAGE))
         }
-        Err(End::Failed(error)) => Err(error.to_string()),
+        Err(End::Failed(error)) => Err(error.chain()),
     }
 }
 
@@ -135,7 +135,8 @@ fn told(error: &GuestError) -> String {
 fn status(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Completed => 0,
-        Outcome::Failure | Outcome::Cancelled => RAISED,
         Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => LIMIT_HIT,
+        // `Failure`, `Cancelled`, and outcomes that later versions of the library add.
+        _ => RAISED,
     }
 }

@@ -3,8 +3,6 @@
 //! The host asks for the stack with a special completion. The guest's event loop then returns from `run`. Calling `run`
 //! again continues the program, in the same instance or in another one with the same memory.
 
-use std::time::Duration;
-
 /// The id of a completion that belongs to no call: the host asks for the stack.
 pub(super) const STACK_WANTED: u32 = u32::MAX;
 
@@ -14,18 +12,15 @@ const ASKED_MAX: u8 = 2;
 
 /// When the host asks a guest for its stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(test, fuzzing, feature = "test-layers")),
+    expect(dead_code, reason = "only tests ask for the stack so far")
+)]
 pub(crate) enum Pauses {
     #[default]
     Never,
     /// Whenever the guest waits; for tests.
     Always,
-}
-
-/// A guest that waits and has given its stack back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pause {
-    /// When a timer wakes the guest, even if no call ends. The guest reports this, so it is untrusted.
-    pub(crate) wakes_after: Option<Duration>,
 }
 
 /// The requests for the stack of one execution, and the guest's answer.
@@ -34,7 +29,7 @@ pub(super) struct Asking {
     pauses: Pauses,
     /// How often in a row the guest has been asked.
     asked: u8,
-    pause: Option<Pause>,
+    is_paused: bool,
 }
 
 impl Asking {
@@ -51,18 +46,21 @@ impl Asking {
     }
 
     /// Records that the guest has given its stack back. Returns whether it was asked to.
-    pub(super) fn pause(&mut self, pause: Pause) -> bool {
-        let was_asked = self.asked > 0 && self.pause.is_none();
-        self.pause = Some(pause);
+    pub(super) fn pause(&mut self) -> bool {
+        let was_asked = self.asked > 0 && !self.is_paused;
+        self.is_paused = true;
         was_asked
     }
 
-    /// Takes the pause. The next wait of the continued guest does not ask for the stack again.
-    pub(super) fn take(&mut self) -> Option<Pause> {
-        self.pause.take().inspect(|_| self.asked = ASKED_MAX)
+    /// Ends the pause; returns whether there was one. The next wait of the continued guest does not ask for the stack again.
+    pub(super) fn end(&mut self) -> bool {
+        if self.is_paused {
+            self.asked = ASKED_MAX;
+        }
+        std::mem::take(&mut self.is_paused)
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.pause.is_some()
+        self.is_paused
     }
 }

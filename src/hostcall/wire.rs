@@ -2,12 +2,10 @@
 //! size is bounded before they get here, and they are parsed strictly.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Pause;
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
 use crate::tools::Reply as ToolReply;
@@ -18,9 +16,8 @@ const VALUE_DEPTH_MAX: usize = 100;
 /// The largest limit that the guest can handle: it counts to one more than the limit, up to `sys.maxsize`.
 const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
 
-/// The beginning of a pause, where a result has `value`, and the maximum size of a pause.
+/// The beginning of a pause, where a result has `value`.
 const PAUSE_HEAD: &[u8] = br#"{"waiting":"#;
-const PAUSE_BYTES_MAX: usize = 64;
 
 /// Size of a completion's header: id and length of the reply.
 const COMPLETION_HEADER_BYTES: usize = 8;
@@ -83,17 +80,9 @@ impl From<ResultError> for GuestError {
     }
 }
 
-/// Decodes a pause, which the guest passes to `finish` when it has given its stack back: the nanoseconds until a timer
-/// wakes it. Returns `None` for other bytes, which may be a result.
-pub(super) fn decode_pause(bytes: &[u8]) -> Option<Pause> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Fields {
-        waiting: Option<u64>,
-    }
-    let is_pause = bytes.starts_with(PAUSE_HEAD) && bytes.len() <= PAUSE_BYTES_MAX;
-    let fields: Fields = is_pause.then(|| serde_json::from_slice(bytes).ok()).flatten()?;
-    Some(Pause { wakes_after: fields.waiting.map(Duration::from_nanos) })
+/// Returns whether the guest passes a pause to `finish` instead of a result: it has given its stack back.
+pub(super) fn is_pause(bytes: &[u8]) -> bool {
+    bytes.starts_with(PAUSE_HEAD)
 }
 
 /// Decodes a result. Returns `None` if it is malformed or its value exceeds a limit, which an honest guest never sends.

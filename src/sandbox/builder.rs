@@ -44,7 +44,7 @@ pub struct SandboxBuilder {
     ceilings: Limits,
     policy: Policy,
     layers: Layers,
-    pub(super) pauses: Pauses,
+    pauses: Pauses,
     slots: u32,
     threads: Option<usize>,
     waiting_max: usize,
@@ -112,6 +112,15 @@ impl SandboxBuilder {
     #[must_use]
     pub fn queue(mut self, waiting_max: usize) -> Self {
         self.waiting_max = waiting_max;
+        self
+    }
+
+    /// Parks executions whenever they wait, and continues each in another instance.
+    #[cfg(any(test, fuzzing, feature = "test-layers"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn parks_at_each_wait(mut self) -> Self {
+        self.pauses = Pauses::Always;
         self
     }
 

@@ -10,13 +10,12 @@ use serde_json::json;
 
 use super::isolation_tests::cache_dir;
 use super::*;
-use crate::instance::Pauses;
 use crate::tools::{Tool, ToolCall};
 
 /// Maximum size of a parked execution.
 const BYTES_MAX: usize = 16 << 20;
 
-fn sandbox(pauses: Pauses) -> Sandbox {
+fn sandbox(is_parked: bool) -> Sandbox {
     let value = json!({"properties": {"value": {}}});
     let echo = Tool::new("spy", "echo", async |call: ToolCall| Ok(json!(call.arguments["value"])));
     let slow = Tool::new("spy", "slow", |call: ToolCall| -> BoxFuture<'static, _> {
@@ -26,19 +25,19 @@ fn sandbox(pauses: Pauses) -> Sandbox {
         })
     });
     let never = Tool::new("spy", "never", |_| std::future::pending());
-    let mut builder = Sandbox::builder().concurrency(1).cache_dir(cache_dir());
-    builder.pauses = pauses;
+    let builder = Sandbox::builder().concurrency(1).cache_dir(cache_dir());
+    let builder = if is_parked { builder.parks_at_each_wait() } else { builder };
     builder.tools([echo.parameters(value.clone()), slow.parameters(value), never]).build().unwrap()
 }
 
 /// Runs an execution and parks it at each wait. Returns the report and how often it was parked.
 async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
-    let shared = &sandbox.shared;
+    let shared = &sandbox.0.shared;
     let (source, execution) = shared.accept(execution).unwrap();
     let grants = shared.grants(&execution, Arc::default());
     let id = ExecutionId::random();
     let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
-    let cancel = Cancel::new(shared.cancel.clone());
+    let cancel = Cancel::new(shared.cancel.clone(), None);
     let (mut progress, mut parks) = (shared.template.run(run, &cancel).await.unwrap(), 0);
     loop {
         match progress {
@@ -78,7 +77,7 @@ fn cases() -> Vec<(String, Execution)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_parked_at_each_wait_end_as_others() {
-    let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
+    let (whole, parked) = (sandbox(false), sandbox(true));
     let mut parks_in_all = 0;
     for (name, execution) in cases() {
         let expected = seen(&whole.run(execution.clone()).await.unwrap());
@@ -140,7 +139,7 @@ await asyncio.gather(*map(turn, (9, 1, 5)))\norder",
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parked_programs_continue_where_they_wait() {
-    let (whole, parked) = (sandbox(Pauses::Never), sandbox(Pauses::Always));
+    let (whole, parked) = (sandbox(false), sandbox(true));
     for (code, can_park) in WAITING {
         let expected = whole.run(Execution::new(code)).await.unwrap();
         let (report, parks) = run_parked(&parked, Execution::new(code)).await;

@@ -172,7 +172,7 @@ pub(crate) struct Begun {
 impl Begun {
     /// The span in which the call of this `number` is made, below the current one.
     pub(crate) fn span(&self, number: u32) -> Span {
-        info_span!(target: SPANS, "tool_call", call = number, tool = %self.record.path)
+        info_span!(target: SPANS, "tool_call", call = number, tool = %self.audit.path)
     }
 }
 

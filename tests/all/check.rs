@@ -89,7 +89,7 @@ fn tools_are_granted_as_by_execute() {
 
 #[test]
 fn what_is_not_a_request_is_refused_as_by_execute() {
-    let settings = Settings { body_bytes_max: 10_000, ..Settings::default() };
+    let settings = Settings::default().body_bytes_max(10_000);
     let local = Local::start(settings, |builder| builder);
     let rows = [
         ("", 422, "invalid_request"),

@@ -172,8 +172,7 @@ fn requests_beyond_the_budget_are_refused_and_stalled_ones_closed() {
 #[test]
 fn strangers_take_no_memory_of_those_who_show_the_token() {
     // The strangers' part is less than one such request takes.
-    let local =
-        Local::start(Settings { memory_bytes_max: 200_000, ..Settings::default() }, |builder| builder);
+    let local = Local::start(Settings::default().memory_bytes_max(200_000), |builder| builder);
     let (runtime, address) = (Runtime::new().unwrap(), local.address.to_string());
     std::thread::scope(|scope| {
         let stranger = scope.spawn(|| runtime.block_on(execute_by_http_2(&address, "wrong")));

@@ -13,7 +13,7 @@ use crate::support::TOKEN;
 const SECRET: &str = "a-secret-of-the-caller";
 
 fn local() -> Local {
-    Local::start(Settings { body_bytes_max: 10_000, ..Settings::default() }, |builder| builder.queue(0))
+    Local::start(Settings::default().body_bytes_max(10_000), |builder| builder.queue(0))
 }
 
 fn count(local: &Local, code: &str) -> u64 {

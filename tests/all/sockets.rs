@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -372,7 +371,7 @@ fn health_is_answered_beside_a_crowd_of_mistakes() {
     let one_thread = Builder::new_multi_thread().worker_threads(1).event_interval(4).enable_all().build();
     let local = Local::across(vec![one_thread.unwrap()], Settings::default());
     let sandbox = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir()).build().unwrap();
-    local.service.ready(Arc::new(sandbox));
+    local.service.ready(sandbox);
     let mistakes = json!({"code": "$".repeat(4000)});
     let crowd: Vec<_> = (0..100).map(|_| local.begin(&mistakes)).collect();
     let (begun, is_over) = (Instant::now(), AtomicBool::new(false));

@@ -159,7 +159,7 @@ async fn what_works_is_not_refused() {
 /// Its tools have names that are frequent in programs.
 #[test]
 fn programs_without_tools_are_not_looked_at() {
-    let mut policy = Policy { code_bytes_max: 64 << 10, ..Policy::default() };
+    let mut policy = Policy::default().code_bytes_max(64 << 10);
     let names = ["data", "result", "x", "value", "items", "asyncio_", "name", "device"];
     let tools = names.map(|name| Tool::new(name, "t", async |_| Ok(Value::Null)));
     Catalogue::new(tools.into()).unwrap().admit_to(&mut policy);
@@ -225,7 +225,7 @@ async fn what_is_not_granted_is_neither_checked_nor_named() {
 
 #[test]
 fn hostile_programs_take_no_more_than_their_time() {
-    let policy = Policy { code_bytes_max: 64 << 10, ast_nodes_max: usize::MAX, ..policy() };
+    let policy = policy().code_bytes_max(64 << 10).ast_nodes_max(usize::MAX);
     let lines = |line: &dyn Fn(u32) -> String| (0..2500).map(line).collect::<Vec<_>>().concat();
     let chain = lines(&|n| format!("def f{}(): f{}()\n", 2500 - n, 2499 - n));
     let programs = [
