@@ -9,7 +9,7 @@ mkdir -p "$target/public-api"
 printf '#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc "$@"\n' > "$target/public-api/rustdoc"
 chmod +x "$target/public-api/rustdoc"
 
-for package in ai-code-executor http-signing; do
+for package in ai-code-executor http-signing sealed-store; do
     name=${package//-/_}
     RUSTDOC=$target/public-api/rustdoc cargo rustdoc --locked --quiet --package "$package" --lib -- \
         -Z unstable-options --output-format json
