@@ -92,14 +92,14 @@ def completed(call_id, reply):
         future.set_result(reply)
 
 
-def run(coroutine):
-    """Runs the program itself, as `asyncio.run` does. Called once. Returns what `go_on` returns.
+def run(coroutine, name):
+    """Runs the program itself, as `asyncio.run` does, in a task of this name. Called once. Returns what `go_on` returns.
 
     Leaves out what a sandbox does not need: signals, threads, and cleanup when there is nothing to clean up.
     """
     global program_loop
     program_loop = HostLoop()
-    program_loop._main = main = program_loop.create_task(coroutine)
+    program_loop._main = main = program_loop.create_task(coroutine, name=name)
     main._log_destroy_pending = False
     main.add_done_callback(base_events._run_until_complete_cb)
     return go_on()

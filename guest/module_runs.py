@@ -14,17 +14,24 @@ RUN_WORD = re.compile(r"\brun\b")
 OTHER_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp)
 AWAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 
+# The name of the task in which the program itself runs; `None` for the next one of `Task-1`, `Task-2`, ….
+program_task = None
+
 
 def may_run(source):
     """Returns whether the program may call `asyncio.run`."""
     return "asyncio" in source and RUN_WORD.search(source) is not None
 
 
-def await_runs(tree):
+def await_runs(tree, source):
     """Rewrites calls of `asyncio.run` at module level to awaits.
 
     Leaves a program unchanged that itself awaits at module level: its other tasks must not run during `asyncio.run`.
     """
+    global program_task
+    program_task = None
+    if not may_run(source):
+        return
     names, places = set(), []
     # An explicit stack, because programs may be nested deeper than Python's recursion limit.
     stack = [tree]
@@ -42,6 +49,8 @@ def await_runs(tree):
     for holder, key, call in reversed(places):
         if full_name(call.func) in names:
             holder[key] = awaited(call)
+            # The coroutine's task is the first that the program can see.
+            program_task = "program"
 
 
 def children(node):

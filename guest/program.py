@@ -65,46 +65,54 @@ def run(source, variables):
     global is_compiled, namespace
     is_compiled = False
     module = types.ModuleType("__main__")
-    namespace = vars(module)
-    namespace["__builtins__"] = guest_guards.user_builtins
-    namespace.update(variables)
+    namespace = names = vars(module)
+    names["__builtins__"] = guest_guards.user_builtins
+    names.update(variables)
     # `dataclasses`, `typing` and others look up the module of a class by name.
     sys.modules["__main__"] = module
     show_source_lines(source)
     _executor.remember(NOTHING)
-    return advance(begin, source)
+    has_ended = True
+    try:
+        code = compile_source(source, names)
+        is_compiled = True
+        result = eval(code, names)
+        if code.co_flags & inspect.CO_COROUTINE:
+            has_ended = guest_loop.run(to_its_end(result), guest_module_runs.program_task)
+    except SystemExit as error:
+        accept_exit(error)
+    return end() if has_ended else pause()
 
 
 def go_on():
     """Continues a program that waits. Returns and raises what `run` does."""
     _executor.remember(value_so_far)
-    return advance(guest_loop.go_on)
-
-
-def advance(step, *args):
-    """Calls `step`, which returns whether the program has ended. Returns the program's value or `WAITING`."""
-    global value_so_far
     has_ended = True
     try:
-        has_ended = step(*args)
+        has_ended = guest_loop.go_on()
     except SystemExit as error:
-        if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
-            raise
-    if not has_ended:
-        value_so_far = _executor.remembered()
-        return WAITING
+        accept_exit(error)
+    return end() if has_ended else pause()
+
+
+def accept_exit(error):
+    """Ends the program as a success if that is what it exits with; else raises the exit again."""
+    if not (error.code is None or (type(error.code) in (int, bool) and error.code == 0)):
+        raise error
+
+
+def pause():
+    """Keeps what the interpreter forgets until the program is continued."""
+    global value_so_far
+    value_so_far = _executor.remembered()
+    return WAITING
+
+
+def end():
+    """Returns the program's value."""
     if guest_tools.not_begun:
         guest_tools.refuse_forgotten_calls()
     return value_of(namespace)
-
-
-def begin(source):
-    """Compiles and runs the program, in the event loop if it awaits anything. Returns whether it has ended."""
-    global is_compiled
-    code = compile_source(source, namespace)
-    is_compiled = True
-    result = eval(code, namespace)
-    return not code.co_flags & inspect.CO_COROUTINE or guest_loop.run(to_its_end(result))
 
 
 def value_of(namespace):
@@ -130,8 +138,7 @@ def compile_source(source, namespace):
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
-    if guest_module_runs.may_run(source):
-        guest_module_runs.await_runs(tree)
+    guest_module_runs.await_runs(tree, source)
     body = tree.body
     # A string on its own is the program's value, not its docstring.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
@@ -145,7 +152,7 @@ def needs_tree(source):
     """Returns whether the program's syntax tree may need changes. Other programs are compiled directly."""
     if "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None):
         return True
-    return guest_module_runs.may_run(source)
+    return "asyncio" in source and guest_module_runs.may_run(source)
 
 
 async def to_its_end(program):

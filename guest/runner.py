@@ -24,6 +24,7 @@ import guest_hints
 import guest_immortal
 import guest_library_guards
 import guest_loop
+import guest_module_runs
 import guest_program
 import guest_rehearsal
 import guest_tools
@@ -59,9 +60,7 @@ def run(request):
         # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
-    if result.startswith(WAITING):
-        return result
-    if not ends_quietly:
+    if not (ends_quietly or result.startswith(WAITING)):
         guest_program.namespace = None
         guest_finalization.finalize()
     return result
@@ -129,6 +128,6 @@ def rehearse():
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()
     guest_finalization.freeze()
-    guest_tools.granted = guest_program.namespace = None
+    guest_tools.granted = guest_program.namespace = guest_module_runs.program_task = None
     # The last value stays remembered. Replace it with one that refers to no other objects.
     _executor.remember(guest_program.NOTHING)

@@ -24,6 +24,7 @@ pub(crate) use delta::{Base, Delta};
 pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
 #[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
+#[cfg(feature = "server")]
 use pagemap::PageMap;
 pub(crate) use polling::{PollingPage, PollingPages};
 use pool::{Lent, Pool, Reusable};

@@ -12,10 +12,6 @@ const ASKED_MAX: u8 = 2;
 
 /// When the host asks a guest for its stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(test, fuzzing, feature = "test-layers")),
-    expect(dead_code, reason = "only tests ask for the stack so far")
-)]
 pub(crate) enum Pauses {
     #[default]
     Never,

@@ -144,7 +144,7 @@ async fn a_tool_learns_that_its_call_and_its_execution_have_ended() {
             blocking.await.map(|()| Value::Null).map_err(|_| ToolError::failed("it panicked"))
         }
     });
-    let open = Tool::new("tool", "open", move |call: ToolCall| {
+    let begin = Tool::new("tool", "begin", move |call: ToolCall| {
         let opened = opened.clone();
         opened.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
@@ -153,9 +153,9 @@ async fn a_tool_learns_that_its_call_and_its_execution_have_ended() {
         });
         async { Ok(Value::Null) }
     });
-    let sandbox = Sandbox::builder().tools([block, open]).cache_dir(cache_dir()).build().unwrap();
+    let sandbox = Sandbox::builder().tools([block, begin]).cache_dir(cache_dir()).build().unwrap();
     let code = "import tool, asyncio
-await tool.open()
+await tool.begin()
 try: await asyncio.wait_for(tool.block(), 0.05)
 except TimeoutError: pass
 await asyncio.sleep(0.2)";

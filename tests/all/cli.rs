@@ -50,10 +50,20 @@ fn too_little_address_space_is_said_at_the_start_with_what_fits() {
             6_000_000,
             "2",
             "9 GiB of addresses for 2 concurrent executions",
-            "(ulimit -v), or run at most 1 at once\n",
+            "(ulimit -v), or run at most 1 at once: Cannot allocate memory (os error 12)\n",
         ),
-        (6_000_000, "1000", "1000 concurrent executions", "(ulimit -v), or run at most 1 at once\n"),
-        (3_000_000, "2", "9 GiB of addresses for 2 concurrent executions", "allow more (ulimit -v)\n"),
+        (
+            6_000_000,
+            "1000",
+            "1000 concurrent executions",
+            "(ulimit -v), or run at most 1 at once: Cannot allocate memory (os error 12)\n",
+        ),
+        (
+            3_000_000,
+            "2",
+            "9 GiB of addresses for 2 concurrent executions",
+            "allow more (ulimit -v): Cannot allocate memory (os error 12)\n",
+        ),
     ];
     for (kilobytes, slots, what, way_out) in cases {
         let (status, said) = run(kilobytes, slots);

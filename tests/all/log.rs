@@ -112,7 +112,7 @@ fn each_tool_call_is_one_event_without_arguments_or_reply() {
     collect();
     let local = Local::start(Settings::default(), with_tools);
     let code = format!(
-        "import home\nawait home.echo('{SECRET}')\ntry: await home.fail(why='{SECRET}')\nexcept ToolError: pass\nawait home.echo(1, 2)"
+        "import home\nawait home.echo('{SECRET}')\ntry: await home.fail(why='{SECRET}')\nexcept ToolError: pass\nfor _ in 'x': await home.echo(1, 2)"
     );
     let answer = send(&local, "log-tools", &json!({"code": code}));
     let id = answer.json()["execution_id"].as_str().unwrap().to_owned();

@@ -363,5 +363,5 @@ fn the_documented_registry_is_valid() {
     let signer = Signer::new(Key::new("test", &"k".repeat(32)).unwrap()).unwrap();
     assert_eq!(file.connect(Some(&signer)).unwrap().len(), 6);
     let error = file.connect(None).unwrap_err().to_string();
-    assert!(error.starts_with("requests to service 'data' must be signed, but no key is set"), "{error}");
+    assert!(error.starts_with("requests to service 'data' must be signed, but there is no key"), "{error}");
 }
