@@ -1,7 +1,7 @@
 //! Signed requests: RFC 9421 HTTP Message Signatures, with RFC 9530 digests of their bodies.
 //!
 //! A service that verifies its requests refuses every caller without a key, and knows the execution for which a request
-//! was made. [`Signer`] signs outgoing requests. [`Verifier`] checks incoming ones; [`VerifierLayer`] does so in front
+//! was made. [`Signer`] signs outgoing requests. [`Verifier`] checks incoming ones; `VerifierLayer` does so in front
 //! of a tower service.
 //!
 //! ```
@@ -21,7 +21,7 @@
 //!
 //! # Features
 //!
-//! `tower` (default): [`VerifierLayer`]. Its traits, those of tower 0.5, are the only ones here of a crate before 1.0.
+//! `tower` (default): `VerifierLayer`. Its traits, those of tower 0.5, are the only ones here of a crate before 1.0.
 
 mod base;
 mod digest;
