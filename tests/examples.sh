@@ -10,7 +10,7 @@ says() {
     echo "$name: as expected"
 }
 
-says embed '{"hall":16,"kitchen":*'
+says embed '{"hall":16,"attic":17}'
 says custom_tools "garden {'locked': False}
 ToolDenied: Tool 'door.unlock' was denied: ask the owner
 ToolError: there is no door 'cellar'"
