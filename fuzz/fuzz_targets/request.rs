@@ -4,7 +4,7 @@
 
 mod guest;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ai_code_executor::Limits;

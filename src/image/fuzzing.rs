@@ -3,7 +3,7 @@
 use wasmtime::{Engine, Result};
 
 use super::engine;
-use crate::memory::{Memories, MemoryImage, PollingPages};
+use crate::memory::{Base, Memories, MemoryImage, PollingPages};
 use crate::meter;
 
 /// The initial size of each memory, all zeros. A module may declare a smaller minimum, not a larger one.
@@ -17,7 +17,7 @@ pub struct Runner {
 
 impl Runner {
     pub fn new() -> Result<Self> {
-        let memories = Memories::new(MemoryImage::zeros(MEMORY_BYTES)?, Box::new(|_| ()))?;
+        let memories = Memories::new(Base::new(MemoryImage::zeros(MEMORY_BYTES)?), Box::new(|_| ()))?;
         let polling_pages = memories.polling_pages().clone();
         Ok(Self { engine: engine::counting(memories)?, polling_pages })
     }
