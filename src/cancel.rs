@@ -1,16 +1,16 @@
-//! Ending an execution from elsewhere, and learning that one has ended.
+//! Cancellation of executions, and signals for their end.
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Cancels executions from anywhere: another task, another thread, a handler of another request.
 ///
-/// Give a clone to each execution that the handle shall end ([`Execution::cancel_handle`](crate::Execution::cancel_handle)).
-/// After [`CancelHandle::cancel`], [`Sandbox::run`](crate::Sandbox::run) returns a report with
-/// [`Outcome::Cancelled`](crate::Outcome::Cancelled), also for an execution that still waits for a slot; one that has
-/// ended is not affected. A guest that does not yield is ended by force within 50 ms. Where nobody needs the report,
-/// dropping the future of `run` does the same.
+/// Give a clone to each execution that the handle should cancel
+/// ([`Execution::cancel_handle`](crate::Execution::cancel_handle)). After [`CancelHandle::cancel`],
+/// [`Sandbox::run`](crate::Sandbox::run) returns a report with [`Outcome::Cancelled`](crate::Outcome::Cancelled), even
+/// if the execution still waits for a slot. An execution that has already ended is not affected. A guest that does not
+/// yield is interrupted within 50 ms. If nobody needs the report, drop the future of `run` instead.
 ///
-/// A handle belongs to no runtime and is used once: it stays cancelled.
+/// A handle is independent of any runtime. It cannot be reset: once cancelled, it stays cancelled.
 ///
 /// ```no_run
 /// use ai_code_executor::{CancelHandle, Execution, Outcome, Sandbox};
@@ -28,18 +28,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub struct CancelHandle(CancellationToken);
 
 impl CancelHandle {
-    /// A handle that has not been used.
+    /// Returns a handle that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends all executions that have this handle, and those that get it later. Does not wait for them.
+    /// Cancels all executions that have this handle or a clone, and those that get it later. Does not wait for them to
+    /// end.
     pub fn cancel(&self) {
         self.0.cancel();
     }
 
-    /// Whether [`CancelHandle::cancel`] was called, on this handle or a clone.
+    /// Returns whether [`CancelHandle::cancel`] was called on this handle or a clone.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
@@ -49,7 +50,7 @@ impl CancelHandle {
         self.0.cancelled().await;
     }
 
-    /// What `work` comes to, unless `handle` is cancelled before.
+    /// Returns the result of `work`, or `None` if `handle` is cancelled first.
     pub(crate) async fn unless_cancelled<T>(
         handle: Option<&Self>,
         work: impl Future<Output = T>,
@@ -61,10 +62,10 @@ impl CancelHandle {
     }
 }
 
-/// Says that something has ended: a tool call, or its execution. Clones say the same.
+/// Signals that a tool call or its execution has ended. Clones share the signal.
 ///
-/// Async code rarely needs it, because the future of a call is dropped when the call ends. It is for work that the future
-/// does not own: a blocking thread, a task of its own, a session that is kept from one call to the next.
+/// Async code rarely needs it, because the future of a call is dropped when the call ends. Use it for work that the
+/// future does not own: a blocking thread, a separate task, a session that is kept from one call to the next.
 ///
 /// ```
 /// use ai_code_executor::{Tool, ToolCall, ToolError};
@@ -81,7 +82,7 @@ impl CancelHandle {
 #[derive(Clone, Debug)]
 pub struct EndSignal(CancellationToken);
 
-/// Gives the signal when dropped.
+/// Sends the signal when dropped.
 #[derive(Debug)]
 pub(crate) struct EndGuard(#[expect(dead_code, reason = "it is there to be dropped")] DropGuard);
 
@@ -90,7 +91,7 @@ impl EndSignal {
         Self::of(CancellationToken::new())
     }
 
-    /// One that is also given with this one.
+    /// Returns a signal that is also sent when this one is sent.
     pub(crate) fn child(&self) -> (Self, EndGuard) {
         Self::of(self.0.child_token())
     }
@@ -99,12 +100,12 @@ impl EndSignal {
         (Self(token.clone()), EndGuard(token.drop_guard()))
     }
 
-    /// Completes when it has ended.
+    /// Completes when the call or execution has ended.
     pub async fn ended(&self) {
         self.0.cancelled().await;
     }
 
-    /// Whether it has ended: for code that cannot wait.
+    /// Returns whether the call or execution has ended, for code that cannot wait.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.is_cancelled()

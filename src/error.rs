@@ -1,49 +1,49 @@
-//! Why the host could not run an execution, by whose fault it is.
+//! Host errors, grouped by who is at fault.
 //!
-//! What a *program* does wrong is never an error here: it is data in the [`Report`](crate::Report).
+//! A failure of a running *program* is not an error: it is data in the [`Report`](crate::Report).
 
 use std::error::Error as StdError;
 
 use crate::execution::Finding;
 
-/// An error of any kind, as it is kept behind another.
+/// The cause of another error.
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
-/// Why the host could not run an execution, or make a sandbox. Sorted by who can do something about it.
+/// Why the host could not run an execution or build a sandbox. The variants are grouped by who can fix the problem.
 ///
-/// The message leaves out that of its [`source`](StdError::source); [`Error::chain`] has both.
+/// The message does not include that of its [`source`](StdError::source). [`Error::chain`] returns both.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's fault: the program is not one that can be run. There is at least one finding.
+    /// Caller's fault: the program was rejected before it ran. There is at least one finding.
     #[error("{}", .0.first().map_or("rejected", |finding| finding.message.as_str()))]
     Rejected(Vec<Finding>),
 
-    /// The caller's fault: a context entry cannot become a variable.
+    /// Caller's fault: a context entry cannot become a variable, or the context is too large.
     #[error("Context key '{key}' {why}")]
     #[non_exhaustive]
     Context {
-        /// The entry's key, its beginning if it is long.
+        /// The entry's key; of a long key, only the beginning.
         key: String,
-        /// What is wrong with it, as the end of a sentence.
+        /// What is wrong with the entry, as the end of a sentence.
         why: String,
     },
 
-    /// The caller's fault: it grants a tool that does not exist.
+    /// Caller's fault: the execution grants a tool that does not exist.
     #[error("There is no tool '{name}', and no module of tools by this name")]
     #[non_exhaustive]
     UnknownTool {
-        /// The name, as given.
+        /// The tool's name, as given.
         name: String,
     },
 
-    /// The caller's fault: the memory limit is smaller than the interpreter itself.
+    /// Caller's fault: the memory limit is below the size of the interpreter itself.
     #[error("Memory limit of {asked_bytes} bytes is below the interpreter's own {image_bytes} bytes")]
     #[non_exhaustive]
     MemoryBelowImage {
-        /// The limit asked for.
+        /// The requested limit, in bytes.
         asked_bytes: u64,
-        /// What an execution needs before it has run anything.
+        /// Linear memory that an execution needs before its program starts, in bytes.
         image_bytes: u64,
     },
 
@@ -51,41 +51,41 @@ pub enum Error {
     #[error("All execution slots are taken and {queued} executions are waiting")]
     #[non_exhaustive]
     Busy {
-        /// How many are waiting.
+        /// Number of executions that are waiting.
         queued: usize,
     },
 
-    /// The sandbox is shutting down and takes no more executions.
+    /// The sandbox is shutting down and accepts no more executions.
     #[error("The sandbox is shutting down")]
     ShuttingDown,
 
-    /// The embedding program's fault, or the operator's: the configuration cannot work.
+    /// Fault of the embedding program or the operator: the configuration is invalid.
     #[error("{message}")]
     #[non_exhaustive]
     Config {
-        /// What cannot work, in a sentence.
+        /// What is invalid, in one sentence.
         message: String,
-        /// The error behind it, if there is one.
+        /// The cause, if there is one.
         source: Option<Source>,
     },
 
-    /// The host's fault: the interpreter image could not be made or mapped.
+    /// Host's fault: the interpreter image could not be built or mapped.
     #[error("interpreter image: {message}")]
     #[non_exhaustive]
     Image {
         /// What failed.
         message: String,
-        /// The error behind it, if there is one.
+        /// The cause, if there is one.
         source: Option<Source>,
     },
 
-    /// The host's fault: a bug of this crate, or the machine's trouble while a guest ran.
+    /// Host's fault: a bug in this crate, or a failure of the machine while a guest ran.
     #[error("sandbox: {message}")]
     #[non_exhaustive]
     Internal {
         /// What failed.
         message: String,
-        /// The error behind it, if there is one.
+        /// The cause, if there is one.
         source: Option<Source>,
     },
 }
@@ -103,7 +103,7 @@ impl Error {
         Self::Internal { message: message.into(), source: None }
     }
 
-    /// The same with the error behind it. Only for the three that can have one.
+    /// Returns the error with a cause. Has no effect on variants other than `Config`, `Image` and `Internal`.
     pub(crate) fn caused_by(mut self, cause: impl Into<Source>) -> Self {
         if let Self::Config { source, .. } | Self::Image { source, .. } | Self::Internal { source, .. } =
             &mut self
@@ -113,7 +113,7 @@ impl Error {
         self
     }
 
-    /// The message and those of all sources, joined by `: `, in one text for a log.
+    /// Returns the message and those of all sources, joined by `: `, for a log.
     ///
     /// ```
     /// let error = ai_code_executor::Sandbox::builder().concurrency(0).build().err();
@@ -126,7 +126,7 @@ impl Error {
     }
 }
 
-/// The messages of `error` and of all its sources.
+/// Returns the messages of `error` and of all its sources, joined by `: `.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let errors = std::iter::successors(Some(error), |&error| error.source());
     errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_keeps_its_sources_and_the_chain_tells_all_of_them() {
+    fn an_error_keeps_its_sources_and_the_chain_contains_all_of_them() {
         let inner = std::io::Error::other("no space");
         let error = Error::image("mapping the memory image").caused_by(inner);
         assert_eq!(error.to_string(), "interpreter image: mapping the memory image");

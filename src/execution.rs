@@ -1,4 +1,4 @@
-//! One execution as plain data: what is asked, how it ended, what it used.
+//! One execution as plain data: the request, the outcome and the usage.
 
 mod events;
 
@@ -14,7 +14,7 @@ use crate::cancel::CancelHandle;
 use crate::limits::Limits;
 pub use events::{Event, EventSink, Events, events};
 
-/// A program to run, and everything it runs with.
+/// A program to run, with its context, limits and tools.
 ///
 /// ```
 /// use ai_code_executor::{Execution, Limits};
@@ -30,24 +30,26 @@ pub use events::{Event, EventSink, Events, events};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Execution {
-    /// Python source, as written.
+    /// Python source code, as written.
     pub code: String,
-    /// Values that become variables of the program, as JSON: the text reaches the program as it is, so numbers keep
-    /// all their digits, and waiting for a slot costs no more memory than the text.
+    /// Values that become variables of the program, as JSON. The text is passed to the program unchanged, so numbers
+    /// keep all their digits. While the execution waits for a slot, it uses no more memory than the text.
     pub context: BTreeMap<String, Box<RawValue>>,
-    /// Bounds of this run. The sandbox lowers each to its ceiling, so [`Limits::UNLIMITED`] means its ceilings.
+    /// Limits of this run. The sandbox lowers each to its ceiling, so [`Limits::UNLIMITED`] means the sandbox's
+    /// ceilings.
     pub limits: Limits,
-    /// Tools that this run may call, as `module` or `module.tool`; `None` grants all that the sandbox has.
+    /// Tools that this run may call, as `module` or `module.tool`. `None` grants all tools of the sandbox.
     pub tools: Option<Vec<String>>,
-    /// What the caller calls this request, for the log.
+    /// The caller's identifier of this request, for the log and for tools.
     pub request_id: Option<String>,
-    /// Cancels this run from elsewhere; `None` leaves dropping the future of [`Sandbox::run`](crate::Sandbox::run).
+    /// Handle that cancels this run. With `None`, only dropping the future of [`Sandbox::run`](crate::Sandbox::run)
+    /// cancels it.
     pub cancel_handle: Option<CancelHandle>,
-    /// Receives what happens while the program runs.
+    /// Receives events while the program runs.
     pub events: Option<EventSink>,
 }
 
-/// An empty program, which a sandbox rejects: where fields are set one by one.
+/// An empty program, which a sandbox rejects: a starting point for setting the fields one by one.
 impl Default for Execution {
     fn default() -> Self {
         Self {
@@ -63,64 +65,65 @@ impl Default for Execution {
 }
 
 impl Execution {
-    /// Runs `code` with the sandbox's ceilings as its limits, no context and all tools.
+    /// Returns an execution of `code`, with the sandbox's ceilings as its limits, no context, and all tools.
     #[must_use]
     pub fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), ..Self::default() }
     }
 
-    /// Sets the bounds of this run. The sandbox lowers each to its ceiling.
+    /// Sets the limits of this run. The sandbox lowers each to its ceiling.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Grants these tools alone, each as `module` or `module.tool`; an empty list grants none. A name that the sandbox does
-    /// not have makes [`Sandbox::run`](crate::Sandbox::run) fail with [`Error::UnknownTool`](crate::Error::UnknownTool).
+    /// Grants only these tools, each as `module` or `module.tool`. An empty list grants none. If the sandbox does not
+    /// have one of the names, [`Sandbox::run`](crate::Sandbox::run) fails with
+    /// [`Error::UnknownTool`](crate::Error::UnknownTool).
     #[must_use]
     pub fn tools(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tools = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Sets what the caller calls this request, for the log.
+    /// Sets the caller's identifier of this request, for the log and for tools.
     #[must_use]
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());
         self
     }
 
-    /// Lets `handle` cancel this run: see [`CancelHandle`].
+    /// Sets the handle that cancels this run: see [`CancelHandle`].
     #[must_use]
     pub fn cancel_handle(mut self, handle: CancelHandle) -> Self {
         self.cancel_handle = Some(handle);
         self
     }
 
-    /// Sends what happens while the program runs to `sink`, which [`events`] makes.
+    /// Sends events to `sink` while the program runs. [`events`] makes a sink.
     #[must_use]
     pub fn events(mut self, sink: EventSink) -> Self {
         self.events = Some(sink);
         self
     }
 
-    /// Sets all variables at once, each as JSON. [`Execution::variable`] adds one.
+    /// Sets all variables at once, each as JSON. [`Execution::variable`] adds a single one.
     #[must_use]
     pub fn context(mut self, context: BTreeMap<String, Box<RawValue>>) -> Self {
         self.context = context;
         self
     }
 
-    /// Adds a variable, or replaces it. A name that is no Python identifier makes [`Sandbox::run`](crate::Sandbox::run) fail
-    /// with [`Error::Context`](crate::Error::Context).
+    /// Adds a variable, or replaces it. If the name is not a Python identifier, [`Sandbox::run`](crate::Sandbox::run)
+    /// fails with [`Error::Context`](crate::Error::Context).
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: &Value) -> Self {
         self.context.extend(RawValue::from_string(value.to_string()).map(|json| (name.into(), json)));
         self
     }
 
-    /// What there is to look at before it can run.
+    /// Returns the approximate number of bytes that must be checked before the program can run.
     pub(crate) fn bytes(&self) -> usize {
         const ITEM_BYTES: usize = 16;
         let context = self.context.iter().map(|(key, value)| ITEM_BYTES + key.len() + value.get().len());
@@ -129,7 +132,7 @@ impl Execution {
     }
 }
 
-/// Names one execution, in answers, logs and signed tool calls: a random UUID.
+/// Identifies one execution in answers, logs and signed tool calls: a random UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExecutionId(uuid::Uuid);
 
@@ -151,15 +154,15 @@ impl fmt::Display for ExecutionId {
 pub enum Outcome {
     /// The program ran to its end.
     Completed,
-    /// The program raised, exited with a status, returned something unusable, or exhausted its stack.
+    /// The program raised an exception, exited with a status, returned an unusable value, or exhausted its stack.
     Failure,
     /// The wall-clock limit was reached.
     Timeout,
     /// The CPU-time or fuel budget was used up.
     CpuLimit,
-    /// The program died of the memory limit.
+    /// The program ended because of the memory limit.
     MemoryLimit,
-    /// It was cancelled by a [`CancelHandle`], its caller went away, or the sandbox shut down.
+    /// A [`CancelHandle`] cancelled it, its caller went away, or the sandbox shut down.
     Cancelled,
 }
 
@@ -167,7 +170,7 @@ impl Outcome {
     pub(crate) const ALL: [Self; 6] =
         [Self::Completed, Self::Failure, Self::Timeout, Self::CpuLimit, Self::MemoryLimit, Self::Cancelled];
 
-    /// Its stable name in answers, metrics and logs, such as `cpu_limit`.
+    /// Returns the stable name for answers, metrics and logs, such as `cpu_limit`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -187,33 +190,33 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Everything there is to know about an execution that has ended, however it ended.
+/// The result of an execution that has ended, whatever its outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// This execution's name.
+    /// The execution's identifier.
     pub id: ExecutionId,
-    /// How it ended.
+    /// How the execution ended.
     pub outcome: Outcome,
-    /// The program's value as JSON: the last value of `_`, else that of the last expression. `None` stands for Python's
-    /// `None`, and for a program that did not complete.
+    /// The program's value as JSON: the final value of `_` if the program assigned it, otherwise the value of the last
+    /// expression. `None` stands for Python's `None`, and for a program that did not complete.
     pub value: Option<Box<RawValue>>,
-    /// The value has no JSON form: [`Report::value`] is its `repr()`, at most the first 1,000 characters.
+    /// Whether the value has no JSON form. If so, [`Report::value`] is its `repr()`, cut to 1,000 characters.
     pub value_is_repr: bool,
     /// What the program wrote to standard output, up to the limit.
     pub stdout: Output,
     /// What the program wrote to standard error, up to the limit.
     pub stderr: Output,
-    /// Why it did not complete; `None` exactly when it did.
+    /// Why the program did not complete; `None` if it completed.
     pub error: Option<GuestError>,
-    /// What it used.
+    /// The resources that it used.
     pub usage: Usage,
-    /// Where its wall-clock time went.
+    /// Its wall-clock time by stage.
     pub stages: Stages,
 }
 
 impl Report {
-    /// Of an execution that was cancelled before it had a slot.
+    /// Returns the report of an execution that was cancelled before it had a slot.
     pub(crate) fn cancelled_while_queued(id: ExecutionId, queue: Duration) -> Self {
         Self {
             id,
@@ -228,11 +231,11 @@ impl Report {
         }
     }
 
-    /// The program's value as `T`. Python's `None` is JSON's `null`.
+    /// Deserializes the program's value as `T`. Python's `None` is JSON's `null`.
     ///
     /// # Errors
     ///
-    /// The value is not what `T` expects.
+    /// Fails if the value cannot be deserialized as `T`.
     ///
     /// ```no_run
     /// # async fn example(sandbox: ai_code_executor::Sandbox) -> Result<(), Box<dyn std::error::Error>> {
@@ -247,13 +250,13 @@ impl Report {
     }
 }
 
-/// Captured output of one stream.
+/// The captured output of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
     /// The text, with invalid UTF-8 replaced.
     pub text: String,
-    /// More was written than the limit allows, and dropped.
+    /// Whether the program wrote more than the limit allows. The excess was dropped.
     pub truncated: bool,
 }
 
@@ -261,20 +264,20 @@ pub struct Output {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuestError {
-    /// The Python exception's type, such as `ValueError`. Empty when no exception ended the program but a limit or a
-    /// cancellation, which [`Report::outcome`] names.
+    /// Type of the Python exception, such as `ValueError`. Empty if a limit or a cancellation ended the program instead
+    /// of an exception; [`Report::outcome`] then says which.
     pub kind: String,
-    /// The exception's text.
+    /// Text of the exception, or of the limit or cancellation that ended the program.
     pub message: String,
-    /// Line in the program, from 1.
+    /// Line in the program, counted from 1.
     pub line: Option<u32>,
-    /// Column in that line, in characters from 1.
+    /// Column in that line, in characters, counted from 1.
     pub column: Option<u32>,
-    /// What would mend it, where that is known.
+    /// How to fix it, if known.
     pub hint: Option<String>,
-    /// The program's frames only, as Python prints them; empty when there are none.
+    /// Traceback as Python prints it, with only the program's own frames. Empty if it has none.
     pub traceback: String,
-    /// CPython refused to compile the program: nothing of it ran.
+    /// Whether CPython refused to compile the program, so that none of it ran.
     pub before_start: bool,
 }
 
@@ -286,7 +289,7 @@ impl GuestError {
 
 impl std::error::Error for GuestError {}
 
-/// `kind: message`, or the one of them that is not empty.
+/// Writes `kind: message`, or the part that is not empty.
 impl fmt::Display for GuestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind.as_str(), self.message.as_str()) {
@@ -297,25 +300,25 @@ impl fmt::Display for GuestError {
     }
 }
 
-/// What an execution used.
+/// The resources that an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Work: each round of a loop, some calls, and memory that is copied or new, each at about its number of WebAssembly
-    /// operators, at most 32. The same program burns the same fuel: it is a count, not a time.
+    /// Amount of work: loop iterations, some calls, and memory that is copied or added. Each counts about its number of
+    /// WebAssembly operators, at most 32. It is a count, not a time: the same program burns the same fuel on every run.
     pub fuel: u64,
-    /// CPU time of the thread while it ran this guest.
+    /// CPU time of the thread while it ran the guest.
     pub cpu_time: Duration,
     /// Wall-clock time in the sandbox.
     pub wall_time: Duration,
-    /// Linear memory at its largest.
+    /// Largest size of the linear memory, in bytes.
     pub memory_bytes_peak: u64,
-    /// Tool calls started.
+    /// Number of tool calls started.
     pub tool_calls: u32,
 }
 
 impl Usage {
-    /// [`Usage::memory_bytes_peak`] in MiB; exact, because memory comes in pages of 64 KiB.
+    /// Returns [`Usage::memory_bytes_peak`] in MiB. The value is exact, because memory grows in pages of 64 KiB.
     #[must_use]
     #[expect(clippy::cast_precision_loss)]
     pub fn memory_mib_peak(&self) -> f64 {
@@ -323,63 +326,63 @@ impl Usage {
     }
 }
 
-/// The stages of one execution, in wall-clock time.
+/// Wall-clock time of each stage of an execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stages {
     /// Waiting for a slot.
     pub queue: Duration,
-    /// From nothing to an interpreter that is about to run: Store, memory, stack.
+    /// Creating the Store, the memory and the stack, until the interpreter is about to run.
     pub instantiate: Duration,
-    /// The guest, from reading the program to handing over its result.
+    /// Running the guest, from reading the program to returning its result.
     pub run: Duration,
-    /// Taking the instance apart and resetting its memory.
+    /// Dropping the instance and resetting its memory.
     pub teardown: Duration,
 }
 
-/// Something in a program that keeps it from being run.
+/// A problem that prevents a program from being run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// Which rule it breaks.
+    /// The rule that the program breaks.
     pub rule: Rule,
-    /// What is wrong, in a sentence.
+    /// What is wrong, in one sentence.
     pub message: String,
-    /// Line in the program, from 1.
+    /// Line in the program, counted from 1.
     pub line: u32,
-    /// Column in that line, in characters from 1.
+    /// Column in that line, in characters, counted from 1.
     pub column: u32,
-    /// What would mend it, where that is known.
+    /// How to fix it, if known.
     pub hint: Option<String>,
 }
 
-/// What the validator demands of a program.
+/// A rule that the validator enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// There must be a program.
+    /// The program must not be empty.
     Empty,
-    /// Its size is limited.
+    /// The size of the program is limited.
     Size,
-    /// CPython must be able to compile it.
+    /// CPython must be able to compile the program.
     Syntax,
-    /// Its number of AST nodes is limited.
+    /// The number of AST nodes is limited.
     Complexity,
-    /// Only modules on the allow-list are imported.
+    /// Only modules on the allow-list may be imported.
     Import,
-    /// There is no package that a relative import could refer to.
+    /// Relative imports are refused: there is no package that they could refer to.
     RelativeImport,
-    /// Names are imported one by one.
+    /// Star imports are refused: names must be imported one by one.
     StarImport,
     /// Some names are refused.
     Name,
     /// Some attributes are refused.
     Attribute,
-    /// A module of tools has the functions that are used.
+    /// Functions of a tool module must exist to be used.
     UnknownFunction,
-    /// Arguments of a tool bind to its parameters.
+    /// The arguments of a tool call must match the tool's parameters.
     WrongArguments,
-    /// A tool's result is awaited before it is used.
+    /// The result of a tool call must be awaited before it is used.
     MissingAwait,
 }
 
@@ -396,7 +399,7 @@ impl Rule {
         Self::Attribute,
     ];
 
-    /// Its stable code in answers, logs and the output of `check`.
+    /// Returns the stable code for answers, logs and the output of `check`.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -415,8 +418,8 @@ impl Rule {
         }
     }
 
-    /// Whether a program that breaks it asks for something that it must not have, in contrast to one that is
-    /// unusable.
+    /// Returns whether the rule is about security: a program that breaks it requests something forbidden. A program
+    /// that breaks one of the other rules is merely unusable.
     #[must_use]
     pub fn is_security(self) -> bool {
         match self {

@@ -13,34 +13,36 @@
 //!
 //! # Features
 //!
-//! - `server` (default): the HTTP service (`server`), what its process gives up before it serves (`hardening`), and the
-//!   command line. Implies `http-tools`.
-//! - `http-tools`: tools of network services, which a registry file describes (`tools::ToolFile`); requests are signed by
-//!   `http_signing`.
+//! - `server` (default): the HTTP service (`server`), process hardening (`hardening`) and the command line. Implies
+//!   `http-tools`.
+//! - `http-tools`: tools of network services, described by a registry file (`tools::ToolFile`). `http_signing` signs
+//!   their requests.
 //!
-//! Without either, the crate runs programs, and their tools are async functions in Rust ([`Tool`]).
+//! Without these features, the crate runs programs whose tools are async Rust functions ([`Tool`]).
 //!
 //! # Stability
 //!
-//! Structs and enums that may grow are `#[non_exhaustive]`: make them with constructors and setters, and match with a last
-//! arm. Types of other crates in signatures are of crates at 1.0 or later (`http`, `schemars`, `serde`, `serde_json`, `tokio`),
-//! and of `http_signing`, which is versioned with this crate; the tower layer there is the one exception. `docs/public-api/` has the whole interface as text; CI compares it.
-//! Feature `test-layers` and items that the documentation hides are for this crate's own tests.
+//! Structs and enums that may grow are `#[non_exhaustive]`: create them with constructors and setters, and match them
+//! with a wildcard arm. Of other crates, signatures use only types of crates at version 1.0 or later (`http`,
+//! `schemars`, `serde`, `serde_json`, `tokio`) and of `http_signing`, which is versioned together with this crate. The
+//! one exception is the tower layer in `http_signing`. `docs/public-api/` contains the public interface as text; CI
+//! compares it with the code. The feature `test-layers` and items hidden from the documentation exist only for this
+//! crate's own tests.
 //!
 //! # Layout
 //!
 //! A request passes through the modules in this order: `server` (HTTP and its JSON) → [`execution`] and [`limits`]
-//! (plain data) → [`validator`] → [`sandbox`](Sandbox) (admission) → `instance` (one Store per execution) →
-//! `hostcall` (what the guest may ask of the host, [`tools`] among it) → [`Report`]. `image` makes what an instance starts
-//! from; `memory` maps it.
+//! (plain data) → [`validator`] → [`sandbox`](Sandbox) (admission) → `instance` (one Store per execution) → `hostcall`
+//! (the functions that the guest can call, among them [`tools`]) → [`Report`]. `image` builds the state that an
+//! instance starts from; `memory` maps it.
 //!
 //! These invariants hold everywhere; `tests/all/architecture.rs` checks the first three:
 //!
 //! - only `image`, `instance`, `hostcall`, `memory` and `meter` name wasmtime, and only `server` names axum;
-//! - the types of [`execution`] and [`limits`] do not derive `Serialize`: they know no JSON of answers;
+//! - the types of [`execution`] and [`limits`] do not derive `Serialize`: they do not define the JSON of answers;
 //! - the library does not read the environment;
 //! - a Store is never used twice: `instance` makes one per execution and drops it;
-//! - the guest's own Python and a program are never one text: the program is a field of the request.
+//! - a program is never concatenated with the guest's own Python: it is a field of the request.
 
 #![deny(missing_docs)]
 
@@ -91,20 +93,20 @@ pub use sandbox::{Sandbox, SandboxBuilder};
 pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
 pub use validator::{Policy, ValidatedSource};
 
-/// The interpreter that programs run in.
+/// Version of the CPython interpreter that programs run in.
 pub const PYTHON_VERSION: &str = "3.13.15";
 
-/// What compiles and runs the interpreter: the version that `Cargo.lock` names.
+/// Version of wasmtime, which compiles and runs the interpreter. `Cargo.lock` names the same version.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
-/// Target of the log events that show how far a first start has got.
+/// Target of the log events that report the progress of a first start.
 pub const PROGRESS: &str = "ai_code_executor::progress";
 
-/// Target of the spans: `execution` around each execution, under the caller's span, and `tool_call` around each of its tool
-/// calls, under that. Both have level INFO.
+/// Target of the tracing spans: `execution`, a child of the caller's span, surrounds each execution; `tool_call`, a
+/// child of `execution`, surrounds each of its tool calls. Both have level INFO.
 pub const SPANS: &str = "ai_code_executor::spans";
 
-/// The documentation's Rust compiles.
+/// Compiles the Rust code of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/embedding.md")]
 struct Embedding;

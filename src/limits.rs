@@ -1,23 +1,23 @@
-//! What one execution may use, and the operator's ceilings over it.
+//! Limits of one execution, and the operator's ceilings for them.
 
 use std::time::Duration;
 
-/// Fuel that a second of CPU time may burn before the deterministic backstop ends the run.
+/// Fuel budget per second of the CPU-time budget: a deterministic backstop.
 ///
-/// The fastest guest code measured burns 20 G/s (big integers), so this never ends an execution before its CPU-time budget
-/// does, and it always ends one whose clock has gone wrong.
+/// The fastest guest code measured burns 20 G/s (big integers). So the CPU-time budget always ends an execution first,
+/// unless its clock is wrong; then the fuel budget ends it.
 const FUEL_PER_CPU_SECOND: u64 = 60_000_000_000;
 
-/// What an embedding program may mean by "no limit": a deadline that the clock can still express.
+/// Replaces longer durations, such as those that mean "no limit", so that a deadline can be represented.
 pub(crate) const TIME_MAX: Duration = Duration::from_hours(24 * 365);
 
-/// Bounds of one execution.
+/// Limits of one execution.
 ///
-/// [`Limits::default`] is the service's configuration when nothing is set. [`Limits::UNLIMITED`] is the starting point for
-/// an execution that the sandbox's ceilings alone shall bound. The same type serves as the operator's ceilings: see
+/// [`Limits::default`] has the service's default settings. [`Limits::UNLIMITED`] is the starting point for an execution
+/// that only the sandbox's ceilings should limit. The ceilings themselves have this type too: see
 /// [`SandboxBuilder::ceilings`](crate::SandboxBuilder::ceilings).
 ///
-/// Each field has a setter of its name:
+/// Each field has a setter with the same name:
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,27 +30,27 @@ pub(crate) const TIME_MAX: Duration = Duration::from_hours(24 * 365);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Wall-clock time in the sandbox, from the moment the execution has a slot until its report; time spent waiting for
-    /// tools counts. When it is over, the outcome is [`Outcome::Timeout`](crate::Outcome::Timeout). Default: 30 s.
+    /// Wall-clock time, from when the execution has a slot until its report. Time spent waiting for tools counts. When
+    /// it is used up, the outcome is [`Outcome::Timeout`](crate::Outcome::Timeout). Default: 30 s.
     pub wall_time: Duration,
-    /// CPU time of the guest, and of checking its tool calls' arguments. When it is used up, the outcome is
-    /// [`Outcome::CpuLimit`](crate::Outcome::CpuLimit). Default: 15 s.
+    /// CPU time of the guest, including that for validating the arguments of its tool calls. When it is used up, the
+    /// outcome is [`Outcome::CpuLimit`](crate::Outcome::CpuLimit). Default: 15 s.
     pub cpu_time: Duration,
     /// Linear memory in bytes, including the interpreter's own (about 20 MiB). A program that needs more gets a
-    /// `MemoryError`; if it dies of it, the outcome is [`Outcome::MemoryLimit`](crate::Outcome::MemoryLimit).
+    /// `MemoryError`. If that ends the program, the outcome is [`Outcome::MemoryLimit`](crate::Outcome::MemoryLimit).
     /// Default: 128 MiB.
     pub memory_bytes_max: u64,
-    /// Bytes of standard output and of standard error, each. Further output is dropped, and
+    /// Bytes of standard output, and separately of standard error. Further output is dropped, and
     /// [`Output::truncated`](crate::Output::truncated) is set. Default: 1 MiB.
     pub output_bytes_max: usize,
-    /// Bytes of the program's value as JSON. A larger value fails the program. Default: 1 MiB.
+    /// Bytes of the program's value as JSON. If the value is larger, the program fails. Default: 1 MiB.
     pub result_bytes_max: usize,
-    /// Wall-clock time of one tool call, from its start to its reply. A call that takes longer raises `ToolTimeout` in the
-    /// program. Default: 10 s.
+    /// Wall-clock time of one tool call, from its start to its reply. A call that takes longer raises `ToolTimeout` in
+    /// the program. Default: 10 s.
     pub tool_time: Duration,
     /// Number of tool calls in total. Further calls raise `ToolDenied` in the program. Default: 1,000.
     pub tool_calls_max: u32,
-    /// Number of tool calls at the same time; further calls wait. 0 means 1. Default: 32.
+    /// Number of concurrent tool calls. Further calls wait. 0 means 1. Default: 32.
     pub tool_calls_in_flight_max: usize,
     /// Bytes of one tool's reply as JSON. A larger reply raises `ToolError` in the program. Default: 8 MiB.
     pub tool_reply_bytes_max: usize,
@@ -74,7 +74,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No bounds. A sandbox lowers each to its ceiling.
+    /// No limits. A sandbox lowers each to its ceiling.
     pub const UNLIMITED: Self = Self {
         wall_time: Duration::MAX,
         cpu_time: Duration::MAX,
@@ -150,7 +150,7 @@ impl Limits {
         self
     }
 
-    /// Lowers each bound to the ceiling's, where it is above it.
+    /// Returns these limits, with each that is above `ceiling`'s lowered to it.
     #[must_use]
     pub fn clamped_to(self, ceiling: &Self) -> Self {
         Self {
@@ -166,18 +166,20 @@ impl Limits {
         }
     }
 
-    /// The fuel budget: a generous multiple of the CPU-time budget, in units of [`Usage::fuel`](crate::Usage::fuel).
+    /// Returns the fuel budget: a generous multiple of the CPU-time budget, in units of
+    /// [`Usage::fuel`](crate::Usage::fuel).
     pub(crate) fn fuel(&self) -> u64 {
         let millis = u64::try_from(self.cpu_time.as_millis()).unwrap_or(u64::MAX);
         millis.saturating_add(1).saturating_mul(FUEL_PER_CPU_SECOND / 1000)
     }
 }
 
-/// The CPU-time budget that goes with a wall-clock limit: `percent` of it (kept within 10 to 100), at least one second.
+/// Returns the CPU-time budget for a wall-clock limit: `percent` of it, at least one second. `percent` is clamped to 10
+/// to 100.
 #[must_use]
 pub fn cpu_time_of(wall_time: Duration, percent: f64) -> Duration {
     let seconds = wall_time.as_secs_f64() * percent.clamp(10.0, 100.0) / 100.0;
-    // A number of seconds is less exact than a duration, and may be none.
+    // Seconds as `f64` are less exact than a `Duration`, and may be NaN or too large for one.
     let share = Duration::try_from_secs_f64(seconds).unwrap_or(wall_time).min(wall_time);
     share.max(Duration::from_secs(1))
 }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_can_only_lower_a_ceiling() {
+    fn a_request_can_lower_its_limits_but_not_exceed_the_ceiling() {
         let ceiling = Limits::default();
         let asked = Limits { wall_time: Duration::from_hours(1), memory_bytes_max: 64 << 20, ..ceiling };
         let granted = asked.clamped_to(&ceiling);

@@ -1,5 +1,5 @@
-//! Where the log goes: to standard error. While the service runs, a thread of its own writes it, so that a reader who does not
-//! read keeps nobody waiting.
+//! Writes the log to standard error. While the service runs, a separate thread writes it, so that a reader who does not
+//! read blocks no other thread.
 
 use std::io::{self, Stderr};
 use std::sync::OnceLock;
@@ -8,12 +8,12 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::EitherWriter;
 
-/// Lines that wait for the thread; what comes then is lost.
+/// Maximum number of lines that wait for the thread. Further lines are lost.
 const LINES_MAX: usize = 4096;
 
 static DETACHED: OnceLock<NonBlocking> = OnceLock::new();
 
-/// Standard error, written to by the thread of [`detach`] once there is one.
+/// Standard error. After [`detach`], its thread does the writing.
 pub(crate) struct StandardError;
 
 impl MakeWriter<'_> for StandardError {
@@ -24,11 +24,11 @@ impl MakeWriter<'_> for StandardError {
     }
 }
 
-/// Starts the thread. What is left to write when the result is dropped gets a second.
+/// Starts the thread. When the returned guard is dropped, the thread has one second to write the remaining lines.
 pub(crate) fn detach() -> WorkerGuard {
     let builder = NonBlockingBuilder::default().thread_name("log").buffered_lines_limit(LINES_MAX);
     let (thread, guard) = builder.finish(io::stderr());
-    // Nobody else detaches it.
+    // Cannot fail: this is the only caller.
     let _ = DETACHED.set(thread);
     guard
 }

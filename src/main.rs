@@ -115,7 +115,8 @@ fn with_settings(work: Work, matches: &ArgMatches) -> Result<ExitCode, String> {
     }
 }
 
-/// A program's own output is what `run` is for, so it logs no more than a first start's progress.
+/// Starts the log. With `quiet`, which `run` sets, the level INFO shows only the progress of a first start: users of
+/// `run` want the output of their program.
 fn log_to_stderr(config: &Config, quiet: bool) {
     let level = match config.log_level {
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -128,10 +129,10 @@ fn log_to_stderr(config: &Config, quiet: bool) {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
         .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO)
-        // Each event names its execution.
+        // Spans would repeat the execution's id, which each event has already.
         .with_target(ai_code_executor::SPANS, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(log::StandardError).with_target(false);
-    // Without a reader, complaining of that would panic.
+    // Reporting a failed write would write to the same closed stream, and panic.
     let lines = lines.log_internal_errors(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

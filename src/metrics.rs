@@ -1,4 +1,4 @@
-//! What operators count: one set of metrics per [`Metrics`], in the text format of `OpenMetrics`.
+//! Metrics for operators: one set per [`Metrics`], in the text format of `OpenMetrics`.
 
 mod services;
 
@@ -18,38 +18,39 @@ use prometheus_client::registry::{Metric, Registry};
 use crate::execution::{Outcome, Report, Rule};
 use services::Services;
 
-/// Seconds: from a trivial program to the longest timeout that is usual.
+/// Histogram buckets in seconds, from a trivial program to the longest usual timeout.
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// MiB: from the interpreter alone to the largest memory that WebAssembly can have.
+/// Histogram buckets in MiB, from the interpreter alone to the largest memory that WebAssembly can have.
 const MEGABYTES: [f64; 12] = [24.0, 28.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 512.0, 1024.0, 4096.0];
 
 const STATUSES: [&str; 4] = ["success", "failure", "timeout", "security_blocked"];
 
-/// What a program is rejected for beside the validator's rules: a context that cannot become variables.
+/// Code of a rejection that is not one of the validator's rules: the context cannot become variables.
 pub(crate) const CONTEXT: &str = "context";
 
-/// The outcomes beside those of a [`Report`].
+/// Outcomes in addition to those of a [`Report`].
 const REJECTED: &str = "rejected";
 const HOST_FAILURE: &str = "host_failure";
 
-/// What comes of calls of tools.
+/// Outcomes of tool calls.
 const TOOL_STATUSES: [&str; 6] = ["aborted", "arguments", "denied", "failed", "ok", "timeout"];
 
-/// What came of comparing a memory with the image.
+/// Results of comparing a memory with the image. The index is whether they were equal.
 const AUDITS: [&str; 2] = ["different", "same"];
 
-/// One metric for each value of one label.
+/// A family of metrics with one label.
 pub(crate) type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 type Seconds = Counter<f64, AtomicU64>;
 type ToolCalls = Family<[(&'static str, String); 2], Counter>;
 type ToolTimes = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
 
-/// Counts executions: how they ended, what they used, how long they waited. A handle: clones count into the same metrics.
+/// Counts executions: their outcomes, their usage and their waiting time. `Metrics` is a handle: clones count into the
+/// same metrics.
 ///
-/// A sandbox makes its own unless [`SandboxBuilder::metrics`](crate::SandboxBuilder::metrics) gives it one. All names begin
-/// with `code_execut`.
+/// A sandbox makes its own unless [`SandboxBuilder::metrics`](crate::SandboxBuilder::metrics) sets one. The names of
+/// all metrics begin with `code_execut`.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
 
@@ -148,7 +149,7 @@ impl Default for Metrics {
             ),
             registry,
         };
-        // A series that appears with its first event hides that event from `rate`.
+        // Create all series now: if a series appears together with its first event, `rate` does not show that event.
         for status in STATUSES {
             metrics.executions.get_or_create(&[("status", status)]).inc_by(0);
         }
@@ -175,7 +176,7 @@ impl Adder<'_> {
 }
 
 impl Metrics {
-    /// Counts an execution that came to its end.
+    /// Counts an execution that has ended.
     pub(crate) fn observe(&self, report: &Report) {
         let (metrics, usage) = (&self.0, &report.usage);
         self.ended(status_of(report.outcome), report.outcome.name());
@@ -187,7 +188,7 @@ impl Metrics {
         metrics.tool_calls.inc_by(usage.tool_calls.into());
     }
 
-    /// Counts a program that was rejected before it ran, for breaking rules of these codes.
+    /// Counts a program that was rejected before it ran. `codes` are the rules that it breaks.
     pub(crate) fn rejected(&self, codes: &BTreeSet<&'static str>, is_security: bool) {
         self.ended(if is_security { "security_blocked" } else { "failure" }, REJECTED);
         for code in codes {
@@ -195,8 +196,8 @@ impl Metrics {
         }
     }
 
-    /// Counts an execution whose caller went away, after it had run for `wall_time` and started so many calls of tools;
-    /// `None`: while it waited.
+    /// Counts an execution whose caller went away, after `tool_calls` calls of tools. `wall_time` is how long it ran,
+    /// or `None` if it was still waiting.
     pub(crate) fn cancelled(&self, wall_time: Option<Duration>, tool_calls: u32) {
         self.0.tool_calls.inc_by(tool_calls.into());
         self.ended(status_of(Outcome::Cancelled), Outcome::Cancelled.name());
@@ -205,29 +206,30 @@ impl Metrics {
         }
     }
 
-    /// Counts an execution that the host could not carry out.
+    /// Counts an execution that failed because of the host.
     pub(crate) fn host_failed(&self) {
         self.ended("failure", HOST_FAILURE);
     }
 
-    /// Counts a request that found the queue full. It is no execution.
+    /// Counts a request that was refused because the queue was full. It does not count as an execution.
     pub(crate) fn busy(&self) {
         self.0.busy.inc();
     }
 
-    /// Counts a memory that was looked at after a reset.
+    /// Counts a memory that was compared with the image after a reset. `is_image` is whether they were equal.
     pub(crate) fn audited(&self, is_image: bool) {
         self.0.audits.get_or_create(&[("result", AUDITS[usize::from(is_image)])]).inc();
     }
 
-    /// Shows a tool before it has been called.
+    /// Creates the series of a tool, so that they exist before its first call.
     pub(crate) fn tool(&self, tool: &str) {
         for status in TOOL_STATUSES {
             self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc_by(0);
         }
     }
 
-    /// Counts a call of a tool that [`tool`](Self::tool) shows; `time` if it was made.
+    /// Counts a call of a tool that was passed to [`tool`](Self::tool). `time` is `None` if the call was refused before
+    /// it was made.
     pub(crate) fn tool_called(&self, tool: &str, status: &'static str, time: Option<Duration>) {
         self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc();
         if let Some(time) = time {
@@ -236,24 +238,24 @@ impl Metrics {
         }
     }
 
-    /// Shows a service of tools, and whether its circuit breaker is open.
+    /// Adds a service of tools. `is_open` is whether its circuit breaker is open.
     pub(crate) fn service(&self, name: &str, is_open: Arc<AtomicBool>) {
         self.0.services.add(name, is_open);
     }
 
-    /// Says what the interpreter image took to map, or to build.
+    /// Records how long it took to map the interpreter image, or to build it if `built` is set.
     pub(crate) fn image(&self, built: bool, elapsed: Duration) {
         let source = if built { "built" } else { "cache" };
         self.0.image.get_or_create(&[("source", source)]).set(elapsed.as_secs_f64());
     }
 
-    /// Everything, as a whole exposition of `OpenMetrics` text: it ends with `# EOF`.
+    /// Returns all metrics as a complete `OpenMetrics` text, which ends with `# EOF`.
     #[must_use]
     pub fn encode(&self) -> String {
         self.series() + "# EOF\n"
     }
 
-    /// The same without its end: to stand among the metrics that the process has of its own.
+    /// Returns all metrics without the final `# EOF`, to combine them with the process's own metrics.
     ///
     /// ```no_run
     /// # fn example(sandbox: &ai_code_executor::Sandbox, of_the_process: &str) -> String {
@@ -269,12 +271,12 @@ impl Metrics {
         text
     }
 
-    /// One execution more is under way until this is dropped.
+    /// Counts an active execution until the returned value is dropped.
     pub(crate) fn active(&self) -> Present {
         Present::new(&self.0.active)
     }
 
-    /// One execution more is waiting until this is dropped.
+    /// Counts a waiting execution until the returned value is dropped.
     pub(crate) fn queued(&self) -> Present {
         Present::new(&self.0.queued)
     }
@@ -289,7 +291,7 @@ fn tool_labels(tool: &str, status: &str) -> [(&'static str, String); 2] {
     [("tool", tool.to_owned()), ("status", status.to_owned())]
 }
 
-/// Something that a gauge counts while it is there.
+/// Increments a gauge while it exists.
 pub(crate) struct Present(Gauge);
 
 impl Present {

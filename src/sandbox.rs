@@ -1,4 +1,4 @@
-//! The façade: a [`Sandbox`] runs executions, at most so many at once, each in an interpreter of its own.
+//! The public entry point: a [`Sandbox`] runs a limited number of executions at a time, each in its own interpreter.
 
 mod admission;
 mod audit;
@@ -40,21 +40,23 @@ use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
 
-/// Takes some hundred microseconds to look at: more is not for a thread that others may wait for.
+/// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
+/// thread.
 const LARGE_BYTES: usize = 16 << 10;
 
-/// The same of a program. The parser takes up to a third of a microsecond for each byte.
+/// The same bound for the source code alone. The parser takes up to a third of a microsecond per byte.
 const LARGE_CODE_BYTES: usize = 4 << 10;
 
-/// Runs Python programs, each in a fresh interpreter inside a WebAssembly instance of its own.
+/// Runs Python programs, each in a fresh interpreter inside its own WebAssembly instance.
 ///
-/// A handle: clones are the same sandbox, with the same slots, metrics and threads. It has no globals and reads no
-/// environment, so a process can have several with different tools. It works on Tokio runtimes of both kinds and in other
-/// executors: timers and tool calls run on threads that belong to the sandbox. A small program begins on the thread that
-/// polls [`Sandbox::run`]; if it is not done after a millisecond or two, it goes on on the sandbox's threads, where large
-/// ones begin.
+/// `Sandbox` is a handle: clones share the same slots, metrics and threads. It has no global state and does not read
+/// the environment, so a process can have several sandboxes with different tools. It works on both kinds of Tokio
+/// runtimes and in other executors, because timers and tool calls run on the sandbox's own threads. A small program
+/// starts on the thread that polls [`Sandbox::run`]; if it has not ended after a millisecond or two, it moves to the
+/// sandbox's threads. Large programs start there.
 ///
-/// Dropping the last clone ends all executions. A tool that holds a clone of its own sandbox keeps it alive for ever.
+/// Dropping the last clone ends all executions. A tool that holds a clone of its own sandbox keeps the sandbox alive
+/// forever.
 ///
 /// ```no_run
 /// use ai_code_executor::{Execution, Limits, Sandbox};
@@ -76,7 +78,7 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     tasks: TaskTracker,
-    /// Held while a large execution is looked at.
+    /// Limits the checks of large executions to one at a time.
     accepting: Admission,
     /// `Some` until the sandbox is dropped.
     runtime: Option<Runtime>,
@@ -95,17 +97,17 @@ struct Shared {
     metrics: Metrics,
     log_code: bool,
     is_sound: Arc<AtomicBool>,
-    /// Its threads are in no other.
+    /// Id of the process that made the sandbox. A forked process does not have the sandbox's threads.
     process: u32,
     cancel: Arc<CancellationToken>,
 }
 
-/// The place of one execution, free when dropped. One that was cancelled in the queue has none.
+/// The slot of one execution, freed when dropped. `None` for an execution that was cancelled in the queue.
 pub(crate) struct Slot(
     #[expect(dead_code, reason = "it is there to be dropped")] Option<OwnedSemaphorePermit>,
 );
 
-/// An execution that may begin.
+/// An execution that was checked and has a slot.
 struct Admitted {
     source: ValidatedSource,
     execution: Execution,
@@ -114,7 +116,7 @@ struct Admitted {
 }
 
 impl Sandbox {
-    /// A sandbox with the service's defaults, to be changed.
+    /// Returns a builder with the service's defaults.
     #[must_use]
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder::default()
@@ -122,19 +124,22 @@ impl Sandbox {
 
     /// Runs one program and reports how it ended.
     ///
-    /// Waits for a free slot first. Dropping the future stops the guest and frees its slot; a
-    /// [`CancelHandle`](crate::CancelHandle) stops it too, and leaves a report.
+    /// Waits for a free slot first. Dropping the future stops the guest and frees its slot. A
+    /// [`CancelHandle`](crate::CancelHandle) also stops it, and `run` then returns a report.
     ///
     /// # Errors
     ///
-    /// [`Error::Rejected`] for what cannot be run, [`Error::Busy`] and [`Error::ShuttingDown`] for what cannot be run
-    /// now, [`Error::Internal`] for the host's own failures, and in a process that was forked from the one that made the
-    /// sandbox. Whatever the program does is in the report.
+    /// - [`Error::Rejected`], [`Error::Context`], [`Error::UnknownTool`] and [`Error::MemoryBelowImage`] if the
+    ///   execution is invalid.
+    /// - [`Error::Busy`] and [`Error::ShuttingDown`] if it cannot run now.
+    /// - [`Error::Internal`] if the host fails, or if the process was forked from the one that made the sandbox.
+    ///
+    /// A failure of the program itself is not an error: it is in the report.
     pub async fn run(&self, execution: Execution) -> Result<Report, Error> {
         self.run_in_slot(execution).await.map(|(report, _slot)| report)
     }
 
-    /// The same. The slot is free when the caller drops it.
+    /// Like [`Sandbox::run`], but the slot stays taken until the caller drops it.
     pub(crate) async fn run_in_slot(&self, execution: Execution) -> Result<(Report, Slot), Error> {
         let id = ExecutionId::random();
         let span = info_span!(target: SPANS, "execution", execution_id = %id);
@@ -147,20 +152,20 @@ impl Sandbox {
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
         let end = run.await.unwrap_or_else(|_| Err(Error::internal("the execution panicked")));
         let Some(end) = end.transpose() else {
-            // Dropped without an end, the record says that it was cancelled.
+            // `record` is dropped without an end, which records a cancellation.
             return Ok((Report::cancelled_while_queued(id, begun.elapsed()), Slot(None)));
         };
         record.end(end.as_ref().map(|(report, _)| report));
         end
     }
 
-    /// Checks whether [`Sandbox::run`] would start this program, without running any of it. Neither the metrics nor the log
-    /// show it.
+    /// Checks whether [`Sandbox::run`] would start this program, without running any of it. The check appears neither
+    /// in the metrics nor in the log.
     ///
     /// # Errors
     ///
-    /// Those of [`Sandbox::run`], except for programs that only CPython's own compiler refuses. [`Error::Busy`] only for a
-    /// large program: a small one needs no slot.
+    /// Those of [`Sandbox::run`], with two differences. Programs that only CPython's own compiler refuses pass.
+    /// [`Error::Busy`] occurs only for a large program, because a small one needs no slot.
     pub async fn check(&self, execution: Execution) -> Result<(), Error> {
         if !self.is_open() {
             return Err(Error::ShuttingDown);
@@ -168,7 +173,8 @@ impl Sandbox {
         self.look_at(execution, |shared, execution| shared.accept(execution).map(drop)).await?
     }
 
-    /// Waits for its turn where the caller is. `None` if it was cancelled meanwhile.
+    /// Waits for a slot on the caller's thread, then runs the execution. Returns `None` if it was cancelled while it
+    /// waited.
     async fn run_recorded(
         &self,
         id: ExecutionId,
@@ -177,7 +183,8 @@ impl Sandbox {
     ) -> Result<Option<(Report, Slot)>, Error> {
         let shared = self.0.shared.clone();
         let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
-        // Events that were sent cannot be taken back, so such a program must not begin anew.
+        // A program that begins here may be restarted on the guests' threads. Events that were sent cannot be taken
+        // back, so a program that sends events must not begin here.
         let begins_here = !is_large && execution.events.is_none();
         let admitted = self.admit(execution, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
@@ -186,19 +193,19 @@ impl Sandbox {
         let Admitted { source, execution, permit, queue } = admitted?;
         let started = Arc::<AtomicU32>::default();
         record.start(&started);
-        // Cancelled when this future is dropped, also while the guest does not yield.
+        // Cancels the execution when this future is dropped, even if the guest does not yield.
         let cancel = Cancel::new(shared.cancel.clone(), handle);
         let _abandon = cancel.when_dropped();
         let run = self.0.tasks.track_future(async move {
             let slot = Slot(Some(permit));
-            // Dropped before the slot: no more executions are active than there are slots.
+            // Dropped before the slot, so that the metrics never show more active executions than slots.
             let _active = shared.metrics.active();
             let grants = shared.grants(&execution, started);
             let run =
                 Run { id, source: &source, execution: &execution, grants, in_callers_thread: begins_here };
             Ok((shared.execute(run, &cancel).await?, slot))
         });
-        // It may move to another thread, and its span with it.
+        // The future may move to another thread, and the span must move with it.
         let run = run.in_current_span();
         let (mut report, slot) = if begins_here {
             self.on_this_thread_first(run).await
@@ -209,7 +216,7 @@ impl Sandbox {
         Ok(Some((report, slot)))
     }
 
-    /// Looks at the program, then waits for a slot.
+    /// Checks the execution, then waits for a slot.
     async fn admit(&self, execution: Execution, record: &mut AuditRecord) -> Result<Admitted, Error> {
         let shared = &self.0.shared;
         let accept =
@@ -222,8 +229,8 @@ impl Sandbox {
         Ok(Admitted { source, execution, permit, queue: queued.elapsed() })
     }
 
-    /// Calls `look`: in the caller's thread for a small execution. A large one would keep that thread from other work, and a
-    /// guests' thread from its guests: `look` is then called in a thread of its own.
+    /// Calls `look` on the caller's thread if the execution is small. Otherwise calls it on a thread of its own:
+    /// checking a large execution would block the caller's thread, or a guest thread and its guests, for too long.
     async fn look_at<T: Send + 'static>(
         &self,
         execution: Execution,
@@ -234,7 +241,7 @@ impl Sandbox {
         }
         let shared = self.0.shared.clone();
         let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
-        // One at a time: however many there are, together they keep one core.
+        // One at a time, so that all checks of large programs together use at most one core.
         let alone = self.0.accepting.admit(&shared.metrics).await?;
         let look = move || {
             let _alone = alone;
@@ -243,18 +250,19 @@ impl Sandbox {
         flatten(runtime.spawn_blocking(look).await)
     }
 
-    /// Runs a small program that no metric counts and no log shows, and looks at its value.
+    /// Runs a small program and checks its value. It appears neither in the metrics nor in the log.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] when programs cannot be run here.
+    /// [`Error::Internal`] if the program does not run or its value is wrong.
     pub async fn self_test(&self) -> Result<(), Error> {
         let shared = self.0.shared.clone();
         self.on_guest_threads(self.0.tasks.track_future(async move { shared.self_test().await })).await
     }
 
-    /// Polls `run` once where the caller is: most programs are done before they yield, and waking another thread takes as
-    /// long as they do. What is not done then moves to the guests' threads. Dropping the future drops `run`.
+    /// Polls `run` once on the caller's thread; if it is then still pending, spawns it on the guests' threads. Most
+    /// programs end before they first yield, and waking another thread takes as long as running one of them. Dropping
+    /// the future drops `run`.
     async fn on_this_thread_first<T: Send + 'static>(
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -262,7 +270,7 @@ impl Sandbox {
         let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         let mut run = Box::pin(run);
         let first = poll_fn(|context| {
-            // Its timers and tool calls belong to the guests' threads from the beginning.
+            // Registers its timers and tool calls with the sandbox's runtime from the beginning.
             let _entered = runtime.enter();
             Poll::Ready(run.as_mut().poll(context))
         });
@@ -272,7 +280,7 @@ impl Sandbox {
         }
     }
 
-    /// Dropping the future drops `run`.
+    /// Spawns `run` on the guests' threads. Dropping the future drops `run`.
     async fn on_guest_threads<T: Send + 'static>(
         &self,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -281,8 +289,10 @@ impl Sandbox {
         flatten(AbortOnDropHandle::new(runtime.spawn(run)).await)
     }
 
-    /// Takes no more executions and waits for those under way, at most for `grace`; then cancels them. One that does not
-    /// end then within half a second, because it is in a function of the host, is left alone.
+    /// Refuses new and queued executions with [`Error::ShuttingDown`], waits at most `grace` for those that run, then
+    /// cancels the rest.
+    ///
+    /// Cancelled executions have half a second to end. One that is still inside a host function then is abandoned.
     pub async fn shutdown(&self, grace: Duration) {
         const CANCELLED_TIME: Duration = Duration::from_millis(500);
         self.0.shared.admission.close();
@@ -296,32 +306,34 @@ impl Sandbox {
         }
     }
 
-    /// Whether executions are let in: until [`Sandbox::shutdown`].
+    /// Returns whether the sandbox accepts executions: `true` until [`Sandbox::shutdown`] is called.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.0.shared.admission.is_closed()
     }
 
-    /// Whether each memory that was looked at after an execution was the image again. Once one was not, programs may read what
-    /// others have left: start the process anew, and report it.
+    /// Returns whether every memory that was checked after a reset was equal to the image.
+    ///
+    /// If it returns `false`, programs may be able to read data of earlier programs: restart the process, and report
+    /// the bug.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.0.shared.is_sound.load(Ordering::Relaxed)
     }
 
-    /// What its executions are counted in.
+    /// Returns the metrics that count this sandbox's executions.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.0.shared.metrics
     }
 
-    /// What a reader may know of the tools that programs can import.
+    /// Returns the descriptions of the tools that programs can import.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.shared.catalogue
     }
 
-    /// Linear memory that an execution has before its program starts, in bytes.
+    /// Returns the size of an execution's linear memory before its program starts, in bytes.
     #[must_use]
     pub fn memory_bytes_min(&self) -> u64 {
         self.0.shared.memory_bytes_min
@@ -331,14 +343,15 @@ impl Sandbox {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for the threads could block an async caller for ever; they stop at their next yield.
+            // Does not wait for the threads, which could block an async caller forever. They stop at their next yield.
             runtime.shutdown_background();
         }
     }
 }
 
 impl Shared {
-    /// Lowers the limits to the ceilings and takes the program out, if it can be run.
+    /// Checks an execution. Returns its validated source, and the execution with its limits lowered to the ceilings and
+    /// without its code.
     fn accept(&self, mut execution: Execution) -> Result<(ValidatedSource, Execution), Error> {
         if self.process != std::process::id() {
             let why = "this process was forked from the one that made the sandbox: make another one in it";
@@ -347,7 +360,7 @@ impl Shared {
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         self.check(&execution)?;
         if let Some(tools) = &mut execution.tools {
-            // From here on, it is no longer than all tools that there are.
+            // Without duplicates, the list is at most as long as that of all tools.
             tools.sort_unstable();
             tools.dedup();
         }
@@ -361,7 +374,7 @@ impl Shared {
         Ok((source, execution))
     }
 
-    /// What a program may call; `started` counts its calls.
+    /// Returns the tools that a program may call. `started` counts its calls.
     fn grants(&self, execution: &Execution, started: Arc<AtomicU32>) -> Grants {
         Grants {
             registry: self.registry.clone(),
@@ -408,7 +421,8 @@ impl Shared {
         }
     }
 
-    /// A module of tools that are not granted is as one that is switched off: the guest refuses it, and no hint names it.
+    /// Returns the validator policy for an execution. A module without granted tools is treated as disabled: the guest
+    /// refuses to import it, and no hint names it.
     fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
         let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
         let mut policy = self.policy.clone();
@@ -441,12 +455,12 @@ impl Shared {
     }
 }
 
-/// Whether looking at it takes too long where its caller is.
+/// Returns whether checking the execution takes too long for its caller's thread.
 fn is_large(execution: &Execution) -> bool {
     execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
 }
 
-/// What a task has come to.
+/// Returns the result of a task. Resumes its panic if it panicked.
 fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     match joined {
         Ok(ended) => ended,
@@ -455,7 +469,8 @@ fn flatten<T>(joined: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     }
 }
 
-/// What the validator let pass and CPython's compiler did not; `tests/all/differential.rs` shows how rare that is.
+/// Returns the finding for a program that the validator accepted and CPython's compiler refused.
+/// `tests/all/differential.rs` shows how rare that is.
 fn refused_by_cpython(error: &GuestError) -> Finding {
     Finding {
         rule: Rule::Syntax,
@@ -466,18 +481,18 @@ fn refused_by_cpython(error: &GuestError) -> Finding {
     }
 }
 
-/// Which layers stand between a program and the wall. The wall, WebAssembly and the limits, is always there.
+/// Protection layers in front of the wall. The wall itself, WebAssembly and the limits, is always active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(any(test, fuzzing, feature = "test-layers")),
     expect(dead_code, unreachable_pub, reason = "only tests take layers away")
 )]
 pub enum Layers {
-    /// Validator and guards inside the interpreter.
+    /// The validator, and the guards inside the interpreter.
     #[default]
     All,
-    /// The guards alone: for tests of them.
+    /// The guards only, to test them.
     NoValidator,
-    /// Neither: for tests of the wall.
+    /// Neither of them, to test the wall.
     WallOnly,
 }

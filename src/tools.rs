@@ -1,6 +1,7 @@
 //! Tools: host functions that guest programs import and await.
 //!
-//! No WebAssembly and no HTTP server in here: a [`Tool`] is a description and an async function, whoever supplies it.
+//! This module knows neither WebAssembly nor the HTTP server. A [`Tool`] is a description and an async function, from
+//! any source.
 
 mod arguments;
 mod caller;
@@ -48,52 +49,53 @@ pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
 pub(crate) use reply_budget::{ReplyBudget, ReplyShare};
 
-/// One call as the host sees it, after its arguments were found to fit the tool's schema.
+/// A tool call as the host sees it, after its arguments were validated against the tool's schema.
 ///
-/// `A` is what the arguments are: a map for [`Tool::new`], a type of your own for [`Tool::typed`].
+/// `A` is the type of the arguments: a map for [`Tool::new`], your own type for [`Tool::typed`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ToolCall<A = Map<String, Value>> {
     /// The execution that makes the call.
     pub execution: ExecutionId,
-    /// What the execution's caller calls its request: [`Execution::request_id`](crate::Execution::request_id).
+    /// The caller's identifier of its request: [`Execution::request_id`](crate::Execution::request_id).
     pub request_id: Option<Arc<str>>,
-    /// Which call of its execution this is, from 0. Together with `execution` it names the call, as a key for idempotency
-    /// does. Numbers of calls that were refused before they were made are left out.
+    /// Number of the call within its execution, from 0. Together with `execution` it identifies the call, for example
+    /// as an idempotency key. The numbers of calls that were refused before they were made are skipped.
     pub number: u32,
-    /// Arguments by name. Those that were not given have their schema's default, if it has one.
+    /// Arguments by name. Omitted arguments have the default of their schema, if it has one.
     pub arguments: A,
-    /// When the call is given up: its future is dropped then.
+    /// When the call times out. The call's future is dropped then.
     pub deadline: Instant,
-    /// The call has ended: it has its reply, was given up, or its execution has ended. The future of the call is dropped
-    /// then.
+    /// Signals that the call has ended: it has its reply, it was abandoned, or its execution has ended. The call's
+    /// future is dropped then.
     pub call_end: EndSignal,
-    /// The execution has ended, however. For what is kept from one call to the next.
+    /// Signals that the execution has ended, whatever its outcome. Use it for state that is kept from one call to the
+    /// next.
     pub execution_end: EndSignal,
-    /// A reply that is larger, as JSON, fails the call: there is no point in reading on.
+    /// Largest reply as JSON, in bytes. A larger reply fails the call, so a tool can stop reading beyond this size.
     pub reply_bytes_max: usize,
-    /// What the reply takes of the execution's budget.
+    /// The reply's share of the execution's memory budget for replies.
     pub(crate) share: Arc<ReplyShare>,
 }
 
-/// Which exception a failed call becomes in the guest.
+/// The kind of a failed call: which exception it raises in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToolErrorKind {
-    /// `ToolError`: the tool failed.
+    /// Raises `ToolError`: the tool failed.
     Failed,
-    /// `ToolTimeout`: no reply in time.
+    /// Raises `ToolTimeout`: there was no reply in time.
     Timeout,
-    /// `ToolDenied`: this execution may not make this call.
+    /// Raises `ToolDenied`: this execution may not make this call.
     Denied,
-    /// `ToolArgumentError`: the arguments do not fit.
+    /// Raises `ToolArgumentError`: the arguments are invalid.
     Arguments,
 }
 
 impl ToolErrorKind {
     pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::Timeout, Self::Denied, Self::Arguments];
 
-    /// The name of the exception's class.
+    /// Returns the name of the exception's class.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -106,7 +108,11 @@ impl ToolErrorKind {
 }
 
 impl ToolCall {
-    /// The same call with its arguments as a type of their own.
+    /// Converts the arguments to `A`.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolErrorKind::Arguments`] if they do not fit `A`.
     fn typed<A: DeserializeOwned>(self) -> Result<ToolCall<A>, ToolError> {
         let arguments = serde_json::from_value(Value::Object(self.arguments));
         Ok(ToolCall {
@@ -123,35 +129,35 @@ impl ToolCall {
     }
 }
 
-/// A failed call. Its message reaches the guest; its [`source`](StdError::source) does not.
+/// A failed tool call. The guest sees its message, but not its [`source`](StdError::source).
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 #[non_exhaustive]
 pub struct ToolError {
-    /// The exception's class.
+    /// Which exception the call raises.
     pub kind: ToolErrorKind,
-    /// The exception's text. Must not hold what the guest may not know: addresses, secrets.
+    /// Text of the exception. The guest sees it, so it must not contain addresses or secrets.
     pub message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl ToolError {
-    /// The tool failed.
+    /// Returns the error for a tool that failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Failed, message)
     }
 
-    /// There was no reply in time.
+    /// Returns the error for a call without a reply in time.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Timeout, message)
     }
 
-    /// This execution may not make this call.
+    /// Returns the error for a call that the execution may not make.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Denied, message)
     }
 
-    /// The arguments do not fit.
+    /// Returns the error for invalid arguments.
     pub fn arguments(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Arguments, message)
     }
@@ -160,7 +166,7 @@ impl ToolError {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// The same error with the one behind it, for the host's log: the guest learns nothing of it.
+    /// Sets the cause, for the host's log. The guest does not see it.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
@@ -168,26 +174,26 @@ impl ToolError {
     }
 }
 
-/// The module in which programs find out about tools; it has none itself.
+/// The module with which programs look up tools. It contains none of the host's tools.
 pub(crate) const DISCOVERY_MODULE: &str = "tools";
 
-/// What a call comes to: JSON text, handed to the guest as it is.
+/// The result of a call: JSON text, which is passed to the guest unchanged.
 pub(crate) type Reply = Result<Box<RawValue>, ToolError>;
 
-/// The service behind a tool.
+/// The network service that a tool calls.
 #[derive(Clone, Debug)]
 struct ToolService {
     name: String,
-    /// Calls fail at once, because it did not answer.
+    /// Whether calls fail at once because the service did not answer.
     is_failing: Arc<AtomicBool>,
 }
 
 type ToolFunction = dyn Fn(ToolCall) -> BoxFuture<'static, Reply> + Send + Sync;
 
-/// A function that guest code imports as `module` and awaits as `module.name(...)`.
+/// A host function that guest code imports as `module` and awaits as `module.name(...)`.
 ///
-/// Module, name and argument names may be any text: programs see legal Python names made of them, `get-all` as
-/// `get_all`, and if that is taken, as `get_all_2`.
+/// The names of the module, the tool and the arguments may be any text. Programs see legal Python names derived from
+/// them: `get-all` becomes `get_all`, or `get_all_2` if `get_all` is taken.
 #[derive(Clone)]
 pub struct Tool {
     module: String,
@@ -204,10 +210,11 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool without a description that takes any arguments, by name. [`Tool::parameters`] says which there are.
+    /// Returns a tool that accepts any arguments by name and has no description. [`Tool::parameters`] sets a schema for
+    /// the arguments.
     ///
-    /// The function runs on the sandbox's threads: it must not block them. It is dropped when the call or its execution
-    /// ends. A panic fails the call alone, as `ToolError: Tool crashed`.
+    /// The function runs on the sandbox's threads, so it must not block. Its future is dropped when the call or the
+    /// execution ends. A panic fails only the call, as `ToolError: Tool crashed`.
     ///
     /// ```
     /// use ai_code_executor::{Tool, ToolCall, ToolError};
@@ -234,7 +241,7 @@ impl Tool {
         })
     }
 
-    /// The same for a function whose replies are JSON text already.
+    /// Like [`Tool::new`], for a function that returns its reply as JSON text.
     pub(crate) fn raw<F, Fut>(module: impl Into<String>, name: impl Into<String>, function: F) -> Self
     where
         F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
@@ -255,7 +262,8 @@ impl Tool {
         }
     }
 
-    /// A tool whose arguments are the fields of `A`, and whose reply is an `R`: their schemas are the tool's.
+    /// Returns a tool whose arguments are the fields of `A`, and whose reply is an `R`. The tool's schemas are those of
+    /// the two types.
     ///
     /// ```
     /// use ai_code_executor::{Tool, ToolCall, ToolError};
@@ -299,63 +307,63 @@ impl Tool {
         Self::raw(module, name, typed).parameters(parameters.into()).output(output.into())
     }
 
-    /// The same tool with a description: its docstring, and what a model reads of it.
+    /// Sets the description. It becomes the tool's docstring, and models read it.
     #[must_use]
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// The same tool with a JSON Schema for its arguments: an object schema. Arguments that it does not name are
-    /// refused unless `additionalProperties` is set.
+    /// Sets the JSON Schema of the arguments: an object schema. Arguments that it does not name are refused unless it
+    /// sets `additionalProperties`.
     #[must_use]
     pub fn parameters(mut self, schema: Value) -> Self {
         self.parameters = schema;
         self
     }
 
-    /// The same tool with a JSON Schema that describes its reply: for signatures and stubs. Replies are not checked.
+    /// Sets the JSON Schema of the reply, for signatures and stubs. Replies are not validated against it.
     #[must_use]
     pub fn output(mut self, schema: Value) -> Self {
         self.output = Some(schema);
         self
     }
 
-    /// The same tool, which changes nothing: a hint for policies and models.
+    /// Marks the tool as one that changes nothing: a hint for policies and models.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// The same tool, which may destroy something: a hint for policies and models.
+    /// Marks the tool as one that may destroy something: a hint for policies and models.
     #[must_use]
     pub fn destructive(mut self) -> Self {
         self.destructive = true;
         self
     }
 
-    /// The same tool, whose calls may take this long; an execution's own limit may be lower.
+    /// Sets the time limit of a call. The execution's own limit applies if it is lower.
     #[must_use]
     pub fn time_max(mut self, time: Duration) -> Self {
         self.time_max = Some(time);
         self
     }
 
-    /// The same tool, whose replies may be this large, as JSON; an execution's own limit may be lower.
+    /// Sets the largest reply as JSON, in bytes. The execution's own limit applies if it is lower.
     #[must_use]
     pub fn reply_bytes_max(mut self, bytes: usize) -> Self {
         self.reply_bytes_max = Some(bytes);
         self
     }
 
-    /// Whether it says of itself that it changes nothing.
+    /// Returns whether the tool is marked as one that changes nothing.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// Whether it says of itself that it may destroy something.
+    /// Returns whether the tool is marked as one that may destroy something.
     #[must_use]
     pub fn is_destructive(&self) -> bool {
         self.destructive

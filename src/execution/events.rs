@@ -1,4 +1,4 @@
-//! What happens while an execution runs, for whoever does not want to wait for its end.
+//! Events of a running execution, for callers that do not want to wait for its end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-/// Events that wait for their reader. Text that comes then joins the latest event of its stream, so a reader that does
-/// not read costs no more memory than the text.
+/// Once this many events are unread, text joins the latest unread event of its stream. So a reader that does not read
+/// costs no more memory than the text.
 const WAITING_MAX: usize = 1024;
 
-/// Something that happens while a program runs.
+/// An event of a running program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The program wrote this to standard output. Invalid UTF-8 is replaced.
+    /// Text that the program wrote to standard output. Invalid UTF-8 is replaced.
     Stdout(String),
-    /// The same for standard error.
+    /// Text that the program wrote to standard error. Invalid UTF-8 is replaced.
     Stderr(String),
 }
 
 impl Event {
-    /// Adds the text of `next` if it is of the same stream; else returns it.
+    /// Appends the text of `next` if it belongs to the same stream; otherwise returns `next`.
     fn join(&mut self, next: Self) -> Result<(), Self> {
         match (self, next) {
             (Self::Stdout(text), Self::Stdout(more)) | (Self::Stderr(text), Self::Stderr(more)) => {
@@ -33,15 +33,15 @@ impl Event {
     }
 }
 
-/// Where an execution's events go. The events end when the last clone is dropped.
+/// The sending end of an execution's events. The events end when the last clone is dropped.
 #[derive(Clone)]
 pub struct EventSink(Arc<Sender>);
 
-/// An execution's events, in their order. A reader that is more than a thousand events behind sees the text of each stream
-/// in its order, but not which stream came first.
+/// The receiving end of an execution's events, in order. If a reader is more than a thousand events behind, the text of
+/// each stream stays in order, but the order between the streams is lost.
 pub struct Events(Arc<Mutex<Queue>>);
 
-/// A sink, and the events that come out of it.
+/// Returns a sink, and the events that are sent to it.
 #[must_use]
 pub fn events() -> (EventSink, Events) {
     let queue = Arc::<Mutex<Queue>>::default();
@@ -58,7 +58,7 @@ struct Queue {
 }
 
 impl EventSink {
-    /// Never waits.
+    /// Sends an event. Never waits.
     pub(crate) fn send(&self, event: Event) {
         let reader = {
             let mut queue = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +95,7 @@ impl Drop for Sender {
 }
 
 impl Events {
-    /// The next event; `None` after the last one. Safe to give up: no event is lost.
+    /// Returns the next event, or `None` after the last one. Cancel-safe: dropping the future loses no event.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|context| {
             let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);

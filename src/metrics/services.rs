@@ -1,4 +1,4 @@
-//! Which services of tools fail at once, looked at when somebody asks.
+//! The circuit breakers of tool services, read when the metrics are collected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
-/// By the service's name: whether its circuit breaker is open.
+/// Maps a service's name to whether its circuit breaker is open.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services(Arc<Mutex<BTreeMap<String, Arc<AtomicBool>>>>);
 

@@ -1,4 +1,4 @@
-//! Who may run now, who waits, and who is turned away.
+//! Decides which executions run, which wait, and which are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use crate::error::Error;
 use crate::metrics::{Metrics, Present};
 
-/// Slots, and a bounded queue for them: first come, first served.
+/// A number of slots, and a bounded queue for them: first come, first served.
 pub(super) struct Admission {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -20,7 +20,11 @@ impl Admission {
         Self { slots: Arc::new(Semaphore::new(slots as usize)), waiting: AtomicUsize::new(0), waiting_max }
     }
 
-    /// Waits for a slot. Dropping the future gives up the place in the queue.
+    /// Waits for a slot and returns its permit. Dropping the future gives up the place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if the queue is full, [`Error::ShuttingDown`] after [`Admission::close`].
     pub(super) async fn admit(&self, metrics: &Metrics) -> Result<OwnedSemaphorePermit, Error> {
         match self.slots.clone().try_acquire_owned() {
             Ok(permit) => Ok(permit),
@@ -33,7 +37,7 @@ impl Admission {
         }
     }
 
-    /// Lets nobody in any more, those who wait included.
+    /// Refuses all further executions, including those that wait.
     pub(super) fn close(&self) {
         self.slots.close();
     }

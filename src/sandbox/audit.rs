@@ -1,4 +1,4 @@
-//! The trace that an execution leaves: one event in the log and its share of the metrics, however it ends.
+//! Records the end of each execution: one event in the log, and the metrics.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Outcome, Report};
 use crate::metrics::{CONTEXT, Metrics};
 
-/// An execution whose end has not been recorded yet. Dropped without an end, it was cancelled: that is what happens
-/// when its caller goes away.
+/// An execution whose end has not been recorded yet. If it is dropped without an end, it is recorded as cancelled,
+/// because this happens when its caller goes away.
 pub(super) struct AuditRecord {
     metrics: Metrics,
     id: ExecutionId,
     request_id: Option<String>,
-    /// Not known yet of a large program.
+    /// `None` until the program was checked, which a large program may have to wait for.
     pub(super) code_sha256: Option<String>,
     code_bytes: usize,
-    /// Only if the operator wants programs in the log.
+    /// `Some` only if the operator has enabled logging of programs.
     code: Option<String>,
     started: Option<Instant>,
-    /// Tool calls that it has started.
+    /// Number of tool calls that the execution has started.
     tool_calls: Arc<AtomicU32>,
     ended: bool,
 }
@@ -44,13 +44,13 @@ impl AuditRecord {
         }
     }
 
-    /// It has its slot, and counts its calls of tools here.
+    /// Records that the execution has its slot. `tool_calls` is its counter of tool calls.
     pub(super) fn start(&mut self, tool_calls: &Arc<AtomicU32>) {
         self.started = Some(Instant::now());
         self.tool_calls = tool_calls.clone();
     }
 
-    /// It came to an end, or was refused.
+    /// Records the end of the execution, or its refusal.
     pub(super) fn end(mut self, end: Result<&Report, &Error>) {
         self.ended = true;
         match end {
@@ -64,7 +64,7 @@ impl AuditRecord {
             }
             Err(Error::Context { .. }) => self.reject(&BTreeSet::from([CONTEXT]), false),
             Err(Error::Busy { .. }) => self.metrics.busy(),
-            // Refused for what it asks of the service, not for its program: no execution.
+            // Refused because of the request, not because of the program: it does not count as an execution.
             Err(Error::MemoryBelowImage { .. } | Error::UnknownTool { .. } | Error::ShuttingDown) => {}
             Err(Error::Config { .. } | Error::Image { .. } | Error::Internal { .. }) => self.fail(),
         }
@@ -119,7 +119,7 @@ impl Drop for AuditRecord {
     }
 }
 
-/// What the log knows a program by.
+/// Returns the SHA-256 of a program in hexadecimal, which identifies it in the log.
 pub(super) fn code_sha256(code: &str) -> String {
     base16ct::lower::encode_string(&Sha256::digest(code))
 }

@@ -1,4 +1,4 @@
-//! What a sandbox is made of, and the making of it.
+//! Builds a sandbox from its settings.
 
 use std::borrow::Cow;
 use std::num::NonZero;
@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 
-/// Collects what a [`Sandbox`] is made of.
+/// Collects the settings of a [`Sandbox`] and builds it.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -76,46 +76,48 @@ impl Default for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Bounds that no execution may exceed; each bound of an execution is lowered to them. Default: [`Limits::default`].
+    /// Sets the upper bounds of all executions' limits. Higher limits of an execution are lowered to them. Default:
+    /// [`Limits::default`].
     #[must_use]
     pub fn ceilings(mut self, ceilings: Limits) -> Self {
         self.ceilings = ceilings;
         self
     }
 
-    /// What programs may import, and how large they and their context may be. Default: [`Policy::default`].
+    /// Sets what programs may import, and how large programs and their context may be. Default: [`Policy::default`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Executions at the same time, at least 1. Each reserves some GiB of address space, and keeps up to 32 MiB of memory
-    /// once it has been used. Default: 2.
+    /// Sets the number of slots: executions that run at the same time, at least 1. Each slot reserves some GiB of
+    /// address space, and keeps up to 32 MiB of memory after its first use. Default: 2.
     #[must_use]
     pub fn concurrency(mut self, slots: u32) -> Self {
         self.slots = slots;
         self
     }
 
-    /// Threads that programs run on, at least 1. Default: one for each slot, at most 64 and at least one for each core.
+    /// Sets the number of threads that programs run on, at least 1. Default: one per slot, at most 64, but at least one
+    /// per core.
     ///
-    /// A program that computes keeps a thread for a millisecond at a time, then lets others have it. One that is stuck in a
-    /// loop without a yield keeps it until a limit ends it, so fewer threads than slots let programs delay each other.
+    /// A computing program yields its thread about every millisecond. A program in a loop that does not yield occupies
+    /// its thread until a limit ends it. With fewer threads than slots, such programs delay others.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Executions that may wait for a slot; one more gets [`Error::Busy`]. Default: 64.
+    /// Sets the number of executions that may wait for a slot. Further ones fail with [`Error::Busy`]. Default: 64.
     #[must_use]
     pub fn queue(mut self, waiting_max: usize) -> Self {
         self.waiting_max = waiting_max;
         self
     }
 
-    /// Parks executions whenever they wait, and continues each in another instance.
+    /// Parks each execution whenever it waits, and continues it in another instance.
     #[cfg(any(test, fuzzing, feature = "test-layers"))]
     #[doc(hidden)]
     #[must_use]
@@ -124,7 +126,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// The layers in front of the wall: all, unless a test wants to reach what is behind one.
+    /// Sets the layers in front of the wall. Default: all. Tests remove layers to reach the ones behind.
     #[cfg(any(test, fuzzing, feature = "test-layers"))]
     #[doc(hidden)]
     #[must_use]
@@ -133,7 +135,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// A guest in place of Python: compressed WebAssembly with the exports and imports of `guest/README.md`.
+    /// Sets the guest to run instead of Python: compressed WebAssembly with the exports and imports of
+    /// `guest/README.md`.
     #[cfg(any(test, fuzzing))]
     #[must_use]
     pub fn interpreter(mut self, wasm_zst: Vec<u8>) -> Self {
@@ -155,30 +158,33 @@ impl SandboxBuilder {
         self
     }
 
-    /// Decides about each tool call that is granted and whose arguments fit. Default: all of them are made.
+    /// Sets the policy that decides about each tool call that is granted and whose arguments are valid. Default: all
+    /// such calls are made.
     #[must_use]
     pub fn tool_policy(mut self, policy: impl ToolPolicy + 'static) -> Self {
         self.tool_policy = Some(Arc::new(policy));
         self
     }
 
-    /// The directory in which images are kept between processes; made if it does not exist. It must belong to this user and
-    /// be writable by nobody else: it holds machine code. Default: none, and each start makes its own image, which takes
-    /// seconds.
+    /// Sets the directory in which images are kept between processes. It is created if it does not exist.
+    ///
+    /// The directory contains machine code, so it must belong to this user, and nobody else may write to it. Default:
+    /// none; each start then builds its own image, which takes seconds.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
         self
     }
 
-    /// Metrics to count executions in, when they are needed before the sandbox exists. Default: metrics of its own.
+    /// Sets the metrics that count executions, for when they are needed before the sandbox exists. Default: new
+    /// metrics.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Whether events of the log contain the program's source. Context and values never are in the log. Default: no.
+    /// Sets whether log events contain the program's source. The context and values are never logged. Default: `false`.
     #[must_use]
     pub fn log_code(mut self, log_code: bool) -> Self {
         self.log_code = log_code;
@@ -198,14 +204,17 @@ impl SandboxBuilder {
         Ok(())
     }
 
-    /// Maps or makes the image and starts the sandbox's threads. **Blocks**: milliseconds with a cached image, seconds
-    /// without one. In async code, call it in `spawn_blocking`.
+    /// Maps or builds the image, and starts the sandbox's threads.
+    ///
+    /// **Blocks**: milliseconds with a cached image, seconds without one. In async code, call it in `spawn_blocking`.
+    /// If the cache cannot be used, logs a warning and builds the image.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] and [`Error::MemoryBelowImage`] for settings that cannot work, for tools that share a name or have
-    /// an unusable schema, and when threads cannot be started. [`Error::Image`] when the image cannot be made, or there are
-    /// too few addresses for so many executions. A cache that cannot be used is a warning in the log.
+    /// - [`Error::Config`] if settings are invalid, tools share a name or have an unusable schema, or threads cannot be
+    ///   started.
+    /// - [`Error::MemoryBelowImage`] if the memory ceiling is below what the interpreter needs.
+    /// - [`Error::Image`] if the image cannot be built, or there is not enough address space for that many executions.
     pub fn build(self) -> Result<Sandbox, Error> {
         self.check()?;
         let registry = Registry::new(self.tools)?;
@@ -259,12 +268,12 @@ impl SandboxBuilder {
     }
 }
 
-/// Programs of a usual size are checked on a thread's own stack: another for each would cost its page faults. Guests have their
-/// own.
+/// Large enough to check programs of usual size on a guest thread's own stack: a separate stack per check would cost
+/// its page faults. Guests have stacks of their own.
 const THREAD_STACK_BYTES: usize = 16 << 20;
 
-/// A thread for each guest, so that one which does not yield keeps nobody but itself; beyond so many, they share. Not fewer
-/// than there are cores.
+/// Returns the default number of threads. One per guest, so that a guest that does not yield delays only itself; above
+/// the maximum, guests share threads. At least one per core.
 fn threads_for(slots: u32) -> usize {
     const GUEST_THREADS_MAX: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);

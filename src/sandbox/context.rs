@@ -1,4 +1,4 @@
-//! What a context must be like to become a program's variables.
+//! Checks a context, the values that become a program's variables.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use crate::json;
 use crate::tools::Registry;
 use crate::validator::{self, Policy};
 
-/// A key may be as long as the whole context; a message shows this much of it.
+/// A key can be as long as the whole context; error messages show only this many characters of it.
 const KEY_CHARS_SHOWN: usize = 64;
 
-/// `{}`, and what JSON puts around each entry: `"":,`.
+/// Bytes of JSON around the entries, `{}`, and around the key and value of each entry, `"":,`.
 const BRACES_BYTES: usize = 2;
 const ENTRY_BYTES: usize = 4;
 
-/// Looks at the size of all, then at each key and how deep its value is nested.
+/// Checks the total size, then each key and the nesting depth of its value.
 ///
 /// # Errors
 ///
-/// [`Error::Context`] names the largest where together they are too large, or the first key with a fault.
+/// [`Error::Context`]. It names the largest entry if the context is too large, otherwise the first invalid entry.
 pub(super) fn check(
     context: &BTreeMap<String, Box<RawValue>>,
     policy: &Policy,

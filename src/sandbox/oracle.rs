@@ -1,4 +1,5 @@
-//! Honest programs in guests with the WASI of `hostcall::oracle`: they end as with ours.
+//! Checks that programs end the same with this project's WASI and with the reference implementation of
+//! `hostcall::oracle`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +14,7 @@ fn sandbox() -> Sandbox {
     Sandbox::builder().cache_dir(cache_dir()).build().unwrap()
 }
 
-/// All that a caller sees of an execution and that is not a measurement.
+/// Returns everything that a caller sees of an execution, except measurements.
 async fn end_of(sandbox: &Sandbox, code: &str) -> String {
     let context = code.lines().find_map(|line| line.strip_prefix("#> context: "));
     let context: Value = serde_json::from_str(context.unwrap_or("{}")).unwrap();

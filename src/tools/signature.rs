@@ -1,4 +1,4 @@
-//! A tool's JSON Schemas as a Python signature.
+//! Converts a tool's JSON Schemas to a Python signature.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,47 +6,47 @@ use serde_json::{Map, Value};
 use super::{names, text};
 use crate::validator::{ToolFunction, ToolParameter};
 
-/// Deeper parts of a schema are not spelled out in annotations.
+/// Annotations do not show the parts of a schema that are nested deeper.
 const ANNOTATION_DEPTH_MAX: usize = 3;
 
-/// Longer lists of literals are not spelled out in annotations.
+/// Annotations do not show longer lists of literals.
 const LITERALS_MAX: usize = 12;
 const LITERAL_CHARS_MAX: usize = 40;
 
-/// A longer annotation says more than a reader takes in: it is left out.
+/// A longer annotation is hard to read, so it is left out.
 const ANNOTATION_CHARS_MAX: usize = 600;
 
-/// Parts of a schema that are looked at to see whether null is a value.
+/// Maximum number of parts of a schema that are searched for null.
 const PARTS_MAX: u32 = 100;
 
 const DESCRIPTION_CHARS_MAX: usize = 500;
 
-/// How Python programs call a tool.
+/// The Python signature of a tool.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Signature {
-    /// Required ones first, otherwise in the schema's order.
+    /// Required parameters first, otherwise in the schema's order.
     pub(crate) parameters: Vec<Parameter>,
-    /// Whether further keyword arguments are passed on.
+    /// Whether the tool accepts further keyword arguments.
     pub(crate) takes_more: bool,
-    /// The reply's type; empty if nothing is known of it.
+    /// Type of the reply; empty if it is not known.
     pub(crate) returns: String,
 }
 
-/// One argument of a tool.
+/// One parameter of a tool.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Parameter {
-    /// Its Python name.
+    /// The Python name.
     pub(crate) name: String,
-    /// Its name in the schema.
+    /// The name in the schema.
     pub(crate) key: String,
     pub(crate) required: bool,
-    /// Whether null is one of its values, and not the same as leaving it out.
+    /// Whether null is a value of the parameter, distinct from leaving it out.
     pub(crate) takes_null: bool,
-    /// The schema's default, null if it has none.
+    /// The schema's default; null if it has none.
     pub(crate) default: Value,
-    /// Its type; empty if nothing is known of it.
+    /// Type of the parameter; empty if it is not known.
     pub(crate) annotation: String,
-    /// In one line.
+    /// The description in one line.
     #[serde(skip)]
     pub(crate) description: String,
 }
@@ -73,7 +73,7 @@ impl Signature {
         signature
     }
 
-    /// As if the schema had no default for the argument that it calls `key`.
+    /// Removes the default of the argument that the schema calls `key`.
     pub(super) fn forget_default(&mut self, key: &str) {
         for parameter in self.parameters.iter_mut().filter(|parameter| parameter.key == key) {
             parameter.default = Value::Null;
@@ -81,7 +81,7 @@ impl Signature {
         }
     }
 
-    /// What the validator knows of it.
+    /// Returns the signature as the validator needs it.
     pub(super) fn function(&self) -> ToolFunction {
         let parameter = |parameter: &Parameter| ToolParameter {
             name: parameter.name.clone(),
@@ -94,13 +94,13 @@ impl Signature {
         }
     }
 
-    /// The argument that the schema calls `key`.
+    /// Returns the parameter that the schema calls `key`.
     pub(super) fn find(&self, key: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.key == key)
     }
 }
 
-/// Says in a type that it may be left out.
+/// Adds `None` to an annotation, for a parameter that may be left out.
 fn show_null(annotation: &mut String) {
     let shows = annotation == "None" || annotation.ends_with(" | None");
     if !shows && !annotation.is_empty() {
@@ -121,9 +121,9 @@ impl Parameter {
     }
 }
 
-/// Whether `schema`, a part of `root`, names null as a value; one that allows anything does not.
+/// Returns whether `schema`, a part of `root`, names null as a value. A schema that allows anything does not name it.
 fn allows_null(schema: &Value, root: &Value, parts_left: &mut u32) -> bool {
-    // References can lead in circles.
+    // References can be circular.
     if *parts_left == 0 {
         return false;
     }
@@ -142,7 +142,8 @@ fn allows_null(schema: &Value, root: &Value, parts_left: &mut u32) -> bool {
         || referred.is_some_and(inner)
 }
 
-/// A schema that does not list its properties, but is made of others, may have any.
+/// Returns whether the schema allows arguments that it does not name. If it lists no properties but combines other
+/// schemas, it may allow any.
 fn takes_more(parameters: &Value) -> bool {
     match &parameters["additionalProperties"] {
         Value::Null => {
@@ -155,7 +156,7 @@ fn takes_more(parameters: &Value) -> bool {
     }
 }
 
-/// The Python type for a schema; empty if it allows anything, or says what Python has no type for.
+/// Returns the Python type for a schema. Empty if the schema allows anything, or if Python has no type for it.
 pub(super) fn annotation(schema: &Value, depth: usize) -> String {
     let alternatives = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array());
     let parts = if let Some(literals) = literals(schema) {
@@ -206,7 +207,7 @@ fn type_of(kind: &str, schema: &Value, depth: usize) -> String {
     }
 }
 
-/// `Literal['a', 'b']` for a short `enum` or a `const` of texts and whole numbers.
+/// Returns `Literal['a', 'b']` for a short `enum` or a `const` of strings, booleans and integers.
 fn literals(schema: &Value) -> Option<String> {
     let values = match (schema.get("const"), schema["enum"].as_array()) {
         (Some(value), _) => vec![value],
