@@ -1,4 +1,4 @@
-//! Tools with types of their own, a policy that decides about each call, and a failure that the program sees as an
+//! Tools with typed arguments, a policy that decides about each call, and a failure that the program sees as an
 //! exception: `cargo run --release --no-default-features --example custom_tools`.
 
 use std::pin::Pin;
@@ -18,7 +18,7 @@ struct State {
     locked: bool,
 }
 
-/// Nobody unlocks the front door.
+/// Denies every call that would unlock the front door.
 struct FrontDoorStaysLocked;
 
 impl ToolPolicy for FrontDoorStaysLocked {
@@ -46,7 +46,7 @@ said
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let unlock = Tool::typed("door", "unlock", async |call: ToolCall<Door>| match &*call.arguments.name {
         "garden" | "front" => Ok(State { locked: false }),
-        // The program learns the first part; the log of the host, both.
+        // The program sees only the message. The host's log contains the cause too.
         name => Err(ToolError::failed(format!("there is no door '{name}'"))
             .caused_by(std::io::Error::other("lock-7 does not answer"))),
     });

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let schema = json!({"properties": {"room": {"type": "string"}}, "required": ["room"]});
     let temperature = temperature.describe("Degrees Celsius in a room").parameters(schema).read_only();
 
-    // The first start makes the interpreter's image, which takes some seconds; later ones find it here.
+    // The first start builds the interpreter image, which takes some seconds. Later starts load it from this directory.
     let cache = std::env::temp_dir().join("embed-example");
     let sandbox = Sandbox::builder().tool(temperature).cache_dir(cache).build()?;
     let report = sandbox.run(Execution::new(PROGRAM).variable("limit", &json!(18))).await?;

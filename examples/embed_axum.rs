@@ -1,4 +1,4 @@
-//! An axum service that there is already gains `POST /analyze`, which runs a program over the service's own data:
+//! Adds `POST /analyze` to an existing axum service. It runs a program on the service's own data:
 //! `cargo run --release --example embed_axum`, then
 //! `curl --data 'sum(order["amount"] for order in orders)' http://127.0.0.1:3000/analyze`.
 
@@ -17,12 +17,12 @@ struct App {
     sandbox: Sandbox,
 }
 
-/// What the service did before.
+/// The route that the service had before.
 async fn orders(State(app): State<App>) -> Json<Value> {
     Json(app.orders)
 }
 
-/// The body is the program. Dropping this future, when the client goes away, stops it.
+/// Runs the program in the body. When the client disconnects, this future is dropped, which stops the program.
 async fn analyze(State(app): State<App>, program: String) -> (StatusCode, Json<Value>) {
     let limits = Limits::UNLIMITED.wall_time(Duration::from_secs(2));
     let execution = Execution::new(program).limits(limits).variable("orders", &app.orders);
@@ -49,7 +49,7 @@ async fn analyze(State(app): State<App>, program: String) -> (StatusCode, Json<V
     (status, Json(answer))
 }
 
-/// The sandbox's metrics stand among the service's own.
+/// Returns the service's own metrics together with those of the sandbox.
 async fn metrics(State(app): State<App>) -> String {
     format!("# TYPE orders gauge\norders 3\n{}# EOF\n", app.sandbox.metrics().series())
 }
@@ -58,7 +58,7 @@ async fn metrics(State(app): State<App>) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders = json!([{"id": 1, "amount": 20}, {"id": 2, "amount": 5}, {"id": 3, "amount": 17}]);
     let cache = std::env::temp_dir().join("embed-example");
-    // Making the image blocks.
+    // Building the image blocks.
     let sandbox = tokio::task::spawn_blocking(|| Sandbox::builder().cache_dir(cache).build()).await??;
     let app = Router::new()
         .route("/orders", get(self::orders))

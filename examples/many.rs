@@ -1,4 +1,4 @@
-//! A thousand programs at once, each in an interpreter of its own:
+//! Submits a thousand programs at once, each of which runs in its own interpreter:
 //! `cargo run --release --no-default-features --example many`.
 
 use std::time::Instant;
@@ -12,7 +12,7 @@ const PROGRAMS: u32 = 1000;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = std::env::temp_dir().join("embed-example");
-    // Eight run at a time, the others wait in the queue.
+    // Eight run at a time; the others wait in the queue.
     let sandbox = Sandbox::builder().concurrency(8).queue(PROGRAMS as usize).cache_dir(cache).build()?;
     let started = Instant::now();
     let runs = (0..PROGRAMS).map(|n| {

@@ -1,7 +1,7 @@
-//! What a model reads when it calls tools one by one, and when it writes a program that calls them.
+//! Compares the tokens that a model reads when it calls tools one by one, and when it writes a program that calls them.
 //!
-//! Three questions about a house are answered both ways. The tokens are those of `o200k_base`; each text is
-//! counted once, though a model that calls tools one by one reads all earlier replies again with each call.
+//! Three questions about a house are answered both ways. Tokens are counted with `o200k_base`. Each text is counted
+//! once, although a model that calls tools one by one reads all earlier replies again with each call.
 //!
 //! ```sh
 //! cargo run --release --example token_savings
@@ -26,12 +26,12 @@ use services::Behaviour;
 use tiktoken_rs::CoreBPE;
 use tokio::net::TcpListener;
 
-/// The questions are asked at this time, so that the answers are the same each time.
+/// The time at which the questions are asked. It is fixed, so that the answers are the same on every run.
 const NOW: &str = "2026-11-20T19:30:00Z";
 
 struct Question {
     text: &'static str,
-    /// The calls that answer it, and their replies.
+    /// The calls that answer the question, with their replies.
     calls: Vec<(&'static str, Value, Value)>,
     program: &'static str,
 }
@@ -167,7 +167,7 @@ fn count(tokenizer: &CoreBPE, text: &str) -> usize {
     tokenizer.encode_ordinary(text).len()
 }
 
-/// Definitions of the tools, the question, and each call with its reply.
+/// Counts the tokens of the tool definitions, the question, and each call with its reply.
 fn raw_tokens(tokenizer: &CoreBPE, definitions: &str, question: &Question) -> usize {
     let calls = question.calls.iter().map(|(name, arguments, reply)| {
         let call = json!({"name": name, "arguments": arguments});
@@ -176,7 +176,7 @@ fn raw_tokens(tokenizer: &CoreBPE, definitions: &str, question: &Question) -> us
     count(tokenizer, definitions) + count(tokenizer, question.text) + calls.sum::<usize>()
 }
 
-/// What the program comes to: all that goes back to the model.
+/// Runs the program and returns its value: all that the model reads of it.
 async fn summary(sandbox: &Sandbox, question: &Question) -> Result<String, Box<dyn Error>> {
     let report = sandbox.run(Execution::new(question.program)).await?;
     match (report.value, report.error) {
@@ -185,7 +185,7 @@ async fn summary(sandbox: &Sandbox, question: &Question) -> Result<String, Box<d
     }
 }
 
-/// The built-in tools, and services of this process behind them.
+/// Starts the services in this process and returns the built-in tools that call them.
 async fn tools(now: Timestamp) -> Result<Vec<Tool>, Box<dyn Error>> {
     let behaviour = Behaviour { now: Some(now), ..Behaviour::default() };
     let mut urls = HashMap::new();

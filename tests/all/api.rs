@@ -1,4 +1,5 @@
-//! The library as an embedding program uses it: handles, tools that know who calls, errors that keep their sources.
+//! Tests of the library as an embedding program uses it: handles, tools that know their caller, errors that keep their
+//! sources.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ fn one_slot() -> Sandbox {
 }
 
 #[test]
-fn handles_go_everywhere() {
+fn handles_are_clone_send_sync_and_static() {
     fn goes_everywhere<T: Clone + Send + Sync + 'static>() {}
     goes_everywhere::<Sandbox>();
     goes_everywhere::<CancelHandle>();
@@ -31,7 +32,7 @@ fn handles_go_everywhere() {
     goes_everywhere::<Tool>();
 }
 
-/// Cancelled after `patience`, from a thread that has nothing to do with any runtime.
+/// Runs `code` and cancels it after `patience`, from a thread outside of any runtime.
 async fn cancelled_after(sandbox: &Sandbox, code: &str, patience: Duration) -> Report {
     let handle = CancelHandle::new();
     let execution = Execution::new(code).cancel_handle(handle.clone());
@@ -58,7 +59,7 @@ async fn executions_are_cancelled() {
         assert_eq!((report.outcome, report.stdout.text.as_str()), (Outcome::Cancelled, "so far\n"), "{code}");
         let error = report.error.unwrap();
         assert_eq!((error.kind.as_str(), error.to_string().as_str()), ("", "Execution was cancelled"));
-        // Its slot is free again.
+        // The slot is free again.
         assert_eq!(sandbox.run(Execution::new("1")).await.unwrap().outcome, Outcome::Completed);
     }
     let metrics = sandbox.metrics().encode();
@@ -95,7 +96,7 @@ async fn an_execution_is_cancelled_in_the_queue_and_before_it_begins() {
     let execution = Execution::new("1").cancel_handle(blocker.clone());
     assert_eq!(sandbox.run(execution).await.unwrap().outcome, Outcome::Cancelled);
     assert!(blocker.is_cancelled());
-    // One that is over before the handle is used is not affected.
+    // An execution that ended before the handle was used is not affected.
     let late = CancelHandle::new();
     let report = sandbox.run(Execution::new("1").cancel_handle(late.clone())).await.unwrap();
     late.cancel();
@@ -108,7 +109,7 @@ struct Question {
 }
 
 #[tokio::test]
-async fn a_tool_knows_who_calls() {
+async fn a_tool_call_names_its_execution_and_request() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = calls.clone();
     let ask = Tool::typed("tool", "ask", move |call: ToolCall<Question>| {
@@ -127,7 +128,7 @@ async fn a_tool_knows_who_calls() {
     assert_eq!(*calls.lock().unwrap(), expected);
 }
 
-/// What a blocking tool and a session learn of the ends of their call and execution.
+/// A blocking tool sees that its call has ended, and a session sees that its execution has ended.
 #[tokio::test]
 async fn a_tool_learns_that_its_call_and_its_execution_have_ended() {
     let (stopped, sessions) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

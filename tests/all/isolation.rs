@@ -1,4 +1,4 @@
-//! One execution knows nothing of another, and takes nothing from it.
+//! Tests that executions share no state and do not affect each other.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn no_two_executions_share_their_randomness() {
 }
 
 #[tokio::test]
-async fn the_clock_is_not_that_of_the_image() {
+async fn the_clock_shows_the_current_time() {
     let report = run("import time, datetime\n[time.time(), datetime.datetime.now(datetime.UTC).year]").await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
     let value = value_of(&report);
@@ -37,7 +37,8 @@ async fn the_clock_is_not_that_of_the_image() {
     assert!(value[1].as_i64().unwrap() >= 2026);
 }
 
-/// Every function of `time` that takes nothing and returns a number, every clock by its number, and those beside `time`.
+/// Reads every function of `time` that takes no argument and returns a number, every clock by its number, and the
+/// clocks outside of `time`. For each, returns the last digits of its microseconds.
 const CLOCKS: &str = "
 import time, datetime, asyncio, os
 await asyncio.sleep(0)
@@ -89,7 +90,7 @@ async fn a_dropped_execution_frees_its_slot() {
 }
 
 #[tokio::test]
-async fn a_full_queue_turns_away() {
+async fn a_full_queue_refuses_executions() {
     let sandbox = one_slot();
     let limits = Limits::default().wall_time(Duration::from_millis(500));
     let long = || sandbox.run(Execution::new("while True: pass").limits(limits));
@@ -139,7 +140,7 @@ async fn context_becomes_variables_and_bad_keys_are_named() {
 }
 
 #[test]
-fn a_sandbox_that_cannot_work_says_why() {
+fn invalid_settings_fail_the_build() {
     let tiny = Limits::default().memory_bytes_max(1 << 20);
     let error = Sandbox::builder().ceilings(tiny).cache_dir(cache_dir()).build().err().unwrap();
     assert!(matches!(error, Error::MemoryBelowImage { .. }), "{error}");
@@ -150,14 +151,15 @@ fn large_programs(count: u32) -> impl Iterator<Item = Execution> {
     (0..count).map(|n| Execution::new(format!("x = {n}\n") + &"yyyyyyyy = 1\n".repeat(500) + "x"))
 }
 
-/// Checking large programs has a queue of its own, for as many as may run and wait.
+/// The check of large programs has its own queue. It is as long as the number of executions that may run and wait.
 #[tokio::test]
 async fn large_programs_wait_in_a_queue_to_be_checked() {
     let sandbox = Sandbox::builder().concurrency(2).queue(1).cache_dir(cache_dir()).build().unwrap();
     let ended = join_all(large_programs(7).map(|program| sandbox.run(program))).await;
     let busy = ended.iter().filter(|ended| matches!(ended, Err(Error::Busy { .. }))).count();
     let values: Vec<u32> = ended.iter().flatten().filter_map(|report| report.value_as().ok()).collect();
-    // The first is being checked and three wait, when the others come. Of these, one may find two that run and one that waits.
+    // While the first is checked, three wait, and the others are refused. Of these four, one may be refused later, if
+    // it finds two running and one waiting.
     assert!((3..=4).contains(&busy), "{ended:?}");
     assert!(values.len() == 7 - busy && values.iter().all(|value| *value < 4), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! Metrics: their names, and exact numbers after a known sequence of requests.
+//! Tests the names of metrics, and their exact values after a known sequence of requests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::local::Local;
 use crate::tools::with_tools;
 
 #[test]
-fn the_contracts_metrics_are_there_before_anything_has_happened() {
+fn all_metrics_exist_before_the_first_execution() {
     let local = Local::start_unready(Settings::default());
     let answer = local.get("/metrics");
     assert_eq!(
@@ -53,7 +53,7 @@ fn every_outcome_is_counted_once() {
         json!({"code": "1", "context": {"__x": 1}}),
         json!({"code": ""}),
         json!({"code": "import os\nimport sys"}),
-        // No executions: not what is expected, refused for what they ask.
+        // Refused requests that do not count as executions: an unknown field, and a memory limit that is too low.
         json!({"code": "1", "nonsense": 1}),
         json!({"code": "1", "max_memory_mb": 1}),
     ];
@@ -64,7 +64,7 @@ fn every_outcome_is_counted_once() {
     local.await_metric("code_executions_active", 1.0);
     drop(left);
     local.await_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 1.0);
-    // It is counted when its client goes, and ends at its next yield.
+    // An execution is counted when its client disconnects, but ends only at its next yield.
     local.await_metric("code_executions_active", 0.0);
     let samples = [
         ("code_executions_total{status=\"success\"}", 2.0),
@@ -99,7 +99,7 @@ fn every_outcome_is_counted_once() {
     assert!(local.metric("code_execution_memory_mb_sum") > 6.0 * 20.0);
 }
 
-/// Says that a call has come as far as its policy.
+/// Records that a call has reached its policy, and allows it.
 struct Seen(Arc<AtomicBool>);
 
 impl ToolPolicy for Seen {
@@ -142,7 +142,7 @@ for call in [home.echo(1), home.echo(2), home.fail(), home.echo(1, 2), home.cras
 ";
     local.execute(&json!({"code": code}));
     local.execute(&json!({"code": "import home\nawait home.hang()", "timeout": 0.3}));
-    // Past the guest's own checks: a tool that is not granted, and one that is none.
+    // The tool is not granted. The guest's own checks let the call pass, and the host denies it.
     let denied = "import home\ntry: await home.fail()\nexcept ToolError: pass";
     local.execute(&json!({"code": denied, "tools": ["home.echo"]}));
     let expected = [
@@ -170,17 +170,17 @@ fn resident_memory_is_that_of_the_process() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let expected = line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0;
-    // Other tests run in this process.
+    // Other tests run in this process at the same time, so the two values differ.
     assert!((0.3..3.0).contains(&(resident / expected)), "{resident}, {expected}");
 }
 
-/// What a dashboard or an alert asks for and the service does not have is a panel without data.
+/// A dashboard or an alert that uses an unknown metric shows no data and reports no error.
 #[test]
 fn dashboards_and_alerts_ask_for_metrics_that_exist() {
     let local = Local::start(Settings::default(), with_tools);
     local.execute(&json!({"code": "import home\nawait home.echo(1)"}));
     let text = local.get("/metrics").body;
-    // A family without samples, such as that of services, has a type.
+    // A family without samples, such as that of services, has only its `# TYPE` line.
     let names = text.lines().map(|line| line.strip_prefix("# TYPE ").unwrap_or(line));
     let samples = names.filter_map(|line| line.split(['{', ' ']).next()).collect::<BTreeSet<_>>();
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
@@ -196,7 +196,7 @@ fn dashboards_and_alerts_ask_for_metrics_that_exist() {
 }
 
 #[test]
-fn the_dashboard_is_one_that_grafana_imports() {
+fn grafana_can_import_the_dashboard() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana-dashboard.json");
     let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 36);
