@@ -98,7 +98,7 @@ help: Use type(x).";
     }
 
     #[test]
-    fn any_place_can_be_shown() {
+    fn every_position_can_be_shown() {
         for program in [
             "",
             "x = (",

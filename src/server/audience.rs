@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_the_services_own() {
+    fn only_the_services_own_hosts_are_allowed() {
         let of = |bound, hosts: &[String]| Audience::new(bound, hosts, &[]);
         let (local, named) = (of(LOOPBACK, &[]), of(LOOPBACK, &allowed()));
         let (open, lan, closed) = (of(ANY, &[]), of(LAN, &[]), of(LAN, &allowed()));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_the_services_own_or_allowed() {
+    fn only_own_and_configured_origins_are_allowed() {
         let allowed_origins = ["https://home.example".into(), "http://localhost:8030".into()];
         let audience = Audience::new(LOOPBACK, &allowed(), &allowed_origins);
         let cases: &[(&str, &[&str], bool)] = &[

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_token_that_is_sent_must_be_right() {
+    fn every_token_in_a_request_must_be_right() {
         let doorkeeper = |token| Doorkeeper::new(Token::new(token), ServerMetrics::default());
         let (own, other) = (HEADER, "authorization");
         let rows: [(&[(&str, &str)], Proof); 16] = [
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn some_wrong_tokens_are_free_and_are_forgotten() {
+    fn first_wrong_tokens_are_not_delayed_and_all_are_forgotten() {
         let (mut guesses, now) = (Guesses::default(), Instant::now());
         let mut repeated = |seconds: f64| guesses.count(now + Duration::from_secs_f64(seconds)).is_repeated;
         assert!((0..5).all(|_| !repeated(0.0)));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_them_together() {
+    fn log_lines_about_wrong_tokens_are_combined() {
         let (mut guesses, now) = (Guesses::default(), Instant::now());
         let mut logged = |seconds| guesses.count(now + Duration::from_secs(seconds)).to_log;
         assert_eq!(logged(0), Some(1));

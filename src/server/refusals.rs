@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_bounded_and_the_others_counted() {
+    fn log_lines_are_bounded_and_suppressed_ones_counted() {
         let (mut lines, now) = (Lines::default(), Instant::now());
         let mut count = |milliseconds| lines.count(now + Duration::from_millis(milliseconds));
         assert!((0..10).all(|_| count(0) == Some(0)));

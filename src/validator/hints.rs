@@ -132,7 +132,7 @@ mod tests {
     use crate::validator::REFUSED_NAMES;
 
     #[test]
-    fn each_text_is_for_something_that_is_refused() {
+    fn each_hint_is_for_a_refused_name() {
         let texts: Texts = serde_json::from_str(JSON).unwrap();
         for name in texts.names.keys().chain(texts.attributes.keys()) {
             assert!(REFUSED_NAMES.contains(&name.as_str()), "{name}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_of_modules_is_long() {
+    fn lists_of_modules_are_bounded() {
         let few: BTreeSet<String> = ["json", "re"].map(str::to_owned).into();
         assert_eq!(recipe(&few)["importable"], "Importable here: json, re.");
         let many: BTreeSet<String> = (0..40).map(|n| format!("m{n:02}")).collect();

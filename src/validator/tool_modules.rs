@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_name_what_is_near_and_granted() {
+    fn hints_suggest_similar_granted_functions() {
         let module = |names: &[&str]| ToolModule {
             functions: names.iter().map(|name| ((*name).to_owned(), function(&[], false))).collect(),
             other_names: vec!["ToolError".into()],

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_codes_have_one_name() {
+    fn names_of_codes_are_unique() {
         let names: Vec<_> = Code::all().map(Code::name).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
         assert!(Code::all().all(|code| !code.status().is_success()));
