@@ -59,7 +59,7 @@ const SPARE_CONNECTIONS: usize = 256;
 /// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// Longest form of one byte of output in JSON.
+/// Longest form of one byte of output in JSON, in bytes.
 const LONGEST_ESCAPE: usize = 6;
 
 /// Tasks between two checks for new events. Each task may begin a program and take a millisecond.

@@ -45,7 +45,7 @@ use refusals::Refusals;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The token that callers must send. The default token refuses every caller.
+    /// Token that callers must send. By default, every caller is refused.
     pub token: Token,
     /// Upper bounds of the limits of an execution. Requests may lower them.
     pub ceilings: Limits,
@@ -228,8 +228,8 @@ impl Service {
         Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
     }
 
-    /// Makes the service ready: executions run in `sandbox` from now on. Call [`Sandbox::self_test`] before. Only the
-    /// first sandbox is kept; further ones are ignored.
+    /// Makes the service ready: executions run in `sandbox` from now on. Call [`Sandbox::self_test`] first to be sure
+    /// that programs can run. Only the first sandbox is kept; further ones are ignored.
     pub fn ready(&self, sandbox: Sandbox) {
         self.0.sandbox.get_or_init(|| sandbox);
     }

@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 /// The header for the token. `Authorization: Bearer` is accepted too.
 pub(super) const HEADER: &str = "x-executor-token";
 
-/// Delay of answers to repeated wrong tokens. Each wrong token is forgotten after this time.
+/// Delay of answers to repeated wrong tokens. One wrong token is forgotten each time that this period passes.
 const DELAY: Duration = Duration::from_secs(1);
 
 /// Wrong tokens that are answered without delay: somebody may have mistyped one.

@@ -24,7 +24,7 @@ use ledger::{Entry, Ledger, beyond_own};
 /// are never refused for lack of memory.
 pub(super) const OWN_BYTES: usize = 32 << 10;
 
-/// All connections without the token together may use one part in so many of the budget.
+/// The budget divided by this is the share of all connections without the token together.
 const STRANGERS_PART: usize = 6;
 
 /// Minimum rate at which an awaited peer must take or send bytes. While the budget is spent, slower peers may be
@@ -64,8 +64,8 @@ impl Share {
         }
     }
 
-    /// Returns how long to wait for memory. Answers wait longer: their program has run, and its effects would be
-    /// reported to nobody.
+    /// Returns how long to wait for memory. Answers wait longer: the program has run, and without its answer the
+    /// caller does not learn what it did.
     fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::Body | Self::Request => 5,

@@ -186,9 +186,9 @@ struct ErrorDetail {
 struct UsageDetail {
     /// Approximate number of WebAssembly operators
     fuel: u64,
-    /// Seconds
+    /// CPU time in seconds
     cpu_time: f64,
-    /// Seconds
+    /// Wall-clock time in seconds
     wall_time: f64,
     memory_peak_bytes: u64,
     tool_calls: u32,
@@ -263,9 +263,9 @@ struct FindingDetail {
     #[schema(value_type = RuleName)]
     code: &'static str,
     message: String,
-    /// From 1
+    /// Line, from 1
     line: u32,
-    /// From 1
+    /// Column in characters, from 1
     column: u32,
     /// How to fix it
     #[schema(required)]

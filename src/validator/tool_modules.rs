@@ -33,7 +33,7 @@ pub struct ToolFunction {
 pub struct ToolParameter {
     /// Python name.
     pub name: String,
-    /// Whether a call must have it.
+    /// Whether a call without it fails.
     pub is_required: bool,
 }
 
