@@ -1,4 +1,4 @@
-//! What each command does. An `Err` is one line for the user.
+//! The commands. An `Err` is one line for the user.
 
 mod check;
 mod findings;
@@ -43,28 +43,30 @@ use output::print;
 pub(crate) use run::{RunArgs, run};
 pub(crate) use tools::{ToolsFormat, tools};
 
-/// Programs begin in these threads, and the validator needs a stack for the largest of them. Address space, for the most
-/// part.
+/// Stack of the threads that begin programs. The validator needs it for the largest programs. Most of it is only
+/// address space.
 const THREAD_STACK_BYTES: usize = 32 << 20;
 
-/// The executor failed, not the program.
+/// Exit status if the executor failed, not the program.
 pub(crate) const HOST_FAILURE: u8 = 70;
 
 pub(crate) const USAGE: u8 = 2;
 
-/// Connections beside those whose executions run or wait: of those who are turned away, or ask how it goes.
+/// Connections beyond those whose executions run or wait: for callers that are refused, and for health checks and
+/// metrics.
 const SPARE_CONNECTIONS: usize = 256;
 
-/// Connections that the kernel keeps until they are accepted.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// What a character of output becomes in JSON, at most.
+/// Longest form of one byte of output in JSON, in bytes.
 const LONGEST_ESCAPE: usize = 6;
 
-/// Tasks between two looks for what has come: each may be the beginning of a program, and take a millisecond.
+/// Tasks between two checks for new events. Each task may begin a program and take a millisecond.
 const EVENT_INTERVAL: u32 = 4;
 
-/// From when memory is free until it is given back to the kernel: others may be about to free theirs, or to need it again.
+/// Delay before freed memory is returned to the kernel. Other requests may free theirs soon, or need the memory
+/// again.
 const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
 const REJECTED: u8 = 3;
@@ -89,9 +91,10 @@ pub(crate) fn config(effective: &[Effective]) -> Done {
 
 pub(crate) fn serve(mut config: Config) -> Done {
     malloc::tune();
-    // From here on only its digest is needed.
+    // From here on, only the token's digest is needed.
     let token = Token::new(mem::take(&mut config.token).expose_secret());
-    // The listener comes first: a process that is hardened binds to nothing. The runtime comes last: its threads are to be.
+    // Bind the listener first, because a hardened process cannot. Create the runtimes last, so that their threads
+    // inherit the restrictions.
     let listener = bind(config.address)?;
     allow_open_files(connections_max(&config));
     let ignores_hangup = ignores_hangup();
@@ -101,15 +104,15 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
-    // Signals and new connections wait for no program.
+    // Signals and new connections have their own thread, so that they never wait for a program.
     let main = runtime()?;
     let served = main.block_on(serve_until_signal(&config, handles, listener, &service, ignores_hangup));
-    // Whoever had to be answered has been: waiting for what else these threads do has no end.
+    // All answers are sent. Waiting for other work of these threads might never end.
     runtimes.into_iter().chain([main]).for_each(Runtime::shutdown_background);
     served
 }
 
-/// The text in `file`, `-` for standard input; says why there is none.
+/// Reads `file`, or standard input for `-`. Complains and returns `None` if it cannot be read.
 fn read_text(file: &str) -> Option<String> {
     let read = if file == "-" { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
     read.inspect_err(|error| complain(&format!("ai-code-executor: {file}: {error}"))).ok()
@@ -129,14 +132,15 @@ fn connections_max(config: &Config) -> usize {
     Settings::default().connections_max.max(executions + SPARE_CONNECTIONS)
 }
 
-/// Twice the largest body must fit in a third, the same and what it is parsed to in two, the largest answer in a third.
+/// Twice the largest body must fit in a third of the memory, the same and its parsed form in two thirds, and the
+/// largest answer in a third.
 fn memory_bytes_max(config: &Config) -> usize {
     let limits = &config.ceilings;
     let answer = LONGEST_ESCAPE * 2 * limits.output_bytes_max + limits.result_bytes_max;
     Settings::default().memory_bytes_max.max(3 * answer).max(6 * config.body_bytes_max())
 }
 
-/// Each connection is an open file, and shells let a process have 1,024, unless it asks for more.
+/// Raises the limit of open files, since each connection is one. Shells allow 1,024 unless a process asks for more.
 fn allow_open_files(connections_max: usize) {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
@@ -176,7 +180,7 @@ async fn serve_until_signal(
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = service.clone();
     let mut server = tokio::spawn(async move {
-        // A dropped sender means the same as a message: stop.
+        // A dropped sender and a message both mean: stop.
         let stop = async { drop(stopping.await) };
         serving.serve_across(&runtimes, listener, stop).await;
     });
@@ -200,7 +204,7 @@ async fn serve_until_signal(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each time that a crowd has gone. Until the process ends.
+/// Returns memory to the kernel each time that peers have freed much of it. Runs until the process ends.
 async fn give_memory_back(service: Service) {
     loop {
         service.relieved().await;
@@ -209,13 +213,14 @@ async fn give_memory_back(service: Service) {
     }
 }
 
-/// Making an image blocks for seconds and cannot be cancelled, so it gets a thread that nobody waits for at exit.
+/// Makes the sandbox and tests it, then makes the service ready. Making an image blocks for seconds and cannot be
+/// cancelled, so it gets a thread of its own that is not joined at exit.
 async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
     let (done, made) = oneshot::channel();
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
         let sandbox = sandbox(&builder_config, metrics);
-        // What the compiler has freed would count towards the limit of a container in which programs are then run.
+        // Memory that the compiler has freed would otherwise count towards the memory limit of the container.
         malloc::give_back();
         if let Ok(sandbox) = &sandbox {
             write_stubs(sandbox.catalogue(), &builder_config.workspace_dir);
@@ -229,7 +234,7 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
     Ok(())
 }
 
-/// The stubs are for editors and models that look around; executions do without.
+/// Writes the stubs of the tools for editors and models. Executions do not need them, so a failure is only a warning.
 fn write_stubs(catalogue: &Catalogue, dir: &Path) {
     if catalogue.tools().is_empty() {
         return;
@@ -240,8 +245,8 @@ fn write_stubs(catalogue: &Catalogue, dir: &Path) {
     }
 }
 
-/// Running executions get the grace, slow clients a second more to take their answers. Whoever asks in the meantime is told
-/// that the service stops.
+/// Gives running executions the grace period, then slow clients one more second to take their answers. New requests
+/// meanwhile are told that the service stops.
 async fn drain(
     config: &Config,
     service: &Service,
@@ -257,7 +262,7 @@ async fn drain(
     }
 }
 
-/// Completes at the first signal that asks to end.
+/// Returns a future that completes at the first signal to terminate.
 fn termination(ignores_hangup: bool) -> Result<impl Future<Output = ()>, String> {
     let hangup = (!ignores_hangup).then(SignalKind::hangup);
     let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
@@ -269,7 +274,8 @@ fn termination(ignores_hangup: bool) -> Result<impl Future<Output = ()>, String>
     }))
 }
 
-/// Whether it was started to outlive its terminal, as by `nohup`. A process that is hardened cannot tell.
+/// Returns whether the process was started to outlive its terminal, as by `nohup`. A hardened process cannot find
+/// out.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -278,7 +284,7 @@ fn ignores_hangup() -> bool {
     ignored >> (SignalKind::hangup().as_raw_value() - 1) & 1 == 1
 }
 
-/// The tools that programs can import with these settings.
+/// Returns the tools that programs can import with these settings.
 fn tools_of(config: &Config) -> Result<Vec<Tool>, String> {
     let NetworkTools { enabled, file, signer } = &config.network_tools;
     let tools = if *enabled { file.connect(signer.as_ref()) } else { Ok(Vec::new()) };
@@ -300,7 +306,8 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
     builder.build().map_err(|error| error.chain())
 }
 
-/// A runtime of one thread: it does all of a request by itself. To wake another takes as long as a small program.
+/// Creates a runtime of one thread, which does all work of a request itself. Waking another thread takes as long as a
+/// small program.
 fn runtime() -> Result<Runtime, String> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder

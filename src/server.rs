@@ -1,4 +1,4 @@
-//! The HTTP service: the only module that knows HTTP, and JSON of answers.
+//! The HTTP service. No other module knows HTTP or the JSON of answers.
 
 mod answer;
 mod audience;
@@ -41,40 +41,44 @@ use budget::{Account, Budget};
 use metrics::ServerMetrics;
 use refusals::Refusals;
 
-/// How the service deals with its clients.
+/// Settings of a [`Service`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What callers must send; by default nobody is let in.
+    /// Token that callers must send. By default, every caller is refused.
     pub token: Token,
-    /// Bounds that requests may lower.
+    /// Upper bounds of the limits of an execution. Requests may lower them.
     pub ceilings: Limits,
-    /// Larger request bodies are refused, and read no further. Default: 2 MiB.
+    /// Maximum size of a request body. A larger one is refused and not read further. Default: 2 MiB.
     pub body_bytes_max: usize,
-    /// From the request's head to the end of its body. Default: 30 s.
+    /// Time to receive a body, from the end of the request's head. Default: 30 s.
     pub body_time: Duration,
-    /// A connection is closed when it has had neither a request nor an answer in progress for this time, or when its peer has
-    /// taken or sent less than 64 KB/s for as long. Default: 30 s.
+    /// A connection is closed if it is idle for this time (no request and no answer in progress), or if its peer
+    /// takes or sends less than 64 KiB/s for this time. Default: 30 s.
     pub idle_time: Duration,
-    /// Connections at once. One more takes the place of the connection that has been idle longest, or of one whose peer is
-    /// slow; if all are busy, it waits. Default: 512.
+    /// Maximum number of open connections. If all are in use, a new connection replaces the one that has been idle
+    /// longest, or one whose peer is slow. If all are busy, the new one waits. Default: 512.
     pub connections_max: usize,
-    /// What all peers together can make the service hold, beside 32 KiB for each of `connections_max`. What would be more
-    /// waits, is answered with 503, or costs the connection that holds most and does nothing. Without the token, peers
-    /// have a sixth of it. A request takes twice its body's size while it is read, and 160 bytes for each member of its
-    /// `context`; programs in the queue and answers that nobody takes count too. A third of it must hold twice the largest
-    /// body, two thirds that and what it is parsed to, and all of it the largest answer. Default: 48 MiB.
+    /// Maximum memory that all peers together can make the service hold, in addition to 32 KiB for each of
+    /// `connections_max`. If a request or answer would exceed it, it waits, is answered with 503, or closes the slow
+    /// connection that holds the most. Peers without the token share one sixth of it.
+    ///
+    /// A request counts twice the size of its body while it is read, and 160 bytes for each member of its `context`.
+    /// Queued programs and answers that a peer does not take count too. One third must hold twice the largest body,
+    /// two thirds must hold the same and its parsed form, and the whole must hold the largest answer. Default: 48
+    /// MiB.
     pub memory_bytes_max: usize,
-    /// Hosts that requests may be for, such as `house.example`, beside the address that the service listens on and names
-    /// of the loopback interface. Ports are ignored. Default: none, and then a service that listens on another interface
-    /// answers to every host.
+    /// Hosts that requests may address, such as `house.example`, in addition to the address that the service listens
+    /// on and the names of the loopback interface. Ports are ignored. Default: none. If it is empty and the service
+    /// listens on another interface than loopback, requests for any host are answered.
     pub allowed_hosts: Vec<String>,
-    /// Origins whose pages may call the service from a browser, such as `http://localhost:8030`, beside the service's own
-    /// pages. Others are refused. Default: none.
+    /// Origins whose web pages may call the service from a browser, such as `http://localhost:8030`, in addition to
+    /// the service's own pages. Requests from other origins are refused. Default: none.
     pub allowed_origins: Vec<String>,
-    /// What `/metrics` shows: the sandbox's.
+    /// Metrics that `/metrics` shows. Pass those of the sandbox.
     pub metrics: Metrics,
-    /// What `/health` shows: what [`restrict`](crate::hardening::restrict) has said. Default: nothing is in force.
+    /// State that `/health` shows: the result of [`restrict`](crate::hardening::restrict). Default: nothing is in
+    /// force.
     pub hardening: Hardening,
 }
 
@@ -175,11 +179,13 @@ impl Settings {
     }
 }
 
-/// The HTTP service. It answers before it is ready: making an image takes seconds the first time. A handle: clones are the
-/// same service.
+/// The HTTP service. A handle: its clones are one service.
 ///
-/// No type of an HTTP framework is in its interface: to add `/execute` to a service that there is already, call
-/// [`Sandbox::run`](crate::Sandbox::run) in a handler of that service, as `examples/embed_axum.rs` does.
+/// It answers requests before it is ready, because making an image for the first time takes seconds. Until
+/// [`Service::ready`] is called, requests about programs and tools get 503.
+///
+/// Its interface contains no type of an HTTP framework. To add `/execute` to an existing service, call
+/// [`Sandbox::run`](crate::Sandbox::run) in one of its handlers, as `examples/embed_axum.rs` does.
 ///
 /// ```no_run
 /// use ai_code_executor::Sandbox;
@@ -205,13 +211,13 @@ struct Inner {
     budget: Budget,
     doorkeeper: Doorkeeper,
     refusals: Refusals,
-    /// One for each body that is being forgotten.
+    /// Bounds how many refused bodies are discarded at the same time.
     discards: Arc<Semaphore>,
     sandbox: OnceLock<Sandbox>,
 }
 
 impl Service {
-    /// A service that is not ready yet.
+    /// Creates a service that is not ready yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let metrics = ServerMetrics::default();
@@ -222,41 +228,43 @@ impl Service {
         Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
     }
 
-    /// Lets executions in; `sandbox` has run one already. The first sandbox stays: further ones are ignored.
+    /// Makes the service ready: executions run in `sandbox` from now on. Call [`Sandbox::self_test`] first to be sure
+    /// that programs can run. Only the first sandbox is kept; further ones are ignored.
     pub fn ready(&self, sandbox: Sandbox) {
         self.0.sandbox.get_or_init(|| sandbox);
     }
 
-    /// The sandbox, once the service is ready.
+    /// Returns the sandbox, or `None` if the service is not ready.
     #[must_use]
     pub fn sandbox(&self) -> Option<&Sandbox> {
         self.0.sandbox.get()
     }
 
-    /// What it was made with.
+    /// Returns the settings of this service.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
-    /// Completes when much of what peers had made the service hold is free again: the time to give memory back to the
-    /// kernel, if the allocator does not by itself.
+    /// Completes when a large part of the memory that peers made the service hold is free again. This is the time to
+    /// return memory to the kernel, if the allocator does not do it by itself.
     pub async fn relieved(&self) {
         self.0.budget.relieved().await;
     }
 
-    /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes, then until the requests
-    /// in progress are answered. Dropping the future closes all connections.
+    /// Serves `listener` with HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` completes and the requests in
+    /// progress are answered. Dropping the future closes all connections.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
         self.serve_across(&[Handle::current()], listener, stop).await;
     }
 
-    /// The same, with each connection served by the one of `runtimes` that has the fewest. With runtimes of one thread,
-    /// no thread wakes another for a request, which takes as long as a small program.
+    /// Like [`Service::serve`], but distributes connections over `runtimes`: each connection goes to the runtime that
+    /// has the fewest. Use runtimes of one thread, so that no request wakes another thread: a wake-up takes as long
+    /// as a small program.
     ///
     /// # Panics
     ///
-    /// Without any runtime.
+    /// If `runtimes` is empty.
     pub async fn serve_across(
         &self,
         runtimes: &[Handle],
@@ -264,7 +272,7 @@ impl Service {
         stop: impl Future<Output = ()>,
     ) {
         assert!(!runtimes.is_empty(), "no runtime to serve connections");
-        // A listener that does not know its address is none that other machines reach by a name.
+        // If the listener does not know its address, other machines cannot reach it by a name.
         let bound = listener.local_addr().map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip());
         let settings = &self.0.settings;
         let audience = Audience::new(bound, &settings.allowed_hosts, &settings.allowed_origins);
@@ -277,7 +285,7 @@ impl Service {
         connections::serve(listener, self.router(audience), self, runtimes, stop).await;
     }
 
-    /// The answer to a request that needs no connection: its status and body.
+    /// Answers a request without a connection; returns the status and the body.
     #[cfg(fuzzing)]
     pub async fn answer(&self, request: http::Request<Vec<u8>>) -> (u16, axum::body::Bytes) {
         use tower::ServiceExt;
@@ -290,7 +298,7 @@ impl Service {
         (status, body.unwrap_or_default())
     }
 
-    /// Says at `request` whose it is, and what there is to know of its token.
+    /// Adds the account of the connection and the result of the token check to the extensions of `request`.
     fn admit<B>(&self, request: &mut http::Request<B>, account: &Arc<Account>) {
         let proof = self.0.doorkeeper.examine(request.headers());
         if proof == Proof::Right {
@@ -326,7 +334,7 @@ impl Service {
     }
 }
 
-/// What comes before everything else, on every path: a name for the request, and whether it may ask at all.
+/// Assigns a request ID and checks host and origin, for every path and before any handler.
 async fn front(audience: Arc<Audience>, mut request: Request, next: Next) -> Response {
     let id = request_id::name(&mut request);
     let mut response = match audience.check(&request) {
@@ -337,7 +345,7 @@ async fn front(audience: Arc<Audience>, mut request: Request, next: Next) -> Res
     response
 }
 
-/// For pages that may call: others were refused before.
+/// CORS headers for allowed pages. `front` has refused requests from other pages.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())

@@ -1,6 +1,7 @@
-//! Source text → [`ValidatedSource`], or the findings that keep it from being run. Pure: no I/O, no clock.
+//! Checks the source of a program: returns a [`ValidatedSource`], or the findings that prevent its execution. Pure:
+//! no I/O, no clock.
 //!
-//! This is a sieve for clear messages, not the wall: the wall is WebAssembly.
+//! It exists for clear messages. It is not the security boundary; WebAssembly is.
 
 mod costly;
 mod depth;
@@ -25,18 +26,20 @@ use ruff_text_size::{TextRange, TextSize};
 use crate::execution::{Finding, Rule};
 pub use tool_modules::{ToolFunction, ToolModule, ToolParameter};
 
-/// The largest [`Policy::code_bytes_max`] that a sandbox takes.
+/// The largest [`Policy::code_bytes_max`] that a sandbox accepts.
 pub const CODE_BYTES_CEILING: usize = 64 << 10;
 
-/// Findings of one program. Nobody reads more, and each takes more memory than the mistake that it is about.
+/// Maximum number of findings for one program. Readers do not read more, and a finding takes more memory than the
+/// mistake that causes it.
 pub const FINDINGS_MAX: usize = 200;
 
-/// Parsing grows its stack by itself; dropping what it made recurses with the size of the source.
+/// Stack per byte of source. The parser grows its stack by itself, but dropping the syntax tree recurses as deep as
+/// the source allows.
 const STACK_BYTES_PER_BYTE: usize = 1 << 10;
 
 const STACK_BYTES_MIN: usize = 2 << 20;
 
-/// What programs may import when nothing else is configured.
+/// Modules that programs may import by default.
 pub const DEFAULT_IMPORTS: &[&str] = &[
     "__future__",
     "abc",
@@ -89,7 +92,7 @@ pub const DEFAULT_IMPORTS: &[&str] = &[
     "zoneinfo",
 ];
 
-/// Names and attributes that programs may not use, whatever they are bound to.
+/// Names and attributes that programs may not use, regardless of what they are bound to.
 pub const REFUSED_NAMES: &[&str] = &[
     "__base__",
     "__bases__",
@@ -144,24 +147,25 @@ pub const REFUSED_NAMES: &[&str] = &[
     "vars",
 ];
 
-/// What a program, and its context, must be like to be run.
+/// Rules for a program and its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Larger programs are refused before anything looks at them.
+    /// Maximum size of a program. Larger ones are refused before any other check.
     pub code_bytes_max: usize,
-    /// Nodes of the program's syntax tree, as CPython's `ast.walk` counts them.
+    /// Maximum number of nodes in the program's syntax tree, counted like CPython's `ast.walk`.
     pub ast_nodes_max: usize,
-    /// What programs may import; `json` stands for `json.decoder` too. Tool modules come on top.
+    /// Modules that programs may import. `json` also allows `json.decoder`. A sandbox adds its tool modules.
     pub allowed_imports: BTreeSet<String>,
-    /// Modules of tools, by name: calls that are certain to fail are findings. They are importable only if
-    /// `allowed_imports` has them too.
+    /// Tool modules, by name. Calls that are certain to fail are findings. Programs may import a tool module only if
+    /// `allowed_imports` contains it too.
     pub tool_modules: BTreeMap<String, Arc<ToolModule>>,
-    /// Modules of tools that are switched off: importing one passes, and fails in the guest with a message that says so.
+    /// Tool modules that are switched off. The validator accepts their import; in the guest it fails with a message
+    /// that says so.
     pub disabled_imports: BTreeSet<String>,
-    /// The context as JSON.
+    /// Maximum size of the context as JSON.
     pub context_bytes_max: usize,
-    /// Nesting of a context value: a number has depth 0, a list of numbers 1.
+    /// Maximum nesting of a context value: a number has depth 0, a list of numbers 1.
     pub context_depth_max: usize,
 }
 
@@ -179,7 +183,7 @@ impl Default for Policy {
     }
 }
 
-/// Whether Python takes `text` for a name; reserved words are identifiers too.
+/// Returns whether `text` is a Python identifier. Reserved words are identifiers too.
 #[must_use]
 pub fn is_identifier(text: &str) -> bool {
     let starts = |first: char| first == '_' || unicode_ident::is_xid_start(first);
@@ -236,7 +240,7 @@ impl Policy {
         self
     }
 
-    /// Whether `name`, such as `json.decoder`, or a package around it is on the allow-list.
+    /// Returns whether `name`, such as `json.decoder`, or a package that contains it is on the allow-list.
     #[must_use]
     pub fn allows_import(&self, name: &str) -> bool {
         let dots = name.match_indices('.').map(|(dot, _)| dot);
@@ -244,27 +248,29 @@ impl Policy {
     }
 }
 
-/// A program that passed: the only kind that reaches the sandbox.
+/// A program that passed the validator. A sandbox runs no other kind.
 #[derive(Clone, Debug)]
 pub struct ValidatedSource(String);
 
 impl ValidatedSource {
-    /// A program that nothing has looked at, for a sandbox whose validator is off.
+    /// Wraps an unchecked program, for a sandbox whose validator is off.
     pub(crate) fn unchecked(source: String) -> Self {
         Self(source)
     }
 
-    /// The program's text, unchanged.
+    /// Returns the program's text. [`validate`] changes nothing but to remove a byte order mark.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Checks size, nesting, syntax, complexity, then imports, names, attributes and calls of tools. Callers need no stack to speak of: it
-/// grows with the source.
+/// Checks a program: size, nesting, syntax and complexity, then imports, names, attributes and calls of tools.
 ///
-/// A sandbox does this itself. It is for editors, hooks and servers that check programs without running them.
+/// The validator allocates the stack that it needs, so the caller's stack may be small.
+///
+/// A sandbox calls it for every program. Call it in editors, hooks and servers that check programs without running
+/// them.
 ///
 /// ```
 /// use ai_code_executor::validator::validate;
@@ -276,8 +282,8 @@ impl ValidatedSource {
 ///
 /// # Errors
 ///
-/// All findings, at least one; the first [`FINDINGS_MAX`] of more. Syntax and complexity come first, the others follow in the
-/// order of the source.
+/// Returns all findings, at least one and at most [`FINDINGS_MAX`]. Those about syntax and complexity come first; the
+/// others follow in source order.
 pub fn validate(source: String, policy: &Policy) -> Result<ValidatedSource, Vec<Finding>> {
     let source = match source.strip_prefix('\u{feff}') {
         Some(without_byte_order_mark) => without_byte_order_mark.to_owned(),
@@ -337,7 +343,7 @@ fn too_complex(nodes: usize, limit: usize) -> Option<Found> {
     (nodes > limit).then(|| Found { rule: Rule::Complexity, at: TextSize::new(0), message, hint })
 }
 
-/// A finding, before its place is known as a line and column.
+/// A finding whose position is an offset, not yet a line and a column.
 struct Found {
     rule: Rule,
     at: TextSize,
@@ -352,8 +358,8 @@ impl Found {
     }
 }
 
-/// Lines and columns, from 1, in characters. All are found in one pass: a line may have as many findings as it has
-/// characters, and each of them counted from its beginning would be quadratic.
+/// Lines and columns of findings, from 1, in characters. All are computed in one pass: counting each column from the
+/// start of its line would be quadratic for a line with many findings.
 struct Places(HashMap<TextSize, (u32, u32)>);
 
 impl Places {
@@ -376,7 +382,7 @@ impl Places {
         Self(places)
     }
 
-    /// Of a finding that it was made for.
+    /// Returns the position of a finding that was passed to [`Places::new`].
     fn line_and_column(&self, at: TextSize) -> (u32, u32) {
         self.0.get(&at).copied().unwrap_or((1, 1))
     }

@@ -1,4 +1,5 @@
-//! `check`: the validator alone, for editors, hooks and CI. What a sandbox with these settings would import, it knows.
+//! `check`: runs only the validator, for editors, hooks and CI. It knows the tool modules of a sandbox with these
+//! settings.
 
 use std::process::ExitCode;
 
@@ -23,7 +24,7 @@ pub(crate) enum Format {
     Github,
 }
 
-/// One program, and what was found in it.
+/// A program and its findings.
 struct Checked<'a> {
     file: &'a str,
     program: String,
@@ -81,12 +82,12 @@ fn github(file: &str, findings: &[Finding]) -> String {
     findings.iter().map(command).collect::<Vec<_>>().join("\n")
 }
 
-/// A message must stay on its line.
+/// Escapes a message, which must stay on one line.
 fn escape(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property ends at a comma or colon.
+/// Escapes a property, which ends at a comma or colon.
 fn escape_property(text: &str) -> String {
     escape(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,4 +1,4 @@
-//! Findings for a reader: on a terminal with the lines that they are about, elsewhere a line each.
+//! Formats findings for people: on a terminal with the source lines, elsewhere one line for each.
 
 use std::io::{self, IsTerminal};
 use std::ops::Range;
@@ -8,17 +8,17 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::config::is_plain;
 
-/// As standard error shows them.
+/// Formats findings for standard error.
 pub(super) fn for_standard_error(file: &str, program: &str, findings: &[Finding]) -> String {
     if io::stderr().is_terminal() { pictures(file, program, findings) } else { lines(file, findings) }
 }
 
-/// As standard output shows them.
+/// Formats findings for standard output.
 pub(super) fn for_standard_output(file: &str, program: &str, findings: &[Finding]) -> String {
     if io::stdout().is_terminal() { pictures(file, program, findings) } else { lines(file, findings) }
 }
 
-/// A line for each finding, and one more for its hint.
+/// Formats a line for each finding, and one more for its hint.
 fn lines(file: &str, findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
         let Finding { rule, message, line, column, hint, .. } = finding;
@@ -28,13 +28,13 @@ fn lines(file: &str, findings: &[Finding]) -> String {
     findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Each finding under the line that it is about.
+/// Shows each finding below its source line.
 fn pictures(file: &str, program: &str, findings: &[Finding]) -> String {
     draw(file, program, findings, &if is_plain() { Renderer::plain() } else { Renderer::styled() })
 }
 
 fn draw(file: &str, program: &str, findings: &[Finding], renderer: &Renderer) -> String {
-    // Places in a program do not count a byte order mark.
+    // Positions of findings do not count a byte order mark.
     let program = program.strip_prefix('\u{feff}').unwrap_or(program);
     let picture = |finding: &Finding| {
         let span = span_of(program, finding);
@@ -48,7 +48,7 @@ fn draw(file: &str, program: &str, findings: &[Finding], renderer: &Renderer) ->
     findings.iter().map(picture).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The name or character at a finding's place, in bytes.
+/// Returns the byte range of the name or character at a finding's position.
 fn span_of(program: &str, finding: &Finding) -> Range<usize> {
     let line = line_starts(program).nth(finding.line.saturating_sub(1) as usize).unwrap_or(program.len());
     let column = finding.column.saturating_sub(1) as usize;
@@ -60,7 +60,7 @@ fn span_of(program: &str, finding: &Finding) -> Range<usize> {
     start..start + name.max(first)
 }
 
-/// Where lines begin. As in Python, `\r` ends one too.
+/// Returns the offsets at which lines begin. As in Python, `\r` ends a line too.
 fn line_starts(program: &str) -> impl Iterator<Item = usize> {
     let ends = program.char_indices().filter(|&(at, char)| match char {
         '\n' => true,
@@ -98,7 +98,7 @@ help: Use type(x).";
     }
 
     #[test]
-    fn any_place_can_be_shown() {
+    fn every_position_can_be_shown() {
         for program in [
             "",
             "x = (",

@@ -1,4 +1,4 @@
-//! What the service gives up before it serves, as `HARDENING` says.
+//! Restricts the process before it serves, as `HARDENING` says.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, HardeningMode};
 
-/// Before any thread is started, and after everything for which the service needs more than it keeps.
+/// Applies the restrictions. Call it before any thread is started, and after everything that needs more rights.
 pub(super) fn harden(config: &Config) -> Result<Hardening, String> {
     if config.hardening == HardeningMode::Off {
         warn!("the process is not hardened (HARDENING is off): see SECURITY.md");
@@ -29,7 +29,7 @@ pub(super) fn harden(config: &Config) -> Result<Hardening, String> {
     Ok(hardening)
 }
 
-/// Once the image is made and the stubs are written.
+/// Applies the last restrictions. Call it after the image is made and the stubs are written.
 pub(super) fn seal(hardening: Hardening) -> Result<(), String> {
     if hardening.seccomp { hardening::seal().map_err(|error| error.to_string()) } else { Ok(()) }
 }
@@ -43,7 +43,8 @@ fn needs(config: &Config) -> Needs {
     Needs::default().writable(writable).ports(ports).names(names)
 }
 
-/// A rule is for a folder that exists. What keeps one from being made is said by those who write to it.
+/// Creates `dir`, because Landlock rules need an existing folder. Errors are reported later, by the code that writes
+/// to it.
 fn existing(dir: &PathBuf, mode: u32) -> PathBuf {
     let _ = DirBuilder::new().recursive(true).mode(mode).create(dir);
     dir.clone()

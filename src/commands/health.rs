@@ -1,4 +1,4 @@
-//! `health`: a container's health check that needs no other program in the container.
+//! `health`: a health check for containers that needs no other program in the image.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::complain;
 
-/// For connecting, and for each byte of the answer's beginning: a service on the same machine is quick or broken.
+/// Timeout to connect, and for each read. A service on the same machine answers fast or is broken.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 const EXPECTED: &[u8] = b"HTTP/1.1 200 ";
@@ -23,7 +23,8 @@ pub(crate) fn health(address: SocketAddr) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Listening on every address includes the loopback one.
+/// Replaces an unspecified address by the loopback address: a service that listens on all addresses listens on that
+/// too.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -33,7 +34,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The beginning of the answer, as long as the one that is hoped for.
+/// Returns the beginning of the answer, of the same length as `EXPECTED`.
 fn ask(address: SocketAddr) -> io::Result<[u8; EXPECTED.len()]> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;

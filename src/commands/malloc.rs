@@ -1,27 +1,29 @@
-//! How the process's heap keeps memory, and gives it back to the kernel. The library leaves this to whoever embeds it.
+//! Configures how the process's allocator keeps memory and returns it to the kernel. The library leaves this to its
+//! embedder.
 
 #![allow(unsafe_code)]
 
 use std::num::NonZero;
 
-/// Larger blocks are mapped: they go back to the kernel when they are freed. Results of a usual size are none of them.
+/// Larger blocks are mapped, so freeing them returns them to the kernel. Results of a usual size are smaller.
 const MAPPED_BYTES_MIN: libc::c_int = 4 << 20;
 
-/// What is kept at the end of a heap. Each execution allocates and frees some hundred KiB there; by default, glibc returns
-/// more than 128 KiB at once, and taking it again costs a fault for each page.
+/// Free memory kept at the end of a heap. Each execution allocates and frees a few hundred KiB there. By default,
+/// glibc returns everything beyond 128 KiB at once, and getting it back costs a page fault for each page.
 const KEPT_BYTES: libc::c_int = 8 << 20;
 
-/// Threads share a heap by so many. By default each has its own, and only the first heap's end is ever given back.
+/// Number of threads that share a heap. By default each thread has its own heap, and only the end of the first heap
+/// is ever returned.
 const THREADS_PER_HEAP: usize = 4;
 
-/// With one heap, two threads that parse wait for its lock more than they work.
+/// With a single heap, two parsing threads spend most of their time waiting for its lock.
 const HEAPS_MIN: usize = 2;
 
-/// Sets all of them. Else glibc raises the first two with the largest block that is ever freed, to 32 and 64 MiB.
+/// Sets all parameters. Otherwise glibc raises the first two to 32 and 64 MiB, as it frees larger blocks.
 pub(super) fn tune() {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let heaps = libc::c_int::try_from(cores.div_ceil(THREADS_PER_HEAP).max(HEAPS_MIN)).unwrap_or(1);
-    // SAFETY: these set numbers in the allocator.
+    // SAFETY: `mallopt` only sets numbers in the allocator.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
@@ -30,9 +32,9 @@ pub(super) fn tune() {
     }
 }
 
-/// Gives back every page that is free, but at the ends of further heaps.
+/// Returns every free page to the kernel, except at the ends of heaps other than the first.
 pub(super) fn give_back() {
-    // SAFETY: it takes the heap's own locks, and touches nothing that is in use.
+    // SAFETY: `malloc_trim` takes the heaps' own locks, and touches no memory that is in use.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);

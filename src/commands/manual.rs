@@ -1,4 +1,4 @@
-//! What the command line says of itself: completions, the manual page, the version.
+//! Completions, the manual page and the version.
 
 use std::process::ExitCode;
 
@@ -9,19 +9,19 @@ use clap_complete::Shell;
 use super::Done;
 use super::output::print;
 
-/// `1.0.0 (CPython …, wasmtime …)`.
+/// Returns the version, as in `1.0.0 (CPython …, wasmtime …)`.
 pub(crate) fn version() -> String {
     format!("{} (CPython {PYTHON_VERSION}, wasmtime {WASMTIME_VERSION})", env!("CARGO_PKG_VERSION"))
 }
 
-/// A script for `shell` that completes this command line.
+/// Prints a completion script for `shell`.
 pub(crate) fn completions(mut command: Command, shell: Shell) -> Done {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, env!("CARGO_PKG_NAME"), &mut script);
     show(&script)
 }
 
-/// The manual page, for `man`.
+/// Prints the manual page, for `man`.
 pub(crate) fn manual(command: Command) -> Done {
     let mut page = Vec::new();
     let rendered = clap_mangen::Man::new(command).render(&mut page);

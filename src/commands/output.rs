@@ -1,8 +1,8 @@
-//! What commands write. A reader who has gone, as in `… | head -1`, is no failure.
+//! Output of commands. A reader that closes the pipe early, as in `… | head -1`, is not an error.
 
 use std::io::{self, ErrorKind, Write};
 
-/// On standard output, unless there is nothing to say.
+/// Prints `text` to standard output, unless it is empty.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     let written = if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{text}") };
     let written = written.and_then(|()| flush());
@@ -12,9 +12,9 @@ pub(crate) fn print(text: &str) -> Result<(), String> {
     }
 }
 
-/// A line for the user on standard error. `eprintln!` would panic without a reader.
+/// Prints a line for the user to standard error. `eprintln!` would panic if nobody reads it.
 pub(crate) fn complain(text: &str) {
-    // There is nowhere else to say it.
+    // There is no other place to report an error.
     let _ = writeln!(io::stderr(), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! `run`: one program on the terminal. What it prints passes through while it runs.
+//! `run`: runs one program on the terminal. Its output passes through while it runs.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,7 +16,8 @@ use crate::config::Config;
 const RAISED: u8 = 1;
 const LIMIT_HIT: u8 = 4;
 
-/// Nobody reads standard output any more: as shells show a program that the signal of that has ended.
+/// Exit status if nobody reads standard output any more: the status that shells report for a process ended by
+/// `SIGPIPE`.
 const READER_GONE: u8 = 128 + 13;
 
 /// What to run, and how to show its end.
@@ -32,7 +33,7 @@ pub(crate) struct RunArgs {
     context: Option<String>,
 }
 
-/// Why there is no report.
+/// Reasons why there is no report.
 enum End {
     Failed(Error),
     Output(io::Error),
@@ -60,7 +61,8 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
     }
 }
 
-/// A reader that has gone is none of the program's failures: nobody is left to be told of it.
+/// Returns the exit status, or an error of writing the output. A closed pipe is not an error: nobody is left to
+/// report it to.
 fn shown(written: io::Result<()>, status: u8) -> Done {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -70,7 +72,7 @@ fn shown(written: io::Result<()>, status: u8) -> Done {
     }
 }
 
-/// The context in `file`; says why there is none.
+/// Reads the context from `file`. Complains and returns `None` if it is unusable.
 fn read_context(file: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
     let Some(file) = file else { return Some(BTreeMap::new()) };
     let context = serde_json::from_str(&read_text(file)?);
@@ -79,7 +81,7 @@ fn read_context(file: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
         .ok()
 }
 
-/// Runs a program whose output passes through; ends it when nobody reads that any more.
+/// Runs a program and passes its output through. Ends the program if nobody reads the output any more.
 async fn streamed(sandbox: &Sandbox, execution: Execution) -> Result<Report, End> {
     let (sink, events) = events();
     let run = async { sandbox.run(execution.events(sink)).await.map_err(End::Failed) };
@@ -94,7 +96,7 @@ async fn pass_through(mut events: Events) -> io::Result<()> {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())?;
             }
-            // Without a reader, there is nobody to complain to.
+            // Without a reader of standard error, there is no place to complain.
             Event::Stderr(text) => drop(io::stderr().write_all(text.as_bytes())),
             _ => {}
         }
@@ -102,7 +104,7 @@ async fn pass_through(mut events: Events) -> io::Result<()> {
     Ok(())
 }
 
-/// What is left to say at the end.
+/// Prints the end of a report: dropped output, and the error or the value.
 fn show(report: &Report, json: bool) -> io::Result<()> {
     for (name, output) in [("stdout", &report.stdout), ("stderr", &report.stderr)] {
         if output.truncated {
@@ -119,7 +121,7 @@ fn show(report: &Report, json: bool) -> io::Result<()> {
     flush()
 }
 
-/// A traceback ends with its exception; a limit is none.
+/// Formats an error. A traceback already ends with the exception; a limit that was reached has no traceback.
 fn told(error: &GuestError) -> String {
     let mut lines = Vec::new();
     if !error.traceback.is_empty() {
@@ -136,7 +138,7 @@ fn status(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Completed => 0,
         Outcome::Timeout | Outcome::CpuLimit | Outcome::MemoryLimit => LIMIT_HIT,
-        // `Failure`, `Cancelled`, and outcomes that later versions of the library add.
+        // `Failure`, `Cancelled`, and outcomes that later versions of the library may add.
         _ => RAISED,
     }
 }

@@ -1,4 +1,4 @@
-//! `tools`: what programs can call, for people, editors, scripts and prompts.
+//! `tools`: lists the tools that programs can call, for people, editors, scripts and prompts.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Answers on their way: their memory counts until the peer has taken it, or has gone.
+//! Bodies of answers. Their memory counts until the peer has taken it or has disconnected.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use super::connections::SOCKET_BYTES;
 use super::refusal::Refusal;
 use super::request_id;
 
-/// What is handed over at once: an answer of which the peer takes a part makes progress.
+/// Maximum size of a frame. With small frames, progress is visible even if the peer takes only a part of an answer.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// Where an answer's bytes are, as an extension of the response. Without it, they are yet to be counted.
+/// Where the bytes of an answer are, as an extension of the response. Responses without it are not counted yet.
 #[derive(Clone)]
 pub(super) enum Memory {
-    /// On the heap, and counted.
+    /// On the heap, already counted.
     Held(Arc<Held>),
-    /// In the program's file. The kernel copies what it is about to send.
+    /// In the executable. Only the kernel's copy of the bytes that are being sent takes memory.
     Static,
 }
 
-/// The body of an answer.
+/// Body of an answer, counted until it is sent.
 pub(super) struct Answer {
     inner: Body,
-    /// What is left of the frame that `inner` has given last.
+    /// Rest of the last frame that `inner` returned.
     rest: Bytes,
     taking: Arc<Taking>,
 }
 
-/// An answer that the peer has not taken yet.
+/// Memory and state that an answer holds until the peer has taken all of it.
 struct Taking {
     account: Arc<Account>,
     _request: Held,
@@ -41,11 +41,11 @@ struct Taking {
     _awaited: Awaited,
 }
 
-/// `response` as an answer to the request that `request` holds.
+/// Converts `response` to a counted answer. It also keeps `request`, the memory of the request, until it is sent.
 pub(super) async fn answer(mut response: Response, account: Arc<Account>, request: Held) -> Response<Answer> {
     let held = hold(&mut response, &account).await;
     if held.is_none() {
-        // A few bytes: the request's own memory has room for them.
+        // This answer is a few bytes. The memory of the request covers them.
         let id = response.headers_mut().remove(request_id::HEADER);
         response = Refusal::overloaded().into_response();
         response.headers_mut().extend(id.map(|id| (request_id::HEADER, id)));
@@ -55,7 +55,7 @@ pub(super) async fn answer(mut response: Response, account: Arc<Account>, reques
     response.map(|inner| Answer { inner, rest: Bytes::new(), taking })
 }
 
-/// What holds the memory of the response's body; `None` if there is too little.
+/// Reserves memory for the body of the response; `None` if there is too little.
 async fn hold(response: &mut Response, account: &Arc<Account>) -> Option<Arc<Held>> {
     let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
     let bytes = match response.extensions_mut().remove::<Memory>() {
@@ -104,7 +104,7 @@ impl HttpBody for Answer {
     }
 }
 
-/// A part of an answer, with hyper until the kernel has it.
+/// A part of an answer. Hyper drops it after the kernel has copied it.
 struct Piece {
     bytes: Bytes,
     taking: Arc<Taking>,

@@ -1,5 +1,5 @@
-//! For which host a request may be, and from which web page: a page that a developer opens may not run programs here,
-//! also when its own name leads to this machine (DNS rebinding).
+//! Checks the host that a request is for and the web page that sends it. A web page that a developer opens must not
+//! run programs here, even if a DNS name of the attacker resolves to this machine (DNS rebinding).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderValue, Version};
 
 use super::refusal::Refusal;
 
-/// Whose requests are answered.
+/// Hosts and origins whose requests are answered.
 pub(super) struct Audience {
-    /// `None` lets a request be for any host.
+    /// `None` allows every host.
     hosts: Option<Vec<Host>>,
     origins: Vec<String>,
 }
@@ -25,8 +25,9 @@ enum Host {
 }
 
 impl Audience {
-    /// Of a service at `bound`. Names of the loopback interface and `bound` itself are always among the hosts; without
-    /// further ones, a service that other machines reach does not know its names, and answers to all.
+    /// Builds the rules for a service that listens on `bound`. Names of the loopback interface and `bound` itself are
+    /// always allowed hosts. If no other host is configured and other machines can reach the service, its names are
+    /// unknown, so every host is allowed.
     pub(super) fn new(bound: IpAddr, allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
         let is_open = allowed_hosts.is_empty() && !bound.to_canonical().is_loopback();
         let allowed = allowed_hosts.iter().filter_map(|host| Host::parse(host)).map(|(host, _)| host);
@@ -34,12 +35,12 @@ impl Audience {
         Self { hosts, origins: allowed_origins.to_vec() }
     }
 
-    /// Whether a request may be for any host.
+    /// Returns whether requests for any host are allowed.
     pub(super) fn is_open(&self) -> bool {
         self.hosts.is_none()
     }
 
-    /// Lets a request pass that is for one of the hosts, and comes from no web page but those that may call.
+    /// Accepts a request if its host is allowed, and its origin is allowed or absent.
     pub(super) fn check(&self, request: &Request) -> Result<(), Refusal> {
         let host = host_of(request)?;
         if let (Some(hosts), Some((host, _))) = (&self.hosts, &host)
@@ -56,7 +57,8 @@ impl Audience {
         }
     }
 
-    /// Pages from the allowed origins, and those of the service itself: of the host and port that the request is for.
+    /// Returns whether pages from `origin` may call: allowed origins, and the service's own pages, which have the
+    /// host and port of the request.
     fn may_call(&self, origin: &HeaderValue, host: Option<&(Host, Option<u16>)>) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         if self.origins.iter().any(|allowed| allowed == origin) {
@@ -74,15 +76,15 @@ impl Audience {
     }
 }
 
-/// The one host that a request names: RFC 9110, 7.2, RFC 9112, 3.2 and RFC 9113, 8.3.1. `None` for one that need not
-/// name any, of HTTP/1.0, which no browser sends.
+/// Returns the host that a request names (RFC 9110, 7.2; RFC 9112, 3.2; RFC 9113, 8.3.1). It must name exactly one.
+/// `None` for an HTTP/1.0 request without a host, which no browser sends.
 fn host_of(request: &Request) -> Result<Option<(Host, Option<u16>)>, Refusal> {
     let header = host_header(request.headers())?;
     let (target, header) = (request.uri().authority().map(Authority::as_str), header.as_ref());
     let named = match (target, header) {
         (Some(target), Some((header, port))) => {
             let target = Host::parse(target).ok_or_else(Refusal::bad_host)?;
-            // HTTP/1 goes by the target alone.
+            // In HTTP/1, the target overrides the `Host` field.
             if request.version() == Version::HTTP_2 && target != (header.clone(), *port) {
                 return Err(Refusal::bad_host());
             }
@@ -99,7 +101,7 @@ fn host_of(request: &Request) -> Result<Option<(Host, Option<u16>)>, Refusal> {
     Ok(Some(named))
 }
 
-/// The field `Host`, of which there may be one.
+/// Returns the `Host` field. More than one is refused.
 fn host_header(headers: &HeaderMap) -> Result<Option<(Host, Option<u16>)>, Refusal> {
     let mut fields = headers.get_all(HOST).iter();
     match (fields.next(), fields.next()) {
@@ -113,7 +115,7 @@ fn host_header(headers: &HeaderMap) -> Result<Option<(Host, Option<u16>)>, Refus
 }
 
 impl Host {
-    /// `host`, `host:port`, `[v6]` or `[v6]:port`. An empty host is legal: it is nobody's.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. An empty host is legal and matches no allowed host.
     fn parse(text: &str) -> Option<(Self, Option<u16>)> {
         if text.is_empty() {
             return Some((Self::Name(String::new()), None));
@@ -128,13 +130,13 @@ impl Host {
             let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
             return Some((Self::Address(IpAddr::V6(address).to_canonical()), port));
         }
-        // The dot at the end of a whole name.
+        // Remove the dot at the end of a fully qualified name.
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let address = name.parse::<Ipv4Addr>().ok();
         Some((address.map_or(Self::Name(name), |address| Self::Address(address.into())), port))
     }
 
-    /// Names of this machine that nobody else can have: RFC 6761, 6.3, reserves `localhost` with all that is below it.
+    /// Returns whether it is a loopback name or address. RFC 6761, 6.3, reserves `localhost` and all names below it.
     fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -150,14 +152,14 @@ mod tests {
 
     use super::*;
 
-    /// Version, target, headers, and the status of the refusal.
+    /// Version, target, headers, and the status of the refusal (0 for none).
     type Case<'a> = (Version, &'a str, &'a [(&'a str, &'a str)], u16);
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-    /// 0 for a request that passes, or else the refusal's status.
+    /// Returns 0 if the request passes, otherwise the status of the refusal.
     fn check(audience: &Audience, version: Version, target: &str, headers: &[(&str, &str)]) -> u16 {
         let mut request =
             Request::builder().method(Method::GET).version(version).uri(target).body(Body::empty()).unwrap();
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_the_services_own() {
+    fn only_the_services_own_hosts_are_allowed() {
         let of = |bound, hosts: &[String]| Audience::new(bound, hosts, &[]);
         let (local, named) = (of(LOOPBACK, &[]), of(LOOPBACK, &allowed()));
         let (open, lan, closed) = (of(ANY, &[]), of(LAN, &[]), of(LAN, &allowed()));
@@ -243,7 +245,7 @@ mod tests {
             (v11, "/", &[("host", "[::1]x")], 400),
             (v11, "/", &[("host", "[127.0.0.1]")], 400),
             (v11, "/", &[("host", "\u{e9}")], 400),
-            // The target counts; the field must be there all the same.
+            // The target decides, but the `Host` field is still required.
             (v11, "http://localhost/", &[evil], 0),
             (v11, "http://attacker.example/", &[good], 421),
             (v11, "http://localhost/", &[], 400),
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_the_services_own_or_allowed() {
+    fn only_own_and_configured_origins_are_allowed() {
         let allowed_origins = ["https://home.example".into(), "http://localhost:8030".into()];
         let audience = Audience::new(LOOPBACK, &allowed(), &allowed_origins);
         let cases: &[(&str, &[&str], bool)] = &[

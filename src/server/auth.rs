@@ -1,4 +1,4 @@
-//! The shared secret of the service's callers, and what becomes of those who guess.
+//! The token that callers share with the service, and the delay for callers that guess it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,34 +14,35 @@ use tracing::warn;
 use super::metrics::ServerMetrics;
 use super::refusal::Refusal;
 
-/// The header that carries the secret. `Authorization: Bearer` may as well.
+/// The header for the token. `Authorization: Bearer` is accepted too.
 pub(super) const HEADER: &str = "x-executor-token";
 
-/// Answers to wrong tokens come so much later once there have been some; one that came so long ago is forgotten.
+/// Delay of answers to repeated wrong tokens. One wrong token is forgotten each time that this period passes.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// Wrong tokens that are answered at once: somebody mistyped one.
+/// Wrong tokens that are answered without delay: somebody may have mistyped one.
 const FREE_GUESSES: u32 = 5;
 
-/// Answers that are late at once. Each keeps a connection open, so further ones are not late.
+/// Maximum number of delayed answers at a time. Each keeps a connection open, so further ones are not delayed.
 const DELAYED_MAX: usize = 64;
 
-/// Wrong tokens stand in the log so often at most.
+/// Minimum time between two log lines about wrong tokens.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The expected token, as its digest: comparing digests takes the same time for every guess, of whatever length.
+/// The expected token, stored as a digest. Comparing digests takes the same time for every guess, whatever its
+/// length.
 #[derive(Clone, Default)]
 pub struct Token(Option<[u8; 32]>);
 
 impl Token {
-    /// An empty `secret`, like [`Token::default`], lets nobody in.
+    /// Creates a token from its text. With an empty `secret`, as with [`Token::default`], every caller is refused.
     #[must_use]
     pub fn new(secret: &str) -> Self {
         Self((!secret.is_empty()).then(|| Sha256::digest(secret).into()))
     }
 }
 
-/// What a request shows of the token.
+/// Result of the token check of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     Missing,
@@ -49,7 +50,7 @@ pub(super) enum Proof {
     Right,
 }
 
-/// Lets in those who know the token, and slows down those who try many.
+/// Checks tokens, and delays answers to repeated wrong ones.
 pub(super) struct Doorkeeper {
     token: Token,
     metrics: ServerMetrics,
@@ -62,7 +63,7 @@ impl Doorkeeper {
         Self { token, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
     }
 
-    /// What a request shows, without consequences. If it shows several tokens, each must be right.
+    /// Checks the token of a request, without any delay. If a request has several tokens, each must be right.
     pub(super) fn examine(&self, headers: &HeaderMap) -> Proof {
         let own = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes);
         let mut sent = own.chain(headers.get_all(AUTHORIZATION).iter().filter_map(bearer)).peekable();
@@ -102,25 +103,26 @@ impl Doorkeeper {
     }
 }
 
-/// The token of `Authorization: Bearer`: RFC 6750, 2.1. Other schemes are a proxy's business.
+/// Returns the token of `Authorization: Bearer` (RFC 6750, 2.1). Other schemes are ignored: they are meant for a
+/// proxy.
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = value.as_bytes().split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii_start())
 }
 
-/// The wrong tokens of late.
+/// Recent wrong tokens.
 #[derive(Default)]
 struct Guesses {
-    /// When all of them are forgotten.
+    /// When the last of them is forgotten.
     forgotten: Option<Instant>,
     logged: Option<Instant>,
     unlogged: u64,
 }
 
-/// What follows from a wrong token.
+/// How to handle a wrong token.
 struct Guess {
     is_repeated: bool,
-    /// How many there were since this was last in the log.
+    /// Number of wrong tokens since the last log line, if a line is due.
     to_log: Option<u64>,
 }
 
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_token_that_is_sent_must_be_right() {
+    fn every_token_in_a_request_must_be_right() {
         let doorkeeper = |token| Doorkeeper::new(Token::new(token), ServerMetrics::default());
         let (own, other) = (HEADER, "authorization");
         let rows: [(&[(&str, &str)], Proof); 16] = [
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn some_wrong_tokens_are_free_and_are_forgotten() {
+    fn first_wrong_tokens_are_not_delayed_and_all_are_forgotten() {
         let (mut guesses, now) = (Guesses::default(), Instant::now());
         let mut repeated = |seconds: f64| guesses.count(now + Duration::from_secs_f64(seconds)).is_repeated;
         assert!((0..5).all(|_| !repeated(0.0)));
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_them_together() {
+    fn log_lines_about_wrong_tokens_are_combined() {
         let (mut guesses, now) = (Guesses::default(), Instant::now());
         let mut logged = |seconds| guesses.count(now + Duration::from_secs(seconds)).to_log;
         assert_eq!(logged(0), Some(1));

@@ -1,4 +1,4 @@
-//! Request bodies: bounded in size and time.
+//! Reads request bodies, bounded in size and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio::time::timeout;
 use super::budget::{Account, Held, Share};
 use super::refusal::Refusal;
 
-/// What a client that does not listen may go on sending after its answer, in time.
+/// How long a client may continue to send a body after it was refused.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// Bodies that are forgotten at once: reading them takes the time of those who listen.
+/// Maximum number of bodies that are discarded at a time. Discarding takes time from clients that read their answers.
 pub(super) const DISCARDS_MAX: usize = 16;
 
-/// What is made room for first; then twice as much each time, up to what is declared.
+/// First allocation for a body. Each further one doubles it, up to the declared size.
 const FIRST_BYTES: usize = 8 << 10;
 
-/// A body that is read at most once, and may be left unread.
+/// A request body. It is read at most once, or not at all.
 pub(super) struct Incoming {
     declared_bytes: u64,
     stream: BodyDataStream,
 }
 
-/// A body that was read, and its memory.
+/// A whole body and the memory that it holds.
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
     pub(super) held: Held,
@@ -37,8 +37,8 @@ impl Incoming {
         Self { declared_bytes: body.size_hint().lower(), stream: body.into_data_stream() }
     }
 
-    /// Reads it all, as long as it has no more than `bytes_max` and takes no longer than `time`. What is declared to be
-    /// larger is not read at all.
+    /// Reads the whole body if it has at most `bytes_max` bytes and arrives within `time`. If its declared size is
+    /// larger, nothing of it is read.
     pub(super) async fn read(
         &mut self,
         bytes_max: usize,
@@ -52,7 +52,8 @@ impl Incoming {
         read.unwrap_or_else(|_| Err(Refusal::too_slow(time)))
     }
 
-    /// A body whose length is declared waits for its memory before it holds any: else many could wait for each other.
+    /// If the size is declared, reserves all memory before it holds any. Otherwise many partly read bodies could wait
+    /// for each other.
     async fn read_to_end(&mut self, bytes_max: usize, account: &Arc<Account>) -> Result<Whole, Refusal> {
         let declared = usize::try_from(self.declared_bytes).unwrap_or(usize::MAX);
         let mut whole = Whole { bytes: Vec::new(), held: account.hold_nothing() };
@@ -68,7 +69,7 @@ impl Incoming {
             if needed > whole.bytes.capacity() {
                 let room = (2 * whole.bytes.capacity()).max(FIRST_BYTES).max(needed);
                 let room = if declared >= needed { room.min(declared) } else { room };
-                // Meanwhile the peer is not awaited: it may wait itself.
+                // The service does not wait for the peer during the reservation; the peer may wait for the service.
                 drop(awaited);
                 whole.hold_room_for(room).await?;
                 awaited = account.await_peer();
@@ -80,11 +81,11 @@ impl Incoming {
         Ok(whole)
     }
 
-    /// Takes what is still coming, within bounds, and forgets it. A connection that is closed while its client still
-    /// sends loses the answer on the way to it; when many are refused, some do.
+    /// Reads the rest of the body, within bounds, and drops it. If a connection is closed while its client still
+    /// sends, the client loses the answer. If too many bodies are refused at once, some clients do.
     pub(super) fn discard(mut self, bytes_max: usize, discards: &Arc<Semaphore>) {
         let Ok(permit) = discards.clone().try_acquire_owned() else { return };
-        // Ends by itself, soon.
+        // Needs no owner: the timeout ends it.
         tokio::spawn(timeout(DISCARD_TIME, async move {
             let _permit = permit;
             let mut bytes = 0;
@@ -102,7 +103,7 @@ impl Incoming {
 }
 
 impl Whole {
-    /// As text, and once more when it is parsed.
+    /// Reserves memory for the text of the body and for its parsed form.
     async fn hold_room_for(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.held.grow_to(2 * bytes, Share::Body).await.ok_or_else(Refusal::overloaded)
     }

@@ -1,9 +1,9 @@
-//! One bound on the memory that peers can make the service hold.
+//! Bounds the memory that peers can make the service hold.
 //!
-//! Each connection may hold [`OWN_BYTES`]: those are bounded by the number of connections. What it holds beyond them
-//! (requests, bodies, programs in the queue, answers until they are sent) comes out of one budget for all connections.
-//! Those that have not shown the token share a small part of it. When the budget is spent, the largest holder that keeps
-//! the service waiting is closed.
+//! Each connection may hold [`OWN_BYTES`] of its own; the number of connections bounds their sum. Everything beyond
+//! that (requests, bodies, queued programs, answers until they are sent) is taken from one budget for all
+//! connections. Connections that have not shown the token share a small part of the budget. If the budget is spent,
+//! the slow connection that holds the most is closed.
 
 mod ledger;
 
@@ -20,35 +20,38 @@ use tracing::debug;
 use super::metrics::ServerMetrics;
 use ledger::{Entry, Ledger, beyond_own};
 
-/// What a connection may hold without the budget: a small request and its answer are never refused for lack of memory.
+/// Memory that a connection may hold outside of the budget. It suffices for a small request and its answer, so these
+/// are never refused for lack of memory.
 pub(super) const OWN_BYTES: usize = 32 << 10;
 
-/// The part of the budget for all connections without a token together.
+/// The budget divided by this is the share of all connections without the token together.
 const STRANGERS_PART: usize = 6;
 
-/// A peer that takes or sends less than this, while the budget is spent, may be cut off.
+/// Minimum rate at which an awaited peer must take or send bytes. While the budget is spent, slower peers may be
+/// closed.
 const BYTES_PER_SECOND_MIN: u32 = 64 << 10;
 
-/// What a peer may be behind that rate.
+/// How far a peer may fall behind that rate.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// How often those who wait for memory look for somebody to close.
+/// How often a request that waits for memory looks for a connection to close.
 const RECHECK: Duration = Duration::from_millis(50);
 
-/// Requests that may wait for memory: each keeps its connection, and the service does not see that its peer has gone.
+/// Maximum number of requests that wait for memory. Each keeps its connection, and the service cannot see whether its
+/// peer has disconnected.
 const WAITING_MAX: usize = 64;
 
-/// Below this, it does not matter whether freed memory is given back to the kernel.
+/// Smallest peak load after which freed memory is worth returning to the kernel.
 const RELIEF_BYTES_MIN: usize = 8 << 20;
 
-/// What memory is wanted for.
+/// Purpose of a reservation. It decides how much of the budget may be in use.
 #[derive(Clone, Copy)]
 pub(super) enum Share {
-    /// A body that is being read: what it takes to parse one always stays free.
+    /// A body that is being read. The memory to parse one always stays free.
     Body,
-    /// A request and its body: programs wait in the queue with what they hold.
+    /// A request and its body. Queued programs keep this memory while they wait.
     Request,
-    /// An answer. A third of the budget is for answers alone: running programs end, whoever waits for them.
+    /// An answer. One third of the budget is for answers alone, so that programs that run can always deliver theirs.
     Answer,
 }
 
@@ -61,7 +64,8 @@ impl Share {
         }
     }
 
-    /// How long to wait for memory. An answer is of a program that has run: giving it up loses its effects.
+    /// Returns how long to wait for memory. Answers wait longer: the program has run, and without its answer the
+    /// caller does not learn what it did.
     fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::Body | Self::Request => 5,
@@ -79,9 +83,9 @@ struct Inner {
     ledger: Mutex<Ledger>,
     freed: Notify,
     relieved: Notify,
-    /// Requests that wait for memory.
+    /// Number of requests that wait for memory.
     waiting: AtomicUsize,
-    /// Whose body may wait for the memory that parsing it takes.
+    /// Held by the one request that waits for memory to parse its body.
     parsing: Semaphore,
 }
 
@@ -100,14 +104,14 @@ impl Budget {
         }))
     }
 
-    /// An account for a new connection, which gives its place back with it.
+    /// Opens an account for a new connection. Dropping the account releases `place`.
     pub(super) fn open(&self, place: Option<OwnedSemaphorePermit>) -> Arc<Account> {
         let close = CancellationToken::new();
         let id = self.0.ledger().open(place, close.clone());
         Arc::new(Account { budget: self.0.clone(), id, close })
     }
 
-    /// Closes the connections that have been idle for this long, and those whose peers have been too slow for as long.
+    /// Closes connections that have been idle for `time`, and those whose peers have been too slow for `time`.
     pub(super) fn close_stalled(&self, time: Duration) {
         let now = Instant::now();
         let has_been_idle = |entry: &Entry| entry.is_idle() && now > entry.idle_since + time;
@@ -118,12 +122,12 @@ impl Budget {
         }
     }
 
-    /// The place of a connection that others can best do without.
+    /// Closes the least needed connection and returns its place; `None` if all are needed.
     pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
         self.0.ledger().take_place(Instant::now())
     }
 
-    /// Completes when much of what was held is free again.
+    /// Completes when a large part of the held memory is free again.
     pub(super) async fn relieved(&self) {
         self.0.relieved.notified().await;
     }
@@ -131,7 +135,7 @@ impl Budget {
 
 impl Inner {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // No step in between leaves it inconsistent.
+        // A panic cannot leave it inconsistent.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,7 +165,7 @@ impl Inner {
         }
     }
 
-    /// Counts somebody who waits for memory; `None` if too many do.
+    /// Counts a request that waits for memory; `None` if too many wait already.
     fn wait(&self, share: Share) -> Option<Waiting<'_>> {
         let waiting = Waiting(&self.waiting);
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +178,7 @@ impl Inner {
 
     fn close_account(&self, id: u64) {
         let mut ledger = self.ledger();
-        // Whatever it held has been released before.
+        // Each [`Held`] keeps its account alive, so everything has been released before.
         ledger.entries.remove(&id);
         self.relieve(&mut ledger);
     }
@@ -187,7 +191,8 @@ impl Inner {
         }
     }
 
-    /// Closes the largest holder among those whose peers are too slow; of strangers, if it is a stranger that wants memory.
+    /// Closes the connection that holds the most among those whose peers are too slow. If a connection without the
+    /// token wants the memory, only connections without the token are closed.
     fn close_largest(&self, for_stranger: bool) {
         let now = Instant::now();
         let ledger = self.ledger();
@@ -196,7 +201,7 @@ impl Inner {
             entries.filter(|entry| !for_stranger || !entry.has_token)
         };
         if holders().any(|entry| entry.close.is_cancelled()) {
-            // Its memory is about to be free.
+            // Its memory will be free soon.
             return;
         }
         let slow = holders().filter(|entry| entry.is_overdue(now, Duration::ZERO));
@@ -208,7 +213,7 @@ impl Inner {
     }
 }
 
-/// What one connection holds, all of its requests together.
+/// Memory that one connection holds, for all of its requests together.
 pub(super) struct Account {
     budget: Arc<Inner>,
     id: u64,
@@ -216,12 +221,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Completes when the connection is to be closed.
+    /// Completes when the connection must be closed.
     pub(super) fn closed(&self) -> WaitForCancellationFuture<'_> {
         self.close.cancelled()
     }
 
-    /// The peer has shown the token.
+    /// Records that the peer has shown the token.
     pub(super) fn has_token(&self) {
         let mut ledger = self.budget.ledger();
         let Some(entry) = ledger.entries.get_mut(&self.id) else { return };
@@ -231,14 +236,14 @@ impl Account {
         }
     }
 
-    /// The peer has taken or sent so much.
+    /// Records that the peer has taken or sent `bytes`.
     pub(super) fn moved(&self, bytes: usize) {
         let worth = SLACK.min(Duration::from_secs(bytes as u64) / BYTES_PER_SECOND_MIN);
         let latest = Instant::now() + SLACK;
         self.update(|entry| entry.due = latest.min(entry.due + worth));
     }
 
-    /// The peer has a request in progress until the result is dropped; `None` if the connection is about to be closed.
+    /// Counts a request as in progress until the result is dropped; `None` if the connection is about to be closed.
     pub(super) fn begin_request(self: &Arc<Self>) -> Option<InProgress> {
         let mut ledger = self.budget.ledger();
         let entry = ledger.entries.get_mut(&self.id)?;
@@ -249,7 +254,7 @@ impl Account {
         Some(InProgress(self.clone()))
     }
 
-    /// The peer is awaited until the result is dropped.
+    /// Counts the peer as awaited until the result is dropped.
     pub(super) fn await_peer(self: &Arc<Self>) -> Awaited {
         let due = Instant::now() + SLACK;
         self.update(|entry| {
@@ -261,13 +266,13 @@ impl Account {
         Awaited(self.clone())
     }
 
-    /// Holds so much, if there is so much: `None` when it would have to wait.
+    /// Reserves `bytes` if they are available now, otherwise returns `None`.
     pub(super) fn try_hold(self: &Arc<Self>, bytes: usize, share: Share) -> Option<Held> {
         let mut held = self.hold_nothing();
         held.try_grow(bytes, share).then_some(held)
     }
 
-    /// Holds so much as soon as there is so much; `None` when that takes too long.
+    /// Waits for `bytes` and reserves them; `None` if it takes too long.
     pub(super) async fn hold(self: &Arc<Self>, bytes: usize, share: Share) -> Option<Held> {
         let mut held = self.hold_nothing();
         held.grow_to(bytes, share).await.map(|()| held)
@@ -277,13 +282,13 @@ impl Account {
         Held { account: self.clone(), bytes: 0 }
     }
 
-    /// Whether it takes nothing from the budget.
+    /// Returns whether it uses nothing of the budget.
     pub(super) fn is_light(&self) -> bool {
         let ledger = self.budget.ledger();
         ledger.entries.get(&self.id).is_some_and(|entry| beyond_own(entry.held_bytes) == 0)
     }
 
-    /// Whether the peer has shown the token.
+    /// Returns whether the peer has shown the token.
     pub(super) fn knows_token(&self) -> bool {
         self.budget.ledger().entries.get(&self.id).is_some_and(|entry| entry.has_token)
     }
@@ -301,7 +306,7 @@ impl Drop for Account {
     }
 }
 
-/// A request: until it is answered, or its client has gone.
+/// A request in progress, until it is answered or its client has disconnected.
 pub(super) struct InProgress(Arc<Account>);
 
 impl Drop for InProgress {
@@ -314,7 +319,7 @@ impl Drop for InProgress {
     }
 }
 
-/// A peer whose turn it is.
+/// A peer whose next step the service waits for.
 pub(super) struct Awaited(Arc<Account>);
 
 impl Drop for Awaited {
@@ -331,7 +336,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Memory that counts until this is dropped.
+/// Reserved memory, released on drop.
 pub(super) struct Held {
     account: Arc<Account>,
     bytes: usize,
@@ -346,7 +351,7 @@ impl Held {
         grown
     }
 
-    /// Holds at least so much as soon as there is so much; `None` when that takes too long.
+    /// Waits until it can hold at least `bytes`, and reserves them; `None` if it takes too long.
     pub(super) async fn grow_to(&mut self, bytes: usize, share: Share) -> Option<()> {
         let bytes = bytes.saturating_sub(self.bytes);
         if self.try_grow(bytes, share) {
@@ -370,7 +375,8 @@ impl Held {
         }
     }
 
-    /// As [`Held::grow_to`], for a body that is about to be parsed. One at a time waits for that: others hold theirs meanwhile.
+    /// Like [`Held::grow_to`], for a body that is about to be parsed. Only one request waits at a time, because the
+    /// others hold their bodies meanwhile.
     pub(super) async fn grow_for_parsing(&mut self, bytes: usize) -> Option<()> {
         if self.try_grow(bytes.saturating_sub(self.bytes), Share::Request) {
             return Some(());
@@ -380,7 +386,7 @@ impl Held {
         self.grow_to(bytes, Share::Request).await
     }
 
-    /// Gives back what is more than so much.
+    /// Releases everything beyond `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         self.account.budget.release(self.account.id, less);

@@ -1,10 +1,10 @@
-//! Connections: accepted, bounded in number, served with HTTP/1.1 or HTTP/2, and closed in time.
+//! Accepts connections, bounds their number, serves them with HTTP/1.1 or HTTP/2, and closes idle and slow ones.
 //!
-//! One rule bounds how long a peer can hold a connection: it is closed after it has been idle, or its peer too slow, for the
-//! idle time. That covers a request head that does not come to its end, an answer that is not taken, and keep-alive, for
-//! both versions of HTTP alike. A request in progress has bounds of its own: its body's time, then the execution's. When all
-//! places for connections are taken, a new one takes the place of one that is idle or whose peer is slow. What a connection
-//! holds in memory is bounded as well: see `budget`.
+//! One rule bounds how long a peer can keep a connection: it is closed once it has been idle, or its peer too slow,
+//! for the idle time. The rule covers unfinished request heads, answers that the peer does not take, and keep-alive,
+//! in both versions of HTTP. A request in progress has its own bounds: the time for its body, then the limits of its
+//! execution. If all places for connections are in use, a new connection takes the place of an idle one or of one
+//! whose peer is slow. `budget` bounds the memory that a connection holds.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -34,39 +34,39 @@ use super::answer::{Answer, answer};
 use super::budget::{Account, Budget, Held, Share};
 use super::refusal::Code;
 
-/// Requests that one HTTP/2 connection may have in progress.
+/// Maximum number of concurrent requests of an HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 
-/// A request's head; for HTTP/1 also what is read or written at once.
+/// Maximum size of a request's head; in HTTP/1 also the size of the read and write buffers.
 const HEAD_BYTES_MAX: u32 = 16 << 10;
 
-/// What a peer may send of bodies that nobody has read yet, in HTTP/2.
+/// Bytes of unread bodies that a peer may send in HTTP/2.
 const WINDOW_BYTES: u32 = 64 << 10;
 
-/// What the kernel keeps of an answer, its own needs included. By default it keeps up to megabytes, which count towards the
-/// limit of a container.
+/// Size of the kernel's send buffer, including its overhead. The default grows to megabytes, which count towards the
+/// memory limit of a container.
 pub(super) const SOCKET_BYTES: usize = 128 << 10;
 
-/// The same of a request.
+/// Size of the kernel's receive buffer.
 const SOCKET_REQUEST_BYTES: usize = 64 << 10;
 
-/// A request in progress, beside its headers: its stream, its task, its path through the service.
+/// Memory of a request in progress without its headers: its stream, its task and the state of its handlers.
 const REQUEST_BYTES: usize = 8 << 10;
 
-/// An entry in a map of headers, beside its text.
+/// Memory of an entry in a header map without its text.
 const HEADER_BYTES: usize = 128;
 
-/// How often connections are looked at whose peers take or send nothing.
+/// How often connections are checked for idle and slow peers.
 const STALL_CHECK: Duration = Duration::from_millis(500);
 
-/// Between two looks for a connection whose place another could have.
+/// How often a new connection looks for another one to replace.
 const PLACE_CHECK: Duration = Duration::from_millis(20);
 
-/// Between two attempts to accept a connection while the process has no file descriptor left for it.
+/// Pause before the next attempt to accept a connection after an error, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections until `stop` completes, then waits until each has answered the requests in progress. Dropping
-/// the future closes them all. Each is served by the one of `runtimes` that has the fewest.
+/// Accepts connections until `stop` completes, then waits until each has answered its requests in progress. Dropping
+/// the future closes them all. Each connection is served by the one of `runtimes` that has the fewest.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -109,10 +109,10 @@ pub(super) async fn serve(
     }
 }
 
-/// `stream`, with its readiness known to the runtime that this runs on, not to the one that has accepted it.
+/// Registers `stream` with the runtime that this function runs on, instead of the one that accepted it.
 fn here(stream: TcpStream) -> io::Result<TcpStream> {
     let stream = stream.into_std()?;
-    // It doubles what it is told: socket(7).
+    // The kernel doubles the value: socket(7).
     setsockopt(&stream, sockopt::SndBuf, &(SOCKET_BYTES / 2))?;
     setsockopt(&stream, sockopt::RcvBuf, &(SOCKET_REQUEST_BYTES / 2))?;
     TcpStream::from_std(stream)
@@ -127,8 +127,8 @@ async fn close_stalled(service: &Service) {
     }
 }
 
-/// A place for a connection, given back when dropped. If there is none, another connection has to go, and need not be gone
-/// yet.
+/// Waits for a place for a connection; dropping it releases the place. If none is free, another connection is told to
+/// close. It may still be open when this returns.
 async fn place(places: &Arc<Semaphore>, budget: &Budget) -> Option<OwnedSemaphorePermit> {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return Some(place);
@@ -144,12 +144,12 @@ async fn place(places: &Arc<Semaphore>, budget: &Budget) -> Option<OwnedSemaphor
     }
 }
 
-/// The next connection.
+/// Returns the next connection.
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            // The peer was gone already.
+            // The peer has disconnected already.
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
                 warn!(%error, "cannot accept connections, trying again");
@@ -176,7 +176,7 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "answers on this connection may be late");
     }
-    // A peer that has gone already has none.
+    // A peer that has disconnected already has no address.
     let peer = stream.peer_addr().ok();
     let account = service.0.budget.open(place);
     let requests = TowerToHyperService::new(counted(router, account.clone(), service.clone(), peer));
@@ -203,7 +203,7 @@ async fn serve_connection(
     }
 }
 
-/// HTTP/1 and HTTP/2, with bounds on what each keeps of a connection.
+/// A server of HTTP/1 and HTTP/2 with bounds on the memory of each connection.
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).max_buf_size(HEAD_BYTES_MAX as usize);
@@ -219,7 +219,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// `router`, with its requests, and what they and their answers take, counted in `account`.
+/// Wraps `router` so that `account` counts its requests, their memory and that of their answers.
 fn counted<B>(
     router: Router,
     account: Arc<Account>,
@@ -235,10 +235,11 @@ where
         let (router, account, service) = (router.clone(), account.clone(), service.clone());
         let bytes = bytes_of(&request);
         async move {
-            // Nothing has come of the request: it may be sent again. HTTP/1, which has one at a time, closes the connection.
+            // The request had no effect, so the client may send it again. HTTP/1, which has one request at a time,
+            // closes the connection.
             let refused = || h2::Error::from(h2::Reason::REFUSED_STREAM);
             let in_progress = in_progress.ok_or_else(refused)?;
-            // Any answer would take more than the request does.
+            // No answer is sent: it would take more memory than the request.
             let held = hold(bytes, &account).await.ok_or_else(|| {
                 service.0.refusals.refused(Code::Overloaded, peer, None);
                 refused()
@@ -252,7 +253,7 @@ where
     })
 }
 
-/// The memory of a request's head, and of what comes of its body unasked.
+/// Memory of a request's head, and of the part of its body that the peer may send before it is read.
 fn bytes_of<B: HttpBody>(request: &Request<B>) -> usize {
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES);
@@ -261,7 +262,8 @@ fn bytes_of<B: HttpBody>(request: &Request<B>) -> usize {
     REQUEST_BYTES + headers.sum::<usize>() + window
 }
 
-/// A request waits for its memory only if its connection takes none from others: so few wait.
+/// Reserves the memory of a request. It waits only if its connection uses nothing of the budget, which keeps the
+/// number of waiting requests small.
 async fn hold(bytes: usize, account: &Arc<Account>) -> Option<Held> {
     if account.is_light() {
         account.hold(bytes, Share::Request).await

@@ -1,4 +1,4 @@
-//! What operators count of the service itself, beside the sandbox's executions.
+//! Metrics of the service itself, in addition to those of the sandbox's executions.
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +9,7 @@ use super::refusal::Code;
 use crate::hardening::resident_bytes;
 use crate::metrics::{Labelled, Metrics};
 
-/// A handle: clones count into the same metrics.
+/// Counters of the service. A handle: its clones share the counters.
 #[derive(Clone)]
 pub(super) struct ServerMetrics {
     refusals: Labelled<Counter>,
@@ -20,7 +20,7 @@ pub(super) struct ServerMetrics {
 impl Default for ServerMetrics {
     fn default() -> Self {
         let refusals = Labelled::<Counter>::default();
-        // A series that appears with its first event hides that event from `rate`.
+        // Create all series now: `rate` does not see the first event of a series that appears with it.
         for code in Code::all() {
             refusals.get_or_create(&[("code", code.name())]).inc_by(0);
         }
@@ -34,17 +34,17 @@ impl ServerMetrics {
         self.refusals.get_or_create(&[("code", code.name())]).inc();
     }
 
-    /// A request had a wrong token.
+    /// Counts a request with a wrong token.
     pub(super) fn wrong_token(&self) {
         self.wrong_tokens.inc();
     }
 
-    /// A connection was closed because others needed its memory.
+    /// Counts a connection that was closed because others needed its memory.
     pub(super) fn connection_closed_for_memory(&self) {
         self.closed_for_memory.inc();
     }
 
-    /// These and the sandbox's, as `OpenMetrics` text.
+    /// Returns these metrics and the sandbox's as `OpenMetrics` text.
     pub(super) fn encode(&self, sandbox: &Metrics, is_ready: bool) -> String {
         let mut registry = Registry::default();
         registry.register(
@@ -71,7 +71,7 @@ impl ServerMetrics {
             registry.register("process_resident_memory_bytes", "Resident memory of the process", resident);
         }
         let mut text = sandbox.series();
-        // Writing to a `String` does not fail.
+        // Writing to a `String` cannot fail.
         let _ = text::encode(&mut text, &registry);
         text
     }

@@ -1,4 +1,4 @@
-//! The service's description of itself: an `OpenAPI` document made from its types, and a page that shows it.
+//! The `OpenAPI` document, generated from the service's types, and a page that shows it.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -34,7 +34,7 @@ use super::{auth, routes};
 )]
 struct Document;
 
-/// The refusals that paths have in common.
+/// Adds the refusals that several paths have in common.
 struct CommonRefusals;
 
 const OF_EVERY_PATH: [(&str, &str); 4] = [
@@ -44,7 +44,7 @@ const OF_EVERY_PATH: [(&str, &str); 4] = [
     ("503", "The service holds as much as it can for its callers"),
 ];
 
-/// Those of the paths that take a program and need the token. The first that a path has stays.
+/// Refusals of the paths that take a program and need the token. A status that a path describes itself is kept.
 const OF_PROGRAMS: [(&str, &str); 8] = [
     ("401", "No token, or a wrong one"),
     ("408", "The body took too long to arrive"),
@@ -71,7 +71,7 @@ impl Modify for CommonRefusals {
     }
 }
 
-/// The response with this status, as every refusal is.
+/// Builds the description of a refusal with this status.
 fn refusal(status: &str, description: &str) -> utoipa::openapi::Response {
     let body = Content::new(Some(RefOr::Ref(Ref::from_schema_name("RefusalBody"))));
     let response = ResponseBuilder::new().description(description).content("application/json", body);
@@ -86,7 +86,7 @@ fn refusal(status: &str, description: &str) -> utoipa::openapi::Response {
     .build()
 }
 
-/// The two ways to show the token.
+/// Adds the two ways to send the token.
 struct TokenHeaders;
 
 impl Modify for TokenHeaders {
@@ -100,9 +100,9 @@ impl Modify for TokenHeaders {
     }
 }
 
-/// Made once: whoever asks for it, and takes nothing, has no copy of it.
+/// The document is built once, so that an answer that the peer does not take holds no copy of it.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    // The types are this crate's: their description can be written.
+    // The types are this crate's own, and they serialise.
     Document::openapi().to_json().unwrap_or_else(|error| unreachable!("{error}"))
 });
 
@@ -111,12 +111,12 @@ pub(super) async fn document() -> Response {
     (json, Extension(Memory::Static), Bytes::from_static(DOCUMENT.as_bytes())).into_response()
 }
 
-/// Whoever opens the service's address in a browser.
+/// Redirects a browser that opens the service's address.
 pub(super) async fn from_root() -> Redirect {
     Redirect::temporary("docs/")
 }
 
-/// Relative, like everything on the page: the service may sit below any path of a proxy.
+/// The redirect is relative, like all links of the page: a proxy may serve the service below any path.
 pub(super) async fn to_page() -> Redirect {
     Redirect::permanent("docs/")
 }
@@ -125,8 +125,8 @@ pub(super) async fn page() -> Response {
     file(Ok(Path("index.html".to_owned()))).await
 }
 
-/// What a browser lets the page do: it loads its own files and calls this service. The token is typed into it, so no other
-/// page may show it.
+/// Restricts the page in the browser: it may load only its own files and call only this service. Users type the token
+/// into the page, so no other page may embed it.
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -139,15 +139,16 @@ const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
-/// A response of the page, with its restrictions.
+/// Adds the restrictions to a response of the page.
 pub(super) async fn secured(mut response: Response) -> Response {
     response.headers_mut().extend(SECURITY);
     response
 }
 
-/// A file of the page. Nothing on it asks another host: the badge of an online validator is switched off.
+/// Returns a file of the page. The page makes no request to another host: the badge of the online validator is
+/// switched off.
 pub(super) async fn file(name: Result<Path<String>, PathRejection>) -> Response {
-    // No file has a name that is not UTF-8.
+    // All files have names in UTF-8.
     let Ok(Path(name)) = name else { return Refusal::not_found().into_response() };
     let config = Config::new(["../openapi.json"]).validator_url("none");
     match utoipa_swagger_ui::serve(&name, Arc::new(config)) {

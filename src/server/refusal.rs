@@ -1,4 +1,4 @@
-//! Answers to requests that did not become an execution.
+//! Answers to requests that were refused.
 
 mod code;
 
@@ -16,10 +16,10 @@ use crate::error::Error;
 use crate::execution::Finding;
 pub(super) use code::Code;
 
-/// When to come back while the service cannot take a request, in seconds.
+/// Seconds until a client should try again if the service cannot take its request.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// How to show the token.
+/// Tells clients how to send the token.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// Why a request was refused.

@@ -1,4 +1,4 @@
-//! Refused requests: each is counted, and some stand in the log.
+//! Counts every refused request, and logs a bounded number of them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,8 @@ use super::metrics::ServerMetrics;
 use super::refusal::Code;
 use super::request_id;
 
-/// Lines in the log for each code in each second. Peers decide how many requests are refused.
+/// Maximum number of log lines per second for each code. The bound is needed because peers decide how many requests
+/// are refused.
 const LINES_PER_SECOND_MAX: u32 = 10;
 
 /// Counts refusals and writes them to the log.
@@ -26,7 +27,7 @@ impl Refusals {
         Self { metrics, lines: Mutex::default() }
     }
 
-    /// Records the answer to a request from `peer`, if it is a refusal.
+    /// Records an answer to `peer` if it is a refusal.
     pub(super) fn record<B>(&self, response: &Response<B>, peer: Option<SocketAddr>) {
         if let Some(code) = response.extensions().get() {
             let id = response.headers().get(request_id::HEADER).and_then(|id| id.to_str().ok());
@@ -34,7 +35,7 @@ impl Refusals {
         }
     }
 
-    /// Records a request that was refused. Without a `request_id`, it was not read as far as that.
+    /// Records a refused request. `request_id` is `None` if the request was not read far enough to have one.
     pub(super) fn refused(&self, code: Code, peer: Option<SocketAddr>, request_id: Option<&str>) {
         self.metrics.refused(code);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,17 +54,18 @@ impl Refusals {
     }
 }
 
-/// The lines of one code.
+/// Log lines of one code.
 #[derive(Default)]
 struct Lines {
-    /// When the second begins in which there are `written` lines.
+    /// Start of the second in which `written` lines were written.
     second: Option<Instant>,
     written: u32,
     suppressed: u64,
 }
 
 impl Lines {
-    /// Counts one; `Some` if it is to be written, with how many were suppressed before it.
+    /// Counts a refusal. Returns `None` to suppress its line, otherwise the number of lines suppressed since the last
+    /// one.
     fn count(&mut self, now: Instant) -> Option<u64> {
         if self.second.is_none_or(|second| now >= second + Duration::from_secs(1)) {
             (self.second, self.written) = (Some(now), 0);
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_bounded_and_the_others_counted() {
+    fn log_lines_are_bounded_and_suppressed_ones_counted() {
         let (mut lines, now) = (Lines::default(), Instant::now());
         let mut count = |milliseconds| lines.count(now + Duration::from_millis(milliseconds));
         assert!((0..10).all(|_| count(0) == Some(0)));

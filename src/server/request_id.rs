@@ -1,4 +1,4 @@
-//! Names for requests: the caller's own or a new one, in the answer and in the log.
+//! Request IDs: the caller's own or a new one, for the answer and the log.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
@@ -7,7 +7,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const BYTES_MAX: usize = 128;
 
-/// A request's name: visible ASCII, of bounded length.
+/// ID of a request: visible ASCII, of bounded length.
 #[derive(Clone)]
 pub(super) struct RequestId(HeaderValue);
 
@@ -18,7 +18,7 @@ impl RequestId {
     }
 }
 
-/// Gives a request a name, which its answer is to have as well.
+/// Assigns an ID to a request, and returns it for the answer.
 pub(super) fn name(request: &mut Request) -> HeaderValue {
     let id =
         request.headers().get(HEADER).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(random);
@@ -32,6 +32,6 @@ fn is_sane(id: &[u8]) -> bool {
 
 fn random() -> HeaderValue {
     let id = uuid::Uuid::new_v4().to_string();
-    // Hexadecimal digits and hyphens are a header value.
+    // Hexadecimal digits and hyphens are always a valid header value.
     HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }

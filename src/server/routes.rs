@@ -1,4 +1,4 @@
-//! What each path does.
+//! Handlers of all paths.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -28,14 +28,15 @@ use super::wire::{
 use crate::error::Error;
 use crate::execution::{Execution, Report};
 
-/// Takes some hundred microseconds to read or write: more is not for a thread on which connections wait.
+/// Up to this size, reading or writing JSON takes a few hundred microseconds. Larger JSON is handled on a thread that
+/// serves no connections.
 const LARGE_BYTES: usize = 16 << 10;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Run one program
 ///
-/// Every program that is started is answered with 200, however it ends: `outcome` says how.
+/// Every program that was started is answered with 200, however it ends; `outcome` says how it ended.
 #[utoipa::path(
     post,
     path = "/execute",
@@ -55,11 +56,11 @@ pub(super) async fn execute(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    // The program's memory counts until it has run.
+    // The program's memory counts until the program has ended.
     let (mut execution, held) = accept::<ExecuteRequest>(&service, proof, &headers, body, &account).await?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
-    // No further program runs in its place while there is no memory for its answer.
+    // Keep the slot until there is memory for the answer, so that no further program starts before.
     let (report, _slot) = in_turn(sandbox.run_in_slot(execution)).await?;
     drop(held);
     answer(report, &account).await
@@ -67,7 +68,7 @@ pub(super) async fn execute(
 
 /// Check one program
 ///
-/// Nothing of it is run. A program that has findings is answered with 200 as well: `ok` is false then.
+/// The program is not run. A program with findings is answered with 200 too, and `ok` is false.
 #[utoipa::path(
     post,
     path = "/check",
@@ -86,7 +87,7 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<CheckResponse>, Refusal> {
-    // The program's memory counts until it has been checked.
+    // The program's memory counts until the check is done.
     let (execution, _held) = accept::<CheckRequest>(&service, proof, &headers, body, &account).await?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     match in_turn(sandbox.check(execution)).await {
@@ -100,8 +101,8 @@ thread_local! {
     static TURN: Arc<Semaphore> = Arc::new(Semaphore::new(1));
 }
 
-/// Begins `work`, which may take a millisecond until it waits for something, when it is its turn: between two of them, the
-/// thread looks after all other requests.
+/// Polls `work` for the first time when it is its turn. This first poll may take a millisecond, so the thread handles
+/// all other events between two of them.
 async fn in_turn<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let turn = TURN.with(Arc::clone);
@@ -109,7 +110,7 @@ async fn in_turn<T>(work: impl Future<Output = T>) -> T {
         Ok(permit)
     } else {
         let permit = turn.acquire().await;
-        // What has come meanwhile is looked at first.
+        // Handle the events that came meanwhile first.
         yield_now().await;
         permit
     };
@@ -121,9 +122,9 @@ async fn in_turn<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
-/// The report as JSON, whose memory counts until the peer has taken it.
+/// Answers with the report as JSON. Its memory counts until the peer has taken it.
 async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refusal> {
-    // The value is JSON already.
+    // The return value is JSON already, so it is not counted.
     let to_write = report.stdout.text.len() + report.stderr.text.len();
     let response = ExecuteResponse::from(report);
     let bytes_max = response.json_bytes_max();
@@ -139,7 +140,7 @@ async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refu
     Ok(([(header::CONTENT_TYPE, "application/json")], memory, json).into_response())
 }
 
-/// Works on so many bytes: where the connection is if they are few, and else where no other connection waits for it.
+/// Runs `work` on `bytes` of JSON: on this thread if they are few, otherwise on one that serves no connections.
 async fn apart_if_large<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -152,7 +153,8 @@ async fn apart_if_large<T: Send + 'static>(
         .map_err(|error| Error::internal("reading or writing JSON").caused_by(error).into())
 }
 
-/// The program of a request and its memory. A body that is refused is taken from the connection and forgotten.
+/// Reads the program of a request and reserves its memory. If the request is refused, the rest of its body is read
+/// and dropped.
 async fn accept<R: ProgramRequest>(
     service: &Service,
     proof: Proof,
@@ -168,7 +170,7 @@ async fn accept<R: ProgramRequest>(
     accepted
 }
 
-/// The caller's right to ask comes first: without it, nothing of the body is read.
+/// Checks the token first; without it, nothing of the body is read.
 async fn read<R: ProgramRequest>(
     service: &Service,
     proof: Proof,
@@ -207,9 +209,9 @@ fn is_json(headers: &HeaderMap) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// Which tools are there?
+/// List tools
 ///
-/// Those that have to do with `query`, the best match first.
+/// Tools that match `query`, the best match first.
 #[utoipa::path(
     get,
     path = "/tools",
@@ -233,7 +235,7 @@ pub(super) async fn tools(
     Ok(Json(ToolList::new(&found, query.detail, limit)))
 }
 
-/// Does the service run?
+/// Liveness
 #[utoipa::path(
     get,
     path = "/health",
@@ -244,7 +246,7 @@ pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
     Json(Health::new(service.sandbox().is_some(), service.0.settings.hardening))
 }
 
-/// Can programs be run?
+/// Readiness
 #[utoipa::path(
     get,
     path = "/ready",

@@ -1,4 +1,4 @@
-//! JSON of requests and answers, converted by hand: the core's types know nothing of it.
+//! JSON of requests and answers. Conversions are written by hand, so that the core's types do not know JSON.
 
 mod check;
 mod names;
@@ -21,45 +21,46 @@ pub(super) use check::{CheckRequest, CheckResponse};
 use names::{CodeName, OutcomeName, RuleName};
 pub(super) use tools::{ToolList, ToolsQuery};
 
-/// The smallest `max_memory_mb`: what an interpreter takes, and something to work with.
+/// Smallest `max_memory_mb`: the memory of the interpreter and some for the program.
 const MEMORY_MB_MIN: f64 = 32.0;
 
-/// A request with a program in it.
+/// A request that contains a program.
 pub(super) trait ProgramRequest: DeserializeOwned + Send + 'static {
-    /// What it takes in memory, about.
+    /// Returns about how much memory it takes.
     fn bytes(&self) -> usize;
 
-    /// `Err` names the field that cannot be used.
+    /// Converts it to an execution. An `Err` names the invalid field.
     fn into_execution(self, ceilings: &Limits) -> Result<Execution, String>;
 }
 
-/// A program and what it runs with. Limits can be lower than the service's, not higher.
+/// A program, its variables and its limits. A limit above the service's own is lowered to it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExecuteRequest {
     /// Python source
     #[schema(example = "sum(rooms.values()) / len(rooms)")]
     code: String,
-    /// Variables of the program: names and JSON values
+    /// Variables of the program, as JSON values
     #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"rooms": {"hall": 19.5, "bath": 23.0}}))]
     context: Option<BTreeMap<String, Box<RawValue>>>,
     /// Wall-clock time in seconds
     #[schema(exclusive_minimum = 0, example = 5.0)]
     timeout: Option<f64>,
-    /// Linear memory in MiB, the interpreter included
+    /// Linear memory in MiB, including the interpreter's
     #[schema(minimum = 32, example = 64)]
     max_memory_mb: Option<f64>,
     /// CPU time in seconds
     #[schema(exclusive_minimum = 0, example = 2.5)]
     max_cpu_seconds: Option<f64>,
-    /// The tools that the program may call, as `module` or `module.tool`; all that there are if it is not given
+    /// Tools that the program may call, as `module` or `module.tool`; all tools if absent
     tools: Option<Vec<String>>,
 }
 
-/// What parsing takes for each member of an object or element of a list, beside its text.
+/// Memory that a member of an object or an element of a list takes when it is parsed, without its text.
 const MEMBER_BYTES: usize = 160;
 
-/// What a body of JSON takes at most once it is parsed as a [`ProgramRequest`], whose deepest parts stay text.
+/// Returns an upper bound of the memory of a body that is parsed as a [`ProgramRequest`]. Its deepest parts stay
+/// text.
 pub(super) fn parsed_bytes_max(json: &[u8]) -> usize {
     json.len() + json::members(json, 2) * MEMBER_BYTES
 }
@@ -88,7 +89,8 @@ impl ProgramRequest for ExecuteRequest {
     }
 }
 
-/// More seconds than a duration can have are as good as the longest: it is lowered anyway.
+/// Converts seconds. A number too large for a duration becomes the longest duration: it is lowered to the ceiling
+/// anyway.
 fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
     if seconds > 0.0 {
         Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
@@ -97,7 +99,7 @@ fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
     }
 }
 
-/// The conversion saturates, and what is too large is lowered anyway.
+/// Converts MiB to bytes. The conversion saturates; a value too large is lowered to the ceiling anyway.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn memory(megabytes: f64) -> Result<u64, String> {
     if megabytes >= MEMORY_MB_MIN {
@@ -110,19 +112,19 @@ fn memory(megabytes: f64) -> Result<u64, String> {
 /// How a program ended
 #[derive(Serialize, ToSchema)]
 pub(super) struct ExecuteResponse {
-    /// It ran to its end
+    /// Whether the program ran to its end
     success: bool,
-    /// What it printed
+    /// Text that the program printed
     stdout: String,
     stderr: String,
-    /// The program's value: any JSON
+    /// Return value of the program: any JSON
     #[schema(value_type = Value)]
     return_value: Option<Box<RawValue>>,
-    /// The value has no JSON form: this is (the beginning of) its `repr()`
+    /// Whether the value has no JSON form; `return_value` is then its `repr()`, which may be shortened
     return_value_is_repr: bool,
-    /// Wall-clock seconds in the sandbox
+    /// Seconds of wall-clock time in the sandbox
     execution_time: f64,
-    /// MiB of linear memory at its largest
+    /// Peak linear memory in MiB
     memory_used_mb: f64,
     /// `TypeName: message`, or the limit that was reached
     #[schema(required)]
@@ -133,16 +135,16 @@ pub(super) struct ExecuteResponse {
     execution_id: String,
     #[schema(value_type = OutcomeName)]
     outcome: &'static str,
-    /// Which of `stdout` and `stderr` were cut at the limit
+    /// Those of `stdout` and `stderr` that were cut at the limit
     truncated: Vec<&'static str>,
     usage: UsageDetail,
 }
 
-/// An answer as JSON, beside what the program says in it.
+/// Upper bound of the JSON of an answer without its texts and value.
 const FRAME_BYTES: usize = 1 << 10;
 
 impl ExecuteResponse {
-    /// What it takes at most as JSON.
+    /// Returns an upper bound of its size as JSON.
     pub(super) fn json_bytes_max(&self) -> usize {
         let detail = self.error_detail.as_ref();
         let details = detail.map(|error| [&error.kind, &error.message, &error.traceback]);
@@ -153,7 +155,7 @@ impl ExecuteResponse {
         FRAME_BYTES + value + texts.map(|text| json::written_bytes_max(text)).sum::<usize>()
     }
 
-    /// As JSON, of which it has said that it takes at most `bytes_max`.
+    /// Serialises it. `bytes_max` is the result of [`Self::json_bytes_max`].
     pub(super) fn to_json(&self, bytes_max: usize) -> serde_json::Result<Vec<u8>> {
         let mut json = Vec::with_capacity(bytes_max);
         serde_json::to_writer(&mut json, self)?;
@@ -162,7 +164,7 @@ impl ExecuteResponse {
     }
 }
 
-/// Why a program did not run to its end
+/// Reason why a program did not run to its end
 #[derive(Serialize, ToSchema)]
 struct ErrorDetail {
     #[serde(rename = "type")]
@@ -172,21 +174,21 @@ struct ErrorDetail {
     line: Option<u32>,
     #[schema(required)]
     column: Option<u32>,
-    /// What would mend it
+    /// How to fix it
     #[schema(required)]
     hint: Option<String>,
-    /// The program's frames
+    /// Traceback with the program's own frames only
     traceback: String,
 }
 
-/// What a program used
+/// Resources that a program used
 #[derive(Serialize, ToSchema)]
 struct UsageDetail {
-    /// WebAssembly operators, about
+    /// Approximate number of WebAssembly operators
     fuel: u64,
-    /// Seconds
+    /// CPU time in seconds
     cpu_time: f64,
-    /// Seconds
+    /// Wall-clock time in seconds
     wall_time: f64,
     memory_peak_bytes: u64,
     tool_calls: u32,
@@ -238,14 +240,14 @@ impl From<Usage> for UsageDetail {
     }
 }
 
-/// Why a request did not become an execution
+/// Reason why a request was refused
 #[derive(Serialize, ToSchema)]
 pub(super) struct RefusalBody {
-    /// The first finding's message, or what else is wrong
+    /// Message of the first finding, or the reason if there are no findings
     detail: String,
     #[schema(value_type = CodeName)]
     code: &'static str,
-    /// Everything that keeps the program from being run
+    /// All reasons why the program cannot be run
     findings: Vec<FindingDetail>,
 }
 
@@ -255,17 +257,17 @@ impl RefusalBody {
     }
 }
 
-/// One reason why a program cannot be run
+/// A reason why a program cannot be run
 #[derive(Serialize, ToSchema)]
 struct FindingDetail {
     #[schema(value_type = RuleName)]
     code: &'static str,
     message: String,
-    /// From 1
+    /// Line, from 1
     line: u32,
-    /// From 1
+    /// Column in characters, from 1
     column: u32,
-    /// What would mend it
+    /// How to fix it
     #[schema(required)]
     hint: Option<String>,
 }
@@ -282,42 +284,42 @@ impl From<Finding> for FindingDetail {
     }
 }
 
-/// The service's name and state
+/// Name and state of the service
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `healthy`, or `degraded`: it works, but the process could not be hardened as it was to be
+    /// `healthy`, or `degraded` if the service works but only a part of the requested hardening is in force
     #[schema(example = "healthy")]
     status: &'static str,
     #[schema(example = "ai-code-executor")]
     service: &'static str,
     version: &'static str,
-    /// Programs can be run
+    /// Whether programs can be run
     mcp_initialized: bool,
     hardening: InForce,
 }
 
-/// What keeps the process itself from doing harm, were a program to get out of the sandbox
+/// Restrictions of the service's own process, in case a program escapes from the sandbox
 #[derive(Serialize, ToSchema)]
 #[allow(clippy::struct_excessive_bools)]
 struct InForce {
-    /// No program that it starts could have more rights than it has
+    /// Programs that it starts cannot gain privileges
     no_new_privileges: bool,
-    /// No core files, and no reading of its memory by others
+    /// No core dumps; other processes cannot read its memory
     no_dumps: bool,
-    /// Landlock: the files that it needs, and no others
+    /// Landlock: access to the files that it needs only
     filesystem: bool,
-    /// Landlock: TCP connections to the ports of tools, and no others
+    /// Landlock: TCP connections to the ports of tools only
     network: bool,
     /// Landlock: no signals and no abstract Unix sockets to other processes
     scopes: bool,
-    /// A list of system calls, and no others
+    /// System calls from an allow-list only
     seccomp: bool,
 }
 
 impl Health {
     pub(super) fn new(mcp_initialized: bool, hardening: Hardening) -> Self {
         let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        // Without any, it was not asked for.
+        // No restriction is in force: hardening was not requested.
         let is_as_asked = hardening.is_whole() || hardening == Hardening::default();
         let status = if is_as_asked { "healthy" } else { "degraded" };
         Self { status, service, version, mcp_initialized, hardening: hardening.into() }

@@ -1,13 +1,13 @@
-//! Nodes for which ruff's check of CPython's compile-time rules takes quadratic time.
+//! Syntax nodes for which ruff's check of CPython's compile-time rules takes quadratic time.
 //!
-//! No program that somebody means has them. They are not checked here; what is wrong with them, the guest's compiler says.
+//! Ordinary programs do not contain them. They are not checked here; the guest's compiler reports their errors.
 
 use ruff_python_ast::{Comprehension, Expr, Stmt};
 
-/// Each type parameter is compared with those before it.
+/// Ruff compares each type parameter with all before it.
 const TYPE_PARAMETERS_MAX: usize = 100;
 
-/// For each condition of a comprehension, the names that it binds are collected.
+/// Ruff collects the bound names of a comprehension again for each of its conditions.
 const TARGETS_COLLECTED_MAX: usize = 10_000;
 
 pub(super) fn stmt(stmt: &Stmt) -> bool {
@@ -36,7 +36,7 @@ fn targets(generators: &[Comprehension]) -> usize {
     generators.iter().map(|generator| names(&generator.target)).sum()
 }
 
-/// At least as many as the names that a target binds.
+/// Returns an upper bound of the number of names that a target binds.
 fn names(target: &Expr) -> usize {
     match target {
         Expr::Tuple(tuple) => tuple.elts.iter().map(names).sum(),

@@ -1,27 +1,28 @@
-//! How deep a program's expressions nest, read off its tokens in one pass without recursion.
+//! Limits how deep a program's expressions nest. Reads the tokens in one pass, without recursion.
 //!
-//! CPython's own parser and compiler recurse; their stack in the guest ends at about 140 brackets, 1,900 operators in
-//! a chain or 22 comprehensions within each other. What passes here is far from that.
+//! CPython's own parser and compiler recurse. Their stack in the guest overflows at about 140 brackets, 1,900
+//! operators in a chain or 22 nested comprehensions. The limits here are far below that.
 
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_text_size::{Ranged, TextSize};
 
-/// Brackets within brackets. Native CPython allows 200.
+/// Nested brackets. Native CPython allows 200.
 const BRACKETS_MAX: usize = 100;
 
-/// Operators, attributes and calls that can lie on one path through an expression, brackets around it included.
+/// Operators, attributes and calls on one path through an expression, including those around its brackets.
 const CHAIN_MAX: usize = 1000;
 
-/// `elif` after `elif`, which CPython nests.
+/// `elif` clauses of one `if`, which CPython nests.
 const ELIF_MAX: usize = 1000;
 
-/// Where a program nests too deep, and why that is refused.
+/// Returns the position at which a program nests too deep, and the reason to refuse it.
 pub(super) fn check(tokens: &[Token]) -> Option<(TextSize, &'static str)> {
     let mut depth = Depth::default();
     tokens.iter().find_map(|token| depth.step(token.kind()).map(|why| (token.start(), why)))
 }
 
-/// `open` has the length of the chain around each bracket that is open; `chain` is the current one, `path` their sum.
+/// Counts chains of operators. `open` holds the length of the chain around each open bracket, `chain` is the current
+/// chain, `path` the sum of those in `open`.
 #[derive(Default)]
 struct Depth {
     open: Vec<usize>,
@@ -39,7 +40,7 @@ impl Depth {
                 self.chain = 0;
             }
             TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
-                // Calls and subscripts can be chained themselves.
+                // Calls and subscripts are links of the chain too.
                 let around = self.open.pop().unwrap_or_default();
                 self.path -= around.min(self.path);
                 self.chain = around + 1;

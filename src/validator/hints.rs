@@ -1,5 +1,5 @@
-//! What a model can write instead of what it may not. The texts are data that the guest shares: they go into the image's
-//! recipe.
+//! Hints: what a model can write in place of what is refused. The texts are data shared with the guest; they are part
+//! of the image's recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Policy;
 
-/// The texts of `src/validator/hints.json`; those that only the guest needs are left out.
+/// Texts of `src/validator/hints.json`, without those that only the guest uses.
 #[derive(Default, Deserialize)]
 struct Texts {
     names: BTreeMap<String, String>,
@@ -25,23 +25,23 @@ const JSON: &str = include_str!("hints.json");
 
 static TEXTS: LazyLock<Texts> = LazyLock::new(|| serde_json::from_str(JSON).unwrap_or_default());
 
-/// The module in which programs find out about tools.
+/// The module with which programs search and describe tools.
 const DISCOVERY_MODULE: &str = "tools";
 
-/// What stands for a longer list of modules.
+/// Modules shown in place of a longer list.
 const FREQUENT: [&str; 8] =
     ["collections", "csv", "datetime", "itertools", "json", "math", "re", "statistics"];
 
-/// Names of a list that is shown whole; a reader of more takes in none.
+/// Longest list of names that is shown in full. A reader does not take in more.
 const LISTED_MAX: usize = 12;
 
-/// Longer names are nobody's typing error, and comparing them takes time.
+/// Longest name that is compared with others. A longer one is no typing error, and comparing takes time.
 const SIMILAR_CHARS_MAX: usize = 64;
 
-/// From 0, nothing in common, to 1, the same name.
+/// Smallest similarity for a suggestion, from 0 (nothing in common) to 1 (equal).
 const SIMILARITY_MIN: f64 = 0.6;
 
-/// The guest's texts. `allowed_imports` are those beside the modules of tools.
+/// Returns the guest's texts. `allowed_imports` does not contain the tool modules.
 pub(crate) fn recipe(allowed_imports: &BTreeSet<String>) -> Value {
     let mut texts: Value = serde_json::from_str(JSON).unwrap_or_default();
     let allowed: Vec<&str> = allowed_imports.iter().map(String::as_str).collect();
@@ -49,7 +49,7 @@ pub(crate) fn recipe(allowed_imports: &BTreeSet<String>) -> Value {
     texts
 }
 
-/// For a module that is not on the allow-list.
+/// Returns the hint for a module that is not on the allow-list.
 pub(super) fn for_import(name: &str, policy: &Policy) -> String {
     let beneath = format!("{name}.");
     let from_there = policy.allowed_imports.range(beneath.clone()..).map(String::as_str);
@@ -75,7 +75,7 @@ pub(super) fn for_import(name: &str, policy: &Policy) -> String {
     hint
 }
 
-/// What may be imported beside modules of tools.
+/// Lists the importable modules other than tool modules.
 fn importable(allowed: &[&str]) -> String {
     if allowed.len() <= LISTED_MAX {
         return format!("Importable here: {}.", allowed.join(", "));
@@ -89,33 +89,33 @@ fn importable(allowed: &[&str]) -> String {
     format!("Importable here: {listed} and {more} more; `ai-code-executor tools --format prompt` lists all.")
 }
 
-/// For what the parser says.
+/// Returns the hint for a message of the parser, if there is one.
 pub(super) fn for_syntax(why: &str) -> Option<String> {
     let is_async = ["async function", "asynchronous function"].iter().any(|words| why.contains(words));
     is_async.then(|| "Write `async def` in place of `def`, and await the calls of that function too.".into())
 }
 
-/// For a name.
+/// Returns the hint for a refused name.
 pub(super) fn for_name(name: &str, policy: &Policy) -> String {
     let Some(hint) = TEXTS.names.get(name) else { return for_attribute(name) };
-    // The module is there if there are tools.
+    // The discovery module is importable only if there are tools.
     if name == "help" && policy.allowed_imports.contains(DISCOVERY_MODULE) {
         return format!("{hint} {}", TEXTS.help_with_tools);
     }
     hint.clone()
 }
 
-/// For an attribute.
+/// Returns the hint for a refused attribute.
 pub(super) fn for_attribute(name: &str) -> String {
     TEXTS.attributes.get(name).unwrap_or(&TEXTS.reflection).clone()
 }
 
-/// For a call of an async function without `await`.
+/// Returns the hint for a call of an async function without `await`.
 pub(super) fn add_await() -> String {
     TEXTS.add_await.clone()
 }
 
-/// The one of `names` that `name` is most likely meant to be.
+/// Returns the most similar of `names`, if it is similar enough to be what `name` was meant to be.
 pub(super) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     if name.len() > SIMILAR_CHARS_MAX {
         return None;
@@ -132,7 +132,7 @@ mod tests {
     use crate::validator::REFUSED_NAMES;
 
     #[test]
-    fn each_text_is_for_something_that_is_refused() {
+    fn each_hint_is_for_a_refused_name() {
         let texts: Texts = serde_json::from_str(JSON).unwrap();
         for name in texts.names.keys().chain(texts.attributes.keys()) {
             assert!(REFUSED_NAMES.contains(&name.as_str()), "{name}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_of_modules_is_long() {
+    fn lists_of_modules_are_bounded() {
         let few: BTreeSet<String> = ["json", "re"].map(str::to_owned).into();
         assert_eq!(recipe(&few)["importable"], "Importable here: json, re.");
         let many: BTreeSet<String> = (0..40).map(|n| format!("m{n:02}")).collect();

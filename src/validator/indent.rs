@@ -1,19 +1,19 @@
-//! Indentation as CPython's tokenizer sees it: tabs and spaces must agree however wide a tab is.
+//! Checks indentation as CPython's tokenizer does: tabs and spaces must be consistent for every tab width.
 
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_text_size::{Ranged, TextSize};
 
-/// CPython's `MAXINDENT`, the top level among them.
+/// CPython's `MAXINDENT`, including the top level.
 const LEVELS_MAX: usize = 99;
 
-/// A line's indentation with tabs of 8 columns, and with tabs of one.
+/// Indentation of a line, with tabs of 8 columns and with tabs of one.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Width {
     wide: usize,
     narrow: usize,
 }
 
-/// The first line whose indentation CPython refuses, of those that the parser lets pass.
+/// Returns the first line whose indentation CPython refuses and the parser accepts.
 pub(super) fn check(tokens: &[Token], source: &str) -> Option<(TextSize, &'static str)> {
     let mut levels = vec![Width::default()];
     let mut is_line_start = true;

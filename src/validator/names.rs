@@ -1,4 +1,4 @@
-//! Imports, names and attributes that a program may not use, wherever one can stand.
+//! Refuses imports, names and attributes that a program may not use, in every syntactic position.
 //!
 //! The parser has normalised identifiers (NFKC) as Python does: `ｅｖａｌ` is `eval` here.
 
@@ -15,7 +15,7 @@ use super::hints;
 use super::{Found, Policy, REFUSED_NAMES};
 use crate::execution::Rule;
 
-/// What `body` uses and may not, in no particular order.
+/// Returns refused uses in `body`, in no particular order.
 pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     let mut aliases = AliasesOfRe(HashSet::from(["re"]));
     aliases.visit_body(body);
@@ -24,7 +24,7 @@ pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     names.found
 }
 
-/// The names that a program imports `re` as: `re.compile` is the one honest use of a refused name.
+/// Names under which a program imports `re`: `re.compile` is the only legitimate use of a refused name.
 struct AliasesOfRe<'a>(HashSet<&'a str>);
 
 impl<'a> Visitor<'a> for AliasesOfRe<'a> {
@@ -108,7 +108,7 @@ impl Names<'_> {
     }
 }
 
-/// The name that a pattern itself binds, those inside it aside.
+/// Returns the name that a pattern itself binds, without those of its subpatterns.
 pub(super) fn bound_by(pattern: &Pattern) -> Option<&Identifier> {
     match pattern {
         Pattern::MatchAs(pattern) => pattern.name.as_ref(),

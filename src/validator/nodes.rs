@@ -1,4 +1,4 @@
-//! The size of a program's syntax tree, counted as `len(list(ast.walk(ast.parse(source))))` does in CPython.
+//! Counts the nodes of a program's syntax tree as `len(list(ast.walk(ast.parse(source))))` does in CPython.
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
@@ -7,7 +7,7 @@ use ruff_python_ast::{
     UnaryOp, WithItem,
 };
 
-/// The number of nodes in a module with this body, the module itself among them.
+/// Returns the number of nodes in a module with this body, including the module itself.
 pub(super) fn count(body: &[Stmt]) -> usize {
     let mut counter = Counter(1);
     counter.visit_body(body);
@@ -17,7 +17,7 @@ pub(super) fn count(body: &[Stmt]) -> usize {
 struct Counter(usize);
 
 impl Counter {
-    /// CPython joins neighbouring literals, and the text of `{x=}` is one.
+    /// CPython joins adjacent literals into one node. The text of `{x=}` is a literal too.
     fn f_string(&mut self, string: &ExprFString) {
         let mut in_literal = false;
         for part in &string.value {
@@ -61,7 +61,7 @@ impl Visitor<'_> for Counter {
     fn visit_stmt(&mut self, stmt: &Stmt) {
         self.0 += 1;
         if let Stmt::If(branches) = stmt {
-            // To CPython, `elif` is an `if` inside `else`.
+            // CPython represents `elif` as an `if` inside `else`.
             self.0 += branches.elif_else_clauses.iter().filter(|clause| clause.test.is_some()).count();
         }
         visitor::walk_stmt(self, stmt);
@@ -72,7 +72,7 @@ impl Visitor<'_> for Counter {
         match expr {
             Expr::FString(string) => self.f_string(string),
             Expr::Lambda(lambda) => {
-                // CPython has an `arguments` node even where there are none.
+                // CPython has an `arguments` node even if there are no parameters.
                 self.0 += usize::from(lambda.parameters.is_none());
                 visitor::walk_expr(self, expr);
             }

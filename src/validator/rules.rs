@@ -1,4 +1,4 @@
-//! Rules of CPython's compiler that look at one node alone, and that the parser's own checks leave out.
+//! Rules of CPython's compiler that concern a single node and that the parser does not check.
 
 use ruff_python_ast::{Expr, ExprContext, InterpolatedStringElement, Keyword, Pattern, Stmt, StmtTry};
 use ruff_text_size::{Ranged, TextSize};
@@ -6,10 +6,10 @@ use ruff_text_size::{Ranged, TextSize};
 /// CPython's limit on the digits of a decimal literal (`sys.int_info.default_max_str_digits`).
 const DIGITS_MAX: usize = 4300;
 
-/// Format specifications within each other.
+/// Nested format specifications.
 const SPECIFICATIONS_MAX: usize = 2;
 
-/// Where a rule is broken, and which.
+/// Position and message of a broken rule.
 pub(super) type Broken = (TextSize, &'static str);
 
 pub(super) fn stmt(stmt: &Stmt) -> Option<Broken> {
@@ -76,7 +76,8 @@ pub(super) fn interpolation(element: &InterpolatedStringElement) -> Option<Broke
     is_deep.then_some((element.start(), "f-string: expressions nested too deeply"))
 }
 
-/// Format specifications within each other that hold interpolations; brackets have bounded them before.
+/// Returns the depth of nested format specifications with interpolations. The recursion is bounded: the nesting of
+/// brackets was checked before.
 fn specifications(element: &InterpolatedStringElement) -> usize {
     let Some(interpolation) = element.as_interpolation() else { return 0 };
     let Some(specification) = &interpolation.format_spec else { return 0 };

@@ -1,4 +1,4 @@
-//! Scopes of a program while it is walked: what ruff's check of CPython's compile-time rules asks about its place.
+//! Tracks a program's scopes during the walk, for ruff's check of CPython's compile-time rules.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use ruff_text_size::{TextRange, TextSize};
 
 use super::names::bound_by;
 
-/// The scopes around the current node, outermost first, and the errors found so far.
+/// Scopes around the current node, outermost first, and the errors found so far.
 pub(super) struct Scopes<'a> {
     source: &'a str,
     stack: Vec<Scope<'a>>,
@@ -22,14 +22,14 @@ pub(super) struct Scopes<'a> {
 pub(super) struct Scope<'a> {
     kind: Kind,
     parameters: HashSet<&'a str>,
-    /// Those of the function itself, in a scope just around it.
+    /// Type parameters of the function itself. In Python they are in a scope directly around it.
     type_parameters: HashSet<&'a str>,
     symbols: Symbols<'a>,
-    /// Loops around the current statement, within this scope.
+    /// Loops around the current statement, in this scope.
     pub(super) loops: usize,
-    /// Blocks around the current statement that CPython counts, within this scope.
+    /// Blocks around the current statement that CPython counts, in this scope.
     pub(super) blocks: usize,
-    /// `loops` around the innermost `except*` clause that the statement is in.
+    /// Value of `loops` at the innermost `except*` clause around the statement.
     loops_around_except_star: Option<usize>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Kind {
 }
 
 impl<'a> Scopes<'a> {
-    /// The module's own scope.
+    /// Starts with the module's scope.
     pub(super) fn new(source: &'a str, body: &'a [Stmt]) -> Self {
         let module = Scope { symbols: Symbols::of(body), ..Scope::new(Kind::Module) };
         Self { source, stack: vec![module], errors: RefCell::default() }
@@ -61,17 +61,17 @@ impl<'a> Scopes<'a> {
         self.stack.pop();
     }
 
-    /// The innermost scope; the module's is never popped.
+    /// Returns the innermost scope. The module's scope is never popped.
     pub(super) fn current(&mut self) -> Option<&mut Scope<'a>> {
         self.stack.last_mut()
     }
 
-    /// Comprehensions directly within each other, the current one among them.
+    /// Returns the number of comprehensions directly nested in each other, including the current one.
     pub(super) fn comprehensions(&self) -> usize {
         self.stack.iter().rev().take_while(|scope| scope.kind == Kind::Comprehension).count()
     }
 
-    /// Entering the body of an `except` clause; returns what [`Self::leave_except`] restores.
+    /// Enters the body of an `except` clause. Returns the state for [`Self::leave_except`].
     pub(super) fn enter_except(&mut self, is_star: bool) -> Option<usize> {
         let scope = self.stack.last_mut()?;
         let around = scope.loops_around_except_star;
@@ -87,7 +87,7 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// Why this statement, if it is a jump, may not leave the clause that it is in.
+    /// Returns why this statement is refused, if it jumps out of an `except*` clause.
     pub(super) fn jump_out_of_except_star(&self, stmt: &Stmt) -> Option<&'static str> {
         let scope = self.stack.last()?;
         let loops_around = scope.loops_around_except_star?;
@@ -99,7 +99,7 @@ impl<'a> Scopes<'a> {
         leaves.then_some("'break', 'continue' and 'return' cannot appear in an except* block")
     }
 
-    /// Whether `nonlocal name` would find a type parameter.
+    /// Returns whether `nonlocal name` would find a type parameter.
     pub(super) fn finds_type_parameter(&self, name: &str) -> bool {
         let Some((current, around)) = self.stack.split_last() else { return false };
         let nearest =
@@ -107,13 +107,14 @@ impl<'a> Scopes<'a> {
         current.type_parameters.contains(name) || nearest.is_some_and(|scope| !scope.binds(name))
     }
 
-    /// Why a name may not be used here, if the scope declares it nonlocal further down.
+    /// Returns why a name may not be used here, if the scope declares it nonlocal further down.
     pub(super) fn nonlocal_later(&self, name: &str, at: TextSize) -> Option<&'static str> {
         let declared = self.stack.last()?.symbols.nonlocals.get(name)?;
         (at < declared.start()).then_some("name is used prior to nonlocal declaration")
     }
 
-    /// The same for a name that is bound by something else than a variable, and for `global` too.
+    /// Like [`Self::nonlocal_later`], for a name bound by something other than an assignment to a variable, and for
+    /// `global` too.
     pub(super) fn declared_later(&self, name: &str, at: TextSize) -> Option<&'static str> {
         let declared = self.stack.last()?.symbols.globals.get(name);
         let is_early = declared.is_some_and(|declared| at < declared.start());
@@ -125,7 +126,7 @@ impl<'a> Scopes<'a> {
         self.stack.last().map_or(Kind::Module, |scope| scope.kind)
     }
 
-    /// The innermost scope that is not a comprehension.
+    /// Returns the kind of the innermost scope that is not a comprehension.
     fn kind_around_comprehensions(&self) -> Kind {
         let mut kinds = self.stack.iter().rev().map(|scope| scope.kind);
         kinds.find(|kind| !matches!(kind, Kind::Comprehension | Kind::Generator)).unwrap_or(Kind::Module)
@@ -163,7 +164,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Whether a nested function's `nonlocal` finds `name` here.
+    /// Returns whether `nonlocal` in a nested function finds `name` here.
     fn binds(&self, name: &str) -> bool {
         let is_function = matches!(self.kind, Kind::Function { .. });
         let bound = self.parameters.contains(name) || self.symbols.bound.contains(name);
@@ -202,7 +203,7 @@ impl SemanticSyntaxContext for Scopes<'_> {
         self.stack[..around].iter().any(|scope| scope.binds(name))
     }
 
-    /// A module awaits as an async function does: the guest compiles it so.
+    /// A module may use `await` like an async function: the guest compiles it so.
     fn in_async_context(&self) -> bool {
         matches!(self.kind_around_comprehensions(), Kind::Function { is_async: true } | Kind::Module)
     }
@@ -253,13 +254,13 @@ impl SemanticSyntaxContext for Scopes<'_> {
     }
 }
 
-/// What a scope's own statements declare and bind.
+/// Names that a scope's own statements declare and bind.
 #[derive(Default)]
 struct Symbols<'a> {
     globals: HashMap<&'a str, TextRange>,
     nonlocals: HashMap<&'a str, TextRange>,
     bound: HashSet<&'a str>,
-    /// While a comprehension is walked: only `:=` binds in the scope around it.
+    /// Inside a comprehension, only `:=` binds a name in the scope around it.
     in_comprehension: bool,
 }
 
@@ -274,7 +275,7 @@ impl<'a> Symbols<'a> {
 impl<'a> Visitor<'a> for Symbols<'a> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         match stmt {
-            // What is inside is another scope's.
+            // The body is another scope.
             Stmt::FunctionDef(function) => drop(self.bound.insert(function.name.as_str())),
             Stmt::ClassDef(class) => drop(self.bound.insert(class.name.as_str())),
             Stmt::Global(global) => {

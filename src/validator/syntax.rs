@@ -1,4 +1,4 @@
-//! What CPython's parser and compiler would refuse.
+//! Programs that CPython's parser or compiler would refuse.
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
@@ -19,10 +19,10 @@ use crate::execution::Rule;
 /// CPython's limit, `CO_MAXBLOCKS`.
 const BLOCKS_MAX: usize = 20;
 
-/// CPython 3.13 inlines comprehensions and writes past an array of its own when some 22 are within each other.
+/// CPython 3.13 inlines comprehensions, and writes past the end of an internal array at about 22 nested ones.
 const COMPREHENSIONS_MAX: usize = 20;
 
-/// What the parser refused: one finding a line, because one mistake makes many errors.
+/// Returns the errors of the parser, at most one for each line, because one mistake causes many errors.
 pub(super) fn errors(parsed: &Parsed<ModModule>, source: &str) -> Vec<Found> {
     let errors = parsed.errors().iter().map(|error| (error.location.start(), error.error.to_string()));
     let unsupported =
@@ -39,7 +39,7 @@ pub(super) fn errors(parsed: &Parsed<ModModule>, source: &str) -> Vec<Found> {
     errors.into_iter().map(|(at, why)| found(at, &why)).collect()
 }
 
-/// What the parser lets pass and CPython's compiler does not.
+/// Returns the errors that CPython's compiler reports and the parser does not.
 pub(super) fn compile_errors(body: &[Stmt], source: &str) -> Vec<Found> {
     let mut walk = Walk {
         checker: SemanticSyntaxChecker::new(),
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
         self.scopes.pop();
     }
 
-    /// `blocks` more than around it, `loops` among them.
+    /// Visits `body`, which is inside `blocks` further blocks; `loops` of them are loops.
     fn in_blocks(&mut self, at: TextSize, blocks: usize, loops: usize, body: &'a [Stmt]) {
         let Some(scope) = self.scopes.current() else { return };
         scope.blocks += blocks;
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     }
 
     fn check_stmt(&mut self, stmt: &'a Stmt) {
-        // The checker takes `.__future__` for `__future__`; a relative import is refused whatever it names.
+        // The checker mistakes `.__future__` for `__future__`. Relative imports are refused anyway.
         let is_relative = matches!(stmt, Stmt::ImportFrom(import) if import.level > 0);
         if !is_relative && !costly::stmt(stmt) {
             self.checker.visit_stmt(stmt, &self.scopes);

@@ -1,9 +1,9 @@
-//! Calls of tools that are certain to fail: a function that its module does not have, arguments that do not bind, a
-//! result that is used without `await`.
+//! Finds calls of tools that are certain to fail: unknown functions, arguments that do not bind, and results that are
+//! used without `await`.
 //!
-//! A program that may work is never refused for them. So only what runs whenever the program does is looked at:
-//! statements of the module one after another, and those of functions that they call, not what is inside `if`, loops,
-//! `with` or `try`; and nothing is said of a module of tools whose name the program binds twice or passes on.
+//! A program that might work is never refused. Therefore only code that always runs is checked: the statements of the
+//! module in order and those of the functions that they call, but nothing inside `if`, loops, `with` or `try`. A tool
+//! module is not checked if the program binds its name twice or passes it on.
 
 mod names;
 
@@ -22,7 +22,7 @@ use super::{FINDINGS_MAX, Found, Policy, hints};
 use crate::execution::Rule;
 use names::{Names, is_no_coroutine_attribute};
 
-/// What in `body` fails for certain, in no particular order; the first [`FINDINGS_MAX`] of more.
+/// Returns calls in `body` that are certain to fail, in no particular order, at most [`FINDINGS_MAX`].
 pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     if policy.tool_modules.is_empty() {
         return Vec::new();
@@ -44,10 +44,10 @@ pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     walk.found
 }
 
-/// Unknown functions that get a hint: each is compared with all functions of its module.
+/// Unknown functions that get a hint. Each hint compares the name with all functions of the module.
 const GUESSES_MAX: usize = 20;
 
-/// A tool that a program refers to.
+/// A tool to which a program refers.
 #[derive(Clone, Copy)]
 struct ToolRef<'a> {
     module: &'a str,
@@ -55,22 +55,22 @@ struct ToolRef<'a> {
     function: &'a ToolFunction,
 }
 
-/// Passes what runs whenever the program does, in its order.
+/// Visits the code that always runs, in execution order.
 struct Walk<'a> {
     names: Names<'a>,
     modules: &'a BTreeMap<String, Arc<ToolModule>>,
-    /// Modules of tools by the names that they were imported as so far.
+    /// Tool modules imported so far, by the name in the program.
     imported: HashMap<&'a str, (&'a str, &'a ToolModule)>,
-    /// The same of functions of theirs.
+    /// Functions of tool modules imported so far, by the name in the program.
     tools: HashMap<&'a str, ToolRef<'a>>,
-    /// Functions that were defined so far, and not called yet.
+    /// Functions of the program that were defined so far and not called yet.
     functions: HashMap<&'a str, &'a StmtFunctionDef>,
     found: Vec<Found>,
     guesses_left: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Stops where the rest may be skipped.
+    /// Stops after a statement that may skip the rest.
     fn block(&mut self, body: &'a [Stmt]) {
         for stmt in body {
             self.visit_stmt(stmt);
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The module of tools of this name, if it is for certain as it was made.
+    /// Returns the tool module of this name, if the program cannot have changed it.
     fn module(&self, name: &str) -> Option<(&'a str, &'a ToolModule)> {
         let (name, module) = self.modules.get_key_value(name)?;
         self.names.is_unchanged(name).then_some((name, module))
@@ -114,9 +114,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The module has a name, or a finding says that it has not.
+    /// Adds a finding if the module does not have this name.
     fn known(&mut self, module: &str, tools: &ToolModule, name: &Identifier) {
-        // A star import has a finding of its own.
+        // Another rule refuses star imports.
         if tools.has(name.as_str()) || name.as_str() == "*" {
             return;
         }
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The tool that `expr` calls, if this execution may call it.
+    /// Returns the tool that `expr` calls, if this execution may call it.
     fn tool(&self, expr: &Expr) -> Option<(ToolRef<'a>, TextSize)> {
         let function = &expr.as_call_expr()?.func;
         let tool = match &**function {
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
         tool.filter(|tool| tool.function.is_granted).map(|tool| (tool, function.start()))
     }
 
-    /// A place where a coroutine is of no use: if `expr` calls a tool, nobody will ever await that.
+    /// Visits an expression whose value is not awaited. If `expr` calls a tool, the result is never awaited.
     fn lost(&mut self, expr: &'a Expr) {
         if let Some((tool, at)) = self.tool(expr) {
             let message =
@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         self.visit_expr(expr);
     }
 
-    /// `name = call()`.
+    /// Visits `name = call()`.
     fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
         let name = target.as_name_expr().map(|name| name.id.as_str());
         match name {
@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `await value`.
+    /// Visits `await value`.
     fn awaited(&mut self, value: &'a Expr) {
         if let Some((tool, at)) = self.tool(value) {
             self.bind(tool, value, at);
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
         let Some(ExprCall { arguments, .. }) = call.as_call_expr() else { return };
         let names: Option<Vec<&str>> =
             arguments.keywords.iter().map(|keyword| Some(keyword.arg.as_ref()?.as_str())).collect();
-        // What `*` and `**` stand for shows when it runs.
+        // The values of `*` and `**` are known only at run time.
         let Some(names) = names.filter(|_| !arguments.args.iter().any(Expr::is_starred_expr)) else { return };
         let path = format!("{}.{}", tool.module, tool.name);
         if let Some(why) = tool.function.refuses(&path, arguments.args.len(), &names) {
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes on in the function that `expr` calls, if it is the program's own, and the call runs it.
+    /// Continues in the function that `expr` calls, if the program defines it and the call runs its body.
     fn enter_if_called(&mut self, expr: &Expr, is_awaited: bool) {
         let called = expr.as_call_expr().and_then(|call| call.func.as_name_expr());
         let Some(name) = called.map(|name| name.id.as_str()) else { return };
@@ -237,7 +237,7 @@ impl<'a> Walk<'a> {
         defaults.for_each(|default| self.visit_expr(default));
     }
 
-    /// What a comprehension goes through; its elements may be none.
+    /// Visits the first iterable of a comprehension. Everything else may be evaluated zero times.
     fn first_of(&mut self, generators: &'a [Comprehension]) {
         generators.iter().take(1).for_each(|generator| self.lost(&generator.iter));
     }
@@ -250,7 +250,7 @@ fn is_asyncio_run(function: &Expr) -> bool {
     })
 }
 
-/// Visits the parts that are evaluated whenever the whole is.
+/// Visits the parts of a node that are always evaluated with it.
 impl<'a> Visitor<'a> for Walk<'a> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         match stmt {
@@ -327,7 +327,7 @@ impl<'a> Visitor<'a> for Walk<'a> {
     }
 }
 
-/// What the statements of one function, those of functions in it aside, do beside ending.
+/// Whether a function's own statements return or yield. Nested functions do not count.
 #[derive(Default)]
 struct Leaving {
     returns: bool,

@@ -1,51 +1,51 @@
-//! The modules of tools as plain data: what a program may call in them, and with which arguments.
+//! Tool modules as plain data: their functions and the parameters of each.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::hints;
 
-/// More names are not listed: nobody reads on.
+/// Longest list of names in a hint. A reader does not take in more.
 const LISTED_MAX: usize = 8;
 const LISTED_CHARS_MAX: usize = 300;
 
-/// One module of tools.
+/// A tool module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolModule {
-    /// Its functions by their Python names. Those that this execution may not call are among them.
+    /// Functions by Python name, including those that this execution may not call.
     pub functions: BTreeMap<String, ToolFunction>,
-    /// Its other public names.
+    /// Other public names.
     pub other_names: Vec<String>,
 }
 
-/// How a program calls a tool.
+/// The signature of a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolFunction {
-    /// In the order of positional arguments; required ones come first.
+    /// Parameters in positional order; required ones come first.
     pub parameters: Vec<ToolParameter>,
-    /// Whether further keyword arguments are taken.
+    /// Whether it accepts further keyword arguments.
     pub takes_more: bool,
-    /// Whether this execution may call it. If not, its calls are not checked and no hint names it.
+    /// Whether this execution may call it. If not, calls are not checked and hints do not name it.
     pub is_granted: bool,
 }
 
-/// One argument of a tool.
+/// A parameter of a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolParameter {
-    /// Its Python name.
+    /// Python name.
     pub name: String,
     /// Whether a call without it fails.
     pub is_required: bool,
 }
 
 impl ToolModule {
-    /// Whether the module has an attribute of this name; those with two underscores in front are Python's business.
+    /// Returns whether the module has this attribute. Names that start with two underscores are left to Python.
     pub(super) fn has(&self, name: &str) -> bool {
         name.starts_with("__")
             || self.functions.contains_key(name)
             || self.other_names.iter().any(|other| other == name)
     }
 
-    /// What could be meant by a name that the module does not have.
+    /// Returns the hint for a name that the module does not have.
     pub(super) fn hint(&self, module: &str, name: &str) -> String {
         let granted = self.functions.iter().filter(|(_, function)| function.is_granted);
         let names: Vec<&str> = granted.map(|(name, _)| name.as_str()).collect();
@@ -64,7 +64,7 @@ impl ToolModule {
 }
 
 impl ToolFunction {
-    /// Why a call with these arguments fails, in the guest's own words (`Signature.bind` in `guest/tools.py`).
+    /// Returns why a call with these arguments fails, in the guest's words (`Signature.bind` in `guest/tools.py`).
     pub(super) fn refuses(&self, path: &str, positional: usize, keywords: &[&str]) -> Option<String> {
         let count = self.parameters.len();
         if positional > count {
@@ -86,7 +86,7 @@ impl ToolFunction {
         Some(format!("{path}() needs argument '{}'", missing.name))
     }
 
-    /// How it is called.
+    /// Describes how the function is called.
     pub(super) fn usage(&self, path: &str) -> String {
         let mut parameters: Vec<String> = Vec::new();
         let mut chars = 0;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_name_what_is_near_and_granted() {
+    fn hints_suggest_similar_granted_functions() {
         let module = |names: &[&str]| ToolModule {
             functions: names.iter().map(|name| ((*name).to_owned(), function(&[], false))).collect(),
             other_names: vec!["ToolError".into()],

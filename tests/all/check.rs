@@ -1,4 +1,4 @@
-//! `POST /check`: what keeps programs from being run, without running them.
+//! `POST /check`: findings without an execution.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ fn local() -> Local {
     Local::start(Settings::default(), |builder| with_tools(builder).queue(1))
 }
 
-/// A request to check `body`, on a connection of its own.
+/// Builds a request to check `body`, on a connection of its own.
 fn request(body: &str) -> Vec<u8> {
     String::from_utf8(execute(body, "")).unwrap().replacen("/execute", "/check", 1).into_bytes()
 }
@@ -28,13 +28,13 @@ fn check(local: &Local, body: &Value) -> Answer {
     Answer::read(begin(local, body))
 }
 
-/// A program whose check is not made in the connection's thread.
+/// A program so large that another thread than the connection's checks it.
 fn large(value: u32) -> String {
     format!("x = {value}\n") + &"yyyyyyyy = 1\n".repeat(500) + "x"
 }
 
 #[test]
-fn findings_are_those_of_execute_and_nothing_runs() {
+fn findings_equal_those_of_execute_and_nothing_runs() {
     let local = local();
     let programs = [
         "1",
@@ -64,7 +64,7 @@ fn findings_are_those_of_execute_and_nothing_runs() {
 }
 
 #[test]
-fn a_check_is_no_execution() {
+fn a_check_is_not_counted_as_an_execution() {
     let local = local();
     for code in ["while True: pass", "import os", &large(1)] {
         assert_eq!(check(&local, &json!({"code": code})).status, 200, "{code}");
@@ -78,7 +78,7 @@ fn a_check_is_no_execution() {
 fn tools_are_granted_as_by_execute() {
     let local = local();
     let code = "import home\nawait home.echo(1)";
-    // A module that is not granted is refused by the interpreter, not by the validator.
+    // The interpreter refuses a module that is not granted; the validator does not.
     for tools in [Value::Null, json!(["home"]), json!(["home.echo"]), json!(["garden"]), json!([])] {
         let answer = check(&local, &json!({"code": code, "tools": tools}));
         assert_eq!(answer.json(), json!({"ok": true, "findings": []}), "{tools}");
@@ -88,7 +88,7 @@ fn tools_are_granted_as_by_execute() {
 }
 
 #[test]
-fn what_is_not_a_request_is_refused_as_by_execute() {
+fn invalid_requests_are_refused_as_by_execute() {
     let settings = Settings::default().body_bytes_max(10_000);
     let local = Local::start(settings, |builder| builder);
     let rows = [
@@ -117,7 +117,7 @@ fn what_is_not_a_request_is_refused_as_by_execute() {
     assert_eq!(check(&unready, &json!({"code": "1"})).json()["code"], "not_ready");
 }
 
-/// Small programs need no slot. Large ones are checked one at a time, and wait in a bounded queue.
+/// Checks of small programs need no slot. Those of large ones run one at a time and wait in a bounded queue.
 #[test]
 fn checks_do_not_wait_for_executions() {
     let local = local();

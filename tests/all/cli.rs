@@ -1,4 +1,4 @@
-//! The commands and their exit statuses.
+//! Commands and their exit statuses.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::homeiq::SEED;
 use crate::support::{Service, cache_dir, executor};
 
-/// `run` with `code` as standard input.
+/// Executes `run` with `code` as standard input.
 fn run(code: &str, arguments: &[&str]) -> Output {
     with_input(code, &[&["run", "-"], arguments].concat())
 }
 
-/// Making one is told on standard error.
-fn until_there_is_an_image() {
+/// Makes the image before a test that compares standard error, since making one writes to it.
+fn make_image() {
     assert_eq!(run("1", &[]).status.code(), Some(0));
 }
 
@@ -34,7 +34,7 @@ fn fed(mut command: Command, code: &str) -> Output {
 }
 
 #[test]
-fn too_little_address_space_is_said_at_the_start_with_what_fits() {
+fn too_little_address_space_fails_at_the_start_and_the_error_names_what_fits() {
     let run = |kilobytes: u64, slots: &str| {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -v {kilobytes}; exec \"$0\" run -")]);
@@ -74,7 +74,7 @@ fn too_little_address_space_is_said_at_the_start_with_what_fits() {
 }
 
 #[test]
-fn the_exit_status_tells_how_it_ended() {
+fn the_exit_status_depends_on_the_outcome() {
     let cases: [(&str, &[&str], i32, &str); 7] = [
         ("print('out')", &[], 0, ""),
         ("1 / 0", &[], 1, "ZeroDivisionError: division by zero"),
@@ -99,7 +99,7 @@ fn output_passes_through_and_the_value_comes_last() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("was never awaited"));
 }
 
-/// Four seconds of program: its first line is there long before.
+/// The program takes four seconds; its first line must arrive long before its end.
 #[test]
 fn output_passes_through_while_the_program_runs() {
     let code = "import asyncio\nprint('first')\nprint('é', end='')\nawait asyncio.sleep(4)\nprint('last')";
@@ -119,8 +119,8 @@ fn output_passes_through_while_the_program_runs() {
 }
 
 #[test]
-fn output_over_the_limit_is_dropped_and_said() {
-    until_there_is_an_image();
+fn output_over_the_limit_is_dropped_with_a_message() {
+    make_image();
     let output = run("print('x' * 3000)\n'value'", &["--max-output-bytes", "1KiB", "--json"]);
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(stdout, format!("{}\n\"value\"\n", "x".repeat(1024)));
@@ -168,7 +168,7 @@ fn limits_have_units() {
     }
 }
 
-/// Runs a line of shell, in which `$0` is the executor.
+/// Runs a line of shell in which `$0` is the executor.
 fn shell(line: &str) -> Output {
     let executor = executor();
     let mut command = Command::new("bash");
@@ -178,8 +178,8 @@ fn shell(line: &str) -> Output {
 }
 
 #[test]
-fn a_reader_that_goes_is_nobodys_failure() {
-    until_there_is_an_image();
+fn a_closed_pipe_is_not_an_error() {
+    make_image();
     let endless = "i = 0\nwhile True: print(i := i + 1)";
     let cases = [
         (format!("\"$0\" run --timeout 60 <(echo '{endless}') | head -1"), "1\n"),
@@ -203,7 +203,7 @@ fn a_reader_that_goes_is_nobodys_failure() {
 }
 
 #[test]
-fn a_terminal_shows_the_lines_that_findings_are_about() {
+fn a_terminal_shows_source_lines_of_findings() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("program.py");
     std::fs::write(&path, "x = 1\nimport os\n").unwrap();
@@ -235,9 +235,9 @@ fn a_terminal_shows_the_lines_that_findings_are_about() {
 }
 
 #[test]
-fn the_command_line_explains_itself() {
+fn version_completions_and_manual_page_are_printed() {
     let said = |arguments: &[&str]| {
-        // Settings that cannot work keep nobody from reading about them.
+        // Invalid settings must not prevent reading the help.
         let output = executor().env("MAX_MEMORY_MB", "1").args(arguments).output().unwrap();
         assert_eq!(output.status.into_raw(), 0, "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -293,11 +293,11 @@ fn check_reports_each_finding_in_each_format() {
 }
 
 #[test]
-fn check_knows_the_modules_of_tools() {
+fn check_allows_imports_of_tool_modules() {
     let indented = SEED.trim().replace('\n', "\n    ");
     let tried = format!("try:\n    {indented}\nexcept Exception as e:\n    {{\"error\": str(e)}}\n");
     for program in [SEED, tried.as_str(), "import tools\ntools.search()"] {
-        // Of those that are switched off, the guest says that they are.
+        // The guest reports modules that are switched off; the validator accepts them.
         for enabled in ["true", "false"] {
             let mut command = executor();
             command.args(["check", "-"]).env("ENABLE_MCP_NETWORK_TOOLS", enabled);
@@ -309,7 +309,7 @@ fn check_knows_the_modules_of_tools() {
 }
 
 #[test]
-fn check_takes_many_files_and_goes_on_after_an_unreadable_one() {
+fn check_continues_after_an_unreadable_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &[u8]| {
         let path = dir.path().join(name);
@@ -341,7 +341,7 @@ fn check_takes_many_files_and_goes_on_after_an_unreadable_one() {
 }
 
 #[test]
-fn health_tells_a_ready_service_from_any_other() {
+fn health_succeeds_only_for_a_ready_service() {
     let service = Service::start(&[]);
     let (_, port) = service.address.rsplit_once(':').unwrap();
     let health = |host: &str, port: &str| {

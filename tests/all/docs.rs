@@ -1,4 +1,4 @@
-//! The interface's description of itself, and the page that shows it.
+//! The `OpenAPI` document and the page that shows it.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn local() -> Local {
 }
 
 #[test]
-fn the_page_of_documentation_asks_no_other_host() {
+fn the_documentation_page_loads_nothing_from_other_hosts() {
     let local = local();
     for path in ["/", "/docs"] {
         let answer = local.get(path);
@@ -33,9 +33,9 @@ fn the_page_of_documentation_asks_no_other_host() {
     assert!(!page.contains("://") && !initializer.contains("://"), "{page}{initializer}");
 }
 
-/// The token is typed into the page.
+/// Users type the token into the page.
 #[test]
-fn the_page_is_shown_in_no_other_page_and_loads_nothing_else() {
+fn the_documentation_page_cannot_be_embedded() {
     let local = local();
     for path in ["/docs", "/docs/", "/docs/swagger-ui.css", "/docs/swagger-initializer.js", "/docs/nothing"] {
         let answer = local.get(path);
@@ -48,7 +48,7 @@ fn the_page_is_shown_in_no_other_page_and_loads_nothing_else() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
     }
-    // A script in the page itself would need a policy that allows all scripts.
+    // An inline script would need a policy that allows all scripts.
     let page = local.get("/docs/").body;
     let scripts: Vec<&str> =
         page.split("<script").skip(1).filter_map(|text| text.split("</script>").next()).collect();
@@ -92,7 +92,7 @@ fn openapi_describes_every_path_and_status() {
 
 /// Generated clients get a type for each set of names.
 #[test]
-fn openapi_names_outcomes_codes_and_rules() {
+fn openapi_lists_outcomes_codes_and_rules() {
     let schemas = local().get("/openapi.json").json()["components"]["schemas"].clone();
     let names = |schema: &str| -> BTreeSet<String> {
         assert_eq!(schemas[schema]["type"], "string", "{schema}");
@@ -112,7 +112,7 @@ fn openapi_names_outcomes_codes_and_rules() {
     refers("FindingDetail", "code", "Rule");
 }
 
-/// Whatever stands below `paths` refers to a schema that is there.
+/// Every schema that `paths` refers to must exist.
 #[test]
 fn openapi_has_a_schema_for_every_answer_and_refusal() {
     let document = local().get("/openapi.json").json();

@@ -1,4 +1,4 @@
-//! The HTTP contract: statuses, bodies, headers. Rows of requests through one check.
+//! The HTTP contract: statuses, bodies, headers. Tests are rows of requests.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ fn connections_go_to_the_runtime_that_has_the_fewest() {
     let mut kept = local.connect();
     kept.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_ne!(kept.read(&mut [0; 1000]).unwrap(), 0);
-    // The first runtime has a connection. Now its thread is busy until this test ends.
+    // The first runtime now has a connection, and its thread is kept busy until this test ends.
     let (end, ended) = mpsc::channel::<()>();
     let (busy, is_busy) = mpsc::channel();
     first.spawn(async move {
@@ -45,7 +45,7 @@ fn connections_go_to_the_runtime_that_has_the_fewest() {
     drop(end);
 }
 
-/// The body, and what comes of it: status, code, the detail or a part of it.
+/// The body of a request; the status, the code, and a part of the detail of its answer.
 type Row = (String, u16, &'static str, &'static str);
 
 fn check(local: &Local, (body, status, code, detail): &Row) {
@@ -60,7 +60,7 @@ fn check(local: &Local, (body, status, code, detail): &Row) {
 }
 
 #[test]
-fn what_is_not_a_request_is_422_and_names_the_field() {
+fn invalid_requests_get_422_and_the_detail_names_the_field() {
     let local = local();
     let field = |text: &str| format!(r#"{{"code": "1", {text}}}"#);
     let invalid = |body: String, detail| (body, 422, "invalid_request", detail);
@@ -95,7 +95,7 @@ fn what_is_not_a_request_is_422_and_names_the_field() {
 }
 
 #[test]
-fn a_context_that_cannot_be_variables_is_400_and_names_the_key() {
+fn an_invalid_context_gets_400_and_the_detail_names_the_key() {
     let local = local();
     let context = |text: &str| format!(r#"{{"code": "1", "context": {{"fine": 1, {text}}}}}"#);
     let refused = |text: &str, detail| (context(text), 400, "context", detail);
@@ -118,7 +118,7 @@ fn a_context_that_cannot_be_variables_is_400_and_names_the_key() {
 }
 
 #[test]
-fn context_reaches_the_program_as_it_was_sent() {
+fn context_values_reach_the_program_unchanged() {
     let local = local();
     let rows = [
         (r#"{"x": 123456789012345678901234567890}"#, "x % 1000", json!(890)),
@@ -199,7 +199,7 @@ fn every_refusal_has_the_same_shape() {
 }
 
 #[test]
-fn a_program_that_cannot_be_run_is_400_with_the_contracts_detail() {
+fn a_refused_program_gets_400_with_the_contracts_detail() {
     let local = local();
     let code = |code: &str| json!({"code": code}).to_string();
     let rows = [
@@ -212,7 +212,7 @@ fn a_program_that_cannot_be_run_is_400_with_the_contracts_detail() {
             "too_complex",
             "Code is too complex (6001 AST nodes); limit is 5000",
         ),
-        // Newer than CPython's Unicode, so only CPython itself refuses it.
+        // The character is newer than CPython's Unicode data, so only CPython refuses it.
         (
             code("\u{14000} = 1"),
             400,
@@ -235,7 +235,7 @@ fn a_program_that_cannot_be_run_is_400_with_the_contracts_detail() {
 }
 
 #[test]
-fn findings_of_a_program_come_all_at_once_with_hints() {
+fn all_findings_of_a_program_are_reported_with_hints() {
     let answer = local().execute(&json!({"code": "x = = 1\ny = = 2"}));
     assert_eq!(answer.status, 400);
     let findings = answer.json()["findings"].clone();
@@ -247,7 +247,7 @@ fn findings_of_a_program_come_all_at_once_with_hints() {
 }
 
 #[test]
-fn media_types_of_json_are_taken() {
+fn media_types_of_json_are_accepted() {
     let local = local();
     for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
         let body = r#"{"code": "1"}"#;
@@ -257,7 +257,7 @@ fn media_types_of_json_are_taken() {
 }
 
 #[test]
-fn request_ids_are_kept_if_they_are_sane() {
+fn valid_request_ids_are_kept() {
     let local = Local::start_unready(settings());
     let longest = "a".repeat(128);
     let rows = [
@@ -279,7 +279,7 @@ fn request_ids_are_kept_if_they_are_sane() {
 }
 
 #[test]
-fn browsers_are_let_in_from_allowed_origins_and_the_services_own() {
+fn cors_allows_configured_origins_and_the_services_own() {
     let local = Local::start_unready(settings());
     let own = format!("http://localhost:{}", local.address.port());
     for (origin, allowed) in [
@@ -306,9 +306,9 @@ fn browsers_are_let_in_from_allowed_origins_and_the_services_own() {
     }
 }
 
-/// A web page whose name leads to this machine, and one that is somewhere else.
+/// One page has a DNS name that resolves to this machine, the other is on another host.
 #[test]
-fn foreign_pages_are_refused_on_every_path_before_anything_is_done() {
+fn foreign_hosts_and_origins_are_refused_on_every_path() {
     let local = local();
     let paths = [
         "/",
@@ -354,12 +354,12 @@ fn foreign_pages_are_refused_on_every_path_before_anything_is_done() {
         local.assert_metric(&format!("code_executor_refusals_total{{code=\"{code}\"}}"), count * each);
     }
     local.assert_metric("code_executions_total{status=\"success\"}", 0.0);
-    // HTTP/1.0 has no hosts, and no browser speaks it.
+    // HTTP/1.0 does not require a host, and no browser uses it.
     assert_eq!(local.raw(b"GET /health HTTP/1.0\r\n\r\n").status, 200);
 }
 
 #[test]
-fn hosts_that_are_allowed_are_answered() {
+fn requests_for_allowed_hosts_are_answered() {
     let allowed_hosts = ["house.example"];
     let local = Local::start_unready(settings().allowed_hosts(allowed_hosts));
     for (host, status) in
@@ -372,9 +372,9 @@ fn hosts_that_are_allowed_are_answered() {
     assert_eq!(local.raw(own).header("access-control-allow-origin"), Some("https://house.example"));
 }
 
-/// Guessing is slow, however it is spread over connections; whoever knows the token does not notice.
+/// Guessing is slow even if it is spread over connections, and callers with the right token are not delayed.
 #[test]
-fn wrong_tokens_are_slowed_down_and_right_ones_are_not() {
+fn answers_to_wrong_tokens_are_delayed_and_others_are_not() {
     let local = local();
     let guess = || {
         let request =
@@ -406,7 +406,7 @@ fn wrong_tokens_are_slowed_down_and_right_ones_are_not() {
 }
 
 #[test]
-fn reads_need_no_token_and_tell_nothing() {
+fn reads_need_no_token_and_reveal_no_secrets() {
     let local = local();
     let health = json!({
         "status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true,

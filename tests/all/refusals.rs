@@ -1,4 +1,4 @@
-//! Refused requests: counted by their code, and in the log, with who was refused and nothing of what was sent.
+//! Refused requests are counted by code and logged with their peer, but without any part of the request.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn count(local: &Local, code: &str) -> u64 {
     count.unwrap_or_else(|| panic!("{sample}is not in\n{text}")).parse().unwrap()
 }
 
-/// The codes of `OpenAPI`, each with its count.
+/// Returns the codes listed in the `OpenAPI` document, each with its count.
 fn counts(local: &Local) -> Vec<(String, u64)> {
     let document = local.get("/openapi.json").json();
     let codes = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap();
@@ -35,7 +35,7 @@ fn counts(local: &Local) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn every_code_is_a_series_from_the_start() {
+fn every_code_has_a_series_from_the_start() {
     let local = Local::start_unready(Settings::default());
     let counts = counts(&local);
     assert!(counts.len() >= 30 && counts.iter().all(|(_, count)| *count == 0), "{counts:?}");
@@ -44,7 +44,7 @@ fn every_code_is_a_series_from_the_start() {
     assert_eq!(series, counts.len(), "{text}");
 }
 
-/// What is sent, and the code of the refusal.
+/// Requests, each with the code of its refusal.
 fn refused_requests() -> Vec<(Vec<u8>, &'static str)> {
     let edit = |from: &str, to: &str| {
         let body = json!({"code": format!("'{SECRET}'")}).to_string();
@@ -75,7 +75,7 @@ fn refused_requests() -> Vec<(Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn refusals_are_counted_and_logged_with_their_peer_and_nothing_that_was_sent() {
+fn refusals_are_counted_and_logged_without_request_data() {
     collect();
     let local = local();
     for (request, code) in refused_requests() {
@@ -106,7 +106,7 @@ fn refusals_are_counted_and_logged_with_their_peer_and_nothing_that_was_sent() {
 }
 
 #[test]
-fn a_full_queue_and_what_is_not_http_count_too() {
+fn a_full_queue_and_malformed_http_count_as_refusals() {
     let local = local();
     let running = local.begin(&json!({"code": "import time\ntime.sleep(1)"}));
     local.await_metric("code_executions_active", 1.0);
@@ -120,9 +120,9 @@ fn a_full_queue_and_what_is_not_http_count_too() {
     assert_eq!(count(&local, "busy"), 1);
 }
 
-/// Who is refused decides how often.
+/// Refused clients decide how many refusals there are.
 #[test]
-fn the_log_has_a_bounded_number_of_them() {
+fn the_number_of_log_lines_is_bounded() {
     collect();
     let local = local();
     let id = |n: usize| format!("X-Request-Id: refused-flood-{n}-end\r\n");
@@ -142,7 +142,7 @@ fn the_log_has_a_bounded_number_of_them() {
     let last: Vec<Value> = events("refused-flood-301-end");
     let suppressed = last[0]["fields"]["suppressed"].as_u64().unwrap();
     assert!(suppressed >= 200, "{last:?}");
-    // All of them, this one among those that are shown.
+    // All shown lines have different IDs. The last request adds one line.
     let ids: BTreeSet<String> =
         events("refused-flood-").iter().map(|event| event["fields"]["request_id"].to_string()).collect();
     assert_eq!(ids.len(), shown + 1);

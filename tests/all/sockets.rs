@@ -1,4 +1,4 @@
-//! Clients that are slow, silent, rude or gone: each holds what it holds for a bounded time.
+//! Clients that are slow, silent, malformed or disconnected: each holds resources for a bounded time.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use tokio::runtime::Builder;
 use crate::local::{Answer, Local, execute};
 use crate::support::{TOKEN, cache_dir};
 
-/// More than twice the timeouts of [`impatient`], less than the defaults.
+/// More than twice the timeouts of [`impatient`], less than the default ones.
 const SOON: Duration = Duration::from_secs(8);
 
 fn impatient() -> Settings {
@@ -21,7 +21,7 @@ fn impatient() -> Settings {
     Settings::default().body_time(time).idle_time(time).body_bytes_max(100_000)
 }
 
-/// Sends `bytes` one by one, for ever, until the service has had enough.
+/// Sends `bytes` again and again, one by one, until the service closes the connection or answers.
 fn drip(local: &Local, beginning: &str, bytes: &[u8]) -> Answer {
     let mut stream = local.connect();
     stream.write_all(beginning.as_bytes()).unwrap();
@@ -43,13 +43,13 @@ fn drip(local: &Local, beginning: &str, bytes: &[u8]) -> Answer {
 }
 
 #[test]
-fn slow_senders_are_cut_off() {
+fn slow_senders_are_disconnected() {
     let local = Local::start_unready(impatient());
     let head = format!(
         "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Executor-Token: {TOKEN}\r\n"
     );
     let cases = [
-        // Nothing of a request at all, the beginning of HTTP/2's preface, a head without an end.
+        // No request at all, the beginning of HTTP/2's preface, and a head without an end.
         (String::new(), &b""[..], 0),
         (String::new(), b"PRI * HTTP/2.0", 0),
         ("GET /health HTTP/1.1\r\nX-Slow: ".into(), b"a", 0),
@@ -81,7 +81,7 @@ fn idle_connections_are_closed_and_used_ones_kept() {
 }
 
 #[test]
-fn an_execution_is_not_idleness() {
+fn a_connection_with_an_execution_is_not_idle() {
     let local = Local::start(impatient(), |builder| builder);
     let answer = local.execute(&json!({"code": "import time\ntime.sleep(1.5)\n'awake'"}));
     assert_eq!(answer.json()["return_value"], "awake");
@@ -89,7 +89,7 @@ fn an_execution_is_not_idleness() {
 
 #[test]
 fn answers_that_nobody_takes_are_dropped() {
-    // More than the kernel's buffers on both sides take.
+    // More than the kernel's buffers on both sides hold.
     let bytes = 32 << 20;
     let ceilings = Limits::default().output_bytes_max(bytes);
     let local = Local::start(impatient().ceilings(ceilings), |builder| builder.ceilings(ceilings));
@@ -111,11 +111,11 @@ fn bodies_over_the_cap_are_refused_unread() {
     };
     let chunks = format!("{:x}\r\n{}\r\n", 50_000, " ".repeat(50_000)).repeat(3);
     let cases = [
-        // Declared and never sent; declared, with more to come than anyone would read; chunks without an end.
+        // Declared and never sent; declared, with more data than the service discards; chunks without an end.
         (head("Content-Length: 100001"), 413),
         (head("Content-Length: 1000000000") + &" ".repeat(90_000), 413),
         (head("Transfer-Encoding: chunked") + &chunks, 413),
-        // Less than declared: not too large, but never whole.
+        // Fewer bytes than declared: the size is allowed, but the body never completes.
         (head("Content-Length: 100000") + "{}", 408),
     ];
     for (request, status) in cases {
@@ -125,7 +125,7 @@ fn bodies_over_the_cap_are_refused_unread() {
         assert_eq!(answer.status, status, "{shown}: {answer:?}");
         assert!(answer.json()["detail"].is_string() && started.elapsed() < SOON, "{shown}");
     }
-    // A client that sends everything before it listens gets the answer all the same.
+    // A client that sends its whole body before it reads gets the answer too.
     let whole = execute(&" ".repeat(150_000), "");
     assert_eq!(local.raw(&whole).status, 413);
 }
@@ -142,7 +142,7 @@ fn without_the_token_a_body_is_not_read() {
 }
 
 #[test]
-fn a_client_that_leaves_frees_its_slot() {
+fn a_client_that_disconnects_frees_its_slot() {
     let local = Local::start(Settings::default(), |builder| builder);
     for code in ["while True: pass", "import time\ntime.sleep(20)", "import asyncio\nawait asyncio.sleep(20)"]
     {
@@ -158,7 +158,7 @@ fn a_client_that_leaves_frees_its_slot() {
 }
 
 #[test]
-fn a_client_that_leaves_the_queue_gives_up_its_place() {
+fn a_queued_client_that_disconnects_frees_its_place() {
     let local = Local::start(Settings::default(), |builder| builder.queue(1));
     let running = local.begin(&json!({"code": "import time\ntime.sleep(3)\n'done'"}));
     local.await_metric("code_executions_active", 1.0);
@@ -206,13 +206,13 @@ fn connections_are_bounded_in_number() {
     assert!(third.peek(&mut [0]).is_err(), "a third connection is served");
     third.set_read_timeout(Some(SOON)).unwrap();
     assert_eq!(Answer::read(third).status, 200);
-    // Neither was closed for it.
+    // Neither was closed for the third.
     for stream in [first, second] {
         assert_eq!(Answer::read(stream).json()["return_value"], "done");
     }
 }
 
-/// However many connections others keep, whoever comes is served at once.
+/// A new client is served at once, however many connections others keep open.
 #[test]
 fn a_crowd_that_does_nothing_keeps_nobody_out() {
     let settings = Settings::default().connections_max(20);
@@ -227,7 +227,7 @@ fn a_crowd_that_does_nothing_keeps_nobody_out() {
         let crowd: Vec<_> = (0..60)
             .map(|_| {
                 let mut stream = local.connect();
-                // It may be closed already.
+                // The service may have closed it already.
                 let _ = stream.write_all(beginning.as_bytes());
                 stream
             })
@@ -235,7 +235,7 @@ fn a_crowd_that_does_nothing_keeps_nobody_out() {
         for _ in 0..3 {
             let started = Instant::now();
             assert_eq!(local.raw(LAST_HEALTH).status, 200, "{beginning}");
-            // A body that does not come is known to be late after half a second.
+            // A missing body is recognised as late after half a second.
             assert!(started.elapsed() < Duration::from_secs(2), "{beginning}: {:?}", started.elapsed());
         }
         drop(crowd);
@@ -243,7 +243,8 @@ fn a_crowd_that_does_nothing_keeps_nobody_out() {
     assert_eq!(Answer::read(executing).json()["return_value"], "done", "a busy connection was closed");
 }
 
-/// Who asks for something now and then, sooner than a connection counts as idle, keeps nobody out either.
+/// Clients that send a request now and then, sooner than their connection counts as idle, must not keep others out
+/// either.
 #[test]
 fn a_crowd_that_does_a_little_keeps_nobody_out() {
     let local = Local::start_unready(Settings::default().connections_max(20));
@@ -268,7 +269,7 @@ fn a_crowd_that_does_a_little_keeps_nobody_out() {
         let elapsed = begun.elapsed();
         is_over.store(true, Ordering::Relaxed);
         let served = answers.iter().filter(|answer| answer.status == 200).count();
-        // One may be taken for one of the crowd between its connection and its request.
+        // One connection may be closed like those of the crowd, between connecting and its request.
         assert!(served >= 8, "{answers:?}");
         assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
     });
@@ -286,7 +287,7 @@ fn an_answer_that_is_taken_slowly_is_taken_whole() {
             0 => break,
             count => taken += count,
         }
-        // Ten such pauses and more are longer than the idle time.
+        // More than ten of these pauses are longer than the idle time.
         std::thread::sleep(Duration::from_millis(50));
         if taken >= bytes {
             break;
@@ -295,7 +296,7 @@ fn an_answer_that_is_taken_slowly_is_taken_whole() {
     assert!(taken >= bytes, "{taken} of {bytes} bytes");
 }
 
-/// Each holds its body while it waits for the memory that parsing takes.
+/// Each request holds its body while it waits for the memory to parse it.
 #[test]
 fn large_requests_do_not_wait_for_each_other() {
     let settings = Settings::default().memory_bytes_max(6 << 20);
@@ -310,7 +311,7 @@ fn large_requests_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn http_2_is_spoken_to_those_who_begin_with_it() {
+fn http_2_with_prior_knowledge_is_served() {
     let local = Local::start_unready(Settings::default());
     let mut stream = local.connect();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
@@ -336,13 +337,13 @@ fn http_2_is_spoken_to_those_who_begin_with_it() {
 }
 
 #[test]
-fn what_is_not_http_does_no_harm() {
+fn malformed_http_is_refused_and_the_service_survives() {
     let local = Local::start_unready(impatient());
     let long = [b"GET /".to_vec(), vec![b'a'; 1 << 20]].concat();
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(10_000));
     for request in [&b"\x16\x03\x01\x02\x00"[..], b"\0\0\0\0", b"GET\r\n\r\n", &long, many.as_bytes()] {
         let mut stream = local.connect();
-        // It may be cut off before it has said everything.
+        // The service may close the connection before everything is sent.
         let _ = stream.write_all(request);
         let answer = Answer::read(stream);
         assert!([0, 400, 414, 431].contains(&answer.status), "{answer:?}");
@@ -350,9 +351,9 @@ fn what_is_not_http_does_no_harm() {
     assert_eq!(local.get("/health").status, 200);
 }
 
-/// TCP does not tell a client that has gone from one that only stops sending: both have hung up.
+/// In TCP, a client that has disconnected looks like one that only stopped sending: both have sent a FIN.
 #[test]
-fn a_client_that_shuts_down_its_sending_side_has_left() {
+fn a_half_closed_connection_counts_as_disconnected() {
     let local = Local::start(Settings::default(), |builder| builder);
     let stream = local.begin(&json!({"code": "import time\ntime.sleep(20)"}));
     local.await_metric("code_executions_active", 1.0);
@@ -364,10 +365,10 @@ fn a_client_that_shuts_down_its_sending_side_has_left() {
     local.await_metric("code_executions_active", 0.0);
 }
 
-/// A thread checks one program at a time, and looks at what else has come between two.
+/// A thread checks one program at a time, and handles other events between two programs.
 #[test]
 fn health_is_answered_beside_a_crowd_of_mistakes() {
-    // As in the service's own runtimes, the thread looks for what has come after each few tasks.
+    // Like the service's own runtimes, this one checks for events after every few tasks.
     let one_thread = Builder::new_multi_thread().worker_threads(1).event_interval(4).enable_all().build();
     let local = Local::across(vec![one_thread.unwrap()], Settings::default());
     let sandbox = Sandbox::builder().concurrency(1).queue(2).cache_dir(cache_dir()).build().unwrap();

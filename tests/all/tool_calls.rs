@@ -1,4 +1,4 @@
-//! What the validator says of calls of tools, against what becomes of the same programs when they run.
+//! Compares the validator's findings about calls of tools with executions of the same programs.
 
 use std::sync::OnceLock;
 
@@ -24,7 +24,7 @@ fn tools() -> Vec<Tool> {
     ]
 }
 
-/// A sandbox that runs what the validator would refuse.
+/// A sandbox that also runs programs that the validator would refuse.
 fn unchecked() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| {
@@ -43,7 +43,7 @@ fn findings(program: &str) -> Vec<Finding> {
     validate(program.into(), &policy()).err().unwrap_or_default()
 }
 
-/// `line:column code`, one per finding.
+/// Formats findings as `line:column code`.
 fn places(program: &str) -> String {
     let place = |finding: &Finding| format!("{}:{} {}", finding.line, finding.column, finding.rule.code());
     findings(program).iter().map(place).collect::<Vec<_>>().join(", ")
@@ -95,7 +95,7 @@ const REFUSED: [(&str, &str); 36] = [
 ];
 
 #[tokio::test]
-async fn what_is_refused_fails_when_it_runs() {
+async fn refused_programs_fail_when_they_run() {
     for (program, expected) in REFUSED {
         assert_eq!(places(program), expected, "{program}");
         let report = unchecked().run(Execution::new(program)).await.unwrap();
@@ -103,7 +103,7 @@ async fn what_is_refused_fails_when_it_runs() {
     }
 }
 
-/// Programs that work, however little they look like it.
+/// Programs that work although they look as if they would fail.
 const WORKING: [&str; 40] = [
     "import data\n(await data.get_devices())['devices']",
     "import data\nawait data.query_history('a', start=1, fields=None)",
@@ -148,7 +148,7 @@ const WORKING: [&str; 40] = [
 ];
 
 #[tokio::test]
-async fn what_works_is_not_refused() {
+async fn working_programs_are_not_refused() {
     for program in WORKING {
         assert_eq!(findings(program), [], "{program}");
         let report = unchecked().run(Execution::new(program)).await.unwrap();
@@ -156,9 +156,9 @@ async fn what_works_is_not_refused() {
     }
 }
 
-/// Its tools have names that are frequent in programs.
+/// The tools have names that are frequent in programs.
 #[test]
-fn programs_without_tools_are_not_looked_at() {
+fn programs_without_tools_get_no_findings_about_tools() {
     let mut policy = Policy::default().code_bytes_max(64 << 10);
     let names = ["data", "result", "x", "value", "items", "asyncio_", "name", "device"];
     let tools = names.map(|name| Tool::new(name, "t", async |_| Ok(Value::Null)));
@@ -175,7 +175,7 @@ fn programs_without_tools_are_not_looked_at() {
 }
 
 #[test]
-fn messages_are_the_guests_and_hints_mend() {
+fn messages_match_the_guests_and_hints_suggest_a_fix() {
     let cases = [
         (
             "import data\nawait data.get_device()",
@@ -200,7 +200,7 @@ fn messages_are_the_guests_and_hints_mend() {
 }
 
 #[tokio::test]
-async fn what_is_not_granted_is_neither_checked_nor_named() {
+async fn ungranted_tools_are_neither_checked_nor_named() {
     let sandbox = Sandbox::builder().cache_dir(cache_dir()).tools(tools()).build().unwrap();
     let run = async |code: &str, tools: &[&str]| {
         let execution = Execution::new(format!("import data\n{code}")).tools(tools.iter().copied());
@@ -224,7 +224,7 @@ async fn what_is_not_granted_is_neither_checked_nor_named() {
 }
 
 #[test]
-fn hostile_programs_take_no_more_than_their_time() {
+fn hostile_programs_are_checked_in_bounded_time() {
     let policy = policy().code_bytes_max(64 << 10).ast_nodes_max(usize::MAX);
     let lines = |line: &dyn Fn(u32) -> String| (0..2500).map(line).collect::<Vec<_>>().concat();
     let chain = lines(&|n| format!("def f{}(): f{}()\n", 2500 - n, 2499 - n));

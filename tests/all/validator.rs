@@ -1,4 +1,4 @@
-//! What the validator finds, and where.
+//! Findings of the validator and their positions.
 
 use ai_code_executor::validator::{CODE_BYTES_CEILING, FINDINGS_MAX, REFUSED_NAMES, validate};
 use ai_code_executor::{Finding, Policy};
@@ -8,20 +8,20 @@ fn findings(program: &str) -> Vec<Finding> {
     validate(program.into(), &Policy::default()).err().unwrap_or_default()
 }
 
-/// `line:column code`, one per finding.
+/// Formats findings as `line:column code`.
 fn places(program: &str) -> String {
     let place = |finding: &Finding| format!("{}:{} {}", finding.line, finding.column, finding.rule.code());
     findings(program).iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
-/// `header` within `header`, so many times.
+/// Nests `header` in itself `times` times.
 fn nested(header: &str, times: usize) -> String {
     let line = |depth| format!("{}{}\n", " ".repeat(depth), if depth < times { header } else { "pass" });
     (0..=times).map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]
-fn honest_programs_pass() {
+fn valid_programs_pass() {
     let programs = [
         "1",
         "# only a comment",
@@ -51,7 +51,7 @@ fn honest_programs_pass() {
 }
 
 #[test]
-fn each_rule_names_its_place() {
+fn each_rule_reports_its_position() {
     let large = "x".repeat(10_001);
     let complex = "x\n".repeat(2000);
     let cases = [
@@ -137,7 +137,7 @@ fn every_form_of_a_refused_name_is_found() {
 }
 
 #[test]
-fn what_cannot_be_compiled_is_a_syntax_error() {
+fn programs_that_do_not_compile_are_syntax_errors() {
     let deep = format!("x = 1\n{}1{}", "(".repeat(150), ")".repeat(150));
     let hidden = format!("{}1{}", "( # )\n".repeat(150), ")".repeat(150));
     let chain = format!("x = {}1", "1+".repeat(1100));
@@ -196,7 +196,7 @@ fn what_cannot_be_compiled_is_a_syntax_error() {
 }
 
 #[test]
-fn messages_are_the_contracts_and_hints_say_what_to_do() {
+fn messages_match_the_contract_and_hints_suggest_a_fix() {
     let cases = [
         ("", "Code payload is empty", ""),
         ("import os.path", "Import of 'os' is not permitted", "There are no files"),
@@ -232,7 +232,7 @@ fn messages_are_the_contracts_and_hints_say_what_to_do() {
 }
 
 #[test]
-fn one_round_shows_everything() {
+fn all_findings_are_reported_together() {
     let program = "import os, re\nimport requests\nx = ().__class__\nwith open('y') as sys:\n    pass";
     let expected = "1:8 import_not_permitted, 2:8 import_not_permitted, 3:8 attribute_not_allowed, \
                     4:6 name_not_allowed, 4:19 name_not_allowed";
@@ -242,7 +242,7 @@ fn one_round_shows_everything() {
 }
 
 #[test]
-fn the_allow_list_is_by_package() {
+fn allowing_a_package_allows_its_submodules() {
     let policy = Policy::default().allowed_imports(["a.b", "c"]);
     let allowed = |program: &str| validate(program.into(), &policy).is_ok();
     for program in [
@@ -261,7 +261,7 @@ fn the_allow_list_is_by_package() {
 }
 
 #[test]
-fn modules_that_are_switched_off_are_left_to_the_guest() {
+fn imports_of_disabled_modules_pass_the_validator() {
     let policy = Policy::default().disabled_imports(["data"]);
     let findings = |program: &str| validate(program.into(), &policy).err().unwrap_or_default();
     assert_eq!(findings("import data\nfrom data import get_devices"), []);
@@ -269,9 +269,9 @@ fn modules_that_are_switched_off_are_left_to_the_guest() {
     assert!(hint.starts_with("Importable here: ") && !hint.contains("data"), "{hint}");
 }
 
-/// Parsing and dropping a tree recurse with its depth; this thread has 2 MiB.
+/// Parsing and dropping a tree recurse as deep as the tree; a test thread has a stack of 2 MiB.
 #[test]
-fn hostile_programs_of_the_largest_size_are_survived() {
+fn largest_hostile_programs_do_not_overflow_the_stack() {
     let policy = Policy::default().code_bytes_max(CODE_BYTES_CEILING).ast_nodes_max(usize::MAX);
     let chains = [
         "-",
@@ -315,7 +315,7 @@ fn hostile_programs_of_the_largest_size_are_survived() {
     assert_eq!(validate(nested("if x:", 350), &policy).unwrap_err()[0].line, 100);
 }
 
-/// In a line of many findings, each finding's place, message and hint take as long as those of the first.
+/// In a line with many findings, computing the position, message and hint of each takes as long as for the first.
 #[test]
 fn four_times_the_program_takes_four_times_the_work() {
     let repeated = |pattern: &str, bytes: usize| pattern.repeat(bytes / pattern.len());
@@ -346,7 +346,8 @@ fn four_times_the_program_takes_four_times_the_work() {
         (0..5).map(|_| once()).min().unwrap()
     };
     for (what, program) in programs {
-        // In tenths: linear is 40, quadratic 160. What else the machine does is felt in CPU time too: any try will do.
+        // In tenths: linear is 40, quadratic 160. Other load on the machine shows in CPU time too, so one good try
+        // suffices.
         let ratio = || 10 * work(&program(CODE_BYTES_CEILING)) / work(&program(CODE_BYTES_CEILING / 4));
         assert!((0..5).any(|_| (20..80).contains(&ratio())), "{what}: {}", ratio());
     }
@@ -357,7 +358,7 @@ fn thread_cpu_nanos() -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// The list is for a reader, and takes memory: a program of mistakes alone does not multiply.
+/// The list is for people and takes memory, so a program of mistakes alone must not multiply its size.
 #[test]
 fn findings_are_bounded_in_number() {
     for program in ["\"\n".repeat(4000), "import os\n".repeat(900), "eval;".repeat(1900)] {

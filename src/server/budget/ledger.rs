@@ -1,4 +1,4 @@
-//! Who holds how much, and whose turn it is: one entry for each connection.
+//! The state of each connection: the memory that it holds, and whether its peer is awaited.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,34 +8,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::OWN_BYTES;
 
-/// What a client may take between two requests, however much others need its connection.
+/// Time between two requests in which a connection does not count as idle, even if others need its place.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who holds how much.
+/// All open connections and the sums of their memory.
 #[derive(Default)]
 pub(super) struct Ledger {
     pub(super) entries: HashMap<u64, Entry>,
     opened: u64,
-    /// Out of the budget.
+    /// Bytes in use of the budget.
     pub(super) bytes: usize,
     pub(super) strangers_bytes: usize,
-    /// The largest load since freed memory was last given back.
+    /// Peak load since freed memory was last returned to the kernel.
     pub(super) peak_bytes: usize,
 }
 
 pub(super) struct Entry {
     pub(super) held_bytes: usize,
     pub(super) has_token: bool,
-    /// Requests that have not been answered.
+    /// Number of requests that are not answered yet.
     pub(super) requests: usize,
-    /// When that was none for the last time.
+    /// When `requests` last became 0.
     pub(super) idle_since: Instant,
-    /// Bodies and answers whose next step is the peer's.
+    /// Number of bodies and answers whose next step is the peer's.
     pub(super) awaited: usize,
-    /// When the peer is too slow, while it is awaited.
+    /// Time from which the peer is too slow, while it is awaited.
     pub(super) due: Instant,
     pub(super) close: CancellationToken,
-    /// Until another connection has it.
+    /// `None` once another connection has taken it.
     place: Option<OwnedSemaphorePermit>,
 }
 
@@ -69,7 +69,7 @@ impl Ledger {
         self.peak_bytes = self.peak_bytes.max(self.load());
     }
 
-    /// Closes the connection that others can best do without, for its place.
+    /// Closes the least needed connection and returns its place.
     pub(super) fn take_place(&mut self, now: Instant) -> Option<OwnedSemaphorePermit> {
         let entries = self.entries.iter_mut().filter(|(_, entry)| entry.place.is_some());
         let entries = entries.filter_map(|(id, entry)| Some((entry.use_now(*id, now)?, entry)));
@@ -88,17 +88,17 @@ impl Entry {
         self.awaited > 0 && now > self.due + tolerance && !self.close.is_cancelled()
     }
 
-    /// Neither a request nor an answer is on its way.
+    /// Returns whether neither a request nor an answer is in progress.
     pub(super) fn is_idle(&self) -> bool {
         self.requests == 0 && self.awaited == 0
     }
 
-    /// How little it is needed, the least first; `None` if it must stay.
+    /// Returns how much the connection is needed, the least needed first; `None` if it must stay open.
     fn use_now(&self, id: u64, now: Instant) -> Option<Use> {
         if self.close.is_cancelled() {
             return Some(Use::None);
         }
-        // Between two requests of one client there is a moment, too.
+        // A client that is in use also pauses between two requests.
         if self.is_idle() && now > self.idle_since + PAUSE {
             return Some(Use::IdleSince(self.idle_since));
         }
@@ -109,15 +109,16 @@ impl Entry {
     }
 }
 
-/// What a connection is needed for: those that are needed less come first.
+/// How much a connection is needed. Variants are in ascending order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Use {
-    /// It is about to be closed.
+    /// About to be closed.
     None,
     IdleSince(Instant),
-    /// Its peer is too slow.
+    /// The peer is too slow.
     LateSince(Instant),
-    /// Between two requests of a peer without a token; those who came first have had the most of it.
+    /// Between two requests of a peer without the token. The oldest connection is closed first: it was served
+    /// longest.
     Strangers(u64),
 }
 

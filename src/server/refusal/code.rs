@@ -1,13 +1,13 @@
-//! The stable names of the reasons why requests are refused.
+//! Stable codes for the reasons to refuse a request.
 
 use axum::http::StatusCode;
 
 use crate::execution::Rule;
 
-/// One row for each reason: its name in the code, on the wire, and its status.
+/// Each row: the variant, its name on the wire, its status.
 macro_rules! codes {
     ($($reason:ident $name:literal $status:ident;)*) => {
-        /// Why a request is refused; as an extension of a response, why this one was.
+        /// Reason to refuse a request. Also an extension of the response, for the log and the metrics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(in crate::server) enum Code {
             $($reason,)*
@@ -18,7 +18,7 @@ macro_rules! codes {
         impl Code {
             const ALL_BUT_RULES: &[Self] = &[$(Self::$reason,)*];
 
-            /// Its stable name in answers, metrics and logs.
+            /// Returns the stable name for answers, metrics and logs.
             pub(in crate::server) fn name(self) -> &'static str {
                 match self {
                     $(Self::$reason => $name,)*
@@ -49,7 +49,7 @@ codes! {
     MisdirectedHost "misdirected_host" MISDIRECTED_REQUEST;
     NoToken "no_token" SERVICE_UNAVAILABLE;
     NotFound "not_found" NOT_FOUND;
-    // Answered by hyper, or not at all: it is in no answer of ours.
+    // Hyper answers these requests, or closes the connection. None of this service's answers has this code.
     NotHttp "not_http" BAD_REQUEST;
     NotJson "not_json" UNSUPPORTED_MEDIA_TYPE;
     NotReady "not_ready" SERVICE_UNAVAILABLE;
@@ -62,7 +62,7 @@ codes! {
 }
 
 impl Code {
-    /// All codes, those of the validator's rules last.
+    /// Returns all codes. Those of the validator's rules come last.
     pub(in crate::server) fn all() -> impl Iterator<Item = Self> {
         Self::ALL_BUT_RULES.iter().copied().chain(Rule::ALL.map(Self::Rule))
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_codes_have_one_name() {
+    fn names_of_codes_are_unique() {
         let names: Vec<_> = Code::all().map(Code::name).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
         assert!(Code::all().all(|code| !code.status().is_success()));

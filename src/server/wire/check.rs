@@ -1,4 +1,4 @@
-//! JSON of programs that are checked without being run.
+//! JSON of `/check`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ pub(in crate::server) struct CheckRequest {
     /// Python source
     #[schema(example = "import os")]
     code: String,
-    /// The tools that the program may call, as `module` or `module.tool`; all that there are if it is not given
+    /// Tools that the program may call, as `module` or `module.tool`; all tools if absent
     tools: Option<Vec<String>>,
 }
 
@@ -29,12 +29,12 @@ impl ProgramRequest for CheckRequest {
     }
 }
 
-/// What keeps a program from being run
+/// Result of a check
 #[derive(Serialize, ToSchema)]
 pub(in crate::server) struct CheckResponse {
-    /// There are no findings: the program can be run
+    /// Whether the program can be run: there are no findings
     ok: bool,
-    /// Everything that keeps the program from being run
+    /// All reasons why the program cannot be run
     findings: Vec<FindingDetail>,
 }
 

@@ -1,4 +1,4 @@
-//! Stable names as enumerations of `OpenAPI`, so that generated clients have types for them.
+//! Schemas that list stable names as enumerations, so that generated clients get types for them.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! JSON of questions about tools, and of their answers.
+//! JSON of requests for tools and of their answers.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,20 +8,20 @@ use crate::tools::ToolCard;
 
 const LIMIT_MAX: u32 = 200;
 
-/// What is asked about tools.
+/// Query parameters of `/tools`.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::server) struct ToolsQuery {
-    /// Words that say what to look for; without any, all tools
+    /// Words to search for; all tools if empty
     #[serde(default)]
     #[param(required = false, example = "history of a sensor")]
     pub(in crate::server) query: String,
-    /// How much to say of each tool
+    /// How much detail to return for each tool
     #[serde(default)]
     #[param(required = false, inline)]
     pub(in crate::server) detail: Detail,
-    /// How many tools
+    /// Maximum number of tools
     #[serde(default = "limit_default")]
     #[param(required = false, minimum = 1, maximum = 200, default = 50)]
     limit: u32,
@@ -31,16 +31,16 @@ fn limit_default() -> u32 {
     50
 }
 
-/// How much to say of each tool.
+/// How much detail to return for each tool.
 #[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::server) enum Detail {
-    /// Its name
+    /// Name only
     Name,
-    /// Its name and what it does
+    /// Name and summary
     #[default]
     Summary,
-    /// Everything
+    /// All fields
     Full,
 }
 
@@ -53,12 +53,12 @@ impl ToolsQuery {
     }
 }
 
-/// Tools that were asked for
+/// Tools that match the query
 #[derive(Serialize, ToSchema)]
 pub(in crate::server) struct ToolList {
-    /// The best match first
+    /// Best match first
     tools: Vec<ToolDetail>,
-    /// How many there are, also beyond the limit
+    /// Number of all matches, including those beyond the limit
     total: usize,
 }
 
@@ -69,13 +69,13 @@ impl ToolList {
     }
 }
 
-/// One tool. What was not asked for is left out
+/// A tool. Fields beyond the requested detail are absent
 #[derive(Serialize, ToSchema)]
 struct ToolDetail {
-    /// How programs call it
+    /// Name by which programs call the tool
     #[schema(example = "data.get_devices")]
     name: String,
-    /// What it does, in a sentence
+    /// Description in one sentence
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     summary: Option<String>,
@@ -83,23 +83,23 @@ struct ToolDetail {
     full: Option<FullDetail>,
 }
 
-/// Everything else about a tool
+/// All further fields of a tool
 #[derive(Serialize, ToSchema)]
 struct FullDetail {
-    /// The function's first line
+    /// First line of the Python function
     #[schema(example = "async def get_devices() -> dict")]
     signature: String,
-    /// The function as a Python stub
+    /// Python stub of the function
     stub: String,
-    /// JSON Schema of its arguments
+    /// JSON Schema of the arguments
     #[schema(value_type = Object)]
     parameters: Value,
-    /// JSON Schema of its reply, if it is known
+    /// JSON Schema of the reply, if known
     #[schema(value_type = Value)]
     output: Option<Value>,
-    /// It says of itself that it changes nothing
+    /// The tool declares that it changes nothing
     read_only: bool,
-    /// It says of itself that it may destroy something
+    /// The tool declares that it may destroy something
     destructive: bool,
 }
 

@@ -1,5 +1,5 @@
-//! How a program uses its names, in whatever scope: whether one can mean anything but the module or function of tools
-//! that it was imported as.
+//! Collects how a program uses its names in all scopes, to decide whether a name always means the tool module or
+//! function that it was imported as.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use ruff_python_stdlib::builtins::is_python_builtin;
 use super::super::names::bound_by;
 use super::super::tool_modules::ToolModule;
 
-/// The minor version of the interpreter's CPython 3.
+/// Minor version of the guest's CPython 3.
 const PYTHON_MINOR: u8 = 13;
 
-/// A program that knows one of these may end before its end, and well.
+/// Names with which a program can end early and successfully.
 const EXITS: [&str; 7] = ["SystemExit", "_exit", "argparse", "exit", "quit", "sys", "unittest"];
 
-/// Attributes of a coroutine: whoever uses one means the coroutine itself.
+/// Attributes of a coroutine. A program that uses one handles the coroutine itself.
 const COROUTINE_ATTRIBUTES: [&str; 3] = ["close", "send", "throw"];
 
-/// Builtin functions that neither await nor keep a coroutine that is their argument.
+/// Builtin functions that neither await nor keep a coroutine passed to them.
 const NEVER_AWAITING: [&str; 14] = [
     "bool",
     "dict",
@@ -41,21 +41,21 @@ const NEVER_AWAITING: [&str; 14] = [
     "tuple",
 ];
 
-/// What a whole program does with its names.
+/// How a whole program uses its names.
 #[derive(Default)]
 pub(super) struct Names<'a> {
-    /// Statements and parameters that bind a name. Importing the same once more does not count.
+    /// Number of statements and parameters that bind a name. A repeated import of the same object is not counted.
     bindings: HashMap<&'a str, u32>,
-    /// What a name is imported as: a module of tools, and the name in it.
+    /// The import behind a name: a tool module, and the name in it.
     imports: HashMap<&'a str, (&'a str, Option<&'a str>)>,
-    /// Names that are used otherwise than as `name.attribute`, or whose attributes are changed.
+    /// Names that are used other than as `name.attribute`, or whose attributes are assigned.
     loose: HashSet<&'a str>,
-    /// Names that are used where a coroutine in them could be awaited, or passed on to somebody who does.
+    /// Names used where a coroutine in them could be awaited or passed on.
     kept: HashSet<&'a str>,
     called: HashSet<&'a str>,
-    /// Modules of which a program may have changed something.
+    /// Modules that the program may have changed.
     changed: HashSet<&'a str>,
-    /// The program may end before its end without failing.
+    /// The program may end early and successfully.
     pub(super) may_exit: bool,
 }
 
@@ -73,19 +73,19 @@ impl<'a> Names<'a> {
         names
     }
 
-    /// Whether the program binds `name` once in all of its scopes.
+    /// Returns whether the program binds `name` exactly once in all of its scopes.
     pub(super) fn is_bound_once(&self, name: &str) -> bool {
         self.bindings.get(name) == Some(&1)
     }
 
-    /// Whether `module` is, throughout the program, as it was made.
+    /// Returns whether the program cannot have changed `module`.
     pub(super) fn is_unchanged(&self, module: &str) -> bool {
         !self.changed.contains(module)
     }
 
-    /// Whether nothing awaits a coroutine that is the value of `name`, nor passes it on.
+    /// Returns whether nothing awaits a coroutine bound to `name` or passes it on.
     pub(super) fn never_awaits(&self, name: &str) -> bool {
-        // A function that an earlier program has left behind may know the name.
+        // A function that an earlier program has defined may use the name.
         let is_foreign =
             |name: &&str| !self.bindings.contains_key(name) && !is_python_builtin(name, PYTHON_MINOR, false);
         let is_replaced = |name: &&str| self.bindings.contains_key(name);
@@ -94,13 +94,13 @@ impl<'a> Names<'a> {
             && !NEVER_AWAITING.iter().any(is_replaced)
     }
 
-    /// Whether `name` is a builtin that neither awaits nor keeps its arguments.
+    /// Returns whether `name` is a builtin that neither awaits nor keeps its arguments.
     pub(super) fn is_never_awaiting(&self, name: &str) -> bool {
         NEVER_AWAITING.contains(&name) && !self.bindings.contains_key(name)
     }
 }
 
-/// Whether reading this attribute of a coroutine fails.
+/// Returns whether reading this attribute of a coroutine fails.
 pub(super) fn is_no_coroutine_attribute(name: &str) -> bool {
     !COROUTINE_ATTRIBUTES.contains(&name) && !name.starts_with("cr_") && !name.starts_with("__")
 }
@@ -148,7 +148,7 @@ impl<'a> Collector<'a, '_> {
         }
     }
 
-    /// A place where a coroutine is of no use, and is lost.
+    /// Visits an expression that discards a coroutine without awaiting it.
     fn losing(&mut self, expr: &'a Expr) {
         match expr.as_name_expr() {
             Some(name) => drop(self.names.loose.insert(name.id.as_str())),
@@ -198,7 +198,7 @@ impl<'a> Visitor<'a> for Collector<'a, '_> {
                 let name = function.id.as_str();
                 self.names.called.insert(name);
                 self.visit_expr(&call.func);
-                // Whether the name is still the builtin's shows at the end.
+                // Whether the name is rebound is known only at the end.
                 if NEVER_AWAITING.contains(&name) {
                     call.arguments.args.iter().for_each(|argument| self.losing(argument));
                     call.arguments.keywords.iter().for_each(|keyword| self.visit_expr(&keyword.value));
