@@ -8,8 +8,6 @@ import builtins
 
 import guest_fresh
 import guest_attribute_guards
-import guest_loop
-import guest_module_runs
 import guest_tools
 import guest_views
 
@@ -25,7 +23,6 @@ def install(recipe):
     global enabled, disabled_modules, user_builtins
     enabled, disabled_modules = recipe["guards"], frozenset(recipe["disabled_modules"])
     user_builtins = vars(builtins) | guest_tools.ERRORS | {"__import__": unguarded_import}
-    user_builtins[guest_module_runs.RUN] = guest_loop.run_here
     if enabled:
         guest_attribute_guards.install(recipe["refused_names"])
         guest_views.install(recipe["allowed_imports"])

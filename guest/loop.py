@@ -92,14 +92,14 @@ def completed(call_id, reply):
         future.set_result(reply)
 
 
-def run(coroutine, name):
-    """Runs the program itself, as `asyncio.run` does, in a task of this name. Called once. Returns what `go_on` returns.
+def run(coroutine):
+    """Runs the program itself, as `asyncio.run` does. Called once. Returns what `go_on` returns.
 
     Leaves out what a sandbox does not need: signals, threads, and cleanup when there is nothing to clean up.
     """
     global program_loop
     program_loop = HostLoop()
-    program_loop._main = main = program_loop.create_task(coroutine, name=name)
+    program_loop._main = main = program_loop.create_task(coroutine)
     main._log_destroy_pending = False
     main.add_done_callback(base_events._run_until_complete_cb)
     return go_on()
@@ -250,41 +250,6 @@ class HostLoopPolicy(events.BaseDefaultEventLoopPolicy):
     """Creates a `HostLoop` for every new loop."""
 
     _loop_factory = HostLoop
-
-
-async def run_here(function, *args, **options):
-    """Replaces a call of `asyncio.run` at module level: runs the coroutine in the program's own loop, so that the stack
-    can be given back. Calls any other function unchanged.
-    """
-    if function is not asyncio.run or options or len(args) != 1 or not asyncio.iscoroutine(args[0]):
-        return function(*args, **options)
-    loop, before = events.get_running_loop(), asyncio.all_tasks()
-    error = value = None
-    try:
-        error, value = await loop.create_task(contained(args[0]))
-    finally:
-        left = asyncio.all_tasks() - before
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.gather(*left, return_exceptions=True)
-        if loop._asyncgens:
-            await loop.shutdown_asyncgens()
-            loop._asyncgens_shutdown_called = False
-    if error is not None:
-        raise error
-    return value
-
-
-async def contained(coroutine):
-    """Returns the coroutine's exit exception or `None`, and its value.
-
-    If a task raised `SystemExit` or `KeyboardInterrupt` itself, the loop would end.
-    """
-    try:
-        return None, await coroutine
-    except (SystemExit, KeyboardInterrupt) as error:
-        return error, None
 
 
 def install():

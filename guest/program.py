@@ -4,9 +4,9 @@ CPython's interactive mode passes the value of every expression statement at mod
 blocks included and functions excluded. The interface defines a program's value in the same way, so programs are
 compiled in that mode.
 
-The source never changes; the syntax tree changes in three cases. Interactive mode does not distinguish assignments to
-`_` from other ways to bind it, so a marker is inserted after each assignment. `str.format` is guarded. `asyncio.run` is
-awaited. Most programs need none of these changes and are compiled directly.
+The source never changes; the syntax tree changes in two cases. Interactive mode does not distinguish assignments to
+`_` from other ways to bind it, so a marker is inserted after each assignment. `str.format` is guarded. Most
+programs need neither and are compiled directly.
 """
 
 import ast
@@ -20,7 +20,6 @@ import _executor
 import guest_guards
 import guest_attribute_guards
 import guest_loop
-import guest_module_runs
 import guest_tools
 from guest_tools import FILENAME
 
@@ -78,7 +77,7 @@ def run(source, variables):
         is_compiled = True
         result = eval(code, names)
         if code.co_flags & inspect.CO_COROUTINE:
-            has_ended = guest_loop.run(to_its_end(result), guest_module_runs.program_task)
+            has_ended = guest_loop.run(to_its_end(result))
     except SystemExit as error:
         accept_exit(error)
     return end() if has_ended else pause()
@@ -138,7 +137,6 @@ def compile_source(source, namespace):
     tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
-    guest_module_runs.await_runs(tree, source)
     body = tree.body
     # A string on its own is the program's value, not its docstring.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
@@ -150,9 +148,7 @@ def compile_source(source, namespace):
 
 def needs_tree(source):
     """Returns whether the program's syntax tree may need changes. Other programs are compiled directly."""
-    if "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None):
-        return True
-    return "asyncio" in source and guest_module_runs.may_run(source)
+    return "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None)
 
 
 async def to_its_end(program):

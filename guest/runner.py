@@ -24,7 +24,6 @@ import guest_hints
 import guest_immortal
 import guest_library_guards
 import guest_loop
-import guest_module_runs
 import guest_program
 import guest_rehearsal
 import guest_tools
@@ -128,6 +127,6 @@ def rehearse():
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()
     guest_finalization.freeze()
-    guest_tools.granted = guest_program.namespace = guest_module_runs.program_task = None
+    guest_tools.granted = guest_program.namespace = None
     # The last value stays remembered. Replace it with one that refers to no other objects.
     _executor.remember(guest_program.NOTHING)

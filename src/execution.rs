@@ -387,7 +387,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Empty,
         Self::Size,
         Self::Syntax,
@@ -397,6 +397,9 @@ impl Rule {
         Self::StarImport,
         Self::Name,
         Self::Attribute,
+        Self::UnknownFunction,
+        Self::WrongArguments,
+        Self::MissingAwait,
     ];
 
     /// Returns the stable code for answers, logs and the output of `check`.

@@ -226,6 +226,7 @@ impl Metrics {
         for status in TOOL_STATUSES {
             self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc_by(0);
         }
+        drop(self.0.times_by_tool.get_or_create(&[("tool", tool.to_owned())]));
     }
 
     /// Counts a call of a tool that was passed to [`tool`](Self::tool). `time` is `None` if the call was refused before

@@ -18,8 +18,8 @@ GUEST = pathlib.Path(__file__).parent.parent
 HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text(encoding="utf-8"))
 # In dependency order, as in the host's recipe.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "module_runs",
-    "guards", "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
+    "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath

@@ -8,8 +8,6 @@ from .test_loop import PRELUDE, PROGRAMS
 CALLS = {
     "one after the other": ("import data\n[await data.get_devices() for _ in range(3)]", [["lamp"]] * 3, 3),
     "gathered": ("import asyncio, data\nawait asyncio.gather(*(data.get_devices() for _ in range(3)))", [["lamp"]] * 3, 1),
-    "in a main": ("import asyncio, data\nasync def main():\n    return await data.get_devices()\nif __name__ == '__main__':\n    print(asyncio.run(main()))", None, 1),
-    "by another name": ("from asyncio import run as go\nimport data\ngo(data.get_devices())", None, 1),
     "given up": ("import asyncio, data\ntry:\n    await asyncio.wait_for(data.get_devices(), 0.5)\nexcept TimeoutError:\n    'late'", "late", 1),
     "in a function's loop": ("import asyncio, data\ndef main():\n    return asyncio.run(data.get_devices())\nmain()", ["lamp"], 0),
     "a value before": ("import data\n7\n_ = await data.get_devices() and 8\n9", 8, 1),

@@ -86,9 +86,13 @@ impl Queue {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.is_closed = true;
-        if let Some(reader) = queue.reader.take() {
+        let reader = {
+            let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.is_closed = true;
+            queue.reader.take()
+        };
+        // A waker may run the reader, which takes the lock.
+        if let Some(reader) = reader {
             reader.wake();
         }
     }

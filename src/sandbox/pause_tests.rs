@@ -85,7 +85,7 @@ async fn programs_parked_at_each_wait_end_as_others() {
         assert_eq!(seen(&report), expected, "{name}, parked {parks} times");
         parks_in_all += parks;
     }
-    assert!(parks_in_all > 8, "parked only {parks_in_all} times");
+    assert!(parks_in_all > 5, "parked only {parks_in_all} times");
 }
 
 /// Programs that wait, and whether they can be parked then.

@@ -63,17 +63,21 @@ impl Doorkeeper {
         Self { token, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
     }
 
-    /// Checks the token of a request, without any delay. If a request has several tokens, each must be right.
+    /// Checks the token of a request, without any delay. `Authorization` counts only without the service's own header,
+    /// because a proxy may use it. If a request has several tokens, each must be right.
     pub(super) fn examine(&self, headers: &HeaderMap) -> Proof {
-        let own = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes);
-        let mut sent = own.chain(headers.get_all(AUTHORIZATION).iter().filter_map(bearer)).peekable();
-        if sent.peek().is_none() {
+        let mut sent: Vec<&[u8]> = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes).collect();
+        if sent.is_empty() {
+            sent = headers.get_all(AUTHORIZATION).iter().filter_map(bearer).collect();
+        }
+        if sent.is_empty() {
             return Proof::Missing;
         }
         let expected = self.token.0.unwrap_or_default();
-        let is_right = sent.fold(Choice::from(u8::from(self.token.0.is_some())), |is_right, sent| {
-            is_right & <[u8; 32]>::from(Sha256::digest(sent)).ct_eq(&expected)
-        });
+        let is_right =
+            sent.into_iter().fold(Choice::from(u8::from(self.token.0.is_some())), |is_right, sent| {
+                is_right & <[u8; 32]>::from(Sha256::digest(sent)).ct_eq(&expected)
+            });
         if is_right.into() { Proof::Right } else { Proof::Wrong }
     }
 
@@ -150,7 +154,7 @@ mod tests {
     fn every_token_in_a_request_must_be_right() {
         let doorkeeper = |token| Doorkeeper::new(Token::new(token), ServerMetrics::default());
         let (own, other) = (HEADER, "authorization");
-        let rows: [(&[(&str, &str)], Proof); 16] = [
+        let rows: [(&[(&str, &str)], Proof); 17] = [
             (&[], Proof::Missing),
             (&[(other, "Basic secret")], Proof::Missing),
             (&[(other, "secret")], Proof::Missing),
@@ -164,7 +168,8 @@ mod tests {
             (&[(other, "Bearer ")], Proof::Wrong),
             (&[(own, "secret"), (other, "Bearer secret")], Proof::Right),
             (&[(own, "secret"), (other, "Basic user")], Proof::Right),
-            (&[(own, "secret"), (other, "Bearer guess")], Proof::Wrong),
+            (&[(own, "secret"), (other, "Bearer guess")], Proof::Right),
+            (&[(other, "Bearer secret"), (other, "Bearer guess")], Proof::Wrong),
             (&[(own, "guess"), (other, "Bearer secret")], Proof::Wrong),
             (&[(own, "secret"), (own, "guess")], Proof::Wrong),
         ];

@@ -39,13 +39,17 @@ pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
         functions: HashMap::new(),
         found: Vec::new(),
         guesses_left: GUESSES_MAX,
+        comparisons_left: COMPARISONS_MAX,
     };
     walk.block(body);
     walk.found
 }
 
-/// Unknown functions that get a hint. Each hint compares the name with all functions of the module.
+/// Unknown functions that get a hint.
 const GUESSES_MAX: usize = 20;
+
+/// Names with which unknown names are compared for their hints. A comparison takes some microseconds.
+const COMPARISONS_MAX: usize = 1000;
 
 /// A tool to which a program refers.
 #[derive(Clone, Copy)]
@@ -67,6 +71,7 @@ struct Walk<'a> {
     functions: HashMap<&'a str, &'a StmtFunctionDef>,
     found: Vec<Found>,
     guesses_left: usize,
+    comparisons_left: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -94,12 +99,22 @@ impl<'a> Walk<'a> {
 
     fn import(&mut self, alias: &'a Alias) {
         let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+        self.forget(name);
         if let Some(module) = self.module(alias.name.as_str()) {
             self.imported.insert(name, module);
         }
     }
 
+    /// Forgets what `name` was imported as.
+    fn forget(&mut self, name: &str) {
+        self.imported.remove(name);
+        self.tools.remove(name);
+    }
+
     fn import_from(&mut self, import: &'a StmtImportFrom) {
+        for alias in &import.names {
+            self.forget(alias.asname.as_ref().unwrap_or(&alias.name).as_str());
+        }
         let module = import.module.as_ref().map_or("", Identifier::as_str);
         let Some((module, tools)) = self.module(module).filter(|_| import.level == 0) else { return };
         for alias in &import.names {
@@ -121,9 +136,12 @@ impl<'a> Walk<'a> {
             return;
         }
         let message = format!("Module '{module}' has no function '{name}'");
-        let guess = self.guesses_left > 0;
-        self.guesses_left -= usize::from(guess);
-        let hint = guess.then(|| tools.hint(module, name.as_str()));
+        let hint = (self.guesses_left > 0).then(|| {
+            self.guesses_left -= 1;
+            let left = self.comparisons_left.checked_sub(tools.functions.len());
+            self.comparisons_left = left.unwrap_or(self.comparisons_left);
+            tools.hint(module, name.as_str(), left.is_some())
+        });
         self.refuse(Rule::UnknownFunction, name.range.start(), message, hint);
     }
 
@@ -202,7 +220,22 @@ impl<'a> Walk<'a> {
         if self.functions.get(name).is_some_and(|function| function.is_async == is_awaited)
             && let Some(function) = self.functions.remove(name)
         {
-            self.block(&function.body);
+            self.scope(&function.body);
+        }
+    }
+
+    /// Visits the body of a function. Names that it imports or defines are not known after it.
+    fn scope(&mut self, body: &'a [Stmt]) {
+        let imports = body.iter().any(|stmt| stmt.is_import_stmt() || stmt.is_import_from_stmt());
+        let outer = imports.then(|| (self.imported.clone(), self.tools.clone()));
+        self.block(body);
+        if let Some((imported, tools)) = outer {
+            (self.imported, self.tools) = (imported, tools);
+        }
+        for stmt in body {
+            if let Stmt::FunctionDef(function) = stmt {
+                self.functions.remove(function.name.as_str());
+            }
         }
     }
 

@@ -45,11 +45,11 @@ impl ToolModule {
             || self.other_names.iter().any(|other| other == name)
     }
 
-    /// Returns the hint for a name that the module does not have.
-    pub(super) fn hint(&self, module: &str, name: &str) -> String {
+    /// Returns the hint for a name that the module does not have. With `guesses`, compares it with all functions.
+    pub(super) fn hint(&self, module: &str, name: &str, guesses: bool) -> String {
         let granted = self.functions.iter().filter(|(_, function)| function.is_granted);
         let names: Vec<&str> = granted.map(|(name, _)| name.as_str()).collect();
-        let similar = hints::most_similar(name, &names);
+        let similar = guesses.then(|| hints::most_similar(name, &names)).flatten();
         let meant = similar.map(|similar| format!("Did you mean '{similar}'? ")).unwrap_or_default();
         let listed = names.join(", ");
         if names.len() <= LISTED_MAX && listed.len() <= LISTED_CHARS_MAX {
@@ -163,11 +163,11 @@ mod tests {
             ("secrets", listed.to_owned()),
             ("get_devices".repeat(6000).as_str(), listed.to_owned()),
         ] {
-            assert_eq!(data.hint("data", name), expected, "{}", &name[..name.len().min(40)]);
+            assert_eq!(data.hint("data", name, true), expected, "{}", &name[..name.len().min(40)]);
         }
         let names: Vec<String> = (0..50).map(|n| format!("tool_{n}")).collect();
         let many = module(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let hint = "After `import tools`, print(tools.describe('many')) lists all 50.";
-        assert_eq!(many.hint("many", "nonsense"), hint);
+        assert_eq!(many.hint("many", "nonsense", true), hint);
     }
 }

@@ -101,7 +101,7 @@ fn openapi_lists_outcomes_codes_and_rules() {
     };
     let outcomes = ["cancelled", "completed", "cpu_limit", "failure", "memory_limit", "timeout"];
     assert_eq!(names("Outcome"), outcomes.map(str::to_owned).into());
-    assert!(names("Rule").contains("import_not_permitted") && names("Rule").len() == 9);
+    assert!(names("Rule").contains("import_not_permitted") && names("Rule").len() == 12);
     assert!(names("Code").is_superset(&names("Rule")) && names("Code").contains("overloaded"));
     let refers = |schema: &str, property: &str, to: &str| {
         let property = schemas[schema]["properties"][property].to_string();

@@ -20,6 +20,7 @@ fn tools() -> Vec<Tool> {
         tool("query_history").parameters(history),
         tool("find").parameters(json!({"additionalProperties": true})),
         tool("run").parameters(json!({})),
+        tool("list").parameters(json!({})),
         Tool::new("mail", "send", async |_| Ok(Value::Null)).parameters(json!({})),
     ]
 }
@@ -104,7 +105,7 @@ async fn refused_programs_fail_when_they_run() {
 }
 
 /// Programs that work although they look as if they would fail.
-const WORKING: [&str; 40] = [
+const WORKING: [&str; 45] = [
     "import data\n(await data.get_devices())['devices']",
     "import data\nawait data.query_history('a', start=1, fields=None)",
     "import data\nawait data.find(x=1, y=2)",
@@ -145,6 +146,12 @@ const WORKING: [&str; 40] = [
     "import data\ndata.get_devices().close()\ndata.__name__, data.ToolError.__name__",
     "import data\nif True: raise SystemExit\ndata.stop()",
     "import mail\nawait mail.send()",
+    // What a function imports is not known outside of it.
+    "async def f():\n    from data import list\n    return await list()\nx = await f()\nprint(list(x))\n[n for n in list(x)]",
+    "async def f():\n    from data import get_devices as print\n    await print()\nawait f()\nprint('x')",
+    "async def f():\n    import data as api\n    await api.get_devices()\nasync def g():\n    import mail as api\n    await api.send()\nawait f()\nawait g()",
+    "import data as api\nawait api.get_devices()\nimport mail as api\nawait api.send()\nimport data as api\nawait api.get_devices()",
+    "from data import get_devices as f\nawait f()\nfrom math import sqrt as f\nf(4)",
 ];
 
 #[tokio::test]

@@ -46,13 +46,17 @@ const NEVER_AWAITING: [&str; 14] = [
 pub(super) struct Names<'a> {
     /// Number of statements and parameters that bind a name. A repeated import of the same object is not counted.
     bindings: HashMap<&'a str, u32>,
-    /// The import behind a name: a tool module, and the name in it.
-    imports: HashMap<&'a str, (&'a str, Option<&'a str>)>,
+    /// The imports behind a name: each a tool module, and the name in it.
+    imports: HashMap<&'a str, Vec<(&'a str, Option<&'a str>)>>,
     /// Names that are used other than as `name.attribute`, or whose attributes are assigned.
     loose: HashSet<&'a str>,
     /// Names used where a coroutine in them could be awaited or passed on.
     kept: HashSet<&'a str>,
     called: HashSet<&'a str>,
+    /// The program calls a function that it does not bind, which an earlier program may have defined.
+    calls_foreign: bool,
+    /// The program binds one of [`NEVER_AWAITING`].
+    replaces_builtin: bool,
     /// Modules that the program may have changed.
     changed: HashSet<&'a str>,
     /// The program may end early and successfully.
@@ -64,12 +68,17 @@ impl<'a> Names<'a> {
         let mut collector = Collector { names: Self::default(), modules };
         collector.visit_body(body);
         let mut names = collector.names;
-        for (name, (module, function)) in &names.imports {
-            let is_whole = function.is_none();
-            if is_whole && (names.loose.contains(name) || names.bindings.get(name) != Some(&1)) {
-                names.changed.insert(module);
+        for (name, imports) in &names.imports {
+            if names.loose.contains(name) || names.bindings.get(name) != Some(&1) {
+                names
+                    .changed
+                    .extend(imports.iter().filter(|(_, name)| name.is_none()).map(|(module, _)| module));
             }
         }
+        let is_foreign =
+            |name: &&str| !names.bindings.contains_key(name) && !is_python_builtin(name, PYTHON_MINOR, false);
+        names.calls_foreign = names.called.iter().any(is_foreign);
+        names.replaces_builtin = NEVER_AWAITING.iter().any(|name| names.bindings.contains_key(name));
         names
     }
 
@@ -85,13 +94,8 @@ impl<'a> Names<'a> {
 
     /// Returns whether nothing awaits a coroutine bound to `name` or passes it on.
     pub(super) fn never_awaits(&self, name: &str) -> bool {
-        // A function that an earlier program has defined may use the name.
-        let is_foreign =
-            |name: &&str| !self.bindings.contains_key(name) && !is_python_builtin(name, PYTHON_MINOR, false);
-        let is_replaced = |name: &&str| self.bindings.contains_key(name);
-        !self.kept.contains(name)
-            && !self.called.iter().any(is_foreign)
-            && !NEVER_AWAITING.iter().any(is_replaced)
+        // A foreign function may use the name.
+        !self.kept.contains(name) && !self.calls_foreign && !self.replaces_builtin
     }
 
     /// Returns whether `name` is a builtin that neither awaits nor keeps its arguments.
@@ -123,10 +127,10 @@ impl<'a> Collector<'a, '_> {
 
     fn import(&mut self, name: &'a str, module: &'a str, function: Option<&'a str>) {
         let imported = (module, function);
-        if self.names.imports.get(name) != Some(&imported) {
+        if !self.names.imports.get(name).is_some_and(|imports| imports.contains(&imported)) {
             self.bind(name);
             if self.modules.contains_key(module) {
-                self.names.imports.entry(name).or_insert(imported);
+                self.names.imports.entry(name).or_default().push(imported);
             }
         }
     }
