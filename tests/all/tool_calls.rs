@@ -187,7 +187,7 @@ fn messages_match_the_guests_and_hints_suggest_a_fix() {
         (
             "import data\nawait data.get_device()",
             "Module 'data' has no function 'get_device'",
-            "Did you mean 'get_devices'? Functions of data: find, get_devices, query_history, run.",
+            "Did you mean 'get_devices'? Functions of data: find, get_devices, list, query_history, run.",
         ),
         (
             "import data\nawait data.query_history('a')",
@@ -226,7 +226,7 @@ async fn ungranted_tools_are_neither_checked_nor_named() {
     let module = run("data.stop()", &["mail"]).await;
     assert_eq!(module, "ImportError: Import of 'data' is not permitted");
     let whole = run("data.stop()", &["data"]).await;
-    assert_eq!(whole, "Functions of data: find, get_devices, query_history, run.");
+    assert_eq!(whole, "Functions of data: find, get_devices, list, query_history, run.");
     assert_eq!(value_of(&sandbox.run(Execution::new("6 * 7")).await.unwrap()), 42);
 }
 
