@@ -55,7 +55,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
 async fn spans_stand_below_the_callers() {
     tracing_subscriber::registry().with(Collector).init();
     let room = room(20.0).unwrap();
-    let request = analyse(&room, PROGRAM, "limit", &json!(21)).instrument(info_span!("request"));
+    let limit = json!(21);
+    let request = analyse(&room, PROGRAM, "limit", &limit).instrument(info_span!("request"));
     assert_eq!(request.await.unwrap().outcome, Outcome::Completed);
     let spans = SPANS.lock().unwrap();
     for nested in [("request", None), ("execution", Some("request")), ("tool_call", Some("execution"))] {
