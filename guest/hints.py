@@ -10,14 +10,14 @@ from guest_values import UnawaitedCoroutineError
 
 HINT_CHARS_MAX = 500
 
-# The recipe's texts, which the validator has too: what to use in place of names, attributes and modules.
+# The recipe's texts, shared with the validator: replacements for names, attributes and modules.
 texts = {}
-# Modules by name, each with what does its work.
+# Module name → hint.
 replacements = {}
 LISTED_MAX = 12
 REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
-ADD_CALL = "A function is called with parentheses, an async one with `await` before it: `await f(x)`."
-NEEDLESS_AWAIT = "Only calls of async functions are awaited: leave out this `await`."
+ADD_CALL = "Call the function with parentheses: `f(x)`, or `await f(x)` if it is async."
+NEEDLESS_AWAIT = "Only async calls can be awaited: leave out this `await`."
 A_FUNCTION = re.compile(r"'(function|method|builtin_function_or_method)' object|object (function|method) can't be used")
 
 
@@ -96,7 +96,7 @@ def for_unawaited(_error, message):
 def for_runtime(_error, message):
     """A running loop asked to run, or none where there has to be one."""
     if "no running event loop" in message or "no current event loop" in message:
-        return "A loop runs only in a program that awaits: `await` the call itself, or many with `await asyncio.gather(...)`."
+        return "No event loop runs here: `await` the call at the top level, or several with `await asyncio.gather(...)`."
     return "Use `await` here instead." if "loop is already running" in message else None
 
 
@@ -119,5 +119,5 @@ RULES = {
     UnawaitedCoroutineError: for_unawaited,
     RuntimeError: for_runtime,
     MemoryError: lambda *_: "Process the data in smaller pieces, or keep less of it at a time.",
-    RecursionError: lambda *_: "Use a loop in place of the recursion, or check that it ends.",
+    RecursionError: lambda *_: "Use a loop instead of recursion, or check that the recursion ends.",
 }

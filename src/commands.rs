@@ -75,7 +75,7 @@ type Done = Result<ExitCode, String>;
 
 pub(crate) fn prepare(config: &Config) -> Done {
     if config.cache_dir.is_none() {
-        return Err("there is nowhere to keep the image: set CACHE_DIR".into());
+        return Err("no directory for the image: set CACHE_DIR".into());
     }
     sandbox(config, Metrics::default())?;
     Ok(ExitCode::SUCCESS)
@@ -147,8 +147,8 @@ fn allow_open_files(connections_max: usize) {
     match raised {
         Ok(most) if most >= connections_max as u64 => {}
         Ok(most) => warn!(
-            "{most} open files are allowed (ulimit -Hn, LimitNOFILE=), and {connections_max} connections may be needed: \
-             raise that, or lower MAX_CONCURRENT_EXECUTIONS or MAX_QUEUED_EXECUTIONS"
+            "the hard limit of open files (ulimit -Hn, LimitNOFILE=) is {most}, but up to {connections_max} \
+             connections may be open: raise it, or lower MAX_CONCURRENT_EXECUTIONS or MAX_QUEUED_EXECUTIONS"
         ),
         Err(error) => warn!("the limit of open files cannot be raised: {error}"),
     }
@@ -176,7 +176,7 @@ async fn serve_until_signal(
     ignores_hangup: bool,
 ) -> Done {
     let listener = TcpListener::from_std(listener).map_err(|error| format!("cannot listen: {error}"))?;
-    let address = listener.local_addr().map_err(|error| format!("no address to listen on: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot read the address: {error}"))?;
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = service.clone();
     let mut server = tokio::spawn(async move {
@@ -194,7 +194,7 @@ async fn serve_until_signal(
     info!(%address, "ready");
     tokio::select! {
         () = &mut signalled => {}
-        ended = &mut server => return Err(format!("the server ended by itself: {ended:?}")),
+        ended = &mut server => return Err(format!("the server stopped unexpectedly: {ended:?}")),
     }
     info!("stopping: no new executions, running ones may finish");
     tokio::select! {
@@ -258,7 +258,7 @@ async fn drain(
     }
     drop(stop);
     if tokio::time::timeout(Duration::from_secs(1), server).await.is_err() {
-        info!("connections left open by their clients are closed now");
+        info!("closing connections that clients left open");
     }
 }
 

@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs AI-written Python in a fresh, real CPython inside WebAssembly
 ///
-/// Each setting is an environment variable and a flag; the flag wins. An empty value is as good as none.
+/// Each setting is an environment variable and a flag; the flag wins. An empty value means unset.
 #[derive(Parser)]
 #[command(name = "ai-code-executor", version = commands::version())]
 struct Cli {
@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Work(Work),
-    /// Print a script that completes this command line, for a shell to read
+    /// Print a completion script for a shell
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -42,14 +42,14 @@ enum Command {
 enum Work {
     /// Run the HTTP service (the default)
     Serve,
-    /// Run one program on the terminal; what it prints passes through while it runs
+    /// Run one program on the terminal and print its output while it runs
     ///
-    /// Exit status: 0 success, 1 the program raised, 2 usage, 3 rejected before it ran, 4 a limit was hit, 70 the
-    /// executor failed, 141 the reader of its output has gone, which ends it.
+    /// Exit status: 0 success, 1 the program raised, 2 usage, 3 rejected before it ran, 4 a limit was reached, 70 the
+    /// executor failed, 141 standard output was closed.
     Run(commands::RunArgs),
-    /// Say what keeps programs from being run, without running them
+    /// Validate programs without running them
     ///
-    /// Exit status: 0 nothing, 2 usage or a file that cannot be read, 3 findings.
+    /// Exit status: 0 no findings, 2 usage or an unreadable file, 3 findings.
     Check {
         /// The programs; `-` reads standard input
         #[arg(required = true, value_name = "FILE")]
@@ -59,7 +59,7 @@ enum Work {
     },
     /// Show the tools that programs can import
     Tools {
-        /// Words that say what to look for; without any, all tools
+        /// Words to search for; if omitted, all tools are listed
         #[arg(default_value = "", hide_default_value = true)]
         query: String,
         #[arg(long, value_enum, default_value_t)]
@@ -67,9 +67,9 @@ enum Work {
     },
     /// Make and cache the interpreter image now, then exit
     Prepare,
-    /// Print the settings as they take effect, and where each comes from
+    /// Print the settings in effect and where each comes from
     Config,
-    /// Ask the service that runs with these settings whether it is ready
+    /// Check whether the service at HOST and SERVICE_PORT is ready
     ///
     /// Exit status: 0 ready, 1 not.
     Health,

@@ -128,18 +128,18 @@ impl Default for Metrics {
             ),
             calls_by_tool: add.metric(
                 "code_executor_tool_calls",
-                "Calls of registered tools by what came of them",
+                "Calls of registered tools by their result",
                 ToolCalls::default(),
             ),
             times_by_tool: add.metric(
                 "code_executor_tool_call_seconds",
-                "Wall-clock time of calls of registered tools, those that were made",
+                "Wall-clock time of the calls that were made to registered tools",
                 ToolTimes::new_with_constructor(|| Histogram::new(SECONDS)),
             ),
             services,
             image: add.metric(
                 "code_executor_image_seconds",
-                "What the interpreter image took: to map it from the cache, or to build it",
+                "Time to map the interpreter image from the cache, or to build it",
                 Family::default(),
             ),
             audits: add.metric(

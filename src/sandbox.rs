@@ -301,7 +301,7 @@ impl Sandbox {
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
             self.0.shared.cancel.cancel();
             if tokio::time::timeout(CANCELLED_TIME, self.0.tasks.wait()).await.is_err() {
-                warn!("executions that do not end are given up");
+                warn!("some cancelled executions have not ended; no longer waiting for them");
             }
         }
     }

@@ -278,8 +278,8 @@ impl Service {
         let audience = Audience::new(bound, &settings.allowed_hosts, &settings.allowed_origins);
         if audience.is_open() {
             warn!(
-                "requests for any host are answered, since ALLOWED_HOSTS names none: a web page that somebody here opens \
-                 may reach this service under a name of its own"
+                "requests for any host are answered, because ALLOWED_HOSTS is empty: a web page may reach this service by \
+                 DNS rebinding"
             );
         }
         connections::serve(listener, self.router(audience), self, runtimes, stop).await;

@@ -19,7 +19,7 @@ pub(super) fn harden(config: &Config) -> Result<Hardening, String> {
     if config.hardening == HardeningMode::Require && !gaps.is_empty() {
         let gaps = gaps.join("; ");
         return Err(format!(
-            "HARDENING is require, and this machine lacks something; on would do without: {gaps}"
+            "HARDENING is require, but this machine cannot do all of it; HARDENING=on starts anyway. Missing: {gaps}"
         ));
     }
     for gap in &gaps {

@@ -41,7 +41,7 @@ const OF_EVERY_PATH: [(&str, &str); 4] = [
     ("400", "The request does not name one host"),
     ("403", "The web page that sent it may not call this service"),
     ("421", "It is for another host"),
-    ("503", "The service holds as much as it can for its callers"),
+    ("503", "The service has no memory left for requests"),
 ];
 
 /// Refusals of the paths that take a program and need the token. A status that a path describes itself is kept.

@@ -58,7 +58,7 @@ impl Refusal {
 
     pub(super) fn unsound() -> Self {
         let detail =
-            "A memory was not the image after its reset; restart the executor, and report what its log says";
+            "A memory differed from the image after its reset; restart the executor and report its log";
         Self::new(Code::Unsound, detail)
     }
 
@@ -86,7 +86,7 @@ impl Refusal {
     }
 
     pub(super) fn overloaded() -> Self {
-        let detail = "The service holds as much as it can for its callers; try again";
+        let detail = "The service has no memory left for this request; try again";
         Self::new(Code::Overloaded, detail)
     }
 
@@ -96,12 +96,12 @@ impl Refusal {
     }
 
     pub(super) fn misdirected_host() -> Self {
-        let detail = "The request is for a host that is not this service's; ALLOWED_HOSTS names its hosts";
+        let detail = "Host is not a name of this service; ALLOWED_HOSTS lists the accepted names";
         Self::new(Code::MisdirectedHost, detail)
     }
 
     pub(super) fn foreign_origin() -> Self {
-        let detail = "The request comes from a web page that may not call this service; ALLOWED_ORIGINS names those that may";
+        let detail = "Pages of this Origin may not call this service; ALLOWED_ORIGINS lists those that may";
         Self::new(Code::ForeignOrigin, detail)
     }
 

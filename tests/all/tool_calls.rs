@@ -197,7 +197,7 @@ fn messages_match_the_guests_and_hints_suggest_a_fix() {
         (
             "import data\ndata.run()",
             "data.run() is not awaited, so the tool is not called",
-            "The call of an async function needs `await`: add `await` before it; to use its result: `(await f(x))['key']`.",
+            "To call an async function, add `await` before it; to use its result at once: `(await f(x))['key']`.",
         ),
     ];
     for (program, message, hint) in cases {
