@@ -69,7 +69,7 @@ enum Work {
     Prepare,
     /// Print the settings in effect and where each comes from
     Config,
-    /// Check whether the service at HOST and SERVICE_PORT is ready
+    /// Check whether the configured service is ready
     ///
     /// Exit status: 0 ready, 1 not.
     Health,

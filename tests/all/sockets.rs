@@ -375,21 +375,20 @@ fn health_is_answered_beside_a_crowd_of_mistakes() {
     local.service.ready(sandbox);
     let mistakes = json!({"code": "$".repeat(4000)});
     let crowd: Vec<_> = (0..100).map(|_| local.begin(&mistakes)).collect();
-    let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
-    let (served, waits) = std::thread::scope(|scope| {
+    let is_over = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
-            let mut waits = Vec::new();
+            let mut answers = 0;
             while !is_over.load(Ordering::Relaxed) {
-                let asked = Instant::now();
                 assert_eq!(local.raw(LAST_HEALTH).status, 200);
-                waits.push(asked.elapsed());
+                answers += 1;
             }
-            waits
+            answers
         });
         assert!(crowd.into_iter().all(|stream| Answer::read(stream).status == 400));
         is_over.store(true, Ordering::Relaxed);
-        (begun.elapsed(), asking.join().unwrap())
+        asking.join().unwrap()
     });
-    let longest = waits.iter().max().unwrap();
-    assert!(waits.len() >= 4 && *longest < served / 2, "{longest:?} of {served:?}, {} answers", waits.len());
+    // If the crowd came first, the only answer would be the one after it.
+    assert!(answers >= 3, "{answers} answers");
 }
