@@ -131,6 +131,7 @@ fn serve_an_intruder() {
     // thread that waits for the test to end, which fork does not copy; this thread waits for the child.
     match unsafe { libc::fork() } {
         0 => serve_at(&stage),
+        // SAFETY: without a place for the status, none is written.
         child => assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child),
     }
 }
