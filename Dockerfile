@@ -17,7 +17,7 @@ COPY --from=build /root-fs /
 COPY --from=build --chown=65532:65532 /srv /srv
 USER 65532:65532
 # Every address of the container, so the service does not start without a token of your own. One thread: on a processor
-# with other features than the builder's, the start makes its own image, which takes 252 MiB so and 314 with two.
+# with other features than the builder's, each start makes its own image, which takes less memory with one thread.
 ENV CACHE_DIR=/srv/images HOST=0.0.0.0 RAYON_NUM_THREADS=1
 EXPOSE 8030
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["/usr/local/bin/ai-code-executor", "health"]
