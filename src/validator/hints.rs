@@ -32,6 +32,9 @@ const DISCOVERY_MODULE: &str = "tools";
 const FREQUENT: [&str; 8] =
     ["collections", "csv", "datetime", "itertools", "json", "math", "re", "statistics"];
 
+/// The way for a program that needs more than the importable modules.
+const WITHOUT_IMPORT: &str = "Write what they lack in the program itself.";
+
 /// Longest list of names that is shown in full. A reader does not take in more.
 const LISTED_MAX: usize = 12;
 
@@ -75,10 +78,13 @@ pub(super) fn for_import(name: &str, policy: &Policy) -> String {
     hint
 }
 
-/// Lists the importable modules other than tool modules.
+/// Lists the importable modules other than tool modules, and says what to do without the others.
 fn importable(allowed: &[&str]) -> String {
+    if allowed.is_empty() {
+        return "No module of the standard library is importable here: write what you need yourself.".into();
+    }
     if allowed.len() <= LISTED_MAX {
-        return format!("Importable here: {}.", allowed.join(", "));
+        return format!("Importable here: {}. {WITHOUT_IMPORT}", allowed.join(", "));
     }
     let mut shown: Vec<&str> = FREQUENT.into_iter().filter(|name| allowed.contains(name)).collect();
     if shown.is_empty() {
@@ -86,7 +92,7 @@ fn importable(allowed: &[&str]) -> String {
     }
     let more = allowed.len() - shown.len();
     let listed = shown.join(", ");
-    format!("Importable here: {listed} and {more} more; `ai-code-executor tools --format prompt` lists all.")
+    format!("Importable here: {listed} and {more} more of the standard library. {WITHOUT_IMPORT}")
 }
 
 /// Returns the hint for a message of the parser, if there is one.
@@ -148,10 +154,14 @@ mod tests {
 
     #[test]
     fn lists_of_modules_are_bounded() {
+        let none = recipe(&BTreeSet::new());
+        assert!(none["importable"].as_str().unwrap().starts_with("No module of the standard library is"));
         let few: BTreeSet<String> = ["json", "re"].map(str::to_owned).into();
-        assert_eq!(recipe(&few)["importable"], "Importable here: json, re.");
+        let words = "Importable here: json, re. Write what they lack in the program itself.";
+        assert_eq!(recipe(&few)["importable"], words);
         let many: BTreeSet<String> = (0..40).map(|n| format!("m{n:02}")).collect();
-        let words = "Importable here: m00, m01, m02, m03, m04, m05, m06, m07 and 32 more; `ai";
+        let words =
+            "Importable here: m00, m01, m02, m03, m04, m05, m06, m07 and 32 more of the standard library.";
         assert!(recipe(&many)["importable"].as_str().unwrap().starts_with(words));
         let mut policy = Policy::default();
         for n in 0..50 {

@@ -205,8 +205,8 @@ fn messages_match_the_contract_and_hints_suggest_a_fix() {
         (
             "import nonsense",
             "Import of 'nonsense' is not permitted",
-            "Importable here: collections, csv, datetime, itertools, json, math, re, statistics and 41 more; \
-             `ai-code-executor tools --format prompt` lists all.",
+            "Importable here: collections, csv, datetime, itertools, json, math, re, statistics and 41 more of the \
+             standard library. Write what they lack in the program itself.",
         ),
         ("import jsn", "Import of 'jsn' is not permitted", "Did you mean 'json'? Importable here: "),
         ("x.f_back", "Attribute 'f_back' is not allowed in sandbox", "work with the data itself"),
