@@ -44,8 +44,14 @@ def ask(question, *arguments):
 
 
 def install():
-    """Creates the module `tools`, unless there are no tools."""
-    if not guest_tools.modules:
+    """Creates the module `tools`, unless there are no tools. Call it again after the tools have changed."""
+    guest_tools.modules.pop(MODULE, None)
+    # A program that may call at least one tool may import this module.
+    names = [name for names in guest_tools.modules.values() for name in names]
+    if not names:
+        return
+    guest_tools.modules[MODULE] = names
+    if MODULE in sys.modules:
         return
     module = types.ModuleType(MODULE, "Find tools and see how to call them.")
     vars(module).update(guest_tools.ERRORS)
@@ -54,5 +60,3 @@ def install():
         function.__module__ = MODULE
         setattr(module, function.__name__, function)
     sys.modules[MODULE] = module
-    # A program that may call at least one tool may import this module.
-    guest_tools.modules[MODULE] = [name for names in guest_tools.modules.values() for name in names]

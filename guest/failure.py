@@ -12,7 +12,7 @@ from itertools import islice
 
 import guest_hints
 import guest_program
-from guest_tools import FILENAME
+from guest_tools import files
 from guest_values import UnawaitedCoroutineError
 
 MESSAGE_CHARS_MAX = 10_000
@@ -87,15 +87,15 @@ def cut(text, chars_max):
 
 
 def place_of(error):
-    """Returns the line and column of the innermost frame of the program, counted from 1.
+    """Returns the line and column of the innermost frame of the current program, counted from 1.
 
     An exception without such a frame may carry a location itself. Unknown numbers are `None`.
     """
-    frames = frames_of(error, 1)
+    frames = frames_of(error, 1, files[-1:])
     if frames:
         frame = frames[-1]
         return frame.lineno, column_of(frame.lineno, frame.colno)
-    if type(error) in SYNTAX_ERRORS and error.filename == FILENAME:
+    if type(error) in SYNTAX_ERRORS and error.filename == files[-1]:
         return number_of(error.lineno), number_of(error.offset)
     if type(error) is UnawaitedCoroutineError:
         return number_of(error.line), None
@@ -111,15 +111,17 @@ def column_of(line, byte_offset):
     """Converts an offset into a line's UTF-8 to a column, counted in characters from 1."""
     if byte_offset is None:
         return None
-    return len(linecache.getline(FILENAME, line).encode()[:byte_offset].decode("utf-8", "replace")) + 1
+    return len(linecache.getline(files[-1], line).encode()[:byte_offset].decode("utf-8", "replace")) + 1
 
 
-def frames_of(error, frames_max):
-    """Returns at most `frames_max` frames of the program from the traceback: the innermost ones, outermost first."""
+def frames_of(error, frames_max, of=files):
+    """Returns at most `frames_max` frames of the programs in the files `of` from the traceback: the innermost ones,
+    outermost first.
+    """
     kept = deque(maxlen=frames_max)
     entry = traceback_of(error)
     while entry is not None:
-        if entry.tb_frame.f_code.co_filename == FILENAME:
+        if entry.tb_frame.f_code.co_filename in of:
             kept.append(entry)
         entry = entry.tb_next
     return [summary_of(entry) for entry in kept]
@@ -131,7 +133,7 @@ def summary_of(entry):
     positions = next(islice(code.co_positions(), entry.tb_lasti // 2, None), (None,) * 4)
     line, end_line, column, end_column = positions
     return traceback.FrameSummary(
-        FILENAME, line or entry.tb_lineno, code.co_name, lookup_line=False,
+        code.co_filename, line or entry.tb_lineno, code.co_name, lookup_line=False,
         end_lineno=end_line, colno=column, end_colno=end_column,
     )  # fmt: skip
 
@@ -155,7 +157,7 @@ class Frames(traceback.StackSummary):
     def format_frame_summary(self, frame_summary, **options):
         """Returns the base class's text, cached by function and position."""
         texts = vars(self).setdefault("texts", {})
-        key = (frame_summary.name, frame_summary.lineno, frame_summary.colno, frame_summary.end_colno)
+        key = (frame_summary.filename, frame_summary.name, frame_summary.lineno, frame_summary.colno, frame_summary.end_colno)
         if key not in texts:
             texts[key] = super().format_frame_summary(frame_summary, **options)
         return texts[key]
@@ -204,8 +206,8 @@ def bound(summary):
         summary._str = cut(summary._str, MESSAGE_CHARS_MAX)
     notes = summary.__notes__
     summary.__notes__ = notes[:NOTES_MAX] if type(notes) is list else None
-    if getattr(summary, "text", "") is None and summary.filename == FILENAME:
-        summary.text = linecache.getline(FILENAME, int(summary.lineno))
+    if getattr(summary, "text", "") is None and summary.filename in files:
+        summary.text = linecache.getline(summary.filename, int(summary.lineno))
 
 
 def cut_bytes(text):

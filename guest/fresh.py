@@ -4,6 +4,7 @@ Most of it is the seed of `random`. Seeding takes a quarter of a small program's
 program imports a module that may need it: a program cannot reach that state without such an import.
 """
 
+import functools
 import logging
 import random
 import time
@@ -20,6 +21,26 @@ STATELESS = frozenset(
 start_time = time.time_ns if isinstance(logging._startTime, int) else time.time
 
 is_fresh = False
+# Whether the program has chosen the state of `random` itself.
+is_chosen = False
+
+
+def install():
+    """Notes when a program seeds `random` itself, so that its choice outlives the program in a kept interpreter."""
+    for name in ("seed", "setstate"):
+        setattr(random, name, noted(getattr(random, name)))
+
+
+def noted(function):
+    """Returns a function that calls `function`, and notes whether the program chose the state."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        global is_chosen
+        is_chosen = bool(args or kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def freeze():
@@ -43,3 +64,11 @@ def refresh_for(root):
         random.seed()
         logging._startTime = start_time()
         is_fresh = True
+
+
+def refresh_again():
+    """Seeds `random` anew for a program that follows another one, unless that one has chosen the state: two programs
+    that continue the same one must not get the same random numbers.
+    """
+    if is_fresh and not is_chosen:
+        random.seed()

@@ -24,6 +24,8 @@ in_flight = {}
 STACK_WANTED = 0xFFFF_FFFF
 # The loop of the program itself. The stack can be given back only if no nested loop is running.
 program_loop = None
+# Whether the loop stays for the next program, whose locks, queues and events belong to it.
+is_kept = False
 
 
 def reply_of(call_id):
@@ -92,13 +94,13 @@ def completed(call_id, reply):
         future.set_result(reply)
 
 
-def run(coroutine):
-    """Runs the program itself, as `asyncio.run` does. Called once. Returns what `go_on` returns.
+def run(coroutine, keeps=False):
+    """Runs the program itself, as `asyncio.run` does. Returns what `go_on` returns. `keeps` is as in `guest_program.run`.
 
     Leaves out what a sandbox does not need: signals, threads, and cleanup when there is nothing to clean up.
     """
-    global program_loop
-    program_loop = HostLoop()
+    global program_loop, is_kept
+    program_loop, is_kept = program_loop or HostLoop(), keeps
     program_loop._main = main = program_loop.create_task(coroutine)
     main._log_destroy_pending = False
     main.add_done_callback(base_events._run_until_complete_cb)
@@ -131,16 +133,19 @@ def go_on():
 
 
 def close(loop):
-    """Cancels the program's remaining tasks and closes its loop."""
+    """Cancels the program's remaining tasks, and closes its loop unless it is kept."""
     global program_loop
-    program_loop = None
+    if not is_kept:
+        program_loop = None
     if asyncio.all_tasks(loop):
         # Cancelling tasks that wait for each other recurses without end.
         with contextlib.suppress(RecursionError):
             runners._cancel_all_tasks(loop)
     if loop._asyncgens:
         loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+        loop._asyncgens_shutdown_called = False
+    if not is_kept:
+        loop.close()
 
 
 def wakes_after():

@@ -21,7 +21,6 @@ import guest_guards
 import guest_attribute_guards
 import guest_loop
 import guest_tools
-from guest_tools import FILENAME
 
 # Not an identifier, so no source can contain it; too long for CPython to suggest it for a misspelled name.
 ASSIGNED = "@assigned by a statement at the module level"
@@ -35,6 +34,8 @@ is_compiled = False
 # The program's namespace, and while it waits, the value of its latest expression statement. That value is saved here
 # because `_executor` forgets it whenever the host calls the interpreter.
 namespace = value_so_far = None
+# Whether the namespace and the event loop stay for another program after this one.
+is_kept = False
 
 UNDERSCORE = re.compile(r"\b_\b")
 
@@ -56,19 +57,19 @@ BLOCKS = {
 PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
 
 
-def run(source, variables):
+def run(source, variables, keeps=False):
     """Runs `source` as `__main__` with `variables` as its initial variables. Returns its value or `WAITING`.
 
-    Raises what the program raises.
+    With `keeps`, the next program runs in the same namespace and event loop. Raises what the program raises.
     """
-    global is_compiled, namespace
+    global is_compiled, is_kept
     is_compiled = False
-    module = types.ModuleType("__main__")
-    namespace = names = vars(module)
-    names["__builtins__"] = guest_guards.user_builtins
+    if not is_kept:
+        begin_namespace()
+    else:
+        follow()
+    is_kept, names = keeps, namespace
     names.update(variables)
-    # `dataclasses`, `typing` and others look up the module of a class by name.
-    sys.modules["__main__"] = module
     show_source_lines(source)
     _executor.remember(NOTHING)
     has_ended = True
@@ -77,10 +78,27 @@ def run(source, variables):
         is_compiled = True
         result = eval(code, names)
         if code.co_flags & inspect.CO_COROUTINE:
-            has_ended = guest_loop.run(to_its_end(result))
+            has_ended = guest_loop.run(to_its_end(result), keeps)
     except SystemExit as error:
         accept_exit(error)
     return end() if has_ended else pause()
+
+
+def begin_namespace():
+    """Makes the namespace of the first program in this interpreter."""
+    global namespace
+    module = types.ModuleType("__main__")
+    namespace = vars(module)
+    namespace["__builtins__"] = guest_guards.user_builtins
+    # `dataclasses`, `typing` and others look up the module of a class by name.
+    sys.modules["__main__"] = module
+
+
+def follow():
+    """Prepares for a program that follows another one in the same namespace."""
+    namespace.pop(ASSIGNED, None)
+    guest_tools.not_begun.clear()
+    guest_tools.files.append(f"main-{len(guest_tools.files) + 1}.py")
 
 
 def go_on():
@@ -125,16 +143,18 @@ def value_of(namespace):
 def show_source_lines(source):
     """Lets tracebacks and warnings show the program's source lines."""
     lines = [line + "\n" for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    linecache.cache[FILENAME] = (len(source), None, lines, FILENAME)
+    name = guest_tools.files[-1]
+    linecache.cache[name] = (len(source), None, lines, name)
 
 
 def compile_source(source, namespace):
     """Compiles the program and sets `__doc__` in `namespace`. Raises `SyntaxError`."""
+    name = guest_tools.files[-1]
     if not needs_tree(source) and source.isascii():
-        code = _executor.compile(source, FILENAME)
+        code = _executor.compile(source, name)
         if code is not None:
             return code
-    tree = compile(source, FILENAME, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = compile(source, name, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
     body = tree.body
@@ -143,7 +163,7 @@ def compile_source(source, namespace):
         namespace["__doc__"] = docstring
     if "_" in source:
         mark_assignments(body)
-    return compile(ast.Interactive(body), FILENAME, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
+    return compile(ast.Interactive(body), name, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
 
 
 def needs_tree(source):

@@ -15,6 +15,7 @@ import sys
 import zoneinfo
 
 import _executor
+import guest_caller_tools
 import guest_discovery
 import guest_failure
 import guest_finalization
@@ -59,7 +60,7 @@ def run(request):
         # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
-    if not (ends_quietly or result.startswith(WAITING)):
+    if not (ends_quietly or guest_program.is_kept or result.startswith(WAITING)):
         guest_program.namespace = None
         guest_finalization.finalize()
     return result
@@ -70,8 +71,10 @@ def execute(request):
     global result_bytes_max
     try:
         if request:
-            guest_tools.granted, result_bytes_max = request.get("tools"), request["result_bytes_max"]
-            value = guest_program.run(request["code"], request.get("context") or {})
+            if len(request) > 2:
+                prepare_for(request)
+            result_bytes_max = request["result_bytes_max"]
+            value = guest_program.run(request["code"], request.get("context") or {}, "keeps" in request)
         else:
             value = guest_program.go_on()
         if value is guest_program.WAITING:
@@ -87,6 +90,16 @@ def execute(request):
     return b'{"value":%b,"value_is_repr":%b,"error":null}' % (value, b"true" if is_repr else b"false")
 
 
+def prepare_for(request):
+    """Takes what differs from a plain request: grants, the caller's tools, the state of an earlier program."""
+    guest_tools.granted = request.get("tools")
+    if "caller_tools" in request or guest_caller_tools.defined:
+        guest_caller_tools.define(request.get("caller_tools", ()))
+    if guest_program.is_kept:
+        guest_fresh.refresh_again()
+        reserve.extend(bytes(RESERVE_BYTES - len(reserve)))
+
+
 def failed(error):
     """Returns the result's bytes for a run that ended with `error`."""
     return b'{"value":null,"value_is_repr":false,"error":%b}' % guest_failure.encode(error)
@@ -100,6 +113,7 @@ def prepare(recipe):
         except ImportError as error:
             raise ImportError(f"ALLOWED_IMPORTS names {name!r}, which this interpreter lacks: {error}") from None
     guest_zones.install()
+    guest_fresh.install()
     guest_loop.install()
     guest_tools.install(recipe["tools"])
     guest_discovery.install()
@@ -122,7 +136,7 @@ def rehearse():
         request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
         run(json.dumps(request).encode())
     sys.modules["__main__"] = main
-    linecache.cache.pop(guest_program.FILENAME)
+    linecache.cache.pop(guest_tools.files[-1])
     zoneinfo.ZoneInfo.clear_cache()
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()

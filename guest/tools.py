@@ -21,8 +21,8 @@ import guest_values
 ARGUMENT_BYTES_MAX = 1 << 20
 REFUSED_CHARS_MAX = 1000
 SMALL = 10**15
-# The file name of programs in tracebacks.
-FILENAME = "main.py"
+# The file names of the programs that this interpreter has run, in tracebacks. The current program's is the last.
+files = ["main.py"]
 
 
 class ToolError(Exception):
@@ -41,7 +41,13 @@ class ToolArgumentError(ToolError):
     """The arguments do not fit the tool."""
 
 
-ERRORS = {error.__name__: error for error in (ToolError, ToolTimeout, ToolDenied, ToolArgumentError)}
+class ToolInterrupted(ToolError):
+    """Nobody knows whether the call had its effect: the executor stopped while it was under way."""
+
+
+ERRORS = {
+    error.__name__: error for error in (ToolError, ToolTimeout, ToolDenied, ToolArgumentError, ToolInterrupted)
+}
 for _error in ERRORS.values():
     _error.__module__ = "builtins"  # user code finds them there
 
@@ -51,8 +57,12 @@ EMPTY = inspect.Parameter.empty
 modules = {}
 # Names of the modules and tools that this execution may use; `None` means all.
 granted = None
+# The full names of the tools that the execution's caller answers itself. They are always granted.
+of_caller = set()
 # The full name of each function in these modules.
 functions = {}
+# The current signature of each tool, by full name.
+signatures = {}
 # Calls that have not begun: coroutine, full name of the tool, and line in the program.
 not_begun = {}
 encode_json = json.JSONEncoder().encode
@@ -88,16 +98,18 @@ def define_module(module_name, tools):
 def make_function(tool):
     """Returns an async function that calls `tool`. Its metadata is that of a handwritten function."""
     full_name = f"{tool['module']}.{tool['name']}"
-    signature = Signature(full_name, tool["signature"])
+    signature = signatures[full_name] = Signature(full_name, tool["signature"])
 
     async def begin_call(key, args, kwargs):
         """Calls the tool on the host and returns its reply. Raises `ToolError`.
 
         If the task stops waiting, the call is cancelled on the host too.
         """
-        del not_begun[key]
+        _, _, line = not_begun.pop(key)
+        if signature.is_gone:
+            raise ToolDenied(f"'{full_name}' is not there any more, or has changed: import it again")
         try:
-            payload = encode_call(signature, args, kwargs)
+            payload = encode_call(signature, args, kwargs, line)
         except ToolArgumentError as error:
             # The host logs the refused call and replies with the error.
             payload = encode_refused(full_name, error)
@@ -140,7 +152,7 @@ def mark_as_async(function):
 
 def line_of_program(frame):
     """Returns the line of the innermost frame of the program, starting at `frame`, or `None` if there is none."""
-    while frame is not None and frame.f_code.co_filename != FILENAME:
+    while frame is not None and frame.f_code.co_filename not in files:
         frame = frame.f_back
     return frame and frame.f_lineno
 
@@ -207,6 +219,8 @@ class Signature:
         self.takes_more = signature["takes_more"]
         self.returns = annotation_of(signature["returns"])
         self.head_of_call = b'{"tool":%b,"arguments":{' % encode_json(full_name).encode()
+        # Whether this definition no longer holds. A later program in the same interpreter may come with others.
+        self.is_gone = False
 
     def shown(self):
         """Returns the `inspect.Signature` of the tool's function."""
@@ -269,8 +283,8 @@ def unreadable(error):
     return str(error)
 
 
-def encode_call(signature, args, kwargs):
-    """Encodes a call for the host, with the host's names of the arguments.
+def encode_call(signature, args, kwargs, line=None):
+    """Encodes a call for the host, with the host's names of the arguments and the line of the program that makes it.
 
     Leaves out optional arguments that are `None`, unless the parameter accepts null. Raises `ToolArgumentError` for
     arguments that do not fit the signature or cannot be JSON.
@@ -282,7 +296,9 @@ def encode_call(signature, args, kwargs):
             fields.append(encode_key(name) + encode_argument(signature.full_name, name, value))
         elif value is not None or parameter.required or parameter.takes_null:
             fields.append(parameter.encoded_key + encode_argument(signature.full_name, parameter.key, value))
-    return b"%b%b}}" % (signature.head_of_call, b",".join(fields))
+    if line is None:
+        return b"%b%b}}" % (signature.head_of_call, b",".join(fields))
+    return b'%b%b},"line":%d}' % (signature.head_of_call, b",".join(fields), line)
 
 
 def encode_key(name):
@@ -315,7 +331,9 @@ def encode_argument(full_name, name, value):
 
 def is_callable(full_name):
     """Returns whether this execution may call the tool."""
-    return granted is None or full_name in granted or full_name.partition(".")[0] in granted
+    if granted is None or full_name in of_caller:
+        return True
+    return full_name in granted or full_name.partition(".")[0] in granted
 
 
 def is_granted(python_name):

@@ -8,6 +8,7 @@ mod malloc;
 mod manual;
 mod output;
 mod run;
+mod store;
 mod tools;
 
 use std::future::poll_fn;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Catalogue, Metrics, Sandbox, Tool};
+use ai_code_executor::{Catalogue, Metrics, Sandbox, SandboxBuilder, Tool};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
@@ -59,6 +60,9 @@ const SPARE_CONNECTIONS: usize = 256;
 /// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
+/// How much larger than a reply the body may be that brings it.
+const BESIDE_REPLY_BYTES: usize = 1 << 20;
+
 /// Longest form of one byte of output in JSON, in bytes.
 const LONGEST_ESCAPE: usize = 6;
 
@@ -93,6 +97,7 @@ pub(crate) fn serve(mut config: Config) -> Done {
     malloc::tune();
     // From here on, only the token's digest is needed.
     let token = Token::new(mem::take(&mut config.token).expose_secret());
+    let approver = Token::new(mem::take(&mut config.approver_token).expose_secret());
     // Bind the listener first, because a hardened process cannot. Create the runtimes last, so that their threads
     // inherit the restrictions.
     let listener = bind(config.address)?;
@@ -100,7 +105,7 @@ pub(crate) fn serve(mut config: Config) -> Done {
     let ignores_hangup = ignores_hangup();
     let hardening = harden::harden(&config)?;
     let _log = log::detach();
-    let service = service(&config, token, hardening);
+    let service = service(&config, token, approver, hardening);
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtimes = (0..cores).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
@@ -137,7 +142,8 @@ fn connections_max(config: &Config) -> usize {
 fn memory_bytes_max(config: &Config) -> usize {
     let limits = &config.ceilings;
     let answer = LONGEST_ESCAPE * 2 * limits.output_bytes_max + limits.result_bytes_max;
-    Settings::default().memory_bytes_max.max(3 * answer).max(6 * config.body_bytes_max())
+    let body = config.body_bytes_max().max(limits.tool_reply_bytes_max + BESIDE_REPLY_BYTES);
+    Settings::default().memory_bytes_max.max(3 * answer).max(6 * body)
 }
 
 /// Raises the limit of open files, since each connection is one. Shells allow 1,024 unless a process asks for more.
@@ -154,10 +160,11 @@ fn allow_open_files(connections_max: usize) {
     }
 }
 
-fn service(config: &Config, token: Token, hardening: Hardening) -> Service {
+fn service(config: &Config, token: Token, approver: Token, hardening: Hardening) -> Service {
     Service::new(
         Settings::default()
             .token(token)
+            .approver_token(approver)
             .ceilings(config.ceilings)
             .body_bytes_max(config.body_bytes_max())
             .connections_max(connections_max(config))
@@ -219,7 +226,7 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
     let (done, made) = oneshot::channel();
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
-        let sandbox = sandbox(&builder_config, metrics);
+        let sandbox = sandbox_with_store(&builder_config, metrics);
         // Memory that the compiler has freed would otherwise count towards the memory limit of the container.
         malloc::give_back();
         if let Ok(sandbox) = &sandbox {
@@ -292,6 +299,23 @@ fn tools_of(config: &Config) -> Result<Vec<Tool>, String> {
 }
 
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
+    builder(config, metrics)?.build().map_err(|error| error.chain())
+}
+
+/// Returns the sandbox of the service. Without a store it runs programs, but keeps nothing.
+fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
+    let builder = builder(config, metrics)?;
+    let builder = match store::open(&config.store) {
+        Ok((store, sealer)) => builder.store(store, sealer),
+        Err(why) => {
+            warn!(why, "no store (STORE): states and executions that wait are refused");
+            builder.no_store()
+        }
+    };
+    builder.build().map_err(|error| error.chain())
+}
+
+fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, String> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
         .policy(config.policy.clone())
@@ -299,11 +323,12 @@ fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
         .queue(config.queue)
         .metrics(metrics)
         .log_code(config.log_code)
+        .wait_limits(config.wait_limits)
         .tools(tools_of(config)?);
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }
-    builder.build().map_err(|error| error.chain())
+    Ok(builder)
 }
 
 /// Creates a runtime of one thread, which does all work of a request itself. Waking another thread takes as long as a

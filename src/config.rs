@@ -7,6 +7,7 @@ mod terminal;
 mod token;
 mod tools;
 mod values;
+mod waits;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,10 +17,11 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches};
 use secrecy::{ExposeSecret, SecretString};
 
+use ai_code_executor::WaitLimits;
 use ai_code_executor::limits::{self, Limits};
 use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy};
-use reader::Reader;
-use settings::{TOKEN, TOKEN_FILE};
+use reader::{MASKED, Reader};
+use settings::{APPROVER_TOKEN, APPROVER_TOKEN_FILE, TOKEN, TOKEN_FILE};
 use token::weakness;
 use values::{
     address, bytes, hosts, imports, mebibytes, number, one_of, origins, percent, seconds, switch, token,
@@ -27,6 +29,7 @@ use values::{
 
 pub(crate) use terminal::is_plain;
 pub(crate) use tools::NetworkTools;
+pub(crate) use waits::StoreSettings;
 
 /// The largest limit, in bytes, for a context, output, result or reply that the host buffers for each execution.
 const BUFFER_BYTES_CEILING: usize = 256 << 20;
@@ -54,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) production: bool,
     /// The token that callers send as `X-Executor-Token`. If it is empty, no caller is accepted.
     pub(crate) token: SecretString,
+    /// The token of whoever may approve tool calls. If it is empty, nobody may.
+    pub(crate) approver_token: SecretString,
+    /// Where states and executions that wait are kept.
+    pub(crate) store: StoreSettings,
+    /// Limits for them.
+    pub(crate) wait_limits: WaitLimits,
     /// How far the process is restricted before it serves.
     pub(crate) hardening: HardeningMode,
     /// The directory for compiled images. `None` if it is not set and the user has no home directory.
@@ -188,8 +197,13 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         |text: &str| Ok(["production", "prod"].iter().any(|name| name.eq_ignore_ascii_case(text)));
     let production = reader.value("ENVIRONMENT", is_production).unwrap_or_default();
     let token = reader.secret(TOKEN, TOKEN_FILE, token);
+    let approver_token = reader.secret(APPROVER_TOKEN, APPROVER_TOKEN_FILE, values::token);
+    let (key, previous_key) = waits::read_keys(reader);
     let hardening = reader.value("HARDENING", one_of(&HARDENING_MODES)).unwrap_or_default();
     let cache_dir = read_cache_dir(reader);
+    let (dir, bytes) = waits::read_store(reader);
+    let store = StoreSettings { dir, bytes, key, previous_key };
+    let wait_limits = waits::read_limits(reader);
     let log_level = reader.value("LOG_LEVEL", one_of(&LOG_LEVELS)).unwrap_or_default();
     let log_format = reader.value("LOG_FORMAT", one_of(&LOG_FORMATS)).unwrap_or_default();
     let log_code = reader.value("LOG_CODE", switch).unwrap_or_default();
@@ -210,6 +224,9 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         shutdown_grace,
         production,
         token,
+        approver_token,
+        store,
+        wait_limits,
         hardening,
         cache_dir,
         log_level,
@@ -279,26 +296,45 @@ fn read_cache_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
     if !configured.as_os_str().is_empty() {
         return Some(configured);
     }
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
-    let dir = base.join("ai-code-executor");
+    let dir = user_dir("XDG_CACHE_HOME", ".cache")?;
     reader.came_to(dir.display().to_string());
     Some(dir)
+}
+
+/// Returns the service's directory below the one that `variable` names, or else below `default` in the user's home.
+fn user_dir(variable: &str, default: &str) -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(default)))?;
+    Some(base.join("ai-code-executor"))
 }
 
 /// Refuses a weak token in production, and on addresses that other machines can reach. On a loopback address, it is
 /// fine for a trial.
 fn check_token(config: &Config, reader: &mut Reader<'_>) {
-    if reader.problems.iter().any(|problem| problem.starts_with(TOKEN)) {
+    if reader.problems.iter().any(|problem| problem.starts_with(TOKEN) || problem.starts_with(APPROVER_TOKEN))
+    {
         return;
     }
-    let token = config.token.expose_secret();
+    let (token, approver) = (config.token.expose_secret(), config.approver_token.expose_secret());
+    check_strength(TOKEN, token, config, reader);
+    if approver.is_empty() {
+        return;
+    }
+    check_strength(APPROVER_TOKEN, approver, config, reader);
+    if approver == token {
+        let why =
+            format!("the same as {TOKEN}: whoever runs programs could approve their calls; choose another");
+        reader.problem(APPROVER_TOKEN, MASKED, &why);
+    }
+}
+
+fn check_strength(name: &str, token: &str, config: &Config, reader: &mut Reader<'_>) {
     let Some(is) = weakness(token) else { return };
     let takes = "which requires a strong token; make one with `openssl rand -hex 32`";
     if config.production {
-        reader.problem(TOKEN, &is, &format!("ENVIRONMENT is production, {takes}"));
+        reader.problem(name, &is, &format!("ENVIRONMENT is production, {takes}"));
     } else if !token.is_empty() && !config.address.ip().to_canonical().is_loopback() {
-        reader.problem(TOKEN, &is, &format!("HOST is open to other machines, {takes}"));
+        reader.problem(name, &is, &format!("HOST is open to other machines, {takes}"));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::error::Error as StdError;
 
-use crate::execution::Finding;
+use crate::execution::{ExecutionId, Finding, Report, StateHandle};
 
 /// The cause of another error.
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
@@ -37,6 +37,16 @@ pub enum Error {
         name: String,
     },
 
+    /// Caller's fault: a tool that it wants to answer itself cannot be used.
+    #[error("Caller's tools: {}{why}", if name.is_empty() { String::new() } else { format!("'{name}' ") })]
+    #[non_exhaustive]
+    CallerTool {
+        /// The tool's name; empty if the fault is that of the whole list.
+        name: String,
+        /// What is wrong, as the end of a sentence.
+        why: String,
+    },
+
     /// Caller's fault: the memory limit is below the size of the interpreter itself.
     #[error("Memory limit of {asked_bytes} bytes is below the interpreter's own {image_bytes} bytes")]
     #[non_exhaustive]
@@ -46,6 +56,81 @@ pub enum Error {
         /// Linear memory that an execution needs before its program starts, in bytes.
         image_bytes: u64,
     },
+
+    /// Caller's fault: there is no state with this handle. It may have expired.
+    #[error("There is no state '{handle}'")]
+    #[non_exhaustive]
+    UnknownState {
+        /// The handle.
+        handle: StateHandle,
+    },
+
+    /// Caller's fault: there is no execution with this id that waits, runs or has ended lately.
+    #[error("There is no execution '{id}'; it may have ended some time ago")]
+    #[non_exhaustive]
+    UnknownExecution {
+        /// The id.
+        id: ExecutionId,
+    },
+
+    /// Caller's fault: somebody has answered this epoch already, or the execution does not wait.
+    #[error("The execution does not wait in this epoch any more")]
+    #[non_exhaustive]
+    StaleEpoch {
+        /// What is known of the execution now; `None` while it runs.
+        current: Option<Box<Report>>,
+    },
+
+    /// Nobody has answered the execution in time, so it was cancelled.
+    #[error("Nobody answered in time; the execution was cancelled")]
+    Expired,
+
+    /// Caller's fault: the answer to a call cannot be taken. The call goes on waiting.
+    #[error("Call {call} {why}")]
+    #[non_exhaustive]
+    Answer {
+        /// The number of the call.
+        call: u32,
+        /// What is wrong with the answer, as the end of a sentence.
+        why: String,
+    },
+
+    /// Caller's fault: it asks for two things that exclude each other.
+    #[error("{why}")]
+    #[non_exhaustive]
+    Contradiction {
+        /// Which things, and what to do instead.
+        why: String,
+    },
+
+    /// Caller's fault: it has as many of something as it may have.
+    #[error("There are {limit} {what} already; {way_out}")]
+    #[non_exhaustive]
+    CallerLimit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+        /// What to do.
+        way_out: &'static str,
+    },
+
+    /// The interpreter that made this state or execution is not there any more: the executor was updated, or its tools
+    /// or importable modules were changed.
+    #[error("The interpreter image that this was made with is gone")]
+    ImageGone,
+
+    /// A state or execution in the store is damaged, or belongs to somebody else. It is not used.
+    #[error("The stored interpreter is damaged, or is another one")]
+    StateDamaged,
+
+    /// The store has no room for another state.
+    #[error("The store is full; delete states that are not needed, or wait until some expire")]
+    StoreFull,
+
+    /// The sandbox keeps nothing: [`SandboxBuilder::no_store`](crate::SandboxBuilder::no_store).
+    #[error("The executor has no store for states and executions that wait; its log says why")]
+    NoStore,
 
     /// Too many executions are waiting already; try again later.
     #[error("All execution slots are taken and {queued} executions are waiting")]

@@ -1,9 +1,11 @@
 //! One execution as plain data: the request, the outcome and the usage.
 
 mod events;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -12,7 +14,12 @@ use serde_json::value::RawValue;
 
 use crate::cancel::CancelHandle;
 use crate::limits::Limits;
+pub(crate) use events::Listener;
 pub use events::{Event, EventSink, Events, events};
+pub use waiting::{
+    Answer, CallerTool, KeepState, NoStateHandle, OnWait, PlannedCall, StateHandle, Waiting, WaitingCall,
+    WaitsFor,
+};
 
 /// A program to run, with its context, limits and tools.
 ///
@@ -47,6 +54,15 @@ pub struct Execution {
     pub cancel_handle: Option<CancelHandle>,
     /// Receives events while the program runs.
     pub events: Option<EventSink>,
+    /// Tools that the caller answers itself, at most 64. They imply [`OnWait::Return`].
+    pub caller_tools: Vec<CallerTool>,
+    /// What happens when nothing is left to do but wait for somebody outside.
+    pub on_wait: OnWait,
+    /// Whether effects are only planned: each call of a tool that is not read-only is recorded in [`Report::plan`] and
+    /// gets `None` as its reply. What a plan contains is not permitted by that.
+    pub plan: bool,
+    /// Where the program begins, and whether its end is kept. `None`: a fresh interpreter, which is gone afterwards.
+    pub state: Option<KeepState>,
 }
 
 /// An empty program, which a sandbox rejects: a starting point for setting the fields one by one.
@@ -60,6 +76,10 @@ impl Default for Execution {
             request_id: None,
             cancel_handle: None,
             events: None,
+            caller_tools: Vec::new(),
+            on_wait: OnWait::Hold,
+            plan: false,
+            state: None,
         }
     }
 }
@@ -108,6 +128,39 @@ impl Execution {
         self
     }
 
+    /// Adds tools that the caller answers itself.
+    #[must_use]
+    pub fn caller_tools(mut self, tools: impl IntoIterator<Item = CallerTool>) -> Self {
+        self.caller_tools.extend(tools);
+        self
+    }
+
+    /// Sets what happens when nothing is left to do but wait for somebody outside.
+    #[must_use]
+    pub fn on_wait(mut self, on_wait: OnWait) -> Self {
+        self.on_wait = on_wait;
+        self
+    }
+
+    /// Plans effects instead of having them.
+    #[must_use]
+    pub fn plan(mut self) -> Self {
+        self.plan = true;
+        self
+    }
+
+    /// Sets where the program begins, and keeps its end.
+    #[must_use]
+    pub fn state(mut self, state: KeepState) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Returns whether the execution may outlive the call that started it.
+    pub(crate) fn returns_when_waiting(&self) -> bool {
+        self.on_wait == OnWait::Return || !self.caller_tools.is_empty()
+    }
+
     /// Sets all variables at once, each as JSON. [`Execution::variable`] adds a single one.
     #[must_use]
     pub fn context(mut self, context: BTreeMap<String, Box<RawValue>>) -> Self {
@@ -128,7 +181,23 @@ impl Execution {
         const ITEM_BYTES: usize = 16;
         let context = self.context.iter().map(|(key, value)| ITEM_BYTES + key.len() + value.get().len());
         let tools = self.tools.iter().flatten().map(|name| ITEM_BYTES + name.len());
-        self.code.len() + context.sum::<usize>() + tools.sum::<usize>()
+        let schemas = self.caller_tools.iter().map(|tool| {
+            let output = tool.output_schema.as_ref().map_or(0, json_bytes);
+            ITEM_BYTES + tool.name.len() + tool.description.len() + json_bytes(&tool.input_schema) + output
+        });
+        self.code.len() + context.sum::<usize>() + tools.sum::<usize>() + schemas.sum::<usize>()
+    }
+}
+
+/// Returns the approximate size of a value as JSON, without writing it.
+fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| 1 + json_bytes(item)).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + 4 + json_bytes(value)).sum::<usize>() + 2
+        }
+        _ => 5,
     }
 }
 
@@ -139,6 +208,19 @@ pub struct ExecutionId(uuid::Uuid);
 impl ExecutionId {
     pub(crate) fn random() -> Self {
         Self(uuid::Uuid::new_v4())
+    }
+}
+
+/// The text is not an [`ExecutionId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an execution's id is a UUID")]
+pub struct NoExecutionId;
+
+impl FromStr for ExecutionId {
+    type Err = NoExecutionId;
+
+    fn from_str(text: &str) -> Result<Self, NoExecutionId> {
+        uuid::Uuid::try_parse(text).map(Self).map_err(|_| NoExecutionId)
     }
 }
 
@@ -162,13 +244,26 @@ pub enum Outcome {
     CpuLimit,
     /// The program ended because of the memory limit.
     MemoryLimit,
-    /// A [`CancelHandle`] cancelled it, its caller went away, or the sandbox shut down.
+    /// A [`CancelHandle`] cancelled it, its caller went away, nobody answered a call in time, or the sandbox shut down.
     Cancelled,
+    /// It has not ended: it waits for somebody outside. [`Report::waiting`] says for what.
+    Waiting,
+    /// The host stopped while the program ran, and it cannot continue: an effect may have happened since its latest
+    /// wait.
+    Lost,
 }
 
 impl Outcome {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Completed, Self::Failure, Self::Timeout, Self::CpuLimit, Self::MemoryLimit, Self::Cancelled];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Completed,
+        Self::Failure,
+        Self::Timeout,
+        Self::CpuLimit,
+        Self::MemoryLimit,
+        Self::Cancelled,
+        Self::Waiting,
+        Self::Lost,
+    ];
 
     /// Returns the stable name for answers, metrics and logs, such as `cpu_limit`.
     #[must_use]
@@ -180,6 +275,8 @@ impl Outcome {
             Self::CpuLimit => "cpu_limit",
             Self::MemoryLimit => "memory_limit",
             Self::Cancelled => "cancelled",
+            Self::Waiting => "waiting",
+            Self::Lost => "lost",
         }
     }
 }
@@ -190,7 +287,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The result of an execution that has ended, whatever its outcome.
+/// The result of an execution that has ended, whatever its outcome, or that waits for somebody outside.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -213,22 +310,37 @@ pub struct Report {
     pub usage: Usage,
     /// Its wall-clock time by stage.
     pub stages: Stages,
+    /// What it waits for, if the outcome is [`Outcome::Waiting`].
+    pub waiting: Option<Waiting>,
+    /// The interpreter's state after the program, if it was kept: after a completion and after a Python exception.
+    pub state: Option<StateHandle>,
+    /// The calls that were planned instead of made, in order, if effects were only planned.
+    pub plan: Option<Vec<PlannedCall>>,
 }
 
 impl Report {
-    /// Returns the report of an execution that was cancelled before it had a slot.
-    pub(crate) fn cancelled_while_queued(id: ExecutionId, queue: Duration) -> Self {
+    /// Returns a report with nothing in it but the outcome and the error.
+    pub(crate) fn bare(id: ExecutionId, outcome: Outcome, error: Option<GuestError>) -> Self {
         Self {
             id,
-            outcome: Outcome::Cancelled,
+            outcome,
             value: None,
             value_is_repr: false,
             stdout: Output::default(),
             stderr: Output::default(),
-            error: Some(GuestError::cancelled()),
+            error,
             usage: Usage::default(),
-            stages: Stages { queue, ..Stages::default() },
+            stages: Stages::default(),
+            waiting: None,
+            state: None,
+            plan: None,
         }
+    }
+
+    /// Returns the report of an execution that was cancelled before it had a slot.
+    pub(crate) fn cancelled_while_queued(id: ExecutionId, queue: Duration) -> Self {
+        let stages = Stages { queue, ..Stages::default() };
+        Self { stages, ..Self::bare(id, Outcome::Cancelled, Some(GuestError::cancelled())) }
     }
 
     /// Deserializes the program's value as `T`. Python's `None` is JSON's `null`.

@@ -10,28 +10,31 @@ pub(crate) mod fuel;
 mod memory;
 mod output;
 mod pause;
+mod waited;
 mod wasi;
 pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{
     AsContextMut, Caller, Engine, Instance, Linker, Memory, Module, ResourceLimiter, Result, bail, format_err,
 };
 
-use crate::execution::{Event, EventSink, ExecutionId, Output};
+use crate::execution::{Event, ExecutionId, Listener, Output, PlannedCall};
 use crate::limits::Limits;
 use crate::memory::MEMORY_BYTES_MAX;
-use crate::tools::Grants;
-use calls::Calls;
-use clock::Clock;
+use crate::tools::{Grants, Outside};
+use calls::{Calls, CallsRecord};
 pub(crate) use clock::thread_cpu_time;
+use clock::{Clock, ClockId};
 use fuel::Fuel;
 use output::Capture;
 pub(crate) use pause::Pauses;
-use pause::{Asking, STACK_WANTED};
+use pause::{Ask, Asking, STACK_WANTED, Waits};
+pub(crate) use waited::Waited;
 pub(crate) use wasi::Exit;
 use wasi::{Random, Wasi};
 
@@ -57,6 +60,8 @@ pub(crate) struct HostState {
     wasi: Wasi,
     calls: Calls,
     asking: Asking,
+    /// The time that it waits for its calls, if that does not count as used.
+    waited: Option<Waited>,
     result: Option<Vec<u8>>,
     result_bytes_max: usize,
     work: usize,
@@ -80,7 +85,7 @@ impl HostState {
             stdin: request.into(),
             stdout: Capture::new(limits.output_bytes_max),
             stderr: Capture::new(limits.output_bytes_max),
-            clock: Clock::Running { since: Instant::now() },
+            clock: Clock::Running { before: Duration::ZERO, since: Instant::now() },
             random: Random::System,
         };
         Self {
@@ -89,6 +94,7 @@ impl HostState {
             wasi,
             calls: Calls::new(id, limits, grants),
             asking: Asking::new(pauses),
+            waited: None,
             result: None,
             result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
@@ -115,10 +121,10 @@ impl HostState {
         state
     }
 
-    /// Sends what the guest writes to `events` as it is written.
-    pub(crate) fn observe(&mut self, events: &EventSink) {
-        self.wasi.stdout.observe(events.clone(), Event::Stdout);
-        self.wasi.stderr.observe(events.clone(), Event::Stderr);
+    /// Sends what the guest writes to `listener` as it is written.
+    pub(crate) fn observe(&mut self, listener: &Listener) {
+        self.wasi.stdout.observe(listener.clone(), Event::Stdout);
+        self.wasi.stderr.observe(listener.clone(), Event::Stderr);
     }
 
     /// Returns how many tool calls the guest has made.
@@ -131,14 +137,75 @@ impl HostState {
         self.calls.cpu_time_elsewhere()
     }
 
-    /// Ends a pause; returns whether the guest has given its stack back and waits to be continued.
-    pub(crate) fn end_pause(&mut self) -> bool {
+    /// Counts the time that the guest waits for its calls in the result.
+    pub(crate) fn count_waiting(&mut self) -> Waited {
+        self.waited.get_or_insert_default().clone()
+    }
+
+    /// Ends a pause. If the guest has given its stack back and waits to be continued, returns the time until a timer
+    /// wakes it, or `None` if there is no timer.
+    pub(crate) fn end_pause(&mut self) -> Option<Option<Duration>> {
         self.asking.end()
     }
 
-    /// Prepares the state for another instance with the same memory, after this one has burned `fuel_burned`.
-    pub(crate) fn move_on(&mut self, fuel_burned: u64) {
+    /// Returns the guest's calls that somebody outside must answer.
+    pub(crate) fn outside(&self) -> &Outside {
+        self.calls.outside()
+    }
+
+    /// Takes the calls that were planned instead of made, if effects are only planned.
+    pub(crate) fn take_plan(&mut self) -> Option<Vec<PlannedCall>> {
+        self.calls.take_plan()
+    }
+
+    /// Returns what the guest has written so far to standard output and standard error.
+    pub(crate) fn outputs_so_far(&self) -> (Output, Output) {
+        (self.wasi.stdout.text(), self.wasi.stderr.text())
+    }
+
+    /// Returns what the guest's monotonic clock says.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.wasi.clock.now(ClockId::Monotonic)
+    }
+
+    /// Sets the guest's monotonic clock to `at`, and the time that has passed since it said so.
+    pub(crate) fn set_monotonic(&mut self, at: Duration, said_at: SystemTime) {
+        let before = at + said_at.elapsed().unwrap_or_default();
+        self.wasi.clock = Clock::Running { before, since: Instant::now() };
+    }
+
+    /// Returns what another instance with the same memory needs to go on, apart from the output. Nothing may be under
+    /// way for the guest.
+    pub(crate) fn record(&self, fuel_burned: u64) -> HostRecord {
+        let MemoryLimiter { bytes_peak, refused, .. } = self.memory;
+        let truncated = [self.wasi.stdout.kept().1, self.wasi.stderr.kept().1];
+        let (calls, monotonic) = (self.calls.record(), self.monotonic());
+        HostRecord {
+            calls,
+            fuel_burned,
+            bytes_peak,
+            refused,
+            truncated,
+            monotonic,
+            said_at: SystemTime::now(),
+        }
+    }
+
+    /// Returns the bytes that the guest has written to standard output and standard error.
+    pub(crate) fn written(&self) -> [&[u8]; 2] {
+        [self.wasi.stdout.kept().0, self.wasi.stderr.kept().0]
+    }
+
+    /// Takes over from another instance.
+    pub(crate) fn take_over(&mut self, record: HostRecord, written: [Vec<u8>; 2]) {
+        let HostRecord { calls, fuel_burned, bytes_peak, refused, truncated, monotonic, said_at } = record;
+        self.calls.take_over(calls);
         self.fuel.move_on(fuel_burned);
+        (self.memory.bytes_peak, self.memory.refused) = (bytes_peak, refused);
+        self.set_monotonic(monotonic, said_at);
+        let [stdout, stderr] = written;
+        self.wasi.stdout.take_over(stdout, truncated[0]);
+        self.wasi.stderr.take_over(stderr, truncated[1]);
     }
 
     /// Returns the result that the guest handed over, if any.
@@ -157,6 +224,18 @@ impl HostState {
         self.take_from_oracle();
         (self.wasi.stdout.take(), self.wasi.stderr.take())
     }
+}
+
+/// The host's state of an execution that waits, in a form that outlives the process.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HostRecord {
+    calls: CallsRecord,
+    fuel_burned: u64,
+    bytes_peak: usize,
+    refused: bool,
+    truncated: [bool; 2],
+    monotonic: Duration,
+    said_at: SystemTime,
 }
 
 /// Limits the size of one linear memory, and records its peak and whether it was refused.
@@ -236,8 +315,8 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
     if state.asking.is_paused() {
         bail!("it handed over a result while it was paused");
     }
-    if wire::is_pause(result) {
-        if state.result.is_some() || !state.asking.pause() {
+    if let Some(pause) = wire::decode_pause(result) {
+        if state.result.is_some() || !state.asking.pause(pause) {
             bail!("it paused although the host did not ask for it");
         }
         return Ok(());
@@ -266,13 +345,7 @@ async fn call(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<i
 async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap: u32) -> Result<i32> {
     let (memory, state) = memory::of(&mut caller)?;
     memory::slice(memory, ptr, cap)?;
-    if state.asking.asks(timeout_ns) {
-        let mut request = Vec::new();
-        wire::encode_completion(STACK_WANTED, &[], &mut request);
-        memory::write(memory, ptr, &request)?;
-        return Ok(i32::try_from(request.len())?);
-    }
-    let completions = match state.calls.wait(timeout_ns, cap as usize).await {
+    let completions = match state.wait(timeout_ns, cap as usize).await {
         Ok(completions) => completions,
         Err(needed) => {
             yield_after(caller, 0).await;
@@ -283,6 +356,50 @@ async fn wait(mut caller: Caller<'_, HostState>, timeout_ns: i64, ptr: u32, cap:
     memory::write(memory, ptr, &completions)?;
     yield_after(caller, completions.len()).await;
     Ok(i32::try_from(completions.len())?)
+}
+
+impl HostState {
+    /// Waits until there are completions, or the time is over, or the host wants the guest's stack, and returns them
+    /// encoded.
+    ///
+    /// # Errors
+    ///
+    /// The next completion alone does not fit into `cap` bytes; the error is its size.
+    async fn wait(&mut self, timeout_ns: i64, cap: usize) -> Result<Vec<u8>, usize> {
+        let (begun, mut left_ns) = (Instant::now(), timeout_ns);
+        let mut is_stuck = false;
+        loop {
+            self.calls.take_answers();
+            if !is_stuck {
+                let (is_idle, has_outside) = (self.calls.is_idle(), self.calls.outside().has_waiting());
+                match self.asking.ask(Waits { timeout_ns, is_idle, has_outside }) {
+                    Ask::No => {}
+                    Ask::Yes => {
+                        let mut request = Vec::new();
+                        wire::encode_completion(STACK_WANTED, &[], &mut request);
+                        return Ok(request);
+                    }
+                    Ask::InVain => {
+                        is_stuck = true;
+                        self.calls.deny_approvals();
+                    }
+                }
+            }
+            if is_stuck && self.calls.is_idle() && self.calls.outside().has_waiting() {
+                let (stdout, stderr) = self.outputs_so_far();
+                self.calls.outside().get_stuck(stdout, stderr);
+            }
+            let has_calls = !self.calls.is_idle() || self.calls.outside().has_waiting();
+            let _waits = self.waited.as_ref().filter(|_| has_calls).map(Waited::begin);
+            if let Some(completions) = self.calls.wait(left_ns, cap).await? {
+                return Ok(completions);
+            }
+            if timeout_ns > 0 {
+                let waited_ns = i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX);
+                left_ns = timeout_ns.saturating_sub(waited_ns).max(0);
+            }
+        }
+    }
 }
 
 /// Adds up the work that host functions do for a guest, and yields when the sum reaches [`WORK_MAX`]. A guest can

@@ -33,7 +33,7 @@ use machine_code::MachineCode;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python modules. Each imports only modules above it.
-const GUEST_MODULES: [(&str, &str); 18] = [
+const GUEST_MODULES: [(&str, &str); 19] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
@@ -44,6 +44,7 @@ const GUEST_MODULES: [(&str, &str); 18] = [
     ("guest_attribute_guards", include_str!("../guest/attribute_guards.py")),
     ("guest_views", include_str!("../guest/views.py")),
     ("guest_guards", include_str!("../guest/guards.py")),
+    ("guest_caller_tools", include_str!("../guest/caller_tools.py")),
     ("guest_library_guards", include_str!("../guest/library_guards.py")),
     ("guest_program", include_str!("../guest/program.py")),
     ("guest_hints", include_str!("../guest/hints.py")),
@@ -78,6 +79,8 @@ pub(crate) struct Image {
     pub(crate) base: Base,
     /// The size of linear memory at the start of an execution.
     pub(crate) memory_bytes_min: u64,
+    /// Names the image: interpreters that began as another image cannot go on in this one.
+    pub(crate) id: String,
     /// Whether the image was made now, instead of mapped from the cache.
     pub(crate) built: bool,
 }
@@ -125,7 +128,7 @@ impl Image {
         let module = code.module(&engine)?;
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, built })
+        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, id: cache.keys.memory, built })
     }
 }
 

@@ -1,27 +1,32 @@
 //! Runs one execution in a new Store, enforces its limits, and reports its outcome. A Store is never reused.
 
 mod cancel;
+mod frozen;
 mod metered;
 mod outcome;
+mod timer;
 mod watchdog;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use tracing::warn;
 use wasmtime::{Instance, InstancePre, Store, Trap, format_err};
 
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, Report, Stages, Usage};
+use crate::execution::{Execution, ExecutionId, Outcome, Report, Stages, Usage};
 pub(crate) use crate::hostcall::Pauses;
 use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
 use crate::image::Image;
-use crate::limits::{Limits, TIME_MAX};
+use crate::limits::Limits;
 use crate::memory::{self, Base, Delta, PollingPage, PollingPages};
-use crate::tools::Grants;
+use crate::tools::{Grants, Outside};
 use crate::validator::ValidatedSource;
 pub(crate) use cancel::Cancel;
+pub(crate) use frozen::{Frozen, Kept};
 use metered::{Metered, thread_faults};
+use timer::Timer;
 use watchdog::{Overdue, Watchdog};
 
 /// Results and outputs larger than this are not read in a caller's thread, because connections may wait for that
@@ -44,6 +49,21 @@ pub(crate) struct Run<'a> {
     pub(crate) grants: Grants,
     /// Whether the guest runs in its caller's thread until its first yield.
     pub(crate) in_callers_thread: bool,
+    pub(crate) pauses: Pauses,
+    /// The interpreter that an earlier program has left, if it does not begin in a fresh one.
+    pub(crate) after: Option<&'a Kept>,
+}
+
+/// What a paused execution needs to go on in another instance, besides its record.
+pub(crate) struct Thaw {
+    pub(crate) id: ExecutionId,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Grants,
+    pub(crate) pauses: Pauses,
+    /// Whether the interpreter is kept when the program has ended.
+    pub(crate) keeps: bool,
+    /// When the execution began, if its wall clock runs on while it waits.
+    pub(crate) began: Option<Instant>,
 }
 
 /// An image with its imports resolved. Every execution is instantiated from it.
@@ -52,7 +72,6 @@ pub(crate) struct Template {
     memory_bytes_min: u64,
     polling_pages: PollingPages,
     base: Base,
-    pauses: Pauses,
     watchdog: Watchdog,
 }
 
@@ -62,7 +81,7 @@ impl Template {
     /// # Errors
     ///
     /// [`Error::Image`] if an import cannot be resolved, [`Error::Config`] if the watchdog's thread cannot be started.
-    pub(crate) fn new(image: &Image, pauses: Pauses) -> Result<Self, Error> {
+    pub(crate) fn new(image: &Image) -> Result<Self, Error> {
         let instance = hostcall::linker(&image.engine, &image.module)
             .and_then(|linker| linker.instantiate_pre(&image.module))
             .map_err(|error| Error::image("resolving its imports").caused_by(error))?;
@@ -70,7 +89,7 @@ impl Template {
             Watchdog::start().map_err(|error| Error::config("starting the watchdog").caused_by(error))?;
         let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
         let base = image.base.clone();
-        Ok(Self { instance, memory_bytes_min, polling_pages, base, pauses, watchdog })
+        Ok(Self { instance, memory_bytes_min, polling_pages, base, watchdog })
     }
 
     /// Runs a program in a new instance until it ends or pauses.
@@ -81,16 +100,20 @@ impl Template {
     ///
     /// [`Error::Internal`] if the host fails. Failures of the guest are in the report.
     pub(crate) async fn run(&self, run: Run<'_>, cancel: &Cancel) -> Result<Progress, Error> {
-        let mut life = Life::new(run.id, run.execution.limits);
+        let mut life = Life::new(run.id, run.execution.limits, run.pauses, run.execution.state.is_some());
         let mut slice = run.in_callers_thread.then_some(SLICE);
         loop {
             let begun = Instant::now();
             let store = self.store(self.state(&run, slice.is_some()));
-            let guest = self.instantiate(store).await.map_err(instantiating)?;
+            let mut guest = self.instantiate(store).await.map_err(instantiating)?;
+            if let Some(kept) = run.after {
+                self.restore(&mut guest, &kept.delta).map_err(|error| unfit(&error))?;
+                guest.store.data_mut().set_monotonic(kept.monotonic, kept.said_at);
+            }
             life.stages.instantiate = begun.elapsed();
             match self.advance(guest, &mut life, slice.take(), cancel).await {
-                Step::Ended(report) => return Ok(Progress::Ended(report)),
-                Step::Paused(guest) => return Ok(Progress::Paused(Box::new(Paused { guest, life }))),
+                Step::Ended(report, kept) => return Ok(Progress::Ended(report, kept)),
+                Step::Paused(guest, wakes_after) => return Ok(paused(guest, life, wakes_after)),
                 // Restarting is invisible: the guest made no tool call, and its output was dropped with the Store.
                 Step::Sliced => {}
             }
@@ -102,46 +125,77 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// Those of [`Template::run`].
-    pub(crate) async fn go_on(&self, paused: Paused, cancel: &Cancel) -> Result<Progress, Error> {
-        let Paused { guest, mut life } = paused;
+    /// As for [`Template::run`].
+    pub(crate) async fn go_on(&self, paused_before: Paused, cancel: &Cancel) -> Result<Progress, Error> {
+        let Paused { guest, mut life, .. } = paused_before;
         match self.advance(guest, &mut life, None, cancel).await {
-            Step::Ended(report) => Ok(Progress::Ended(report)),
-            Step::Paused(guest) => Ok(Progress::Paused(Box::new(Paused { guest, life }))),
-            Step::Sliced => Err(Error::internal("a continued guest exceeded its slice, but has none")),
+            Step::Ended(report, kept) => Ok(Progress::Ended(report, kept)),
+            Step::Paused(guest, wakes_after) => Ok(paused(guest, life, wakes_after)),
+            Step::Sliced => {
+                Err(Error::internal("a continued guest was stopped after a slice that it does not have"))
+            }
         }
     }
 
-    /// Parks a paused execution: saves its memory as a delta from the image, and frees its slot.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Internal`], also if the delta exceeds `bytes_max`. The execution is lost.
-    pub(crate) fn park(&self, paused: Paused, bytes_max: usize) -> Result<Parked, Error> {
-        let Paused { guest: Guest { mut store, instance, .. }, life } = paused;
-        let fuel_burned = fuel::burned(&mut store);
-        let memory =
-            hostcall::memory_of(&instance, &mut store).map_err(|error| parking().caused_by(error))?;
-        let delta =
-            self.base.delta(memory.data(&store), bytes_max).map_err(|error| parking().caused_by(error))?;
-        let mut state = store.into_data();
-        state.move_on(fuel_burned);
-        Ok(Parked { delta, state, life })
+    /// Ends a paused execution because of `why`.
+    pub(crate) async fn give_up(&self, paused: Paused, why: GiveUp) -> Report {
+        let Paused { guest, life, .. } = paused;
+        let end = match why {
+            GiveUp::WallTime => End::WallTime,
+            GiveUp::Cancelled | GiveUp::Expired => End::Cancelled,
+            GiveUp::Nothing => End::Crashed("it waits, but nothing can wake it".into()),
+        };
+        self.end(guest, &life, end, Instant::now()).await.0
     }
 
-    /// Restores a parked execution in a new instance. It stays paused.
+    /// Writes a paused execution down and drops its instance.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if the delta does not fit this image, or if the host fails.
-    pub(crate) async fn unpark(&self, parked: Parked) -> Result<Paused, Error> {
-        let Parked { delta, state, mut life } = parked;
-        let begun = Instant::now();
+    /// The execution, if its record would exceed `bytes_max` or its memory cannot be read. It stays paused.
+    pub(crate) fn freeze(
+        &self,
+        paused: Paused,
+        bytes_max: usize,
+    ) -> Result<Frozen, (Box<Paused>, std::io::Error)> {
+        let Paused { mut guest, life, wakes_after } = paused;
+        let written: usize = guest.store.data().written().iter().map(|bytes| bytes.len()).sum();
+        match self.delta(&mut guest, bytes_max.saturating_sub(written)) {
+            Ok(delta) => Ok(Frozen::new(&mut guest, &life, delta)),
+            Err(error) => Err((Box::new(Paused { guest, life, wakes_after }), error)),
+        }
+    }
+
+    /// Restores an execution in a new instance. It stays paused. Its waiting calls are again in its
+    /// [`Paused::outside`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the record does not fit this image, or if the host fails.
+    pub(crate) async fn thaw(&self, frozen: Frozen, thaw: Thaw) -> Result<Paused, Error> {
+        let (begun, before) = (Instant::now(), thread_cpu_time());
+        let Thaw { id, limits, grants, pauses, keeps, began } = thaw;
+        let mut life = Life::new(id, limits, pauses, keeps);
+        life.started = began.unwrap_or(life.started);
+        frozen.tell(&mut life);
+        let listener = grants.listener.clone();
+        let mut state = HostState::new(id, Vec::new(), &limits, grants, pauses, false);
+        if let Some(listener) = &listener {
+            state.observe(listener);
+        }
+        state.take_over(frozen.host, frozen.written);
         let mut guest = self.instantiate(self.store(state)).await.map_err(instantiating)?;
-        self.restore(&mut guest, &delta)
-            .map_err(|error| Error::internal("unparking an execution").caused_by(error))?;
+        self.restore(&mut guest, &frozen.delta).map_err(|error| unfit(&error))?;
+        // Counts as the guest's: the more it has written, the longer it takes.
+        life.cpu_time += thread_cpu_time().saturating_sub(before);
+        guest.before = None;
         life.stages.instantiate += begun.elapsed();
-        Ok(Paused { guest, life })
+        Ok(Paused { guest, life, wakes_after: None })
+    }
+
+    fn delta(&self, guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
+        let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
+        self.base.delta(memory.data(&guest.store), bytes_max)
     }
 
     fn restore(&self, guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
@@ -164,6 +218,7 @@ impl Template {
     ) -> Step {
         let begun = Instant::now();
         let elsewhere = guest.store.data().cpu_time_elsewhere();
+        let timer = life.timer(begun, guest.store.data_mut());
         let end = {
             let metered = Metered {
                 guest: pin!(call(guest.instance, &mut guest.store)),
@@ -175,23 +230,52 @@ impl Template {
                 elsewhere: &elsewhere,
                 cpu_time_max: life.limits.cpu_time,
                 slice,
-                deadline: life.deadline,
+                timer: &timer,
                 cancel,
             };
-            drive(metered, life.deadline, cancel).await
+            drive(metered, &timer, cancel).await
         };
         let ended = Instant::now();
         life.stages.run += ended - begun;
+        life.used = timer.used(ended);
         match end {
             End::Sliced => Step::Sliced,
-            End::Returned if guest.store.data_mut().end_pause() => Step::Paused(guest),
-            end => Step::Ended(self.end(guest, life, end, ended).await),
+            End::Returned => match guest.store.data_mut().end_pause() {
+                Some(wakes_after) => Step::Paused(guest, wakes_after),
+                None => {
+                    let (report, kept) = self.end(guest, life, End::Returned, ended).await;
+                    Step::Ended(report, kept)
+                }
+            },
+            end => Step::Ended(self.end(guest, life, end, ended).await.0, None),
         }
     }
 
-    /// Drops the instance of an ended execution and returns the report.
-    async fn end(&self, guest: Guest, life: &Life, end: End, ended: Instant) -> Report {
-        let Guest { mut store, faults, .. } = guest;
+    /// Drops the instance of an ended execution and returns the report, and the interpreter if it is kept.
+    async fn end(&self, mut guest: Guest, life: &Life, end: End, ended: Instant) -> (Report, Option<Kept>) {
+        let has_returned = matches!(end, End::Returned);
+        let report = self.report(&mut guest, life, end).await;
+        let is_whole = matches!(report.outcome, Outcome::Completed | Outcome::Failure)
+            && report.error.as_ref().is_none_or(|error| !error.before_start && !error.kind.is_empty());
+        let kept = (life.keeps && has_returned && is_whole).then(|| self.keep(&mut guest)).flatten();
+        let Guest { store, faults, .. } = guest;
+        if faults == 0 {
+            memory::drop_without_fault(store);
+        } else {
+            drop(store);
+        }
+        (Report { stages: Stages { teardown: ended.elapsed(), ..life.stages }, ..report }, kept)
+    }
+
+    /// Returns the interpreter that a program leaves, or `None` if its memory cannot be read.
+    fn keep(&self, guest: &mut Guest) -> Option<Kept> {
+        let delta = self.delta(guest, usize::MAX);
+        let delta = delta.inspect_err(|error| warn!(%error, "cannot keep an interpreter")).ok()?;
+        Some(Kept { delta, monotonic: guest.store.data().monotonic(), said_at: SystemTime::now() })
+    }
+
+    async fn report(&self, guest: &mut Guest, life: &Life, end: End) -> Report {
+        let store = &mut guest.store;
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // At its first yield, an execution moves from its caller's thread, which also serves others, to a guests'
             // thread. If it has not yielded before, its output is only text, which takes a few hundred microseconds
@@ -199,29 +283,25 @@ impl Template {
             tokio::task::yield_now().await;
         }
         let usage = Usage {
-            fuel: fuel::burned(&mut store),
+            fuel: fuel::burned(&mut *store),
             cpu_time: life.cpu_time,
-            wall_time: ended - life.started,
+            wall_time: life.used,
             memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
             tool_calls: store.data().tool_calls(),
         };
-        let report = outcome::report(life.id, end, store.data_mut(), &life.limits, usage);
-        if faults == 0 {
-            memory::drop_without_fault(store);
-        } else {
-            drop(store);
-        }
-        Report { stages: Stages { teardown: ended.elapsed(), ..life.stages }, ..report }
+        outcome::report(life.id, end, store.data_mut(), &life.limits, usage)
     }
 
     /// Returns the host state for a new execution, with its encoded request.
     fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
-        let request = wire::encode_request(run.source.as_str(), run.execution, limits.result_bytes_max);
+        let of_caller = run.grants.of_caller.as_deref();
+        let request =
+            wire::encode_request(run.source.as_str(), run.execution, of_caller, limits.result_bytes_max);
         let mut state =
-            HostState::new(run.id, request, limits, run.grants.clone(), self.pauses, in_callers_thread);
-        if let Some(events) = &run.execution.events {
-            state.observe(events);
+            HostState::new(run.id, request, limits, run.grants.clone(), run.pauses, in_callers_thread);
+        if let Some(listener) = &run.grants.listener {
+            state.observe(listener);
         }
         state
     }
@@ -249,21 +329,58 @@ impl Template {
 /// The state of an execution that has stopped running.
 #[expect(clippy::large_enum_variant, reason = "there is one per execution, which moves it twice")]
 pub(crate) enum Progress {
-    Ended(Report),
+    /// The interpreter is there if it is to be kept, and can be.
+    Ended(Report, Option<Kept>),
     Paused(Box<Paused>),
+}
+
+/// Why a paused execution ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GiveUp {
+    WallTime,
+    Cancelled,
+    /// Nobody has answered in time.
+    Expired,
+    /// Nothing can wake it.
+    Nothing,
 }
 
 /// An execution that waits in its instance, without a stack.
 pub(crate) struct Paused {
     guest: Guest,
     life: Life,
+    /// How long until a timer wakes it, from the beginning of the pause.
+    pub(crate) wakes_after: Option<Duration>,
 }
 
-/// An execution that waits without an instance.
-pub(crate) struct Parked {
-    delta: Delta,
-    state: HostState,
-    life: Life,
+impl Paused {
+    /// Returns its calls that somebody outside must answer.
+    pub(crate) fn outside(&self) -> Outside {
+        self.guest.store.data().outside().clone()
+    }
+
+    /// Returns how much longer it may take on the wall clock, if that runs on while it waits.
+    pub(crate) fn wall_time_left(&self) -> Option<Duration> {
+        self.life.wall_time_left(Instant::now())
+    }
+
+    /// Returns a report of what it has done so far.
+    pub(crate) fn report_so_far(&mut self) -> Report {
+        let Self { guest: Guest { store, .. }, life, .. } = self;
+        let usage = Usage {
+            fuel: fuel::burned(&mut *store),
+            cpu_time: life.cpu_time,
+            wall_time: life.used,
+            memory_bytes_peak: store.data().memory.bytes_peak as u64,
+            tool_calls: store.data().tool_calls(),
+        };
+        let (stdout, stderr) = store.data().outputs_so_far();
+        Report { stdout, stderr, usage, stages: life.stages, ..Report::bare(life.id, Outcome::Waiting, None) }
+    }
+}
+
+fn paused(guest: Guest, life: Life, wakes_after: Option<Duration>) -> Progress {
+    Progress::Paused(Box::new(Paused { guest, life, wakes_after }))
 }
 
 /// The data of one execution that outlives its instances.
@@ -271,16 +388,42 @@ struct Life {
     id: ExecutionId,
     limits: Limits,
     started: Instant,
-    deadline: Instant,
+    /// Whether time in which it waits or sleeps does not count.
+    only_used: bool,
+    keeps: bool,
+    /// The time that counts as used so far.
+    used: Duration,
     cpu_time: Duration,
     stages: Stages,
 }
 
 impl Life {
-    fn new(id: ExecutionId, limits: Limits) -> Self {
-        let started = Instant::now();
-        let deadline = started + limits.wall_time.min(TIME_MAX);
-        Self { id, limits, started, deadline, cpu_time: Duration::ZERO, stages: Stages::default() }
+    fn new(id: ExecutionId, limits: Limits, pauses: Pauses, keeps: bool) -> Self {
+        Self {
+            id,
+            limits,
+            started: Instant::now(),
+            only_used: matches!(pauses, Pauses::WhenIdle { naps: true }),
+            keeps,
+            used: Duration::ZERO,
+            cpu_time: Duration::ZERO,
+            stages: Stages::default(),
+        }
+    }
+
+    /// Returns the timer for the part of it that begins at `now`.
+    fn timer(&self, now: Instant, state: &mut HostState) -> Timer {
+        let limit = self.limits.wall_time;
+        if self.only_used {
+            let waited = state.count_waiting();
+            Timer::of_used_time(limit, self.used, now, waited)
+        } else {
+            Timer::of_wall_time(limit, self.started)
+        }
+    }
+
+    fn wall_time_left(&self, now: Instant) -> Option<Duration> {
+        (!self.only_used).then(|| Timer::of_wall_time(self.limits.wall_time, self.started).left(now))
     }
 }
 
@@ -298,8 +441,8 @@ struct Guest {
 /// The result of calling a guest.
 #[expect(clippy::large_enum_variant, reason = "as above")]
 enum Step {
-    Ended(Report),
-    Paused(Guest),
+    Ended(Report, Option<Kept>),
+    Paused(Guest, Option<Duration>),
     /// The guest exceeded its slice in its caller's thread.
     Sliced,
 }
@@ -308,8 +451,9 @@ fn instantiating(error: wasmtime::Error) -> Error {
     Error::internal("instantiating the image").caused_by(error)
 }
 
-fn parking() -> Error {
-    Error::internal("parking an execution")
+/// Returns the error for a delta that cannot be applied.
+fn unfit(error: &wasmtime::Error) -> Error {
+    Error::internal(format!("restoring an interpreter: {error:#}"))
 }
 
 async fn call(instance: Instance, store: &mut Store<HostState>) -> End {
@@ -347,12 +491,12 @@ impl From<Overdue> for End {
 }
 
 /// Runs the guest until it ends, reaches its deadline or is cancelled.
-async fn drive(guest: impl Future<Output = End>, deadline: Instant, cancel: &Cancel) -> End {
+async fn drive(guest: impl Future<Output = End>, timer: &Timer, cancel: &Cancel) -> End {
     tokio::select! {
         biased;
         end = guest => end,
         // For guests that wait. A busy guest may block the thread that drives this timer; the watchdog ends it.
-        () = tokio::time::sleep_until(deadline.into()) => End::WallTime,
+        () = timer.is_over() => End::WallTime,
         () = cancel.cancelled() => End::Cancelled,
     }
 }

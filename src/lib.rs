@@ -54,6 +54,7 @@ compile_error!(
 mod cancel;
 pub mod error;
 pub mod execution;
+mod framing;
 #[cfg(feature = "server")]
 pub mod hardening;
 mod hostcall;
@@ -67,6 +68,7 @@ mod metrics;
 mod sandbox;
 #[cfg(feature = "server")]
 pub mod server;
+mod store;
 pub mod tools;
 pub mod validator;
 
@@ -81,16 +83,22 @@ pub use http_signing;
 pub use cancel::{CancelHandle, EndSignal};
 pub use error::Error;
 pub use execution::{
-    Event, EventSink, Events, Execution, ExecutionId, Finding, GuestError, Outcome, Output, Report, Rule,
-    Stages, Usage, events,
+    Answer, CallerTool, Event, EventSink, Events, Execution, ExecutionId, Finding, GuestError, KeepState,
+    OnWait, Outcome, Output, PlannedCall, Report, Rule, Stages, StateHandle, Usage, Waiting, WaitingCall,
+    WaitsFor, events,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;
 #[cfg(any(test, fuzzing, feature = "test-layers"))]
 #[doc(hidden)]
 pub use sandbox::Layers;
-pub use sandbox::{Sandbox, SandboxBuilder};
-pub use tools::{Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest};
+pub use sandbox::{
+    ExecutionInfo, ExecutionStatus, Sandbox, SandboxBuilder, StateInfo, WaitLimits, WaitingApproval,
+};
+pub use sealed_store;
+pub use tools::{
+    Approval, Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest,
+};
 pub use validator::{Policy, ValidatedSource};
 
 /// Version of the CPython interpreter that programs run in.

@@ -35,7 +35,8 @@ const REJECTED: &str = "rejected";
 const HOST_FAILURE: &str = "host_failure";
 
 /// Outcomes of tool calls.
-const TOOL_STATUSES: [&str; 6] = ["aborted", "arguments", "denied", "failed", "ok", "timeout"];
+const TOOL_STATUSES: [&str; 8] =
+    ["aborted", "arguments", "denied", "failed", "interrupted", "ok", "planned", "timeout"];
 
 /// Results of comparing a memory with the image. The index is whether they were equal.
 const AUDITS: [&str; 2] = ["different", "same"];
@@ -153,7 +154,8 @@ impl Default for Metrics {
         for status in STATUSES {
             metrics.executions.get_or_create(&[("status", status)]).inc_by(0);
         }
-        for outcome in Outcome::ALL.map(Outcome::name).into_iter().chain([REJECTED, HOST_FAILURE]) {
+        let ends = Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Waiting).map(Outcome::name);
+        for outcome in ends.chain([REJECTED, HOST_FAILURE]) {
             metrics.outcomes.get_or_create(&[("outcome", outcome)]).inc_by(0);
         }
         for code in Rule::ALL.map(Rule::code).into_iter().chain([CONTEXT]) {
@@ -312,6 +314,8 @@ fn status_of(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Completed => "success",
         Outcome::Timeout | Outcome::CpuLimit => "timeout",
-        Outcome::Failure | Outcome::MemoryLimit | Outcome::Cancelled => "failure",
+        Outcome::Failure | Outcome::MemoryLimit | Outcome::Cancelled | Outcome::Waiting | Outcome::Lost => {
+            "failure"
+        }
     }
 }

@@ -1,17 +1,25 @@
 //! The public entry point: a [`Sandbox`] runs a limited number of executions at a time, each in its own interpreter.
 
+mod accept;
 mod admission;
 mod audit;
 mod builder;
 mod context;
+mod effects;
+mod executions;
 #[cfg(test)]
 pub(crate) mod isolation_tests;
+mod live;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod pause_tests;
+mod records;
+mod reports;
+mod states;
+mod tasks;
+mod wait_limits;
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -30,22 +38,23 @@ use tracing::{Instrument, info_span, warn};
 use crate::SPANS;
 use crate::cancel::CancelHandle;
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
-use crate::instance::{Cancel, Progress, Run, Template};
+use crate::execution::{Event, Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
+use crate::instance::{Cancel, Kept, Pauses, Progress, Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::store::Records;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
-use crate::validator::{self, Policy, ValidatedSource};
+use crate::validator::{Policy, ValidatedSource};
+use accept::{Accepted, begins_elsewhere, is_large};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
-
-/// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
-/// thread.
-const LARGE_BYTES: usize = 16 << 10;
-
-/// The same bound for the source code alone. The parser takes up to a third of a microsecond per byte.
-const LARGE_CODE_BYTES: usize = 4 << 10;
+pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
+use live::{Live, Lived, Seat};
+use records::Facts;
+pub use states::StateInfo;
+use tasks::Tasks;
+pub use wait_limits::WaitLimits;
 
 /// Runs Python programs, each in a fresh interpreter inside its own WebAssembly instance.
 ///
@@ -97,6 +106,13 @@ struct Shared {
     metrics: Metrics,
     log_code: bool,
     is_sound: Arc<AtomicBool>,
+    /// Whether a call may need approval: a policy, or a tool that says so.
+    may_ask: bool,
+    wait_limits: WaitLimits,
+    records: Records,
+    tasks: Arc<Tasks>,
+    /// Cancelled when the sandbox begins to shut down: executions that wait are written down then.
+    closing: CancellationToken,
     /// Id of the process that made the sandbox. A forked process does not have the sandbox's threads.
     process: u32,
     cancel: Arc<CancellationToken>,
@@ -109,8 +125,9 @@ pub(crate) struct Slot(
 
 /// An execution that was checked and has a slot.
 struct Admitted {
-    source: ValidatedSource,
-    execution: Execution,
+    accepted: Accepted,
+    /// The interpreter that it begins with, if that is not a fresh one.
+    after: Option<Kept>,
     permit: OwnedSemaphorePermit,
     queue: Duration,
 }
@@ -129,9 +146,10 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// - [`Error::Rejected`], [`Error::Context`], [`Error::UnknownTool`] and [`Error::MemoryBelowImage`] if the
-    ///   execution is invalid.
-    /// - [`Error::Busy`] and [`Error::ShuttingDown`] if it cannot run now.
+    /// - [`Error::Rejected`], [`Error::Context`], [`Error::UnknownTool`], [`Error::CallerTool`],
+    ///   [`Error::Contradiction`] and [`Error::MemoryBelowImage`] if the execution is invalid.
+    /// - [`Error::UnknownState`], [`Error::ImageGone`] and [`Error::StateDamaged`] if it cannot begin with that state.
+    /// - [`Error::Busy`], [`Error::CallerLimit`], [`Error::StoreFull`] and [`Error::ShuttingDown`] if it cannot run now.
     /// - [`Error::Internal`] if the host fails, or if the process was forked from the one that made the sandbox.
     ///
     /// A failure of the program itself is not an error: it is in the report.
@@ -149,14 +167,29 @@ impl Sandbox {
     async fn run_on_record(&self, id: ExecutionId, execution: Execution) -> Result<(Report, Slot), Error> {
         let (shared, begun) = (&self.0.shared, Instant::now());
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
+        if execution.returns_when_waiting() {
+            return self.run_until_it_waits(id, execution, record).await;
+        }
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
         let end = run.await.unwrap_or_else(|_| Err(Error::internal("the execution panicked")));
         let Some(end) = end.transpose() else {
             // `record` is dropped without an end, which records a cancellation.
             return Ok((Report::cancelled_while_queued(id, begun.elapsed()), Slot(None)));
         };
-        record.end(end.as_ref().map(|(report, _)| report));
-        end
+        match end {
+            Ok((Lived::Ended(report), slot)) => {
+                record.end(Ok(&report));
+                Ok((report, slot))
+            }
+            Ok((Lived::Left(report), slot)) => {
+                record.leave();
+                Ok((report, slot))
+            }
+            Err(error) => {
+                record.end(Err(&error));
+                Err(error)
+            }
+        }
     }
 
     /// Checks whether [`Sandbox::run`] would start this program, without running any of it. The check appears neither
@@ -180,53 +213,51 @@ impl Sandbox {
         id: ExecutionId,
         execution: Execution,
         record: &mut AuditRecord,
-    ) -> Result<Option<(Report, Slot)>, Error> {
+    ) -> Result<Option<(Lived, Slot)>, Error> {
         let shared = self.0.shared.clone();
         let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
-        // A program that begins here may be restarted on the guests' threads. Events that were sent cannot be taken
-        // back, so a program that sends events must not begin here.
-        let begins_here = !is_large && execution.events.is_none();
+        // A program that begins here may be restarted on the guests' threads.
+        let begins_here = !is_large && !begins_elsewhere(&execution);
         let admitted = self.admit(execution, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
             return Ok(None);
         };
-        let Admitted { source, execution, permit, queue } = admitted?;
-        let started = Arc::<AtomicU32>::default();
-        record.start(&started);
+        let admitted = admitted?;
+        let queue = admitted.queue;
         // Cancels the execution when this future is dropped, even if the guest does not yield.
         let cancel = Cancel::new(shared.cancel.clone(), handle);
         let _abandon = cancel.when_dropped();
-        let run = self.0.tasks.track_future(async move {
-            let slot = Slot(Some(permit));
-            // Dropped before the slot, so that the metrics never show more active executions than slots.
-            let _active = shared.metrics.active();
-            let grants = shared.grants(&execution, started);
-            let run =
-                Run { id, source: &source, execution: &execution, grants, in_callers_thread: begins_here };
-            Ok((shared.execute(run, &cancel).await?, slot))
-        });
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
+        let run = shared.live(id, admitted, cancel, started, begins_here);
+        let run = self.0.tasks.track_future(run);
         // The future may move to another thread, and the span must move with it.
         let run = run.in_current_span();
-        let (mut report, slot) = if begins_here {
+        let (mut lived, slot) = if begins_here {
             self.on_this_thread_first(run).await
         } else {
             self.on_guest_threads(run).await
         }?;
+        let (Lived::Ended(report) | Lived::Left(report)) = &mut lived;
         report.stages.queue = queue;
-        Ok(Some((report, slot)))
+        Ok(Some((lived, slot)))
     }
 
     /// Checks the execution, then waits for a slot.
     async fn admit(&self, execution: Execution, record: &mut AuditRecord) -> Result<Admitted, Error> {
-        let shared = &self.0.shared;
+        let accepted = self.accept(execution, record).await?;
+        let after = self.0.shared.state_before(&accepted.execution).await?;
+        let queued = Instant::now();
+        let permit = self.0.shared.admission.admit(&self.0.shared.metrics).await?;
+        Ok(Admitted { accepted, after, permit, queue: queued.elapsed() })
+    }
+
+    async fn accept(&self, execution: Execution, record: &mut AuditRecord) -> Result<Accepted, Error> {
         let accept =
             |shared: &Shared, execution: Execution| (code_sha256(&execution.code), shared.accept(execution));
         let (code_sha256, accepted) = self.look_at(execution, accept).await?;
         record.code_sha256 = Some(code_sha256);
-        let (source, execution) = accepted?;
-        let queued = Instant::now();
-        let permit = shared.admission.admit(&shared.metrics).await?;
-        Ok(Admitted { source, execution, permit, queue: queued.elapsed() })
+        accepted
     }
 
     /// Calls `look` on the caller's thread if the execution is small. Otherwise calls it on a thread of its own:
@@ -290,12 +321,14 @@ impl Sandbox {
     }
 
     /// Refuses new and queued executions with [`Error::ShuttingDown`], waits at most `grace` for those that run, then
-    /// cancels the rest.
+    /// cancels the rest. With a store on disk, executions that wait for somebody outside are written down; a sandbox
+    /// with the same store goes on with them.
     ///
     /// Cancelled executions have half a second to end. One that is still inside a host function then is abandoned.
     pub async fn shutdown(&self, grace: Duration) {
         const CANCELLED_TIME: Duration = Duration::from_millis(500);
         self.0.shared.admission.close();
+        self.0.shared.closing.cancel();
         self.0.accepting.close();
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
@@ -319,6 +352,12 @@ impl Sandbox {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.0.shared.is_sound.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether states and executions that wait can be kept: see [`SandboxBuilder::no_store`].
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.0.shared.records.check().is_ok()
     }
 
     /// Returns the metrics that count this sandbox's executions.
@@ -350,61 +389,56 @@ impl Drop for Inner {
 }
 
 impl Shared {
-    /// Checks an execution. Returns its validated source, and the execution with its limits lowered to the ceilings and
-    /// without its code.
-    fn accept(&self, mut execution: Execution) -> Result<(ValidatedSource, Execution), Error> {
-        if self.process != std::process::id() {
-            let why = "this process was forked from the one that made the sandbox: make another one in it";
-            return Err(Error::internal(why));
-        }
-        execution.limits = execution.limits.clamped_to(&self.ceilings);
-        self.check(&execution)?;
-        if let Some(tools) = &mut execution.tools {
-            // Without duplicates, the list is at most as long as that of all tools.
-            tools.sort_unstable();
-            tools.dedup();
-        }
-        let code = std::mem::take(&mut execution.code);
-        let source = match self.layers {
-            Layers::All => {
-                validator::validate(code, &self.policy_for(&execution)).map_err(Error::Rejected)?
-            }
-            Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
-        };
-        Ok((source, execution))
-    }
-
-    /// Returns the tools that a program may call. `started` counts its calls.
-    fn grants(&self, execution: &Execution, started: Arc<AtomicU32>) -> Grants {
-        Grants {
-            registry: self.registry.clone(),
-            catalogue: self.catalogue.clone(),
-            only: execution.tools.clone(),
-            policy: self.tool_policy.clone(),
-            request_id: execution.request_id.as_deref().map(Arc::from),
-            metrics: self.metrics.clone(),
-            started,
+    /// Returns the interpreter that the execution begins with, or `None` for a fresh one.
+    async fn state_before(&self, execution: &Execution) -> Result<Option<Kept>, Error> {
+        match execution.state {
+            Some(state) => self.begin_state(state, execution.limits.memory_bytes_max).await,
+            None => Ok(None),
         }
     }
 
-    async fn execute(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
-        let report = self.to_its_end(self.template.run(run, cancel).await?, cancel).await?;
+    /// Runs an admitted execution to its end.
+    async fn live(
+        self: Arc<Self>,
+        id: ExecutionId,
+        admitted: Admitted,
+        cancel: Cancel,
+        started: Arc<AtomicU32>,
+        in_callers_thread: bool,
+    ) -> Result<(Lived, Slot), Error> {
+        let Admitted { accepted: Accepted { source, execution, of_caller }, after, permit, .. } = admitted;
+        let seat = Seat::new(&self, Slot(Some(permit)));
+        if let Some(events) = &execution.events {
+            events.send(Event::Started(id));
+        }
+        let (grants, pauses) = (self.grants(&execution, of_caller, started), self.pauses_for(&execution));
+        let (source, execution, after) = (&source, &execution, after.as_ref());
+        if pauses == Pauses::Never && execution.state.is_none() {
+            let run = Run { id, source, execution, grants, in_callers_thread, pauses, after };
+            let report = self.without_pauses(run, &cancel).await?;
+            return self.checked(Lived::Ended(report)).map(|lived| (lived, seat.slot));
+        }
+        let live = Live::new(self.clone(), Facts::new(id, execution, grants, pauses), cancel, Some(seat));
+        let grants = live.facts.grants.clone();
+        let run = Run { id, source, execution, grants, in_callers_thread, pauses, after };
+        let (lived, seat) = live.run(run).await?;
+        self.checked(lived).map(|lived| (lived, seat.map_or(Slot(None), |seat| seat.slot)))
+    }
+
+    /// Turns the end of a program that CPython's compiler refused into a rejection.
+    fn checked(&self, lived: Lived) -> Result<Lived, Error> {
+        let Lived::Ended(report) = &lived else { return Ok(lived) };
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
             Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),
-            None => Ok(report),
+            None => Ok(lived),
         }
     }
 
-    async fn to_its_end(&self, mut progress: Progress, cancel: &Cancel) -> Result<Report, Error> {
-        loop {
-            match progress {
-                Progress::Ended(report) => return Ok(report),
-                Progress::Paused(paused) => {
-                    let paused = self.template.unpark(self.template.park(*paused, usize::MAX)?).await?;
-                    progress = self.template.go_on(paused, cancel).await?;
-                }
-            }
+    async fn without_pauses(&self, run: Run<'_>, cancel: &Cancel) -> Result<Report, Error> {
+        match self.template.run(run, cancel).await? {
+            Progress::Ended(report, _) => Ok(report),
+            Progress::Paused(_) => Err(Error::internal("a guest paused that was not asked to")),
         }
     }
 
@@ -412,52 +446,21 @@ impl Shared {
         let execution = Execution { limits: self.ceilings, ..Execution::default() };
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
         let id = ExecutionId::random();
-        let run = Run { id, source: &source, execution: &execution, grants, in_callers_thread: false };
-        let cancel = Cancel::new(self.cancel.clone(), None);
-        let report = self.to_its_end(self.template.run(run, &cancel).await?, &cancel).await?;
+        let run = Run {
+            id,
+            source: &source,
+            execution: &execution,
+            grants,
+            in_callers_thread: false,
+            pauses: Pauses::Never,
+            after: None,
+        };
+        let report = self.without_pauses(run, &Cancel::new(self.cancel.clone(), None)).await?;
         match report.value.as_ref().map(|value| value.get()) {
             Some("42") => Ok(()),
             _ => Err(Error::internal(format!("the interpreter does not work: {:?}", report.error))),
         }
     }
-
-    /// Returns the validator policy for an execution. A module without granted tools is treated as disabled: the guest
-    /// refuses to import it, and no hint names it.
-    fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
-        let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
-        let mut policy = self.policy.clone();
-        for module in self.registry.modules_without(granted) {
-            policy.allowed_imports.remove(module);
-            policy.tool_modules.remove(module);
-            policy.disabled_imports.insert(module.to_owned());
-        }
-        for (name, module) in &mut policy.tool_modules {
-            if !granted.contains(name) {
-                let functions = &mut Arc::make_mut(module).functions;
-                for (function, known) in functions {
-                    known.is_granted = granted.contains(&format!("{name}.{function}"));
-                }
-            }
-        }
-        Cow::Owned(policy)
-    }
-
-    fn check(&self, execution: &Execution) -> Result<(), Error> {
-        let asked_bytes = execution.limits.memory_bytes_max;
-        if asked_bytes < self.memory_bytes_min {
-            return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
-        }
-        let unknown = execution.tools.iter().flatten().find(|name| !self.registry.knows(name));
-        if let Some(name) = unknown {
-            return Err(Error::UnknownTool { name: name.clone() });
-        }
-        context::check(&execution.context, &self.policy, &self.registry)
-    }
-}
-
-/// Returns whether checking the execution takes too long for its caller's thread.
-fn is_large(execution: &Execution) -> bool {
-    execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
 }
 
 /// Returns the result of a task. Resumes its panic if it panicked.

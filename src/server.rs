@@ -6,12 +6,14 @@ mod auth;
 mod body;
 mod budget;
 mod connections;
+mod executions;
 mod metrics;
 mod openapi;
 mod refusal;
 mod refusals;
 mod request_id;
 mod routes;
+mod stream;
 mod wire;
 
 use std::net::Ipv4Addr;
@@ -23,7 +25,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -47,6 +49,8 @@ use refusals::Refusals;
 pub struct Settings {
     /// Token that callers must send. By default, every caller is refused.
     pub token: Token,
+    /// Token of whoever may approve tool calls. It may not run programs. By default, nobody may approve.
+    pub approver_token: Token,
     /// Upper bounds of the limits of an execution. Requests may lower them.
     pub ceilings: Limits,
     /// Maximum size of a request body. A larger one is refused and not read further. Default: 2 MiB.
@@ -86,6 +90,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             token: Token::default(),
+            approver_token: Token::default(),
             ceilings: Limits::default(),
             body_bytes_max: 2 << 20,
             body_time: Duration::from_secs(30),
@@ -105,6 +110,13 @@ impl Settings {
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = token;
+        self
+    }
+
+    /// Sets [`Settings::approver_token`](field@Settings::approver_token).
+    #[must_use]
+    pub fn approver_token(mut self, token: Token) -> Self {
+        self.approver_token = token;
         self
     }
 
@@ -222,7 +234,8 @@ impl Service {
     pub fn new(settings: Settings) -> Self {
         let metrics = ServerMetrics::default();
         let budget = Budget::new(settings.memory_bytes_max, metrics.clone());
-        let doorkeeper = Doorkeeper::new(settings.token.clone(), metrics.clone());
+        let (token, approver) = (settings.token.clone(), settings.approver_token.clone());
+        let doorkeeper = Doorkeeper::new(token, approver, metrics.clone());
         let refusals = Refusals::new(metrics.clone());
         let (discards, sandbox) = (Arc::new(Semaphore::new(body::DISCARDS_MAX)), OnceLock::new());
         Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
@@ -301,7 +314,7 @@ impl Service {
     /// Adds the account of the connection and the result of the token check to the extensions of `request`.
     fn admit<B>(&self, request: &mut http::Request<B>, account: &Arc<Account>) {
         let proof = self.0.doorkeeper.examine(request.headers());
-        if proof == Proof::Right {
+        if matches!(proof, Proof::Right(_)) {
             account.has_token();
         }
         request.extensions_mut().insert(account.clone());
@@ -320,6 +333,11 @@ impl Service {
             .route("/", get(openapi::from_root))
             .route("/execute", post(routes::execute))
             .route("/check", post(routes::check))
+            .route("/executions", get(executions::list))
+            .route("/executions/{id}", get(executions::status).delete(executions::cancel))
+            .route("/executions/{id}/resume", post(executions::resume))
+            .route("/states", get(executions::states))
+            .route("/states/{handle}", delete(executions::forget_state))
             .route("/tools", get(routes::tools))
             .route("/health", get(routes::health))
             .route("/ready", get(routes::ready))
@@ -349,12 +367,12 @@ async fn front(audience: Arc<Audience>, mut request: Request, next: Next) -> Res
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static(auth::HEADER),
             request_id::HEADER,
         ])
-        .expose_headers([header::RETRY_AFTER, request_id::HEADER])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, request_id::HEADER])
 }

@@ -3,8 +3,10 @@
 //! This module knows neither WebAssembly nor the HTTP server. A [`Tool`] is a description and an async function, from
 //! any source.
 
+mod approval;
 mod arguments;
 mod caller;
+mod caller_tools;
 pub mod catalogue;
 #[cfg(feature = "http-tools")]
 mod file;
@@ -12,6 +14,7 @@ mod grants;
 #[cfg(feature = "http-tools")]
 mod http;
 mod names;
+mod outside;
 mod plain;
 mod policy;
 mod registry;
@@ -39,12 +42,15 @@ use crate::execution::ExecutionId;
 
 #[cfg(feature = "http-tools")]
 pub use self::http::{BaseUrl, BaseUrlError};
+pub use approval::Approval;
 pub(crate) use arguments::Effort;
-pub(crate) use caller::{Begun, Caller, UNREADABLE};
+pub(crate) use caller::{Answered, Begun, Caller, Given, Made, UNREADABLE};
+pub(crate) use caller_tools::CallerTools;
 pub use catalogue::{Catalogue, ToolCard};
 #[cfg(feature = "http-tools")]
 pub use file::{Surroundings, ToolFile, ToolFileError};
-pub(crate) use grants::Grants;
+pub(crate) use grants::{EffectLog, Grants};
+pub(crate) use outside::Outside;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
 pub(crate) use reply_budget::{ReplyBudget, ReplyShare};
@@ -90,10 +96,13 @@ pub enum ToolErrorKind {
     Denied,
     /// Raises `ToolArgumentError`: the arguments are invalid.
     Arguments,
+    /// Raises `ToolInterrupted`: nobody knows whether the call had its effect.
+    Interrupted,
 }
 
 impl ToolErrorKind {
-    pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::Timeout, Self::Denied, Self::Arguments];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Failed, Self::Timeout, Self::Denied, Self::Arguments, Self::Interrupted];
 
     /// Returns the name of the exception's class.
     #[must_use]
@@ -103,6 +112,7 @@ impl ToolErrorKind {
             Self::Timeout => "ToolTimeout",
             Self::Denied => "ToolDenied",
             Self::Arguments => "ToolArgumentError",
+            Self::Interrupted => "ToolInterrupted",
         }
     }
 }
@@ -157,6 +167,11 @@ impl ToolError {
         Self::new(ToolErrorKind::Denied, message)
     }
 
+    /// Returns the error for a call of which nobody knows whether it had its effect.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(ToolErrorKind::Interrupted, message)
+    }
+
     /// Returns the error for invalid arguments.
     pub fn arguments(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Arguments, message)
@@ -203,6 +218,9 @@ pub struct Tool {
     output: Option<Value>,
     read_only: bool,
     destructive: bool,
+    approval: Approval,
+    /// Whether the execution's caller answers the calls; `function` is not called then.
+    by_caller: bool,
     time_max: Option<Duration>,
     reply_bytes_max: Option<usize>,
     service: Option<ToolService>,
@@ -255,6 +273,8 @@ impl Tool {
             output: None,
             read_only: false,
             destructive: false,
+            approval: Approval::Never,
+            by_caller: false,
             time_max: None,
             reply_bytes_max: None,
             service: None,
@@ -343,6 +363,13 @@ impl Tool {
         self
     }
 
+    /// Sets which calls a person must approve before they are made. Default: none.
+    #[must_use]
+    pub fn approval(mut self, approval: Approval) -> Self {
+        self.approval = approval;
+        self
+    }
+
     /// Sets the time limit of a call. The execution's own limit applies if it is lower.
     #[must_use]
     pub fn time_max(mut self, time: Duration) -> Self {
@@ -361,6 +388,15 @@ impl Tool {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Returns whether each call must be approved.
+    pub(crate) fn needs_approval(&self) -> bool {
+        match self.approval {
+            Approval::Never => false,
+            Approval::Always => true,
+            Approval::Destructive => !self.read_only,
+        }
     }
 
     /// Returns whether the tool is marked as one that may destroy something.

@@ -19,7 +19,7 @@ HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text
 # In dependency order, as in the host's recipe.
 MODULES = (
     "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
-    "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "caller_tools", "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
@@ -111,9 +111,11 @@ def run(*args, **kwargs):
     return json.loads(run_raw(*args, **kwargs), parse_constant=refuse_constant)
 
 
-def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
-    """Runs one execution, continues it after each pause, and returns the result's bytes."""
-    request = {"code": code, "context": context or {}, "result_bytes_max": result_bytes_max, "tools": tools}
+def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20, **others):
+    """Runs one execution, continues it after each pause, and returns the result's bytes. `others` are further fields of
+    the request.
+    """
+    request = {"code": code, "context": context or {}, "result_bytes_max": result_bytes_max, "tools": tools} | others
     test_runner = sys.modules["__main__"]
     try:
         result = sys.modules["guest_runner"].run(json.dumps(request).encode())
@@ -124,6 +126,16 @@ def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20):
     finally:
         sys.modules["__main__"] = test_runner
         forget_calls()
+
+
+def forget_program():
+    """Ends the use of an interpreter that was kept. In a real sandbox, the image has not run any program."""
+    program, loop, tools = (sys.modules[f"guest_{name}"] for name in ("program", "loop", "tools"))
+    program.is_kept = loop.is_kept = False
+    if loop.program_loop is not None:
+        loop.close(loop.program_loop)
+    del tools.files[1:]
+    sys.modules["guest_caller_tools"].define([])
 
 
 def forget_calls():

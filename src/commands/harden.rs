@@ -39,7 +39,8 @@ fn needs(config: &Config) -> Needs {
     let (ports, names) = if tools.enabled { tools.file.destinations() } else { Default::default() };
     let cache = config.cache_dir.iter().map(|dir| (dir, 0o700));
     let stubs = tools.enabled.then_some((&config.workspace_dir, 0o755));
-    let writable = cache.chain(stubs).map(|(dir, mode)| existing(dir, mode));
+    let store = config.store.dir.iter().map(|dir| (dir, 0o700));
+    let writable = cache.chain(store).chain(stubs).map(|(dir, mode)| existing(dir, mode));
     Needs::default().writable(writable).ports(ports).names(names)
 }
 

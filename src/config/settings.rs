@@ -17,7 +17,7 @@ pub(super) struct Setting {
 
 /// Settings under the headings of `--help`.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Setting]); 9] = [
+const GROUPS: [(&str, &[Setting]); 10] = [
     ("Limits of an execution", &[
         setting("EXECUTION_TIMEOUT", "30", "SECONDS", "Wall-clock time; also as 500ms, 5s or 2m").alias("timeout"),
         setting("MAX_CPU_PERCENT", "50", "PERCENT", "CPU time as a share of the timeout, clamped to 10 to 100; at least 1 s"),
@@ -47,12 +47,30 @@ const GROUPS: [(&str, &[Setting]); 9] = [
     ("Secrets", &[
         setting(TOKEN, DEFAULT_TOKEN, "TOKEN", "Token that callers send as `X-Executor-Token`; if it is empty, no caller is accepted"),
         setting(TOKEN_FILE, "", "FILE", "File to read the token from"),
+        setting(APPROVER_TOKEN, "", "TOKEN", "Token of whoever may approve tool calls; it may not run programs. Without it, nobody may approve"),
+        setting(APPROVER_TOKEN_FILE, "", "FILE", "File to read that token from"),
+        setting(STORE_KEY, "", "KEY", "Key that encrypts the store: at least 32 random bytes in any encoding [default: made at the first start and kept in STORE]"),
+        setting(STORE_KEY_FILE, "", "FILE", "File to read that key from"),
+        setting(STORE_KEY_PREVIOUS, "", "KEY", "The key before STORE_KEY: what it has encrypted can still be read"),
+        setting(STORE_KEY_PREVIOUS_FILE, "", "FILE", "File to read that key from"),
     ]),
     ("The process", &[
         setting("HARDENING", "on", "MODE", "How far the process is restricted before it serves: `on`, as far as the kernel supports it; `require`, completely, or it does not start; `off`, not at all"),
     ]),
     ("Storage", &[
         setting("CACHE_DIR", "", "DIR", "Directory for compiled images [default: $XDG_CACHE_HOME/ai-code-executor]"),
+        setting("STORE", "", "DIR", "Directory for states and executions that wait [default: $XDG_STATE_HOME/ai-code-executor]"),
+        setting("STORE_MB", "256", "MIB", "Size of the store, which is taken at the first start; a third of it holds entries"),
+    ]),
+    ("Executions that wait, and states", &[
+        setting("PARK_AFTER", "2", "SECONDS", "Time that an execution that waits keeps its memory and its slot, unless another one needs the slot"),
+        setting("WAIT_MAX", "86400", "SECONDS", "Time to wait for somebody's answer; then the execution is cancelled"),
+        setting("RESULT_TTL", "3600", "SECONDS", "Time to keep the answer of an execution that has waited or was `async`"),
+        setting("MAX_WAITING_EXECUTIONS", "1000", "N", "Executions that may wait or run without a connection"),
+        setting("MAX_PARKS", "10000", "N", "How often one execution may be written to the store"),
+        setting("STATE_TTL", "86400", "SECONDS", "Time to keep a state after its last use"),
+        setting("MAX_STATE_MB", "16", "MIB", "Largest state, and largest execution in the store, compressed"),
+        setting("MAX_STATES", "1000", "N", "States that may be kept"),
     ]),
     ("Logs, on standard error", &[
         setting("LOG_LEVEL", "INFO", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
@@ -81,6 +99,12 @@ pub(super) const TOKEN: &str = "EXECUTOR_API_TOKEN";
 pub(super) const SIGNING_KEY: &str = "TOOL_SIGNING_KEY";
 
 pub(super) const TOKEN_FILE: &str = "EXECUTOR_API_TOKEN_FILE";
+pub(super) const APPROVER_TOKEN: &str = "APPROVER_TOKEN";
+pub(super) const APPROVER_TOKEN_FILE: &str = "APPROVER_TOKEN_FILE";
+pub(super) const STORE_KEY: &str = "STORE_KEY";
+pub(super) const STORE_KEY_FILE: &str = "STORE_KEY_FILE";
+pub(super) const STORE_KEY_PREVIOUS: &str = "STORE_KEY_PREVIOUS";
+pub(super) const STORE_KEY_PREVIOUS_FILE: &str = "STORE_KEY_PREVIOUS_FILE";
 pub(super) const SIGNING_KEY_FILE: &str = "TOOL_SIGNING_KEY_FILE";
 
 pub(super) const SIGNING_KEY_ID: &str = "TOOL_SIGNING_KEY_ID";

@@ -5,6 +5,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::ExecutionId;
 
 /// Once this many events are unread, text joins the latest unread event of its stream. So a reader that does not read
 /// costs no more memory than the text.
@@ -18,6 +21,26 @@ pub enum Event {
     Stdout(String),
     /// Text that the program wrote to standard error. Invalid UTF-8 is replaced.
     Stderr(String),
+    /// The execution has a slot and begins.
+    Started(ExecutionId),
+    /// A tool call begins.
+    ToolBegin {
+        /// The number of the call within its execution.
+        call: u32,
+        /// The tool as `module.function`.
+        tool: String,
+    },
+    /// A tool call has ended, or was aborted.
+    ToolEnd {
+        /// The number of the call within its execution.
+        call: u32,
+        /// The tool as `module.function`.
+        tool: String,
+        /// How long it took, waiting for somebody outside included.
+        time: Duration,
+        /// The size of the reply as JSON; 0 for a call that failed.
+        bytes: usize,
+    },
 }
 
 impl Event {
@@ -36,6 +59,26 @@ impl Event {
 /// The sending end of an execution's events. The events end when the last clone is dropped.
 #[derive(Clone)]
 pub struct EventSink(Arc<Sender>);
+
+/// Where an execution's events go. The listener can change while the execution waits. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listener(Arc<Mutex<Option<EventSink>>>);
+
+impl Listener {
+    /// Sends the next events to `sink`, or to nobody.
+    pub(crate) fn set(&self, sink: Option<EventSink>) {
+        // The old sink is dropped after the lock: that may wake its reader.
+        let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), sink);
+        drop(old);
+    }
+
+    pub(crate) fn send(&self, event: Event) {
+        let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sink) = sink {
+            sink.send(event);
+        }
+    }
+}
 
 /// The receiving end of an execution's events, in order. If a reader is more than a thousand events behind, the text of
 /// each stream stays in order, but the order between the streams is lost.
@@ -166,6 +209,7 @@ mod tests {
         assert_eq!(all.len(), WAITING_MAX);
         let chars = |event: &Event| match event {
             Event::Stdout(text) | Event::Stderr(text) => text.len(),
+            _ => 0,
         };
         assert_eq!(all.iter().map(chars).sum::<usize>(), 200_000);
     }

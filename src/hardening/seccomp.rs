@@ -32,7 +32,7 @@ const CALLS: &[c_long] = &[
     libc::SYS_getegid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getrandom, libc::SYS_getuid, libc::SYS_sysinfo,
     libc::SYS_uname,
     // Files. Landlock restricts which.
-    libc::SYS_close, libc::SYS_faccessat, libc::SYS_fchmod, libc::SYS_fcntl, libc::SYS_fdatasync, libc::SYS_flock,
+    libc::SYS_close, libc::SYS_faccessat, libc::SYS_fallocate, libc::SYS_fchmod, libc::SYS_fcntl, libc::SYS_fdatasync, libc::SYS_flock,
     libc::SYS_fstat, libc::SYS_fstatfs, libc::SYS_fsync, libc::SYS_ftruncate, libc::SYS_getcwd, libc::SYS_getdents64,
     libc::SYS_lseek, libc::SYS_memfd_create, libc::SYS_mkdirat, libc::SYS_newfstatat, libc::SYS_openat,
     libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_read, libc::SYS_readlinkat, libc::SYS_readv, libc::SYS_renameat,
@@ -161,7 +161,7 @@ fn allowed(needs: &Needs) -> Result<Calls, seccompiler::BackendError> {
 fn sealed() -> Result<Calls, seccompiler::BackendError> {
     #[rustfmt::skip]
     let refused = [
-        libc::SYS_fchmod, libc::SYS_flock, libc::SYS_ftruncate, libc::SYS_memfd_create, libc::SYS_mkdirat,
+        libc::SYS_fallocate, libc::SYS_fchmod, libc::SYS_flock, libc::SYS_ftruncate, libc::SYS_memfd_create, libc::SYS_mkdirat,
         libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_seccomp, libc::SYS_unlinkat,
     ];
     let mut calls: Calls = refused.iter().chain(OLD_WRITES).map(|call| (*call, Vec::new())).collect();

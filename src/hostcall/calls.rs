@@ -4,11 +4,12 @@
 //! message, all messages together, the calls in flight and the replies that wait. A call is in flight until the guest
 //! collects it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
@@ -18,9 +19,11 @@ use tracing::Instrument;
 use super::clock::thread_cpu_time;
 use super::wire::{self, Message};
 use crate::cancel::{EndGuard, EndSignal};
-use crate::execution::ExecutionId;
+use crate::execution::{Answer, ExecutionId, PlannedCall, WaitsFor};
 use crate::limits::Limits;
-use crate::tools::{Begun, Caller, Effort, Grants, ReplyBudget, ReplyShare, UNREADABLE};
+use crate::tools::{
+    Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, ReplyBudget, ReplyShare, UNREADABLE,
+};
 
 /// Maximum size of the messages of all calls in flight together. Parsed JSON can take a hundred times as much memory.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -32,6 +35,10 @@ const DENIED_MAX: usize = 64;
 /// the tool.
 const DENIED_BYTES_READ_MAX: usize = 4 << 10;
 
+/// Why a call that needs approval is denied where the program cannot wait for it.
+const CANNOT_WAIT: &str = "it needs approval, and the program cannot wait for that inside a function that runs an event \
+    loop of its own: write `await main()` at the top level instead of calling a function that calls `asyncio.run`";
+
 /// The calls of one execution. Dropping it aborts those in flight.
 pub(super) struct Calls {
     caller: Arc<Caller>,
@@ -39,9 +46,12 @@ pub(super) struct Calls {
     started: Arc<AtomicU32>,
     in_flight: Arc<Semaphore>,
     reply_budget: ReplyBudget,
-    running: JoinSet<Completion>,
+    running: JoinSet<Finished>,
     /// The calls in `running` that the guest has not cancelled, by id.
     awaited: HashMap<u32, Awaited>,
+    /// The calls that somebody outside must answer, by id.
+    held: BTreeMap<u32, Held>,
+    outside: Outside,
     /// Completions that are ready: one that did not fit into the guest's buffer, and calls that exceed a budget.
     ready: VecDeque<Completion>,
     next_id: u32,
@@ -57,6 +67,28 @@ struct Awaited {
     message_bytes: usize,
 }
 
+/// A call that waits for somebody outside.
+struct Held {
+    begun: Begun,
+    message_bytes: usize,
+}
+
+/// How the task of a call ended.
+enum Finished {
+    Completed(Completion),
+    /// Somebody must approve the call first.
+    Asks(u32, Begun),
+}
+
+impl Finished {
+    fn id(&self) -> u32 {
+        match self {
+            Self::Completed(completion) => completion.id,
+            Self::Asks(id, _) => *id,
+        }
+    }
+}
+
 /// A finished call, ready for the guest.
 struct Completion {
     id: u32,
@@ -70,6 +102,7 @@ impl Calls {
         let (end, end_guard) = EndSignal::new();
         Self {
             started: grants.started.clone(),
+            outside: grants.outside.clone(),
             caller: Arc::new(Caller::new(execution, limits, grants, end)),
             budget: limits.tool_calls_max,
             in_flight: Arc::new(Semaphore::new(
@@ -78,6 +111,7 @@ impl Calls {
             reply_budget: ReplyBudget::new(limits.tool_reply_bytes_max),
             running: JoinSet::new(),
             awaited: HashMap::new(),
+            held: BTreeMap::new(),
             ready: VecDeque::new(),
             next_id: 0,
             message_bytes: 0,
@@ -122,34 +156,44 @@ impl Calls {
                 _ => self.deny(UNREADABLE, &why),
             };
         }
-        let begun = match read? {
-            Ok(Message::Call { tool, arguments }) => self.begin(&tool, arguments).await,
+        let mut begun = match read? {
+            Ok(Message::Call { tool, arguments, line }) => {
+                let given = Given { path: &tool, arguments: arguments.get(), line };
+                self.begin(given).await
+            }
             Ok(Message::Refused { tool, why }) => self.caller.refuse(&tool, &why),
             Ok(Message::Cancel { .. }) => return None,
             Err(why) => self.caller.unreadable(&why),
         };
         let id = self.new_id()?;
-        self.start(id, begun, message.len());
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.message_bytes += message.len();
+        if self.caller.is_for_caller(id, &mut begun) {
+            self.hold(id, begun, message.len(), WaitsFor::Caller);
+        } else {
+            self.start(id, begun, message.len());
+        }
         Some(id)
     }
 
-    async fn begin(&self, tool: &str, arguments: &RawValue) -> Begun {
-        match self.caller.begin(tool, arguments.get(), &Effort::Brief) {
+    async fn begin(&self, given: Given<'_>) -> Begun {
+        match self.caller.begin(given, &Effort::Brief) {
             Ok(begun) => begun,
-            Err(_) => self.begin_elsewhere(tool, arguments).await,
+            Err(_) => self.begin_elsewhere(given).await,
         }
     }
 
     /// Checks the arguments in another thread, whose CPU time counts as the execution's. The check stops soon after
     /// this future is dropped.
-    async fn begin_elsewhere(&self, tool: &str, arguments: &RawValue) -> Begun {
+    async fn begin_elsewhere(&self, given: Given<'_>) -> Begun {
+        let Given { path: tool, arguments, line } = given;
         let waiting = Arc::new(());
         let effort = Effort::Full(Arc::downgrade(&waiting));
         let (caller, cpu_time) = (self.caller.clone(), self.cpu_time_elsewhere.clone());
         let (path, arguments) = (tool.to_owned(), arguments.to_owned());
         let begun = spawn_blocking(move || {
             let before = thread_cpu_time();
-            let begun = caller.begin(&path, arguments.get(), &effort);
+            let begun = caller.begin(Given { path: &path, arguments: &arguments, line }, &effort);
             let spent = thread_cpu_time().saturating_sub(before);
             cpu_time.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             begun
@@ -161,23 +205,82 @@ impl Calls {
     }
 
     fn start(&mut self, id: u32, begun: Begun, message_bytes: usize) {
-        self.started.fetch_add(1, Ordering::Relaxed);
-        self.message_bytes += message_bytes;
         let (caller, in_flight, share) =
             (self.caller.clone(), self.in_flight.clone(), self.reply_budget.share());
         let span = begun.span(id);
         let call = async move {
             // The semaphore is never closed. If it were, the call would run without a permit.
             let under_way = in_flight.acquire_owned().await.ok();
-            let reply = wire::encode_reply(&caller.finish(id, begun, share.clone()).await);
-            Completion { id, reply, _share: Some(share), _under_way: under_way }
+            match caller.finish(id, begun, share.clone()).await {
+                Made::Replied(reply) => {
+                    let reply = wire::encode_reply(&reply);
+                    Finished::Completed(Completion { id, reply, _share: Some(share), _under_way: under_way })
+                }
+                Made::Asks(begun) => Finished::Asks(id, begun),
+            }
         };
         let task = self.running.spawn(call.instrument(span));
         self.awaited.insert(id, Awaited { task, message_bytes });
     }
 
+    /// Keeps a call until somebody outside answers it, and shows it there.
+    fn hold(&mut self, id: u32, begun: Begun, message_bytes: usize, waits_for: WaitsFor) {
+        match begun.waiting(id, waits_for) {
+            Some(call) => {
+                self.held.insert(id, Held { begun, message_bytes });
+                self.outside.add(call);
+            }
+            None => self.start(id, begun, message_bytes),
+        }
+    }
+
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Returns whether nothing is under way in the host and nothing is ready for the guest.
+    pub(super) fn is_idle(&self) -> bool {
+        self.awaited.is_empty() && self.ready.is_empty()
+    }
+
+    /// Takes the answers that came from outside: replies become ready, approved calls start.
+    pub(super) fn take_answers(&mut self) {
+        for (id, answer) in self.outside.take_answers() {
+            self.answer(id, answer);
+        }
+    }
+
+    fn answer(&mut self, id: u32, answer: Answer) {
+        let Some(Held { begun, message_bytes }) = self.held.remove(&id) else { return };
+        let share = self.reply_budget.share();
+        match self.caller.answer(begun, answer, &share) {
+            Answered::MayBeMade(begun) => self.start(id, begun, message_bytes),
+            Answered::Replied(reply) => {
+                self.message_bytes -= message_bytes;
+                let reply = wire::encode_reply(&reply);
+                self.ready.push_back(Completion { id, reply, _share: Some(share), _under_way: None });
+            }
+        }
+    }
+
+    /// Denies the calls that need approval, because the program cannot wait for it.
+    pub(super) fn deny_approvals(&mut self) {
+        for call in self.outside.waiting().into_iter().filter(|call| call.waits_for == WaitsFor::Approval) {
+            self.outside.remove(call.call);
+            self.answer(call.call, Answer::Deny(CANNOT_WAIT.into()));
+        }
+    }
+
+    pub(super) fn take_plan(&mut self) -> Option<Vec<PlannedCall>> {
+        self.caller.take_plan()
+    }
+
     /// Aborts a call, which frees its permit for another. Ignores an id that is not in flight.
     fn cancel(&mut self, id: u32) {
+        if let Some(held) = self.held.remove(&id) {
+            self.outside.remove(id);
+            self.message_bytes -= held.message_bytes;
+        }
         if let Some(awaited) = self.awaited.remove(&id) {
             awaited.task.abort();
             self.message_bytes -= awaited.message_bytes;
@@ -219,46 +322,50 @@ impl Calls {
     }
 
     /// Waits until a call has completed or `timeout_ns` is over (negative: no limit), and encodes as many completions
-    /// as fit into `cap` bytes.
+    /// as fit into `cap` bytes. Returns `None` if a call has begun to wait for somebody outside, or was answered.
     ///
     /// # Errors
     ///
     /// The next completion alone does not fit; the error is its size in bytes.
-    pub(super) async fn wait(&mut self, timeout_ns: i64, cap: usize) -> Result<Vec<u8>, usize> {
+    pub(super) async fn wait(&mut self, timeout_ns: i64, cap: usize) -> Result<Option<Vec<u8>>, usize> {
         let mut buffer = Vec::new();
         let mut next = match self.ready.pop_front() {
             Some(completion) => Some(completion),
-            None => self.next(timeout_ns).await,
+            None => match self.next(timeout_ns).await {
+                Next::Completed(completion) => Some(completion),
+                Next::TimedOut => None,
+                Next::Outside => return Ok(None),
+            },
         };
         while let Some(completion) = next {
             let bytes = wire::completion_len(&completion.reply);
             if buffer.len() + bytes > cap {
                 self.ready.push_front(completion);
-                return if buffer.is_empty() { Err(bytes) } else { Ok(buffer) };
+                return if buffer.is_empty() { Err(bytes) } else { Ok(Some(buffer)) };
             }
             wire::encode_completion(completion.id, &completion.reply, &mut buffer);
             next = self.ready.pop_front().or_else(|| self.try_join());
         }
-        Ok(buffer)
+        Ok(Some(buffer))
     }
 
-    async fn next(&mut self, timeout_ns: i64) -> Option<Completion> {
+    async fn next(&mut self, timeout_ns: i64) -> Next {
         let next = match u64::try_from(timeout_ns) {
-            Err(_) => Some(self.join().await),
+            Err(_) => self.join().await,
             // Poll without a timer: even one of zero duration takes a millisecond.
             Ok(0) => {
                 if !self.running.is_empty() {
                     tokio::task::yield_now().await;
                 }
-                return self.try_join();
+                return self.try_join().map_or(Next::TimedOut, Next::Completed);
             }
             Ok(timeout_ns) => tokio::select! {
                 biased;
-                completion = self.join() => Some(completion),
-                () = sleep(Duration::from_nanos(timeout_ns)) => None,
+                next = self.join() => next,
+                () = sleep(Duration::from_nanos(timeout_ns)) => Next::TimedOut,
             },
         };
-        if next.is_some() && !self.running.is_empty() {
+        if matches!(next, Next::Completed(_)) && !self.running.is_empty() {
             // Let calls that are about to complete do so first: the guest's event loop handles a batch of completions
             // at little more cost than one.
             tokio::task::yield_now().await;
@@ -266,32 +373,123 @@ impl Calls {
         next
     }
 
-    async fn join(&mut self) -> Completion {
+    async fn join(&mut self) -> Next {
+        let outside = self.outside.clone();
         loop {
-            match self.running.join_next().await {
-                Some(Ok(completion)) if self.take_awaited(&completion) => return completion,
-                // The call was aborted, or cancelled after it had completed. (A call's task does not panic.)
-                Some(_) => {}
-                // No call is running: only the timeout can end this wait.
-                None => std::future::pending().await,
+            let finished = tokio::select! {
+                biased;
+                finished = self.running.join_next(), if !self.running.is_empty() => finished,
+                () = outside.answered(), if !self.held.is_empty() => return Next::Outside,
+                // Nothing is under way: only the timeout can end this wait.
+                else => std::future::pending().await,
+            };
+            // A task that was aborted does not count. (A call's task does not panic.)
+            if let Some(Ok(finished)) = finished {
+                match self.finished(finished) {
+                    Some(completion) => return Next::Completed(completion),
+                    None if self.is_idle() && !self.held.is_empty() => return Next::Outside,
+                    None => {}
+                }
             }
         }
     }
 
     fn try_join(&mut self) -> Option<Completion> {
         loop {
-            match self.running.try_join_next()? {
-                Ok(completion) if self.take_awaited(&completion) => return Some(completion),
-                _ => {}
+            if let Ok(finished) = self.running.try_join_next()?
+                && let Some(completion) = self.finished(finished)
+            {
+                return Some(completion);
             }
         }
     }
 
-    /// Removes a completed call from the calls in flight. Returns whether the guest still waits for it.
-    fn take_awaited(&mut self, completion: &Completion) -> bool {
-        let awaited = self.awaited.remove(&completion.id);
-        self.message_bytes -= awaited.as_ref().map_or(0, |awaited| awaited.message_bytes);
-        awaited.is_some()
+    /// Removes a call from those in flight. Returns its completion if it has one and the guest still waits for it.
+    fn finished(&mut self, finished: Finished) -> Option<Completion> {
+        let Awaited { message_bytes, .. } = self.awaited.remove(&finished.id())?;
+        match finished {
+            Finished::Completed(completion) => {
+                self.message_bytes -= message_bytes;
+                Some(completion)
+            }
+            Finished::Asks(id, begun) => {
+                self.hold(id, begun, message_bytes, WaitsFor::Approval);
+                None
+            }
+        }
+    }
+}
+
+/// What ended a wait.
+enum Next {
+    Completed(Completion),
+    TimedOut,
+    /// A call has begun to wait for somebody outside, or was answered.
+    Outside,
+}
+
+/// Calls that wait, in a form that outlives the process.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CallsRecord {
+    started: u32,
+    next_id: u32,
+    has_denied: bool,
+    waiting: Vec<WaitingRecord>,
+    plan: Vec<PlannedRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WaitingRecord {
+    call: u32,
+    tool: String,
+    arguments: Box<RawValue>,
+    line: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlannedRecord {
+    tool: String,
+    arguments: Box<RawValue>,
+    line: Option<u32>,
+}
+
+impl Calls {
+    /// Returns what another instance needs to go on. Nothing may be under way.
+    pub(super) fn record(&self) -> CallsRecord {
+        let waiting = self.outside.waiting().into_iter().map(|call| WaitingRecord {
+            call: call.call,
+            tool: call.tool,
+            arguments: call.arguments,
+            line: call.line,
+        });
+        let plan = self.caller.take_plan().into_iter().flatten();
+        let plan = plan.map(|PlannedCall { tool, arguments, line }| PlannedRecord { tool, arguments, line });
+        let (next_id, has_denied) = (self.next_id, self.has_denied);
+        CallsRecord {
+            started: self.started(),
+            next_id,
+            has_denied,
+            waiting: waiting.collect(),
+            plan: plan.collect(),
+        }
+    }
+
+    /// Takes over from calls that were written down. Those that wait are shown outside already, or were answered.
+    pub(super) fn take_over(&mut self, record: CallsRecord) {
+        self.started.store(record.started, Ordering::Relaxed);
+        (self.next_id, self.has_denied) = (record.next_id, record.has_denied);
+        let plan = record.plan.into_iter();
+        self.caller.set_plan(plan.map(|PlannedRecord { tool, arguments, line }| PlannedCall {
+            tool,
+            arguments,
+            line,
+        }));
+        for WaitingRecord { call, tool, arguments, line } in record.waiting {
+            let message_bytes = arguments.get().len();
+            self.message_bytes += message_bytes;
+            let begun = self.caller.begin_again(Given { path: &tool, arguments: arguments.get(), line });
+            self.held.insert(call, Held { begun, message_bytes });
+        }
     }
 }
 
@@ -314,10 +512,10 @@ mod tests {
             assert!(cancelled <= i32::MAX.cast_unsigned());
         }
         // Call 1 is left. Cancelling it after it has been collected has no effect.
-        let completions = calls.wait(-1, 1000).await.unwrap();
+        let completions = calls.wait(-1, 1000).await.unwrap().unwrap();
         assert_eq!((completions[0], completions.len()), (1, 8 + br#"{"ok":[]}"#.len()));
         calls.take(br#"{"cancel": 1}"#).await;
-        assert_eq!(calls.wait(1000, 1000).await, Ok(Vec::new()));
+        assert_eq!(calls.wait(1000, 1000).await, Ok(Some(Vec::new())));
         assert_eq!((calls.started(), calls.message_bytes, calls.awaited.len()), (2, 0, 0));
     }
 
@@ -326,9 +524,9 @@ mod tests {
         let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
         without_timers.block_on(async {
             let mut calls = calls(2);
-            assert_eq!(calls.wait(0, 1000).await, Ok(Vec::new()));
+            assert_eq!(calls.wait(0, 1000).await, Ok(Some(Vec::new())));
             calls.running.spawn(std::future::pending());
-            assert_eq!(calls.wait(0, 1000).await, Ok(Vec::new()));
+            assert_eq!(calls.wait(0, 1000).await, Ok(Some(Vec::new())));
         });
     }
 
@@ -349,12 +547,12 @@ mod tests {
         ];
         for message in cases {
             assert!(calls.take(message).await.is_some());
-            let reply = calls.wait(-1, 1000).await.unwrap();
+            let reply = calls.wait(-1, 1000).await.unwrap().unwrap();
             let reply = String::from_utf8_lossy(&reply[8..]).into_owned();
             assert!(reply.contains("ToolArgumentError") && reply.contains("cannot be read"), "{reply}");
         }
         calls.take(br#"{"tool": "x", "refused": "because"}"#).await;
-        let reply = calls.wait(-1, 1000).await.unwrap();
+        let reply = calls.wait(-1, 1000).await.unwrap().unwrap();
         assert!(String::from_utf8_lossy(&reply).contains("Tool 'x' is not granted to this execution"));
     }
 
@@ -367,7 +565,7 @@ mod tests {
             denied += usize::from(calls.take(&large).await.is_some());
         }
         assert_eq!(denied, DENIED_MAX);
-        let replies = calls.wait(-1, 1 << 20).await.unwrap();
+        let replies = calls.wait(-1, 1 << 20).await.unwrap().unwrap();
         let words = "'?' was not called: the budget of 0 tool calls is exhausted";
         assert_eq!(String::from_utf8_lossy(&replies).matches(words).count(), DENIED_MAX);
         let next = u32::try_from(DENIED_MAX).unwrap();

@@ -30,8 +30,8 @@ impl TryFrom<u32> for ClockId {
 }
 
 pub(super) enum Clock {
-    /// The host's clocks, rounded down to [`CLOCK_RESOLUTION`]. The monotonic clock starts at zero.
-    Running { since: Instant },
+    /// The host's clocks, rounded down to [`CLOCK_RESOLUTION`]. The monotonic clock read `before` when it was `since`.
+    Running { before: Duration, since: Instant },
     /// Stopped clocks, for making images.
     Stopped,
 }
@@ -43,7 +43,7 @@ impl Clock {
             (Self::Running { .. }, ClockId::Realtime) => {
                 coarse(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
             }
-            (Self::Running { since }, ClockId::Monotonic) => coarse(since.elapsed()),
+            (Self::Running { before, since }, ClockId::Monotonic) => coarse(*before + since.elapsed()),
             (Self::Stopped, ClockId::Realtime) => STOPPED_AT,
             (Self::Stopped, ClockId::Monotonic) => Duration::ZERO,
         }

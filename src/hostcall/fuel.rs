@@ -35,17 +35,18 @@ impl Fuel {
     }
 }
 
-/// Gives a new instance its first portion.
+/// Gives a new instance its first portion. If its execution has burned all fuel before, that portion is empty, and the
+/// guest ends at its next use of fuel.
 ///
 /// # Errors
 ///
-/// The guest has no fuel counter, or [`Trap::OutOfFuel`] if its execution has burned all fuel before.
+/// The guest has no fuel counter.
 pub(crate) fn fill(instance: &Instance, mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
     let counter =
         instance.get_global(&mut store, FUEL).ok_or_else(|| format_err!("the guest has no fuel counter"))?;
     let mut store = store.as_context_mut();
     store.data_mut().fuel.counter = Some(counter);
-    give(store)
+    give(store).map(drop)
 }
 
 /// Returns the fuel that a guest has burned so far. Does not include what a loop counted before it was ended by force.
@@ -56,24 +57,23 @@ pub(crate) fn burned(mut store: impl AsContextMut<Data = HostState>) -> u64 {
 }
 
 pub(super) async fn refuel(mut caller: Caller<'_, HostState>) -> Result<()> {
-    give(&mut caller)?;
+    if give(&mut caller)? == 0 {
+        return Err(Trap::OutOfFuel.into());
+    }
     if caller.data().fuel.portion.is_some() {
         tokio::task::yield_now().await;
     }
     Ok(())
 }
 
-/// Gives a guest its next portion.
-///
-/// # Errors
-///
-/// [`Trap::OutOfFuel`] if all fuel has been burned.
-fn give(mut store: impl AsContextMut<Data = HostState>) -> Result<()> {
+/// Gives a guest its next portion, and returns its size. It is zero if all fuel has been burned.
+fn give(mut store: impl AsContextMut<Data = HostState>) -> Result<u64> {
     let burned = burned(&mut store);
     let mut store = store.as_context_mut();
     let fuel = &mut store.data_mut().fuel;
     let portion = (fuel.max - burned).min(fuel.portion.unwrap_or(u64::MAX));
-    let Some(counter) = fuel.counter.filter(|_| portion > 0) else { return Err(Trap::OutOfFuel.into()) };
+    let Some(counter) = fuel.counter else { return Ok(0) };
     fuel.given = burned + portion;
-    counter.set(store, Val::I64(portion.cast_signed()))
+    counter.set(store, Val::I64(portion.cast_signed()))?;
+    Ok(portion)
 }

@@ -1,6 +1,6 @@
 //! The output of a guest to a stream, up to a limit.
 
-use crate::execution::{Event, EventSink, Output};
+use crate::execution::{Event, Listener, Output};
 
 /// Keeps the beginning of a stream and drops the rest, so that excess output takes no host memory.
 pub(super) struct Capture {
@@ -15,10 +15,10 @@ impl Capture {
         Self { bytes: Vec::new(), bytes_max, truncated: false, observer: None }
     }
 
-    /// Sends what will be kept to `sink` as well, each piece as the event that `event_of` makes of it.
-    pub(super) fn observe(&mut self, sink: EventSink, event_of: fn(String) -> Event) {
+    /// Sends what will be kept to `listener` as well, each piece as the event that `event_of` makes of it.
+    pub(super) fn observe(&mut self, listener: Listener, event_of: fn(String) -> Event) {
         let bytes_left = self.bytes_max;
-        self.observer = Some(Observer { sink, event_of, unfinished: Vec::new(), bytes_left });
+        self.observer = Some(Observer { listener, event_of, unfinished: Vec::new(), bytes_left });
     }
 
     /// Appends `bytes` up to the limit. Returns how many were kept.
@@ -30,6 +30,25 @@ impl Capture {
             observer.push(&bytes[..kept]);
         }
         kept
+    }
+
+    /// Returns the bytes so far, and whether more were dropped.
+    pub(super) fn kept(&self) -> (&[u8], bool) {
+        (&self.bytes, self.truncated)
+    }
+
+    /// Begins with what another capture has kept. Nothing of it is told.
+    pub(super) fn take_over(&mut self, bytes: Vec<u8>, truncated: bool) {
+        (self.bytes, self.truncated) = (bytes, truncated);
+        self.bytes.truncate(self.bytes_max);
+        if let Some(observer) = &mut self.observer {
+            observer.bytes_left = self.bytes_max - self.bytes.len();
+        }
+    }
+
+    /// Returns the text so far.
+    pub(super) fn text(&self) -> Output {
+        Output { text: String::from_utf8_lossy(&self.bytes).into_owned(), truncated: self.truncated }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -62,7 +81,7 @@ impl Capture {
 
 /// Tells the text of a stream while it comes: together, the same text as [`Capture::take`] gives.
 struct Observer {
-    sink: EventSink,
+    listener: Listener,
     event_of: fn(String) -> Event,
     /// The beginning of a character.
     unfinished: Vec<u8>,
@@ -102,7 +121,7 @@ impl Observer {
         }
         self.bytes_left -= text.len();
         if !text.is_empty() {
-            self.sink.send((self.event_of)(text));
+            self.listener.send((self.event_of)(text));
         }
     }
 }
@@ -129,12 +148,14 @@ mod tests {
             texts.iter().flat_map(|text| (1..=text.len().max(1)).map(move |step| (text, step)))
         {
             let (sink, mut told) = events();
-            let mut capture = Capture::new(12);
-            capture.observe(sink, Event::Stdout);
+            let (mut capture, listener) = (Capture::new(12), Listener::default());
+            listener.set(Some(sink));
+            capture.observe(listener.clone(), Event::Stdout);
             for piece in text.chunks(step) {
                 capture.push(piece);
             }
             let kept = capture.take().text;
+            listener.set(None);
             let mut all = String::new();
             while let Some(Event::Stdout(text)) = futures::executor::block_on(told.next()) {
                 all += &text;

@@ -3,6 +3,10 @@
 //! The host asks for the stack with a special completion. The guest's event loop then returns from `run`. Calling `run`
 //! again continues the program, in the same instance or in another one with the same memory.
 
+use std::time::Duration;
+
+use super::wire::Pause;
+
 /// The id of a completion that belongs to no call: the host asks for the stack.
 pub(super) const STACK_WANTED: u32 = u32::MAX;
 
@@ -10,13 +14,35 @@ pub(super) const STACK_WANTED: u32 = u32::MAX;
 /// the second is its event loop's. A guest that waits again after that has more on its stack and cannot give it back.
 const ASKED_MAX: u8 = 2;
 
+/// A shorter sleep is not worth a pause, which takes some tens of microseconds.
+const NAP_NS_MIN: i64 = 2_000_000;
+
 /// When the host asks a guest for its stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Pauses {
     #[default]
     Never,
-    /// Whenever the guest waits; for tests.
-    Always,
+    /// When nothing is under way for the guest in the host, and it waits for somebody outside, or, with `naps`, sleeps.
+    WhenIdle { naps: bool },
+}
+
+/// What the guest waits for.
+#[derive(Clone, Copy)]
+pub(super) struct Waits {
+    pub(super) timeout_ns: i64,
+    /// Nothing is under way for it in the host, and nothing is ready.
+    pub(super) is_idle: bool,
+    /// A call waits for somebody outside.
+    pub(super) has_outside: bool,
+}
+
+/// Whether to ask a guest for its stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Yes,
+    No,
+    /// It was asked and cannot give it back.
+    InVain,
 }
 
 /// The requests for the stack of one execution, and the guest's answer.
@@ -25,7 +51,7 @@ pub(super) struct Asking {
     pauses: Pauses,
     /// How often in a row the guest has been asked.
     asked: u8,
-    is_paused: bool,
+    pause: Option<Pause>,
 }
 
 impl Asking {
@@ -33,30 +59,39 @@ impl Asking {
         Self { pauses, ..Self::default() }
     }
 
-    /// Returns whether to ask a guest for its stack that waits for `timeout_ns` (negative: no limit). Counts the
-    /// requests.
-    pub(super) fn asks(&mut self, timeout_ns: i64) -> bool {
-        let asks = self.pauses == Pauses::Always && timeout_ns != 0 && self.asked < ASKED_MAX;
+    /// Returns whether to ask a guest for its stack. Counts the requests.
+    pub(super) fn ask(&mut self, waits: Waits) -> Ask {
+        let Waits { timeout_ns, is_idle, has_outside } = waits;
+        let wants = timeout_ns != 0
+            && match self.pauses {
+                Pauses::Never => false,
+                Pauses::WhenIdle { naps } => is_idle && (has_outside || (naps && timeout_ns >= NAP_NS_MIN)),
+            };
+        let asks = wants && self.asked < ASKED_MAX;
         self.asked = if asks { self.asked + 1 } else { 0 };
-        asks
+        match (wants, asks) {
+            (_, true) => Ask::Yes,
+            (true, false) => Ask::InVain,
+            (false, false) => Ask::No,
+        }
     }
 
     /// Records that the guest has given its stack back. Returns whether it was asked to.
-    pub(super) fn pause(&mut self) -> bool {
-        let was_asked = self.asked > 0 && !self.is_paused;
-        self.is_paused = true;
+    pub(super) fn pause(&mut self, pause: Pause) -> bool {
+        let was_asked = self.asked > 0 && self.pause.is_none();
+        self.pause = Some(pause);
         was_asked
     }
 
-    /// Ends the pause; returns whether there was one. The next wait of the continued guest does not ask for the stack again.
-    pub(super) fn end(&mut self) -> bool {
-        if self.is_paused {
-            self.asked = ASKED_MAX;
-        }
-        std::mem::take(&mut self.is_paused)
+    /// Ends the pause; returns what the guest waits for, if there was one: `None` for no timer, else the time until it
+    /// wakes the guest.
+    pub(super) fn end(&mut self) -> Option<Option<Duration>> {
+        let pause = self.pause.take()?;
+        self.asked = 0;
+        Some(pause.waiting.map(Duration::from_nanos))
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.is_paused
+        self.pause.is_some()
     }
 }

@@ -8,13 +8,21 @@ use serde_json::value::RawValue;
 
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
-use crate::tools::Reply as ToolReply;
+use crate::tools::{CallerTools, Reply as ToolReply};
 
 /// Maximum nesting of a result's value, because clients' parsers may recurse for each level.
 const VALUE_DEPTH_MAX: usize = 100;
 
 /// The largest limit that the guest can handle: it counts to one more than the limit, up to `sys.maxsize`.
 const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
+
+/// A pause, which the guest passes to `finish` instead of a result: it has given its stack back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    /// Nanoseconds until a timer wakes the guest.
+    pub(super) waiting: Option<u64>,
+}
 
 /// The beginning of a pause, where a result has `value`.
 const PAUSE_HEAD: &[u8] = br#"{"waiting":"#;
@@ -30,16 +38,27 @@ struct Request<'a> {
     result_bytes_max: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_tools: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keeps: Option<bool>,
 }
 
 /// Encodes the request, which the guest reads from its standard input.
 #[expect(clippy::expect_used, reason = "the request has only strings, numbers and valid JSON")]
-pub(crate) fn encode_request(code: &str, execution: &Execution, result_bytes_max: usize) -> Vec<u8> {
+pub(crate) fn encode_request(
+    code: &str,
+    execution: &Execution,
+    caller_tools: Option<&CallerTools>,
+    result_bytes_max: usize,
+) -> Vec<u8> {
     let request = Request {
         code,
         context: &execution.context,
         result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
+        caller_tools: caller_tools.map(CallerTools::definitions),
+        keeps: execution.state.map(|_| true),
     };
     serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
 }
@@ -80,9 +99,9 @@ impl From<ResultError> for GuestError {
     }
 }
 
-/// Returns whether the guest passes a pause to `finish` instead of a result: it has given its stack back.
-pub(super) fn is_pause(bytes: &[u8]) -> bool {
-    bytes.starts_with(PAUSE_HEAD)
+/// Returns the pause that the guest passes to `finish` instead of a result, if it does.
+pub(super) fn decode_pause(bytes: &[u8]) -> Option<Pause> {
+    bytes.starts_with(PAUSE_HEAD).then(|| serde_json::from_slice(bytes).ok()).flatten()
 }
 
 /// Decodes a result. Returns `None` if it is malformed or its value exceeds a limit, which an honest guest never sends.
@@ -98,16 +117,13 @@ pub(super) enum Message<'a> {
     Call {
         tool: String,
         arguments: &'a RawValue,
+        /// The line of the program that makes the call.
+        line: Option<u32>,
     },
     /// A call whose arguments the guest could not bind to the tool's parameters, and the reason.
-    Refused {
-        tool: String,
-        why: String,
-    },
+    Refused { tool: String, why: String },
     /// A cancellation: the guest no longer waits for this call.
-    Cancel {
-        id: u32,
-    },
+    Cancel { id: u32 },
 }
 
 #[derive(Deserialize)]
@@ -118,18 +134,19 @@ struct MessageFields<'a> {
     arguments: Option<&'a RawValue>,
     refused: Option<String>,
     cancel: Option<u32>,
+    line: Option<u32>,
 }
 
 pub(super) fn decode_message(bytes: &[u8]) -> Result<Message<'_>, String> {
     let fields: MessageFields<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     match fields {
-        MessageFields { tool: Some(tool), arguments: Some(arguments), refused: None, cancel: None } => {
-            Ok(Message::Call { tool, arguments })
+        MessageFields { tool: Some(tool), arguments: Some(arguments), refused: None, cancel: None, line } => {
+            Ok(Message::Call { tool, arguments, line })
         }
-        MessageFields { tool: Some(tool), arguments: None, refused: Some(why), cancel: None } => {
+        MessageFields { tool: Some(tool), arguments: None, refused: Some(why), cancel: None, line: None } => {
             Ok(Message::Refused { tool, why })
         }
-        MessageFields { tool: None, arguments: None, refused: None, cancel: Some(id) } => {
+        MessageFields { tool: None, arguments: None, refused: None, cancel: Some(id), line: None } => {
             Ok(Message::Cancel { id })
         }
         _ => Err("it does not have the fields of a message".into()),

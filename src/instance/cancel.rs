@@ -32,6 +32,11 @@ impl Cancel {
         Abandon(self.abandoned.clone())
     }
 
+    /// Returns the handle that cancels only this execution.
+    pub(crate) fn own(&self) -> Option<&CancelHandle> {
+        self.own.as_ref()
+    }
+
     pub(super) fn is_cancelled(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
             || self.all.is_cancelled()
@@ -40,7 +45,7 @@ impl Cancel {
 
     /// Completes when this execution or all executions are cancelled. Does not complete when the caller has gone, because the
     /// execution's future is then dropped at its next wait.
-    pub(super) async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         match &self.own {
             None => self.all.cancelled().await,
             Some(own) => tokio::select! {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use wasmtime::Trap;
 
+use super::timer::Timer;
 use super::watchdog::{Bounds, Overdue, Watchdog};
 use super::{Cancel, End};
 use crate::hostcall::thread_cpu_time;
@@ -29,7 +30,7 @@ pub(super) struct Metered<'a, F> {
     pub(super) elsewhere: &'a AtomicU64,
     pub(super) cpu_time_max: Duration,
     pub(super) slice: Option<Duration>,
-    pub(super) deadline: Instant,
+    pub(super) timer: &'a Timer,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -41,9 +42,10 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
         if let Err(error) = self.page.open() {
             return Poll::Ready(End::Crashed(format!("cannot open its polling page: {error}")));
         }
+        let deadline = self.timer.deadline(Instant::now());
         let watch = self.watchdog.watch(Bounds {
             page: self.page.clone(),
-            deadline: self.deadline,
+            deadline,
             cpu_time_before: cpu_time,
             cpu_time: self.cpu_time_max.saturating_sub(*self.cpu_time),
             slice: self.slice.take(),
@@ -59,7 +61,7 @@ impl<F: Future<Output = End>> Future for Metered<'_, F> {
                 Poll::Ready(overdue.into())
             }
             (Poll::Ready(end), _) => Poll::Ready(end),
-            (Poll::Pending, _) if Instant::now() >= self.deadline => Poll::Ready(End::WallTime),
+            (Poll::Pending, _) if self.timer.left(Instant::now()).is_zero() => Poll::Ready(End::WallTime),
             (Poll::Pending, _) if *self.cpu_time > self.cpu_time_max => Poll::Ready(End::CpuTime),
             // The guest has yielded, so it can continue even if its slice is over.
             (Poll::Pending, None | Some(Overdue::Slice)) => match self.page.rest() {

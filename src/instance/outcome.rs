@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmtime::Trap;
 
 use super::End;
-use crate::execution::{ExecutionId, GuestError, Outcome, Report, Stages, Usage};
+use crate::execution::{ExecutionId, GuestError, Outcome, Report, Usage};
 use crate::hostcall::{HostState, wire};
 use crate::limits::Limits;
 
@@ -17,17 +17,8 @@ pub(super) fn report(
     usage: Usage,
 ) -> Report {
     let (stdout, stderr) = state.take_outputs();
-    let mut report = Report {
-        id,
-        outcome: Outcome::Failure,
-        value: None,
-        value_is_repr: false,
-        stdout,
-        stderr,
-        error: None,
-        usage,
-        stages: Stages::default(),
-    };
+    let plan = state.take_plan();
+    let mut report = Report { stdout, stderr, usage, plan, ..Report::bare(id, Outcome::Failure, None) };
     match end {
         End::Returned => returned(&mut report, state, limits),
         End::CpuTime | End::Trapped(Trap::OutOfFuel) => {

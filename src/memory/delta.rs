@@ -34,6 +34,16 @@ pub(crate) struct Base {
 pub(crate) struct Delta(Vec<u8>);
 
 impl Delta {
+    /// Returns the serialized form.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Takes the serialized form of a delta. Whether it is one shows when it is applied.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the size of the linear memory in bytes.
     ///
     /// # Errors

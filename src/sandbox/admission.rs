@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::error::Error;
 use crate::metrics::{Metrics, Present};
@@ -13,11 +13,18 @@ pub(super) struct Admission {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
+    /// Told when one more waits.
+    queued: Notify,
 }
 
 impl Admission {
     pub(super) fn new(slots: u32, waiting_max: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(slots as usize)), waiting: AtomicUsize::new(0), waiting_max }
+        Self {
+            slots: Arc::new(Semaphore::new(slots as usize)),
+            waiting: AtomicUsize::new(0),
+            waiting_max,
+            queued: Notify::new(),
+        }
     }
 
     /// Waits for a slot and returns its permit. Dropping the future gives up the place in the queue.
@@ -37,6 +44,40 @@ impl Admission {
         }
     }
 
+    /// Waits for a slot for an execution that was written down, however many others wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShuttingDown`] after [`Admission::close`].
+    pub(super) async fn admit_again(&self, metrics: &Metrics) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = self.slots.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _place = self.place(metrics);
+        self.slots.clone().acquire_owned().await.map_err(|_| Error::ShuttingDown)
+    }
+
+    /// Returns whether an execution that was written down would have to wait in a queue that is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.available_permits() == 0 && self.waiting.load(Ordering::Relaxed) >= self.waiting_max
+    }
+
+    /// Returns how many executions wait for a slot.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Completes when an execution waits for a slot.
+    pub(super) async fn wanted(&self) {
+        loop {
+            let next = self.queued.notified();
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+            next.await;
+        }
+    }
+
     /// Refuses all further executions, including those that wait.
     pub(super) fn close(&self) {
         self.slots.close();
@@ -47,18 +88,25 @@ impl Admission {
     }
 
     fn queue_up(&self, metrics: &Metrics) -> Result<Place<'_>, Error> {
-        let queued = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place { waiting: &self.waiting, _counted: metrics.queued() };
-        if queued >= self.waiting_max {
-            return Err(Error::Busy { queued });
+        let place = self.place(metrics);
+        if place.behind >= self.waiting_max {
+            return Err(Error::Busy { queued: place.behind });
         }
         Ok(place)
+    }
+
+    fn place(&self, metrics: &Metrics) -> Place<'_> {
+        let behind = self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queued.notify_waiters();
+        Place { waiting: &self.waiting, behind, _counted: metrics.queued() }
     }
 }
 
 /// A place in the queue, given back when dropped.
 struct Place<'a> {
     waiting: &'a AtomicUsize,
+    /// How many others waited before.
+    behind: usize,
     _counted: Present,
 }
 

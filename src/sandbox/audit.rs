@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tracing::info;
 
+use super::records::Facts;
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, Outcome, Report};
 use crate::metrics::{CONTEXT, Metrics};
@@ -44,6 +45,21 @@ impl AuditRecord {
         }
     }
 
+    /// Returns the record of an execution that another process has begun.
+    pub(super) fn again(metrics: &Metrics, facts: &Facts) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            id: facts.id,
+            request_id: facts.grants.request_id.as_deref().map(str::to_owned),
+            code_sha256: facts.code_sha256.clone(),
+            code_bytes: facts.code_bytes,
+            code: None,
+            started: None,
+            tool_calls: facts.grants.started.clone(),
+            ended: false,
+        }
+    }
+
     /// Records that the execution has its slot. `tool_calls` is its counter of tool calls.
     pub(super) fn start(&mut self, tool_calls: &Arc<AtomicU32>) {
         self.started = Some(Instant::now());
@@ -64,10 +80,15 @@ impl AuditRecord {
             }
             Err(Error::Context { .. }) => self.reject(&BTreeSet::from([CONTEXT]), false),
             Err(Error::Busy { .. }) => self.metrics.busy(),
-            // Refused because of the request, not because of the program: it does not count as an execution.
-            Err(Error::MemoryBelowImage { .. } | Error::UnknownTool { .. } | Error::ShuttingDown) => {}
             Err(Error::Config { .. } | Error::Image { .. } | Error::Internal { .. }) => self.fail(),
+            // Refused because of the request, not because of the program: it does not count as an execution.
+            Err(_) => {}
         }
+    }
+
+    /// Says that the execution goes on in another process, where its end is recorded.
+    pub(super) fn leave(mut self) {
+        self.ended = true;
     }
 
     fn reject(&self, codes: &BTreeSet<&'static str>, is_security: bool) {

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use sealed_store::{Sealer, Store};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
-use super::{Inner, Layers, Sandbox, Shared};
+use super::{Inner, Layers, Sandbox, Shared, WaitLimits};
 use crate::error::Error;
 use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST};
-use crate::instance::{Pauses, Template};
+use crate::instance::Template;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::store::Records;
 use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
 use crate::validator::{CODE_BYTES_CEILING, Policy};
 
@@ -44,7 +47,6 @@ pub struct SandboxBuilder {
     ceilings: Limits,
     policy: Policy,
     layers: Layers,
-    pauses: Pauses,
     slots: u32,
     threads: Option<usize>,
     waiting_max: usize,
@@ -53,6 +55,17 @@ pub struct SandboxBuilder {
     cache_dir: Option<PathBuf>,
     metrics: Metrics,
     log_code: bool,
+    wait_limits: WaitLimits,
+    store: Kept,
+}
+
+/// Where records are kept.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    InMemory,
+    In(Arc<dyn Store>, Sealer),
+    Nowhere,
 }
 
 impl Default for SandboxBuilder {
@@ -62,7 +75,6 @@ impl Default for SandboxBuilder {
             ceilings: Limits::default(),
             policy: Policy::default(),
             layers: Layers::All,
-            pauses: Pauses::Never,
             slots: 2,
             threads: None,
             waiting_max: 64,
@@ -71,6 +83,8 @@ impl Default for SandboxBuilder {
             cache_dir: None,
             metrics: Metrics::default(),
             log_code: false,
+            wait_limits: WaitLimits::default(),
+            store: Kept::default(),
         }
     }
 }
@@ -114,15 +128,6 @@ impl SandboxBuilder {
     #[must_use]
     pub fn queue(mut self, waiting_max: usize) -> Self {
         self.waiting_max = waiting_max;
-        self
-    }
-
-    /// Parks each execution whenever it waits, and continues it in another instance.
-    #[cfg(any(test, fuzzing, feature = "test-layers"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn parks_at_each_wait(mut self) -> Self {
-        self.pauses = Pauses::Always;
         self
     }
 
@@ -191,6 +196,30 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets the bounds for executions that wait and for states. Default: [`WaitLimits::default`].
+    #[must_use]
+    pub fn wait_limits(mut self, limits: WaitLimits) -> Self {
+        self.wait_limits = limits;
+        self
+    }
+
+    /// Sets where executions that wait and states are kept, and what encrypts them. A sandbox that is built with the same
+    /// store later goes on with the executions in it. A store belongs to one sandbox at a time. Default: in memory, at
+    /// most 256 MiB, gone with the sandbox.
+    #[must_use]
+    pub fn store(mut self, store: impl Store, sealer: Sealer) -> Self {
+        self.store = Kept::In(Arc::new(store), sealer);
+        self
+    }
+
+    /// Keeps nothing: states and executions without a connection are refused with [`Error::NoStore`], and those that wait
+    /// for somebody outside keep their slots.
+    #[must_use]
+    pub fn no_store(mut self) -> Self {
+        self.store = Kept::Nowhere;
+        self
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.slots == 0 {
             return Err(Error::config("a sandbox needs at least one slot"));
@@ -243,8 +272,14 @@ impl SandboxBuilder {
         }
         let (mut policy, catalogue) = (self.policy, Catalogue::of(&registry));
         catalogue.admit_to(&mut policy);
+        let may_ask = self.tool_policy.is_some() || registry.may_ask();
+        let records = match self.store {
+            Kept::In(store, sealer) => Records::new(store, sealer, image.id.clone()),
+            Kept::InMemory => Records::in_memory(image.id.clone())?,
+            Kept::Nowhere => Records::none(image.id.clone())?,
+        };
         let shared = Shared {
-            template: Template::new(&image, self.pauses)?,
+            template: Template::new(&image)?,
             catalogue: Arc::new(catalogue),
             registry: Arc::new(registry),
             tool_policy: self.tool_policy,
@@ -256,15 +291,22 @@ impl SandboxBuilder {
             metrics: self.metrics,
             log_code: self.log_code,
             is_sound,
+            may_ask,
+            wait_limits: self.wait_limits,
+            records,
+            tasks: Arc::default(),
+            closing: CancellationToken::new(),
             process: std::process::id(),
             cancel: Arc::default(),
         };
-        Ok(Sandbox(Arc::new(Inner {
+        let sandbox = Sandbox(Arc::new(Inner {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
             accepting: Admission::new(1, self.waiting_max.saturating_add(self.slots as usize)),
             runtime: Some(runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?),
-        })))
+        }));
+        sandbox.go_on_with_the_rest()?;
+        Ok(sandbox)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::json;
-use crate::tools::Registry;
+use crate::tools::{CallerTools, Registry};
 use crate::validator::{self, Policy};
 
 /// A key can be as long as the whole context; error messages show only this many characters of it.
@@ -25,6 +25,7 @@ pub(super) fn check(
     context: &BTreeMap<String, Box<RawValue>>,
     policy: &Policy,
     registry: &Registry,
+    of_caller: Option<&CallerTools>,
 ) -> Result<(), Error> {
     let sizes = context.iter().map(|(key, value)| (key.len() + value.get().len() + ENTRY_BYTES, key));
     let bytes = BRACES_BYTES + sizes.clone().map(|(bytes, _)| bytes).sum::<usize>();
@@ -36,7 +37,7 @@ pub(super) fn check(
         return Err(fault(key, why));
     }
     for (key, value) in context {
-        check_key(key, registry).map_err(|why| fault(key, why))?;
+        check_key(key, registry, of_caller).map_err(|why| fault(key, why))?;
         let (depth, limit) = (json::depth_of(value.get().as_bytes()), policy.context_depth_max);
         if depth > limit {
             return Err(fault(key, format!("is nested {depth} levels deep; limit is {limit}")));
@@ -45,12 +46,12 @@ pub(super) fn check(
     Ok(())
 }
 
-fn check_key(key: &str, registry: &Registry) -> Result<(), &'static str> {
+fn check_key(key: &str, registry: &Registry, of_caller: Option<&CallerTools>) -> Result<(), &'static str> {
     if !validator::is_identifier(key) {
         Err("is not a Python identifier")
     } else if key.starts_with("__") {
         Err("starts with two underscores")
-    } else if registry.is_module(key) {
+    } else if registry.is_module(key) || of_caller.is_some_and(|tools| tools.is_module(key)) {
         Err("is the name of a tool module")
     } else {
         Ok(())

@@ -106,7 +106,15 @@ async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let source = ValidatedSource::unchecked(execution.code.clone());
     let grants = Grants::default();
     let id = ExecutionId::random();
-    let run = Run { id, source: &source, execution, grants, in_callers_thread: false };
+    let run = Run {
+        id,
+        source: &source,
+        execution,
+        grants,
+        in_callers_thread: false,
+        pauses: Pauses::Never,
+        after: None,
+    };
     sandbox.0.shared.template.open(run).await.unwrap()
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Memory {
     Held(Arc<Held>),
     /// In the executable. Only the kernel's copy of the bytes that are being sent takes memory.
     Static,
+    /// Made while it is sent. The peer is awaited only while there is something that it has not taken.
+    Stream,
 }
 
 /// Body of an answer, counted until it is sent.
@@ -38,11 +40,13 @@ struct Taking {
     account: Arc<Account>,
     _request: Held,
     _answer: Option<Arc<Held>>,
-    _awaited: Awaited,
+    /// `None` if the service does not wait for the peer until all is sent, but for the single pieces.
+    awaited: Option<Awaited>,
 }
 
 /// Converts `response` to a counted answer. It also keeps `request`, the memory of the request, until it is sent.
 pub(super) async fn answer(mut response: Response, account: Arc<Account>, request: Held) -> Response<Answer> {
+    let is_stream = matches!(response.extensions().get(), Some(Memory::Stream));
     let held = hold(&mut response, &account).await;
     if held.is_none() {
         // This answer is a few bytes. The memory of the request covers them.
@@ -50,8 +54,8 @@ pub(super) async fn answer(mut response: Response, account: Arc<Account>, reques
         response = Refusal::overloaded().into_response();
         response.headers_mut().extend(id.map(|id| (request_id::HEADER, id)));
     }
-    let awaited = account.await_peer();
-    let taking = Arc::new(Taking { account, _request: request, _answer: held, _awaited: awaited });
+    let awaited = (!is_stream).then(|| account.await_peer());
+    let taking = Arc::new(Taking { account, _request: request, _answer: held, awaited });
     response.map(|inner| Answer { inner, rest: Bytes::new(), taking })
 }
 
@@ -61,6 +65,7 @@ async fn hold(response: &mut Response, account: &Arc<Account>) -> Option<Arc<Hel
     let bytes = match response.extensions_mut().remove::<Memory>() {
         Some(Memory::Held(held)) => return Some(held),
         Some(Memory::Static) => bytes.min(SOCKET_BYTES),
+        Some(Memory::Stream) => SOCKET_BYTES,
         None => bytes,
     };
     account.hold(bytes, Share::Answer).await.map(Arc::new)
@@ -85,7 +90,8 @@ impl HttpBody for Answer {
             }
         }
         let bytes = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
-        let piece = Piece { bytes, taking: this.taking.clone() };
+        let awaited = this.taking.awaited.is_none().then(|| this.taking.account.await_peer());
+        let piece = Piece { bytes, taking: this.taking.clone(), _awaited: awaited };
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
     }
 
@@ -108,6 +114,8 @@ impl HttpBody for Answer {
 struct Piece {
     bytes: Bytes,
     taking: Arc<Taking>,
+    /// Of a stream: the service waits for the peer until it has taken this.
+    _awaited: Option<Awaited>,
 }
 
 impl AsRef<[u8]> for Piece {

@@ -47,20 +47,30 @@ impl Token {
 pub(super) enum Proof {
     Missing,
     Wrong,
-    Right,
+    Right(Roles),
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Roles {
+    /// Run programs, and answer for its own tools.
+    pub(super) executes: bool,
+    /// Approve and deny calls.
+    pub(super) approves: bool,
 }
 
 /// Checks tokens, and delays answers to repeated wrong ones.
 pub(super) struct Doorkeeper {
     token: Token,
+    approver: Token,
     metrics: ServerMetrics,
     guesses: Mutex<Guesses>,
     delays: Semaphore,
 }
 
 impl Doorkeeper {
-    pub(super) fn new(token: Token, metrics: ServerMetrics) -> Self {
-        Self { token, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
+    pub(super) fn new(token: Token, approver: Token, metrics: ServerMetrics) -> Self {
+        Self { token, approver, metrics, guesses: Mutex::default(), delays: Semaphore::new(DELAYED_MAX) }
     }
 
     /// Checks the token of a request, without any delay. `Authorization` counts only without the service's own header,
@@ -73,24 +83,33 @@ impl Doorkeeper {
         if sent.is_empty() {
             return Proof::Missing;
         }
-        let expected = self.token.0.unwrap_or_default();
-        let is_right =
-            sent.into_iter().fold(Choice::from(u8::from(self.token.0.is_some())), |is_right, sent| {
-                is_right & <[u8; 32]>::from(Sha256::digest(sent)).ct_eq(&expected)
-            });
-        if is_right.into() { Proof::Right } else { Proof::Wrong }
+        let is_right = |token: &Token| {
+            let expected = token.0.unwrap_or_default();
+            let is_set = Choice::from(u8::from(token.0.is_some()));
+            let digests = sent.iter().map(|sent| <[u8; 32]>::from(Sha256::digest(sent)));
+            bool::from(digests.fold(is_set, |is_right, digest| is_right & digest.ct_eq(&expected)))
+        };
+        // Both are compared, so that the time does not tell which of them is right.
+        let roles = Roles { executes: is_right(&self.token), approves: is_right(&self.approver) };
+        if roles.executes || roles.approves { Proof::Right(roles) } else { Proof::Wrong }
     }
 
-    pub(super) async fn let_in(&self, proof: Proof) -> Result<(), Refusal> {
-        if self.token.0.is_none() {
+    /// Returns the roles of whoever sent a request with a right token.
+    pub(super) async fn roles(&self, proof: Proof) -> Result<Roles, Refusal> {
+        if self.token.0.is_none() && self.approver.0.is_none() {
             return Err(Refusal::no_token_configured());
         }
         match proof {
-            Proof::Right => return Ok(()),
+            Proof::Right(roles) => return Ok(roles),
             Proof::Wrong => self.slow_down().await,
             Proof::Missing => {}
         }
         Err(Refusal::unauthorized())
+    }
+
+    /// Lets in whoever may run programs.
+    pub(super) async fn let_in(&self, proof: Proof) -> Result<(), Refusal> {
+        if self.roles(proof).await?.executes { Ok(()) } else { Err(Refusal::forbidden("run programs")) }
     }
 
     async fn slow_down(&self) {
@@ -152,26 +171,32 @@ mod tests {
 
     #[test]
     fn every_token_in_a_request_must_be_right() {
-        let doorkeeper = |token| Doorkeeper::new(Token::new(token), ServerMetrics::default());
+        let doorkeeper =
+            |token| Doorkeeper::new(Token::new(token), Token::new("person"), ServerMetrics::default());
         let (own, other) = (HEADER, "authorization");
-        let rows: [(&[(&str, &str)], Proof); 17] = [
+        let right = Proof::Right(Roles { executes: true, approves: false });
+        let approver = Proof::Right(Roles { executes: false, approves: true });
+        let rows: [(&[(&str, &str)], Proof); 20] = [
             (&[], Proof::Missing),
             (&[(other, "Basic secret")], Proof::Missing),
             (&[(other, "secret")], Proof::Missing),
             (&[(other, "Bearer")], Proof::Missing),
-            (&[(own, "secret")], Proof::Right),
+            (&[(own, "secret")], right),
             (&[(own, "")], Proof::Wrong),
             (&[(own, "Bearer secret")], Proof::Wrong),
-            (&[(other, "Bearer secret")], Proof::Right),
-            (&[(other, "bEARER   secret")], Proof::Right),
+            (&[(other, "Bearer secret")], right),
+            (&[(other, "bEARER   secret")], right),
             (&[(other, "Bearer secre")], Proof::Wrong),
             (&[(other, "Bearer ")], Proof::Wrong),
-            (&[(own, "secret"), (other, "Bearer secret")], Proof::Right),
-            (&[(own, "secret"), (other, "Basic user")], Proof::Right),
-            (&[(own, "secret"), (other, "Bearer guess")], Proof::Right),
+            (&[(own, "secret"), (other, "Bearer secret")], right),
+            (&[(own, "secret"), (other, "Basic user")], right),
+            (&[(own, "secret"), (other, "Bearer guess")], right),
             (&[(other, "Bearer secret"), (other, "Bearer guess")], Proof::Wrong),
             (&[(own, "guess"), (other, "Bearer secret")], Proof::Wrong),
             (&[(own, "secret"), (own, "guess")], Proof::Wrong),
+            (&[(own, "person")], approver),
+            (&[(other, "Bearer person")], approver),
+            (&[(own, "secret"), (own, "person")], Proof::Wrong),
         ];
         for (sent, proof) in rows {
             let mut headers = HeaderMap::new();
@@ -179,7 +204,7 @@ mod tests {
                 headers.append(*name, value.parse().unwrap());
             }
             assert_eq!(doorkeeper("secret").examine(&headers), proof, "{sent:?}");
-            assert_ne!(doorkeeper("").examine(&headers), Proof::Right, "{sent:?}");
+            assert_ne!(doorkeeper("").examine(&headers), right, "{sent:?}");
         }
     }
 

@@ -19,14 +19,28 @@ use utoipa_swagger_ui::Config;
 
 use super::answer::Memory;
 use super::refusal::Refusal;
-use super::{auth, routes};
+use super::{auth, executions, routes};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "AI Code Executor", description = "Runs AI-written Python in a fresh CPython inside WebAssembly"),
-    paths(routes::execute, routes::check, routes::tools, routes::health, routes::ready, routes::metrics),
+    paths(
+        routes::execute,
+        routes::check,
+        executions::resume,
+        executions::status,
+        executions::cancel,
+        executions::list,
+        executions::states,
+        executions::forget_state,
+        routes::tools,
+        routes::health,
+        routes::ready,
+        routes::metrics,
+    ),
     tags(
-        (name = "executions", description = "Programs"),
+        (name = "executions", description = "Programs, and those that wait for somebody outside"),
+        (name = "states", description = "Interpreters that programs have left"),
         (name = "tools", description = "What programs can call; needs no token"),
         (name = "operations", description = "The service; needs no token"),
     ),

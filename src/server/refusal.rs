@@ -13,7 +13,7 @@ use tracing::error;
 
 use super::wire::RefusalBody;
 use crate::error::Error;
-use crate::execution::Finding;
+use crate::execution::{Finding, Report};
 pub(super) use code::Code;
 
 /// Seconds until a client should try again if the service cannot take its request.
@@ -27,11 +27,13 @@ pub(super) struct Refusal {
     code: Code,
     detail: String,
     findings: Vec<Finding>,
+    /// What is known of the execution that the request is about.
+    answer: Option<Box<Report>>,
 }
 
 impl Refusal {
     fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), findings: Vec::new() }
+        Self { code, detail: detail.into(), findings: Vec::new(), answer: None }
     }
 
     #[cfg(test)]
@@ -39,8 +41,22 @@ impl Refusal {
         self.code.status()
     }
 
+    /// Leaves out what others may not see of the execution.
+    pub(super) fn without_answer(self) -> Self {
+        Self { answer: None, ..self }
+    }
+
+    /// Returns it as the last line of an answer that has begun already.
+    pub(super) fn as_event(&self) -> serde_json::Value {
+        serde_json::json!({"event": "error", "code": self.code.name(), "detail": self.detail})
+    }
+
     pub(super) fn unauthorized() -> Self {
         Self::new(Code::Unauthorized, "Invalid or missing executor token")
+    }
+
+    pub(super) fn forbidden(what: &str) -> Self {
+        Self::new(Code::Forbidden, format!("This token may not {what}"))
     }
 
     pub(super) fn no_token_configured() -> Self {
@@ -136,7 +152,19 @@ impl From<Error> for Refusal {
             }
             Error::Context { .. } => Self::new(Code::Context, detail),
             Error::UnknownTool { .. } => Self::new(Code::UnknownTool, detail),
-            Error::MemoryBelowImage { .. } => Self::unusable(detail),
+            Error::MemoryBelowImage { .. }
+            | Error::CallerTool { .. }
+            | Error::Answer { .. }
+            | Error::Contradiction { .. } => Self::unusable(detail),
+            Error::UnknownState { .. } => Self::new(Code::UnknownState, detail),
+            Error::UnknownExecution { .. } => Self::new(Code::UnknownExecution, detail),
+            Error::StaleEpoch { current } => Self { answer: current, ..Self::new(Code::StaleEpoch, detail) },
+            Error::Expired => Self::new(Code::Expired, detail),
+            Error::CallerLimit { .. } => Self::new(Code::CallerLimit, detail),
+            Error::ImageGone => Self::new(Code::ImageGone, detail),
+            Error::StateDamaged => Self::new(Code::StateDamaged, detail),
+            Error::NoStore => Self::new(Code::NoStore, detail),
+            Error::StoreFull => Self::new(Code::StoreFull, detail),
             Error::Busy { .. } => Self::new(Code::Busy, detail),
             Error::ShuttingDown => Self::new(Code::ShuttingDown, detail),
             Error::Config { .. } | Error::Image { .. } | Error::Internal { .. } => {
@@ -152,7 +180,7 @@ impl From<Error> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = (self.code.status(), self.code);
-        let body = RefusalBody::new(self.detail, code, self.findings);
+        let body = RefusalBody::new(self.detail, code, self.findings, self.answer);
         let mut response = (status, Extension(code), Json(body)).into_response();
         let header = match status {
             StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, CHALLENGE)),

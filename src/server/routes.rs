@@ -11,10 +11,10 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::{spawn_blocking, yield_now};
 
-use super::Service;
 use super::answer::Memory;
 use super::auth::Proof;
 use super::body::{Incoming, Whole};
@@ -22,11 +22,12 @@ use super::budget::{Account, Held, Share};
 use super::refusal::Refusal;
 use super::request_id::RequestId;
 use super::wire::{
-    CheckRequest, CheckResponse, ExecuteRequest, ExecuteResponse, Health, ProgramRequest, Ready, RefusalBody,
-    ToolList, ToolsQuery, parsed_bytes_max,
+    CheckRequest, CheckResponse, ExecuteRequest, ExecuteResponse, ExecutionDetail, Health, ProgramRequest,
+    Ready, RefusalBody, Request, ToolList, ToolsQuery, parsed_bytes_max, to_json,
 };
+use super::{Service, executions, stream};
 use crate::error::Error;
-use crate::execution::{Execution, Report};
+use crate::execution::{Execution, Report, events};
 
 /// Up to this size, reading or writing JSON takes a few hundred microseconds. Larger JSON is handled on a thread that
 /// serves no connections.
@@ -44,7 +45,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     security(("token" = []), ("bearer" = [])),
     request_body = ExecuteRequest,
     responses(
-        (status = 200, description = "The program was run; `outcome` says how it ended", body = ExecuteResponse),
+        (status = 200, description = "The program was run; `outcome` says how it ended. With `Accept: application/x-ndjson`, one JSON object a line as it happens; the last has this as `answer`", body = ExecuteResponse),
+        (status = 202, description = "`async`: it goes on; `Location` tells how far it is", body = ExecutionDetail),
         (status = 400, description = "The program or its context cannot be run: every finding", body = RefusalBody),
     )
 )]
@@ -57,9 +59,19 @@ pub(super) async fn execute(
     body: Body,
 ) -> Result<Response, Refusal> {
     // The program's memory counts until the program has ended.
-    let (mut execution, held) = accept::<ExecuteRequest>(&service, proof, &headers, body, &account).await?;
+    let Accepted { mut execution, is_async, held } =
+        accept::<ExecuteRequest>(&service, proof, &headers, body, &account).await?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
+    if is_async {
+        return executions::started(in_turn(sandbox.start(execution)).await?);
+    }
+    if stream::is_wanted(&headers) {
+        let (sink, events) = events();
+        let (sandbox, execution) = (sandbox.clone(), execution.events(sink));
+        let running = async move { sandbox.run(execution).await };
+        return stream::respond(running, events, account, held).await;
+    }
     // Keep the slot until there is memory for the answer, so that no further program starts before.
     let (report, _slot) = in_turn(sandbox.run_in_slot(execution)).await?;
     drop(held);
@@ -88,7 +100,8 @@ pub(super) async fn check(
     body: Body,
 ) -> Result<Json<CheckResponse>, Refusal> {
     // The program's memory counts until the check is done.
-    let (execution, _held) = accept::<CheckRequest>(&service, proof, &headers, body, &account).await?;
+    let Accepted { execution, held: _held, .. } =
+        accept::<CheckRequest>(&service, proof, &headers, body, &account).await?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     match in_turn(sandbox.check(execution)).await {
         Ok(()) => Ok(Json(CheckResponse::new(Vec::new()))),
@@ -123,21 +136,32 @@ async fn in_turn<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Answers with the report as JSON. Its memory counts until the peer has taken it.
-async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refusal> {
+pub(super) async fn answer(report: Report, account: &Arc<Account>) -> Result<Response, Refusal> {
     // The return value is JSON already, so it is not counted.
     let to_write = report.stdout.text.len() + report.stderr.text.len();
     let response = ExecuteResponse::from(report);
     let bytes_max = response.json_bytes_max();
+    let (json, held) = written(response, bytes_max, to_write, account).await?;
+    let memory = Extension(Memory::Held(Arc::new(held)));
+    Ok(([(header::CONTENT_TYPE, "application/json")], memory, json).into_response())
+}
+
+/// Writes `value`, which takes at most `bytes_max` bytes, as JSON. `to_write` is about how many of them need work.
+pub(super) async fn written(
+    value: impl Serialize + Send + 'static,
+    bytes_max: usize,
+    to_write: usize,
+    account: &Arc<Account>,
+) -> Result<(Vec<u8>, Held), Refusal> {
     let mut held = account.hold(bytes_max, Share::Answer).await.ok_or_else(Refusal::overloaded)?;
     let (json, held) = apart_if_large(to_write, move || {
-        let json = response.to_json(bytes_max);
+        let json = to_json(&value, bytes_max);
         held.shrink_to(json.as_ref().map_or(0, Vec::capacity));
         (json, held)
     })
     .await?;
     let json = json.map_err(|error| Error::internal("writing JSON").caused_by(error))?;
-    let memory = Extension(Memory::Held(Arc::new(held)));
-    Ok(([(header::CONTENT_TYPE, "application/json")], memory, json).into_response())
+    Ok((json, held))
 }
 
 /// Runs `work` on `bytes` of JSON: on this thread if they are few, otherwise on one that serves no connections.
@@ -153,50 +177,71 @@ async fn apart_if_large<T: Send + 'static>(
         .map_err(|error| Error::internal("reading or writing JSON").caused_by(error).into())
 }
 
-/// Reads the program of a request and reserves its memory. If the request is refused, the rest of its body is read
-/// and dropped.
+/// A program that was read.
+struct Accepted {
+    execution: Execution,
+    is_async: bool,
+    /// Its memory.
+    held: Held,
+}
+
+/// Reads the program of a request and reserves its memory. The token is checked first; without it, nothing of the body
+/// is read. If the request is refused, the rest of its body is read and dropped.
 async fn accept<R: ProgramRequest>(
     service: &Service,
     proof: Proof,
     headers: &HeaderMap,
     body: Body,
     account: &Arc<Account>,
-) -> Result<(Execution, Held), Refusal> {
-    let mut body = Incoming::new(body);
-    let accepted = read::<R>(service, proof, headers, &mut body, account).await;
+) -> Result<Accepted, Refusal> {
+    let (settings, mut body) = (&service.0.settings, Incoming::new(body));
+    let ceilings = settings.ceilings;
+    let accepted = async {
+        service.0.doorkeeper.let_in(proof).await?;
+        let (request, held) =
+            read::<R>(service, headers, &mut body, settings.body_bytes_max, PROGRAM_DEPTH, account).await?;
+        apart_if_large(request.bytes(), move || {
+            let is_async = request.is_async();
+            let execution = request.into_execution(&ceilings).map_err(Refusal::unusable)?;
+            Ok(Accepted { execution, is_async, held })
+        })
+        .await?
+    };
+    let accepted = accepted.await;
     if accepted.is_err() {
-        body.discard(service.0.settings.body_bytes_max, &service.0.discards);
+        body.discard(settings.body_bytes_max, &service.0.discards);
     }
     accepted
 }
 
-/// Checks the token first; without it, nothing of the body is read.
-async fn read<R: ProgramRequest>(
+/// How deep the values of a program's request are parsed; deeper ones stay text.
+const PROGRAM_DEPTH: usize = 2;
+
+/// Reads a request of at most `bytes_max` bytes and reserves its memory. What is nested deeper than `depth` must stay text
+/// when it is parsed.
+pub(super) async fn read<R: Request>(
     service: &Service,
-    proof: Proof,
     headers: &HeaderMap,
     body: &mut Incoming,
+    bytes_max: usize,
+    depth: usize,
     account: &Arc<Account>,
-) -> Result<(Execution, Held), Refusal> {
-    let settings = &service.0.settings;
-    service.0.doorkeeper.let_in(proof).await?;
+) -> Result<(R, Held), Refusal> {
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
-    let Whole { bytes, mut held } = body.read(settings.body_bytes_max, settings.body_time, account).await?;
+    let Whole { bytes, mut held } = body.read(bytes_max, service.0.settings.body_time, account).await?;
     let (bytes, parsed_bytes) = apart_if_large(bytes.len(), move || {
-        let parsed_bytes = parsed_bytes_max(&bytes);
+        let parsed_bytes = parsed_bytes_max(&bytes, depth);
         (bytes, parsed_bytes)
     })
     .await?;
     held.grow_for_parsing(bytes.len() + parsed_bytes).await.ok_or_else(Refusal::overloaded)?;
-    let ceilings = settings.ceilings;
     apart_if_large(bytes.len(), move || {
         let Json(request) = Json::<R>::from_bytes(&bytes)?;
         drop(bytes);
         held.shrink_to(request.bytes());
-        let execution = request.into_execution(&ceilings).map_err(Refusal::unusable)?;
-        Ok((execution, held))
+        Ok((request, held))
     })
     .await?
 }
@@ -243,7 +288,7 @@ pub(super) async fn tools(
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn health(State(service): State<Service>) -> Json<Health> {
-    Json(Health::new(service.sandbox().is_some(), service.0.settings.hardening))
+    Json(Health::new(service.sandbox(), service.0.settings.hardening))
 }
 
 /// Readiness

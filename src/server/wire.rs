@@ -1,6 +1,7 @@
 //! JSON of requests and answers. Conversions are written by hand, so that the core's types do not know JSON.
 
 mod check;
+mod executions;
 mod names;
 mod tools;
 
@@ -13,21 +14,34 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::refusal::Code;
-use crate::execution::{Execution, Finding, GuestError, Outcome, Report, Usage};
+use crate::execution::{Execution, Finding, GuestError, KeepState, OnWait, Outcome, Report, Usage};
 use crate::hardening::Hardening;
 use crate::json;
 use crate::limits::Limits;
+use crate::sandbox::Sandbox;
 pub(super) use check::{CheckRequest, CheckResponse};
+use executions::{CallerToolRequest, PlannedDetail};
+pub(super) use executions::{
+    ExecutionDetail, ExecutionList, ResumeRequest, StateList, WaitQuery, WaitingDetail,
+};
 use names::{CodeName, OutcomeName, RuleName};
 pub(super) use tools::{ToolList, ToolsQuery};
 
 /// Smallest `max_memory_mb`: the memory of the interpreter and some for the program.
 const MEMORY_MB_MIN: f64 = 32.0;
 
-/// A request that contains a program.
-pub(super) trait ProgramRequest: DeserializeOwned + Send + 'static {
+/// A request with a body.
+pub(super) trait Request: DeserializeOwned + Send + 'static {
     /// Returns about how much memory it takes.
     fn bytes(&self) -> usize;
+}
+
+/// A request that contains a program.
+pub(super) trait ProgramRequest: Request {
+    /// Returns whether the answer shall not wait for the program.
+    fn is_async(&self) -> bool {
+        false
+    }
 
     /// Converts it to an execution. An `Err` names the invalid field.
     fn into_execution(self, ceilings: &Limits) -> Result<Execution, String>;
@@ -54,23 +68,68 @@ pub(super) struct ExecuteRequest {
     max_cpu_seconds: Option<f64>,
     /// Tools that the program may call, as `module` or `module.tool`; all tools if absent
     tools: Option<Vec<String>>,
+    /// At most 64 tools that the caller answers itself: the execution waits until their replies are sent to
+    /// `/executions/{id}/resume`
+    #[serde(default, deserialize_with = "executions::few")]
+    #[schema(max_items = 64, required = false)]
+    caller_tools: Vec<CallerToolRequest>,
+    /// What happens when nothing is left to do but wait for somebody outside
+    #[serde(default)]
+    #[schema(inline, required = false)]
+    on_wait: Option<OnWaitName>,
+    /// Answer with 202 at once; the execution goes on
+    #[serde(default, rename = "async")]
+    #[schema(required = false)]
+    pub(super) is_async: bool,
+    /// Record the calls of tools that are not read-only instead of making them
+    #[serde(default)]
+    #[schema(required = false)]
+    plan: bool,
+    /// `new`, or the handle of a state to begin with; the state after the program is kept
+    #[schema(example = "new")]
+    state: Option<String>,
+}
+
+/// What happens when an execution waits for somebody outside
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnWaitName {
+    /// The answer comes at once, with the outcome `waiting`
+    Return,
+    /// The connection is kept
+    Hold,
 }
 
 /// Memory that a member of an object or an element of a list takes when it is parsed, without its text.
 const MEMBER_BYTES: usize = 160;
 
-/// Returns an upper bound of the memory of a body that is parsed as a [`ProgramRequest`]. Its deepest parts stay
-/// text.
-pub(super) fn parsed_bytes_max(json: &[u8]) -> usize {
-    json.len() + json::members(json, 2) * MEMBER_BYTES
+/// Returns an upper bound of the memory of a body that is parsed as a [`Request`]. What is nested deeper than `depth`
+/// stays text.
+pub(super) fn parsed_bytes_max(json: &[u8], depth: usize) -> usize {
+    json.len() + json::members(json, depth) * MEMBER_BYTES
 }
 
-impl ProgramRequest for ExecuteRequest {
+/// Serialises `value`, which takes at most `bytes_max` bytes.
+pub(super) fn to_json(value: &impl Serialize, bytes_max: usize) -> serde_json::Result<Vec<u8>> {
+    let mut json = Vec::with_capacity(bytes_max);
+    serde_json::to_writer(&mut json, value)?;
+    json.shrink_to_fit();
+    Ok(json)
+}
+
+impl Request for ExecuteRequest {
     fn bytes(&self) -> usize {
         let variables = self.context.iter().flatten();
         let variables = variables.map(|(name, value)| name.len() + value.get().len() + MEMBER_BYTES);
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
-        self.code.len() + variables.sum::<usize>() + tools.sum::<usize>()
+        let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
+        self.code.len() + variables.sum::<usize>() + tools.sum::<usize>() + caller_tools.sum::<usize>()
+    }
+}
+
+impl ProgramRequest for ExecuteRequest {
+    fn is_async(&self) -> bool {
+        self.is_async
     }
 
     fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
@@ -85,7 +144,27 @@ impl ProgramRequest for ExecuteRequest {
             limits.memory_bytes_max = memory(megabytes)?;
         }
         let context = self.context.unwrap_or_default();
-        Ok(Execution { code: self.code, context, limits, tools: self.tools, ..Execution::default() })
+        let caller_tools = executions::caller_tools(self.caller_tools)?;
+        let on_wait = match self.on_wait {
+            Some(OnWaitName::Hold) if !caller_tools.is_empty() => {
+                return Err(
+                    "on_wait: `hold` and `caller_tools` exclude each other; leave `on_wait` out".into()
+                );
+            }
+            Some(OnWaitName::Return) => OnWait::Return,
+            Some(OnWaitName::Hold) | None => OnWait::Hold,
+        };
+        let state = match self.state.as_deref() {
+            None => None,
+            Some("new") => Some(KeepState::New),
+            Some(handle) => {
+                let handle = handle.parse().map_err(|error| format!("state: {error}, or `new`"))?;
+                Some(KeepState::After(handle))
+            }
+        };
+        let execution =
+            Execution { code: self.code, context, limits, tools: self.tools, ..Execution::default() };
+        Ok(Execution { caller_tools, on_wait, plan: self.plan, state, ..execution })
     }
 }
 
@@ -138,6 +217,17 @@ pub(super) struct ExecuteResponse {
     /// Those of `stdout` and `stderr` that were cut at the limit
     truncated: Vec<&'static str>,
     usage: UsageDetail,
+    /// Handle of the state after the program, if it was kept
+    #[schema(required)]
+    state: Option<String>,
+    /// What the program waits for; only with the outcome `waiting`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    waiting: Option<WaitingDetail>,
+    /// Calls that were not made; only if `plan` was asked for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    plan: Option<Vec<PlannedDetail>>,
 }
 
 /// Upper bound of the JSON of an answer without its texts and value.
@@ -152,15 +242,13 @@ impl ExecuteResponse {
         let texts = texts.chain(&self.error).chain(details.into_iter().flatten());
         let texts = texts.chain(detail.and_then(|error| error.hint.as_ref()));
         let value = self.return_value.as_ref().map_or(0, |value| value.get().len());
-        FRAME_BYTES + value + texts.map(|text| json::written_bytes_max(text)).sum::<usize>()
-    }
-
-    /// Serialises it. `bytes_max` is the result of [`Self::json_bytes_max`].
-    pub(super) fn to_json(&self, bytes_max: usize) -> serde_json::Result<Vec<u8>> {
-        let mut json = Vec::with_capacity(bytes_max);
-        serde_json::to_writer(&mut json, self)?;
-        json.shrink_to_fit();
-        Ok(json)
+        let waiting = self.waiting.as_ref().map_or(0, WaitingDetail::json_bytes_max);
+        let planned = self.plan.iter().flatten().map(PlannedDetail::json_bytes_max).sum::<usize>();
+        FRAME_BYTES
+            + value
+            + waiting
+            + planned
+            + texts.map(|text| json::written_bytes_max(text)).sum::<usize>()
     }
 }
 
@@ -209,6 +297,9 @@ impl From<Report> for ExecuteResponse {
             outcome: report.outcome.name(),
             truncated: streams.iter().filter(|(_, truncated)| *truncated).map(|(name, _)| *name).collect(),
             usage: report.usage.into(),
+            state: report.state.map(|state| state.to_string()),
+            waiting: report.waiting.map(WaitingDetail::from),
+            plan: report.plan.map(|plan| plan.into_iter().map(PlannedDetail::from).collect()),
             stdout: report.stdout.text,
             stderr: report.stderr.text,
         }
@@ -249,11 +340,22 @@ pub(super) struct RefusalBody {
     code: &'static str,
     /// All reasons why the program cannot be run
     findings: Vec<FindingDetail>,
+    /// Of an execution that was answered before: its current answer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    answer: Option<ExecuteResponse>,
 }
 
 impl RefusalBody {
-    pub(super) fn new(detail: String, code: Code, findings: Vec<Finding>) -> Self {
-        Self { detail, code: code.name(), findings: findings.into_iter().map(FindingDetail::from).collect() }
+    pub(super) fn new(
+        detail: String,
+        code: Code,
+        findings: Vec<Finding>,
+        answer: Option<Box<Report>>,
+    ) -> Self {
+        let findings = findings.into_iter().map(FindingDetail::from).collect();
+        let answer = answer.map(|report| ExecuteResponse::from(*report));
+        Self { detail, code: code.name(), findings, answer }
     }
 }
 
@@ -295,6 +397,9 @@ pub(super) struct Health {
     version: &'static str,
     /// Whether programs can be run
     mcp_initialized: bool,
+    /// Whether states and executions that wait can be kept; null until programs can be run
+    #[schema(required)]
+    store: Option<bool>,
     hardening: InForce,
 }
 
@@ -317,12 +422,13 @@ struct InForce {
 }
 
 impl Health {
-    pub(super) fn new(mcp_initialized: bool, hardening: Hardening) -> Self {
+    pub(super) fn new(sandbox: Option<&Sandbox>, hardening: Hardening) -> Self {
+        let (mcp_initialized, store) = (sandbox.is_some(), sandbox.map(Sandbox::has_store));
         let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         // No restriction is in force: hardening was not requested.
         let is_as_asked = hardening.is_whole() || hardening == Hardening::default();
         let status = if is_as_asked { "healthy" } else { "degraded" };
-        Self { status, service, version, mcp_initialized, hardening: hardening.into() }
+        Self { status, service, version, mcp_initialized, store, hardening: hardening.into() }
     }
 }
 

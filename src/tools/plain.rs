@@ -20,6 +20,18 @@ const DEPTH_MAX: usize = 64;
 ///
 /// If the text is not a JSON object, is nested too deeply, or has an integer that would lose precision.
 pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolError> {
+    match value(text)? {
+        (Value::Object(arguments), depth) => Ok((arguments, depth)),
+        _ => Err(ToolError::arguments("The arguments are not an object")),
+    }
+}
+
+/// Returns a value and its nesting depth.
+///
+/// # Errors
+///
+/// If the text is not JSON, is nested too deeply, or has an integer that would lose precision.
+pub(super) fn value(text: &str) -> Result<(Value, usize), ToolError> {
     let depth = json::depth_of(text.as_bytes());
     if depth > DEPTH_MAX {
         return Err(ToolError::arguments(format!("The arguments are nested more than {DEPTH_MAX} deep")));
@@ -33,8 +45,7 @@ pub(super) fn arguments(text: &str) -> Result<(Map<String, Value>, usize), ToolE
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Plain.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(Value::Object(arguments)) => Ok((arguments, depth)),
-        Ok(_) => Err(ToolError::arguments("The arguments are not an object")),
+        Ok(value) => Ok((value, depth)),
         Err(error) => Err(ToolError::arguments(format!("The arguments are not valid JSON: {error}"))),
     }
 }

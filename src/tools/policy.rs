@@ -66,4 +66,7 @@ pub enum Decision {
     Allow,
     /// The call is not made: the program gets a `ToolDenied` with this reason.
     Deny(String),
+    /// The call is made once somebody approves it: see [`Answer::Approve`](crate::Answer::Approve). The policy is asked
+    /// again then, and may still deny it.
+    Ask,
 }

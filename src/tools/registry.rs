@@ -10,8 +10,9 @@ use super::arguments::Arguments;
 use super::names::Kind;
 use super::signature::Signature;
 use super::text::NAME_CHARS_MAX;
-use super::{DISCOVERY_MODULE, Tool, names, text};
+use super::{DISCOVERY_MODULE, Tool, ToolError, names, text};
 use crate::error::Error;
+use crate::execution::CallerTool;
 use crate::metrics::Metrics;
 use crate::validator::ToolModule;
 
@@ -32,6 +33,18 @@ pub(crate) struct Registered {
     pub(crate) signature: Signature,
     pub(super) tool: Tool,
     pub(super) arguments: Arguments,
+}
+
+impl Tool {
+    /// Returns the definition of a tool that the caller answers itself.
+    pub(super) fn of_caller(tool: &CallerTool) -> Self {
+        let (module, name) = tool.name.split_once('.').unwrap_or_default();
+        let parameters = tool.input_schema.clone();
+        let definition = Self::new(module, name, async |_| Err(ToolError::failed("its caller answers it")));
+        let output = tool.output_schema.clone();
+        let read_only = tool.read_only;
+        Self { parameters, output, read_only, by_caller: true, ..definition.describe(&tool.description) }
+    }
 }
 
 impl Registered {
@@ -98,6 +111,11 @@ impl Registry {
                 metrics.service(&service.name, service.is_failing.clone());
             }
         }
+    }
+
+    /// Returns whether a call of any of the tools may need approval.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.0.values().any(|tool| tool.tool.needs_approval())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -46,4 +46,5 @@ mod tree;
 mod troubleshooting;
 mod upstreams;
 mod validator;
+mod waiting;
 mod yields;

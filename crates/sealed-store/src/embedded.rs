@@ -10,15 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::backend::{FixedFile, HEADER_BYTES};
-use crate::index::{Index, Row, Staged};
-use crate::{ENTRY_BYTES_MAX, Entry, Error, Listed, NAME_BYTES_MAX, Pending, Revision, Share, Store};
+use crate::index::{Change, Index, Row, Staged};
+use crate::{Entry, Error, Listed, Pending, Revision, Share, Store};
 
 /// The smallest file that a store works in.
 pub(crate) const FILE_BYTES_MIN: u64 = 16 << 20;
@@ -71,7 +70,7 @@ pub enum OpenError {
     },
 }
 
-/// A store in one file, or in memory.
+/// A store in one file.
 ///
 /// All methods of [`Store`] need a Tokio runtime. Dropping it waits for the changes that were asked for.
 #[derive(Debug)]
@@ -93,13 +92,6 @@ struct Job {
     name: String,
     change: Change,
     done: oneshot::Sender<Result<Revision, Error>>,
-}
-
-#[derive(Debug)]
-enum Change {
-    Create(Entry),
-    Swap(Revision, Entry),
-    Remove(Option<Revision>),
 }
 
 impl Embedded {
@@ -129,19 +121,6 @@ impl Embedded {
         Self::start(backend, file_bytes - HEADER_BYTES).map_err(|error| damaged(&path, &error))
     }
 
-    /// A store that is gone when it is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::TooSmall`], or [`OpenError::Io`] if there is no room for a thread.
-    pub fn in_memory(bytes: u64) -> Result<Self, OpenError> {
-        if bytes < FILE_BYTES_MIN {
-            return Err(OpenError::TooSmall);
-        }
-        Self::start(InMemoryBackend::new(), bytes)
-            .map_err(|error| OpenError::Io { path: PathBuf::from("memory"), source: io::Error::other(error) })
-    }
-
     fn start(backend: impl StorageBackend, storage_bytes: u64) -> Result<Self, redb::Error> {
         let mut builder = Database::builder();
         // A damaged file is an error when it is opened, and no panic later.
@@ -163,13 +142,7 @@ impl Embedded {
     }
 
     async fn change(&self, name: &str, change: Change) -> Result<Revision, Error> {
-        let bytes = match &change {
-            Change::Create(entry) | Change::Swap(_, entry) => entry.bytes.len(),
-            Change::Remove(_) => 0,
-        };
-        if bytes > ENTRY_BYTES_MAX || name.len() > NAME_BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
+        change.check(name)?;
         let stopped = || Error::Failed("its thread has ended".into());
         let (done, answer) = oneshot::channel();
         let job = Job { name: name.to_owned(), change, done };
@@ -251,7 +224,11 @@ impl Writer {
         let (answers, changes) = {
             let index = shared.index();
             let mut staged = Staged::new(&index);
-            let answers: Vec<_> = batch.iter().map(|job| self.stage(&mut staged, job)).collect();
+            let bytes_max = shared.bytes_max;
+            let answers: Vec<_> = batch
+                .iter()
+                .map(|job| staged.make(&job.name, &job.change, &mut self.next, bytes_max))
+                .collect();
             (answers, staged.changes())
         };
         let written = self.write(&batch, &answers, &changes).map_err(|error| failed(&error));
@@ -267,31 +244,6 @@ impl Writer {
             // Whoever asked may have gone.
             let _ = job.done.send(written.clone().and(answer));
         }
-    }
-
-    /// The revision that a change leads to, 0 where nothing had to be removed.
-    fn stage(&mut self, staged: &mut Staged<'_>, job: &Job) -> Result<Revision, Error> {
-        let old = staged.get(&job.name);
-        let entry = match (&job.change, old) {
-            (Change::Create(_), Some(_)) => return Err(Error::Exists),
-            (Change::Swap(from, _), old) if old.is_none_or(|old| old.revision != *from) => {
-                return Err(Error::Conflict);
-            }
-            (Change::Remove(Some(from)), Some(old)) if old.revision != *from => return Err(Error::Conflict),
-            (Change::Remove(_), None) => return Ok(0),
-            (Change::Remove(_), Some(old)) => {
-                staged.set(&job.name, None);
-                return Ok(old.revision);
-            }
-            (Change::Create(entry) | Change::Swap(_, entry), _) => entry,
-        };
-        let row = Row::new(self.next, entry);
-        if !staged.has_room(&job.name, &row, self.shared.bytes_max) {
-            return Err(Error::Full);
-        }
-        self.next += 1;
-        staged.set(&job.name, Some(row));
-        Ok(row.revision)
     }
 
     fn write(
@@ -318,15 +270,6 @@ impl Writer {
         transaction.open_table(NEXT)?.insert((), self.next)?;
         transaction.commit()?;
         Ok(())
-    }
-}
-
-impl Change {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Create(entry) | Self::Swap(_, entry) => entry.bytes.len(),
-            Self::Remove(_) => 0,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{Entry, Listed, Revision, Share};
+use crate::{ENTRY_BYTES_MAX, Entry, Error, Listed, NAME_BYTES_MAX, Revision, Share};
 
 /// What the database needs for an entry beside its bytes, generously.
 const ENTRY_OVERHEAD_BYTES: u64 = 1024;
@@ -38,6 +38,7 @@ impl Row {
         self.wakes_at.map_or(self.expires_at, |wakes_at| wakes_at.min(self.expires_at))
     }
 
+    #[cfg(feature = "embedded")]
     pub(crate) fn entry(&self, bytes: Vec<u8>) -> Entry {
         let (expires_at, wakes_at) = (time(self.expires_at), self.wakes_at.map(time));
         Entry { bytes, share: self.share, expires_at, wakes_at }
@@ -107,6 +108,31 @@ impl Index {
     }
 }
 
+/// A change of one entry.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Create(Entry),
+    Swap(Revision, Entry),
+    Remove(Option<Revision>),
+}
+
+impl Change {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Create(entry) | Self::Swap(_, entry) => entry.bytes.len(),
+            Self::Remove(_) => 0,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if no store takes it.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
+        let fits = self.bytes() <= ENTRY_BYTES_MAX && name.len() <= NAME_BYTES_MAX;
+        if fits { Ok(()) } else { Err(Error::TooLarge) }
+    }
+}
+
 /// Changes that are not made yet, upon an index.
 pub(crate) struct Staged<'a> {
     index: &'a Index,
@@ -119,12 +145,12 @@ impl<'a> Staged<'a> {
         Self { index, changed: HashMap::new(), used: index.used }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Row> {
+    fn get(&self, name: &str) -> Option<Row> {
         self.changed.get(name).map_or_else(|| self.index.rows.get(name).copied(), |row| *row)
     }
 
     /// Whether there is room for `row` under `name`, in a store for so many bytes.
-    pub(crate) fn has_room(&self, name: &str, row: &Row, bytes_max: u64) -> bool {
+    fn has_room(&self, name: &str, row: &Row, bytes_max: u64) -> bool {
         let mut used = self.used;
         if let Some(old) = self.get(name) {
             used.subtract(&old);
@@ -133,7 +159,7 @@ impl<'a> Staged<'a> {
         used.all <= bytes_max && used.half <= bytes_max / 2
     }
 
-    pub(crate) fn set(&mut self, name: &str, row: Option<Row>) {
+    fn set(&mut self, name: &str, row: Option<Row>) {
         if let Some(old) = self.get(name) {
             self.used.subtract(&old);
         }
@@ -141,6 +167,38 @@ impl<'a> Staged<'a> {
             self.used.add(row);
         }
         self.changed.insert(name.to_owned(), row);
+    }
+
+    /// Makes a change if it can be made in a store for so many bytes. Returns the revision that it leads to, taken from
+    /// `next`, or 0 if nothing had to be removed.
+    pub(crate) fn make(
+        &mut self,
+        name: &str,
+        change: &Change,
+        next: &mut Revision,
+        bytes_max: u64,
+    ) -> Result<Revision, Error> {
+        let old = self.get(name);
+        let entry = match (change, old) {
+            (Change::Create(_), Some(_)) => return Err(Error::Exists),
+            (Change::Swap(from, _), old) if old.is_none_or(|old| old.revision != *from) => {
+                return Err(Error::Conflict);
+            }
+            (Change::Remove(Some(from)), Some(old)) if old.revision != *from => return Err(Error::Conflict),
+            (Change::Remove(_), None) => return Ok(0),
+            (Change::Remove(_), Some(old)) => {
+                self.set(name, None);
+                return Ok(old.revision);
+            }
+            (Change::Create(entry) | Change::Swap(_, entry), _) => entry,
+        };
+        let row = Row::new(*next, entry);
+        if !self.has_room(name, &row, bytes_max) {
+            return Err(Error::Full);
+        }
+        *next += 1;
+        self.set(name, Some(row));
+        Ok(row.revision)
     }
 
     pub(crate) fn changes(self) -> HashMap<String, Option<Row>> {

@@ -1,14 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "embedded")]
 mod backend;
+#[cfg(feature = "embedded")]
 mod embedded;
 mod index;
+mod memory;
 mod seal;
 
 use std::pin::Pin;
 use std::time::SystemTime;
 
+#[cfg(feature = "embedded")]
 pub use embedded::{Embedded, OpenError};
+pub use memory::InMemory;
 pub use seal::{Damaged, Key, Sealer, WeakKey};
 
 /// The largest entry, in bytes.

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use sealed_store::{ENTRY_BYTES_MAX, Embedded, Entry, Error, NAME_BYTES_MAX, OpenError, Share, Store};
+use sealed_store::{
+    ENTRY_BYTES_MAX, Embedded, Entry, Error, InMemory, NAME_BYTES_MAX, OpenError, Share, Store,
+};
 
 const FILE_BYTES: u64 = 16 << 20;
 
@@ -30,7 +32,9 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 #[tokio::test]
 async fn one_of_those_who_replace_a_revision_succeeds() {
     let dir = tempfile::tempdir().unwrap();
-    for store in [Embedded::open(dir.path(), FILE_BYTES).unwrap(), Embedded::in_memory(FILE_BYTES).unwrap()] {
+    let in_file = Embedded::open(dir.path(), FILE_BYTES).unwrap();
+    let stores: [Box<dyn Store>; 2] = [Box::new(in_file), Box::new(InMemory::new(FILE_BYTES))];
+    for store in stores {
         let first = store.create("a", entry("1")).await.unwrap();
         assert_eq!(store.create("a", entry("2")).await, Err(Error::Exists));
         assert_eq!(store.swap("b", first, entry("2")).await, Err(Error::Conflict));
@@ -77,7 +81,7 @@ async fn entries_and_revisions_are_there_after_the_store_is_opened_again() {
 
 #[tokio::test]
 async fn what_expires_or_wakes_first_is_due_first() {
-    let store = Embedded::in_memory(FILE_BYTES).unwrap();
+    let store = InMemory::new(FILE_BYTES);
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     for (name, expires, wakes) in
         [("c", 30, None), ("a", 50, Some(10)), ("b", 20, Some(40)), ("d", 90, Some(60))]

@@ -41,12 +41,17 @@ codes! {
     BodyTimeout "body_timeout" REQUEST_TIMEOUT;
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE;
     Busy "busy" TOO_MANY_REQUESTS;
+    CallerLimit "caller_limit" TOO_MANY_REQUESTS;
     Context "context" BAD_REQUEST;
+    Expired "expired" GONE;
+    Forbidden "forbidden" FORBIDDEN;
     ForeignOrigin "foreign_origin" FORBIDDEN;
+    ImageGone "image_gone" GONE;
     Internal "internal" INTERNAL_SERVER_ERROR;
     InvalidRequest "invalid_request" UNPROCESSABLE_ENTITY;
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED;
     MisdirectedHost "misdirected_host" MISDIRECTED_REQUEST;
+    NoStore "no_store" SERVICE_UNAVAILABLE;
     NoToken "no_token" SERVICE_UNAVAILABLE;
     NotFound "not_found" NOT_FOUND;
     // Hyper answers these requests, or closes the connection. None of this service's answers has this code.
@@ -55,7 +60,12 @@ codes! {
     NotReady "not_ready" SERVICE_UNAVAILABLE;
     Overloaded "overloaded" SERVICE_UNAVAILABLE;
     ShuttingDown "shutting_down" SERVICE_UNAVAILABLE;
+    StaleEpoch "stale_epoch" CONFLICT;
+    StateDamaged "state_damaged" GONE;
+    StoreFull "store_full" INSUFFICIENT_STORAGE;
     Unauthorized "unauthorized" UNAUTHORIZED;
+    UnknownExecution "unknown_execution" NOT_FOUND;
+    UnknownState "unknown_state" NOT_FOUND;
     UnknownTool "unknown_tool" BAD_REQUEST;
     UnreadableBody "unreadable_body" BAD_REQUEST;
     Unsound "unsound" SERVICE_UNAVAILABLE;

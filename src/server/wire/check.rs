@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FindingDetail, MEMBER_BYTES, ProgramRequest};
+use super::executions::{self, CallerToolRequest};
+use super::{FindingDetail, MEMBER_BYTES, ProgramRequest, Request};
 use crate::execution::{Execution, Finding};
 use crate::limits::Limits;
 
@@ -16,16 +17,26 @@ pub(in crate::server) struct CheckRequest {
     code: String,
     /// Tools that the program may call, as `module` or `module.tool`; all tools if absent
     tools: Option<Vec<String>>,
+    /// Tools that the caller would answer itself
+    #[serde(default, deserialize_with = "executions::few")]
+    #[schema(max_items = 64, required = false)]
+    caller_tools: Vec<CallerToolRequest>,
+}
+
+impl Request for CheckRequest {
+    fn bytes(&self) -> usize {
+        let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
+        let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
+        self.code.len() + tools.sum::<usize>() + caller_tools.sum::<usize>()
+    }
 }
 
 impl ProgramRequest for CheckRequest {
-    fn bytes(&self) -> usize {
-        let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
-        self.code.len() + tools.sum::<usize>()
-    }
-
     fn into_execution(self, ceilings: &Limits) -> Result<Execution, String> {
-        Ok(Execution { code: self.code, limits: *ceilings, tools: self.tools, ..Execution::default() })
+        let caller_tools = executions::caller_tools(self.caller_tools)?;
+        let execution =
+            Execution { code: self.code, limits: *ceilings, tools: self.tools, ..Execution::default() };
+        Ok(Execution { caller_tools, ..execution })
     }
 }
 

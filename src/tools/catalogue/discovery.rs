@@ -40,16 +40,14 @@ pub(in crate::tools) fn answer(grants: &Grants, path: &str, arguments: &str) -> 
 
 fn search(grants: &Grants, arguments: &str) -> Reply {
     let Search { query } = read("tools.search", arguments)?;
-    let found = granted(grants, &query).map(|tool| json!({"name": tool.path, "summary": tool.summary}));
+    let found = grants.search(&query).map(|tool| json!({"name": tool.path, "summary": tool.summary}));
     to_raw_value(&found.collect::<Vec<_>>()).map_err(|error| ToolError::failed(error.to_string()))
 }
 
 fn describe(grants: &Grants, arguments: &str) -> Reply {
     let Describe { name } = read("tools.describe", arguments)?;
-    let granted_tools =
-        grants.catalogue.tools().iter().filter(|tool| grants.allows(&tool.path, &tool.module));
     let found: Vec<&ToolCard> =
-        granted_tools.filter(|tool| tool.path == name || tool.module == name).collect();
+        grants.cards().filter(|tool| tool.path == name || tool.module == name).collect();
     let text = match found.as_slice() {
         [] => return Err(unknown(grants, &name)),
         [tool] => tool.stub.clone(),
@@ -63,17 +61,12 @@ fn describe(grants: &Grants, arguments: &str) -> Reply {
 }
 
 fn unknown(grants: &Grants, name: &str) -> ToolError {
-    let near: Vec<&str> = granted(grants, name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
+    let near: Vec<&str> = grants.search(name).take(NEAR_MAX).map(|tool| tool.path.as_str()).collect();
     let near = match near.as_slice() {
         [] => "tools.search() lists all".to_owned(),
         near => format!("similar: {}", near.join(", ")),
     };
     ToolError::failed(format!("There is no tool '{}'; {near}", text::line(name, NAME_CHARS_MAX)))
-}
-
-fn granted<'a>(grants: &'a Grants, query: &str) -> impl Iterator<Item = &'a ToolCard> {
-    let found = grants.catalogue.search(query).into_iter();
-    found.filter(|tool| grants.allows(&tool.path, &tool.module))
 }
 
 fn read<T: DeserializeOwned>(path: &str, arguments: &str) -> Result<T, ToolError> {

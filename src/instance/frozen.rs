@@ -1,0 +1,87 @@
+//! Interpreters as bytes: of an execution that waits, and of a program that has ended.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Guest, Life};
+use crate::framing;
+use crate::hostcall::{HostRecord, fuel};
+use crate::memory::Delta;
+
+/// The interpreter that a program leaves.
+pub(crate) struct Kept {
+    pub(super) delta: Delta,
+    /// What its monotonic clock said, and when.
+    pub(super) monotonic: Duration,
+    pub(super) said_at: SystemTime,
+}
+
+/// An execution that waits without an instance.
+pub(crate) struct Frozen {
+    pub(super) host: HostRecord,
+    used: Duration,
+    cpu_time: Duration,
+    /// What it has written to standard output and standard error.
+    pub(super) written: [Vec<u8>; 2],
+    pub(super) delta: Delta,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    host: HostRecord,
+    used: Duration,
+    cpu_time: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptHead {
+    monotonic: Duration,
+    said_at: SystemTime,
+}
+
+impl Frozen {
+    pub(super) fn new(guest: &mut Guest, life: &Life, delta: Delta) -> Self {
+        let burned = fuel::burned(&mut guest.store);
+        let state = guest.store.data();
+        let written = state.written().map(<[u8]>::to_vec);
+        Self { host: state.record(burned), used: life.used, cpu_time: life.cpu_time, written, delta }
+    }
+
+    pub(super) fn tell(&self, life: &mut Life) {
+        (life.used, life.cpu_time) = (self.used, self.cpu_time);
+    }
+
+    /// Returns it as bytes.
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let Self { host, used, cpu_time, written: [stdout, stderr], delta } = self;
+        framing::join(&Head { host, used, cpu_time }, &[&stdout, &stderr, delta.bytes()])
+    }
+
+    /// Returns what [`Frozen::encode`] made bytes of, or `None` if these are others.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (head, [stdout, stderr, delta]) = framing::split::<Head, 3>(bytes)?;
+        let Head { host, used, cpu_time } = head;
+        let written = [stdout.to_vec(), stderr.to_vec()];
+        Some(Self { host, used, cpu_time, written, delta: Delta::from_bytes(delta.to_vec()) })
+    }
+}
+
+impl Kept {
+    /// Returns it as bytes.
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let Self { delta, monotonic, said_at } = self;
+        framing::join(&KeptHead { monotonic, said_at }, &[delta.bytes()])
+    }
+
+    /// Returns what [`Kept::encode`] made bytes of, or `None` if these are others.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (KeptHead { monotonic, said_at }, [delta]) = framing::split(bytes)?;
+        Some(Self { delta: Delta::from_bytes(delta.to_vec()), monotonic, said_at })
+    }
+
+    /// Returns the size of the linear memory in bytes, or `None` if it is damaged.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.delta.memory_bytes().ok().map(|bytes| bytes as u64)
+    }
+}

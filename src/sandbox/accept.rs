@@ -1,0 +1,144 @@
+//! Checks an execution before it waits for a slot.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use super::{Layers, Shared, context};
+use crate::error::Error;
+use crate::execution::{Execution, KeepState, Listener, OnWait};
+use crate::instance::Pauses;
+use crate::tools::{CallerTools, Grants};
+use crate::validator::{self, Policy, ValidatedSource};
+
+/// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
+/// thread.
+const LARGE_BYTES: usize = 16 << 10;
+
+/// The same bound for the source code alone. The parser takes up to a third of a microsecond per byte.
+const LARGE_CODE_BYTES: usize = 4 << 10;
+
+/// An execution that was checked.
+pub(super) struct Accepted {
+    pub(super) source: ValidatedSource,
+    /// Without its code, and with its limits lowered to the ceilings.
+    pub(super) execution: Execution,
+    pub(super) of_caller: Option<Arc<CallerTools>>,
+}
+
+impl Shared {
+    /// Checks an execution.
+    pub(super) fn accept(&self, mut execution: Execution) -> Result<Accepted, Error> {
+        if self.process != std::process::id() {
+            let why = "this process was forked from the one that made the sandbox: make another one in it";
+            return Err(Error::internal(why));
+        }
+        execution.limits = execution.limits.clamped_to(&self.ceilings);
+        let caller_tools = std::mem::take(&mut execution.caller_tools);
+        let of_caller = CallerTools::new(caller_tools, &self.registry, &self.policy)?;
+        if of_caller.is_some() {
+            execution.on_wait = OnWait::Return;
+        }
+        self.check(&execution, of_caller.as_deref())?;
+        if let Some(tools) = &mut execution.tools {
+            // Without duplicates, the list is at most as long as that of all tools.
+            tools.sort_unstable();
+            tools.dedup();
+        }
+        let code = std::mem::take(&mut execution.code);
+        let source = match self.layers {
+            Layers::All => {
+                let mut policy = self.policy_for(&execution);
+                if let Some(tools) = &of_caller {
+                    tools.admit_to(policy.to_mut());
+                }
+                validator::validate(code, &policy).map_err(Error::Rejected)?
+            }
+            Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
+        };
+        Ok(Accepted { source, execution, of_caller })
+    }
+
+    /// Returns the tools that a program may call. `started` counts its calls.
+    pub(super) fn grants(
+        &self,
+        execution: &Execution,
+        of_caller: Option<Arc<CallerTools>>,
+        started: Arc<AtomicU32>,
+    ) -> Grants {
+        Grants {
+            registry: self.registry.clone(),
+            catalogue: self.catalogue.clone(),
+            of_caller,
+            only: execution.tools.as_deref().map(Arc::from),
+            plan_bytes_max: execution.plan.then_some(execution.limits.result_bytes_max),
+            policy: self.tool_policy.clone(),
+            request_id: execution.request_id.as_deref().map(Arc::from),
+            metrics: self.metrics.clone(),
+            listener: (execution.events.is_some() || execution.returns_when_waiting()).then(|| {
+                let listener = Listener::default();
+                listener.set(execution.events.clone());
+                listener
+            }),
+            started,
+            ..Grants::default()
+        }
+    }
+
+    /// Returns when the host asks a program for its stack.
+    pub(super) fn pauses_for(&self, execution: &Execution) -> Pauses {
+        match execution.on_wait {
+            OnWait::Return => Pauses::WhenIdle { naps: true },
+            OnWait::Hold if self.may_ask => Pauses::WhenIdle { naps: false },
+            OnWait::Hold => Pauses::Never,
+        }
+    }
+
+    /// Returns the validator policy for an execution. A module without granted tools is treated as disabled: the guest
+    /// refuses to import it, and no hint names it.
+    fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
+        let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
+        let mut policy = self.policy.clone();
+        for module in self.registry.modules_without(granted) {
+            policy.allowed_imports.remove(module);
+            policy.tool_modules.remove(module);
+            policy.disabled_imports.insert(module.to_owned());
+        }
+        for (name, module) in &mut policy.tool_modules {
+            if !granted.contains(name) {
+                let functions = &mut Arc::make_mut(module).functions;
+                for (function, known) in functions {
+                    known.is_granted = granted.contains(&format!("{name}.{function}"));
+                }
+            }
+        }
+        Cow::Owned(policy)
+    }
+
+    fn check(&self, execution: &Execution, of_caller: Option<&CallerTools>) -> Result<(), Error> {
+        let asked_bytes = execution.limits.memory_bytes_max;
+        if asked_bytes < self.memory_bytes_min {
+            return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
+        }
+        let unknown = execution.tools.iter().flatten().find(|name| !self.registry.knows(name));
+        if let Some(name) = unknown {
+            return Err(Error::UnknownTool { name: name.clone() });
+        }
+        if execution.plan && execution.state.is_some() {
+            let why = "`plan` and `state` exclude each other: what only planned its effects is not a state to go on from";
+            return Err(Error::Contradiction { why: why.into() });
+        }
+        context::check(&execution.context, &self.policy, &self.registry, of_caller)
+    }
+}
+
+/// Returns whether checking the execution takes too long for its caller's thread.
+pub(super) fn is_large(execution: &Execution) -> bool {
+    execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
+}
+
+/// Returns whether the program must not begin in its caller's thread, where it may be restarted: what it has told cannot
+/// be taken back, and an interpreter that was kept takes long to restore.
+pub(super) fn begins_elsewhere(execution: &Execution) -> bool {
+    execution.events.is_some() || matches!(execution.state, Some(KeepState::After(_)))
+}

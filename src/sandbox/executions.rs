@@ -1,0 +1,590 @@
+//! Executions that live on without the call that started them: they return when they wait, are answered, looked at and
+//! cancelled, and go on in another process.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, SystemTime};
+
+use sealed_store::Share;
+use tokio::task::JoinHandle;
+use tracing::{Instrument, warn};
+
+use super::accept::Accepted;
+use super::audit::AuditRecord;
+use super::effects::Effects;
+use super::live::{EXPIRED, Live, Lived, Seat};
+use super::records::{self, Facts, Kind, Opened};
+use super::tasks::{Stage, Status};
+use super::{Admitted, Sandbox, Shared, Slot, flatten, reports};
+use crate::cancel::CancelHandle;
+use crate::error::Error;
+use crate::execution::{
+    Answer, Event, EventSink, Execution, ExecutionId, GuestError, Listener, OnWait, Outcome, Report,
+    WaitingCall, WaitsFor,
+};
+use crate::instance::{Cancel, Kept, Run};
+use crate::limits::TIME_MAX;
+use crate::store::Keeping;
+
+/// How far an execution is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExecutionStatus {
+    /// It waits for a slot.
+    Queued,
+    /// The program runs.
+    Running,
+    /// It waits for somebody outside: a report of what it has done so far and what it waits for.
+    Waiting(Box<Report>),
+    /// It has ended.
+    Ended(Box<Report>),
+}
+
+impl ExecutionStatus {
+    /// Returns the stable name for answers: `queued`, `running`, `waiting` or `ended`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting(_) => "waiting",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// Returns its report, if it waits or has ended.
+    #[must_use]
+    pub fn into_report(self) -> Option<Report> {
+        match self {
+            Self::Queued | Self::Running => None,
+            Self::Waiting(report) | Self::Ended(report) => Some(*report),
+        }
+    }
+}
+
+/// An execution in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExecutionInfo {
+    /// Its id.
+    pub id: ExecutionId,
+    /// `queued`, `running`, `waiting` or `ended`.
+    pub status: &'static str,
+}
+
+/// A call that waits for approval.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WaitingApproval {
+    /// The execution that makes it.
+    pub execution: ExecutionId,
+    /// The epoch in which it can be answered.
+    pub epoch: u32,
+    /// The call.
+    pub call: WaitingCall,
+}
+
+/// Cancels an execution when it is dropped, unless it is disarmed.
+struct CancelOnDrop(Option<CancelHandle>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.cancel();
+        }
+    }
+}
+
+impl Sandbox {
+    /// Starts an execution that nobody waits for, and returns its id once it was checked. [`Sandbox::status`] tells how
+    /// far it is. It goes on after a crash of the process if the sandbox has a store on disk and no effect has begun.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::run`], apart from [`Error::Busy`]: it waits for a slot.
+    pub async fn start(&self, execution: Execution) -> Result<ExecutionId, Error> {
+        let (id, shared) = (ExecutionId::random(), self.0.shared.clone());
+        if !self.is_open() {
+            return Err(Error::ShuttingDown);
+        }
+        shared.records.check()?;
+        let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
+        let code = execution.code.clone();
+        let accepted = match self.accept(execution, &mut record).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                record.end(Err(&error));
+                return Err(error);
+            }
+        };
+        let begins = self.begin_detached(id, accepted, &code, &record).await;
+        match begins {
+            Ok((live, accepted)) => {
+                self.spawn(shared.run_detached(live, accepted, record))?;
+                Ok(id)
+            }
+            Err(error) => {
+                record.end(Err(&error));
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin_detached(
+        &self,
+        id: ExecutionId,
+        mut accepted: Accepted,
+        code: &str,
+        record: &AuditRecord,
+    ) -> Result<(Live, Accepted), Error> {
+        let shared = &self.0.shared;
+        accepted.execution.on_wait = OnWait::Return;
+        // A state that is not there is an error now, not later.
+        shared.state_before(&accepted.execution).await?;
+        let started = Arc::<AtomicU32>::default();
+        let grants = shared.grants(&accepted.execution, accepted.of_caller.clone(), started);
+        let pauses = shared.pauses_for(&accepted.execution);
+        let (code_sha256, code_bytes) = (record.code_sha256.clone(), code.len());
+        let facts = Facts {
+            is_detached: true,
+            code_sha256,
+            code_bytes,
+            ..Facts::new(id, &accepted.execution, grants, pauses)
+        };
+        let handle = accepted.execution.cancel_handle.clone().unwrap_or_default();
+        let place = shared.add_task(&facts, handle.clone(), 0)?;
+        let cancel = Cancel::new(shared.cancel.clone(), Some(handle));
+        let mut live = Live::new(shared.clone(), facts, cancel, None);
+        live.place = Some(place);
+        let keeping = Keeping { share: Share::Whole, expires_at: live.kept_until(), wakes_at: None };
+        live.put(&records::begins(&live.facts, code, &accepted.execution.context), keeping).await?;
+        Ok((live, accepted))
+    }
+
+    /// Runs an execution until it ends or waits for somebody outside.
+    pub(super) async fn run_until_it_waits(
+        &self,
+        id: ExecutionId,
+        execution: Execution,
+        mut record: AuditRecord,
+    ) -> Result<(Report, Slot), Error> {
+        let shared = &self.0.shared;
+        let handle = execution.cancel_handle.clone().unwrap_or_default();
+        let admitted =
+            CancelHandle::unless_cancelled(Some(&handle), self.admit(execution, &mut record)).await;
+        let admitted = match admitted {
+            None => return Ok((Report::cancelled_while_queued(id, Duration::ZERO), Slot(None))),
+            Some(Ok(admitted)) => admitted,
+            Some(Err(error)) => {
+                record.end(Err(&error));
+                return Err(error);
+            }
+        };
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
+        let Admitted { accepted, after, permit, queue } = admitted;
+        let grants = shared.grants(&accepted.execution, accepted.of_caller.clone(), started);
+        let pauses = shared.pauses_for(&accepted.execution);
+        let (code_sha256, code_bytes) = (record.code_sha256.clone(), accepted.source.as_str().len());
+        let facts = Facts { code_sha256, code_bytes, ..Facts::new(id, &accepted.execution, grants, pauses) };
+        let place = match shared.add_task(&facts, handle.clone(), 0) {
+            Ok(place) => place,
+            Err(error) => {
+                record.end(Err(&error));
+                return Err(error);
+            }
+        };
+        let task = place.task.clone();
+        let cancel = Cancel::new(shared.cancel.clone(), Some(handle.clone()));
+        let seat = Seat::new(shared, Slot(Some(permit)));
+        let mut live = Live::new(shared.clone(), facts, cancel, Some(seat));
+        live.place = Some(place);
+        let mut guard = CancelOnDrop(Some(handle));
+        let listener = live.facts.grants.listener.clone();
+        listener.iter().for_each(|listener| listener.send(Event::Started(id)));
+        let running = self.spawn(shared.clone().run_attached(live, accepted, after, record))?;
+        let waits = async {
+            let status = task.beyond(0).await;
+            match status.stage {
+                Stage::Waiting(_) => shared.status_of(id, status).await,
+                // The other future tells the end.
+                _ => std::future::pending().await,
+            }
+        };
+        let mut report = tokio::select! {
+            biased;
+            joined = running => flatten(joined)?,
+            status = waits => status?.into_report().ok_or(Error::ShuttingDown)?,
+        };
+        guard.0 = None;
+        // The events end with this report.
+        listener.inspect(|listener| listener.set(None));
+        if report.outcome != Outcome::Waiting {
+            report.stages.queue = queue;
+        }
+        Ok((report, Slot(None)))
+    }
+
+    /// Answers calls of an execution that waits in `epoch`, and returns its next report: when it waits again or has
+    /// ended. Calls that are left out go on waiting. The events until then go to `events`. Dropping the future does not
+    /// affect the execution.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::UnknownExecution`] if there is no such execution.
+    /// - [`Error::StaleEpoch`] if it does not wait in this epoch. Of several that answer the same epoch, one succeeds.
+    /// - [`Error::Answer`] and [`Error::Contradiction`] if an answer cannot be taken, and [`Error::Busy`] if the
+    ///   execution would have to wait for a slot in a full queue. The execution goes on waiting then.
+    pub async fn resume(
+        &self,
+        id: ExecutionId,
+        epoch: u32,
+        answers: Vec<(u32, Answer)>,
+        events: Option<EventSink>,
+    ) -> Result<Report, Error> {
+        let listener = self.answer_to(id, epoch, answers, events).await?;
+        let status = self.wait(id, epoch, Duration::MAX).await;
+        // The events end with this report.
+        listener.inspect(|listener| listener.set(None));
+        match status?.into_report() {
+            Some(report) => Ok(report),
+            None => Err(Error::ShuttingDown),
+        }
+    }
+
+    /// Does what [`Sandbox::resume`] does, but does not wait for the next report.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sandbox::resume`].
+    pub async fn answer(
+        &self,
+        id: ExecutionId,
+        epoch: u32,
+        answers: Vec<(u32, Answer)>,
+    ) -> Result<(), Error> {
+        self.answer_to(id, epoch, answers, None).await.map(drop)
+    }
+
+    /// Returns whom the execution tells what happens.
+    async fn answer_to(
+        &self,
+        id: ExecutionId,
+        epoch: u32,
+        answers: Vec<(u32, Answer)>,
+        events: Option<EventSink>,
+    ) -> Result<Option<Listener>, Error> {
+        let shared = &self.0.shared;
+        if !self.is_open() {
+            return Err(Error::ShuttingDown);
+        }
+        let Some(task) = shared.tasks.get(id) else {
+            let current = shared.ended(id).await?;
+            if current
+                .error
+                .as_ref()
+                .is_some_and(|error| current.outcome == Outcome::Cancelled && error.message == EXPIRED)
+            {
+                return Err(Error::Expired);
+            }
+            return Err(Error::StaleEpoch { current: Some(Box::new(current)) });
+        };
+        let Status { epoch: current, stage } = task.status();
+        if current == epoch && matches!(stage, Stage::Waiting(_)) {
+            task.check(&answers)?;
+            if matches!(stage, Stage::Waiting(None)) && shared.admission.is_full() {
+                return Err(Error::Busy { queued: shared.admission.waiting() });
+            }
+            if task.answer(epoch, answers, events) {
+                return Ok(task.listener());
+            }
+        }
+        let current = self.status(id).await?.into_report().map(Box::new);
+        Err(Error::StaleEpoch { current })
+    }
+
+    /// Returns how far an execution is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownExecution`] if there is no such execution, or if its report is not kept any more.
+    pub async fn status(&self, id: ExecutionId) -> Result<ExecutionStatus, Error> {
+        match self.0.shared.tasks.get(id) {
+            Some(task) => self.0.shared.status_of(id, task.status()).await,
+            None => self.0.shared.ended(id).await.map(|report| ExecutionStatus::Ended(Box::new(report))),
+        }
+    }
+
+    /// Returns how far an execution is, once it waits in a later epoch than `epoch` or has ended, or after `time`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sandbox::status`].
+    pub async fn wait(&self, id: ExecutionId, epoch: u32, time: Duration) -> Result<ExecutionStatus, Error> {
+        let Some(task) = self.0.shared.tasks.get(id) else { return self.status(id).await };
+        tokio::select! {
+            status = task.beyond(epoch) => self.0.shared.status_of(id, status).await,
+            () = tokio::time::sleep(time.min(TIME_MAX)) => self.status(id).await,
+        }
+    }
+
+    /// Cancels an execution. Does nothing if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownExecution`] if there is no such execution.
+    pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
+        match self.0.shared.tasks.get(id) {
+            Some(task) => task.cancel.cancel(),
+            None => drop(self.0.shared.ended(id).await?),
+        }
+        Ok(())
+    }
+
+    /// Returns the executions that wait or that nobody waits for, and those that ended lately.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the store fails.
+    pub async fn executions(&self) -> Result<Vec<ExecutionInfo>, Error> {
+        let shared = &self.0.shared;
+        let open = shared.tasks.list().into_iter().map(|task| {
+            let status = match task.status().stage {
+                Stage::Queued => "queued",
+                Stage::Running => "running",
+                Stage::Waiting(_) => "waiting",
+                Stage::Ended(_) | Stage::Gone => "ended",
+            };
+            ExecutionInfo { id: task.id, status }
+        });
+        let mut all: Vec<_> = open.collect();
+        for record in shared.records.list(records::PREFIX).await? {
+            let id = record.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok());
+            if let Some(id) = id.filter(|id| all.iter().all(|known| known.id != *id)) {
+                all.push(ExecutionInfo { id, status: "ended" });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns all calls that wait for approval.
+    #[must_use]
+    pub fn approvals(&self) -> Vec<WaitingApproval> {
+        let mut approvals = Vec::new();
+        for task in self.0.shared.tasks.list() {
+            let Status { epoch, stage } = task.status();
+            if matches!(stage, Stage::Waiting(_)) {
+                let calls = task.outside.waiting().into_iter();
+                let calls = calls.filter(|call| call.waits_for == WaitsFor::Approval);
+                approvals.extend(calls.map(|call| WaitingApproval { execution: task.id, epoch, call }));
+            }
+        }
+        approvals
+    }
+
+    /// Spawns `work` on the guests' threads. It goes on when the handle is dropped.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>, Error> {
+        let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
+        Ok(runtime.spawn(self.0.tasks.track_future(work).in_current_span()))
+    }
+
+    /// Goes on with the executions in the store, which another process has left. **Blocks**, also where async code is
+    /// not expected to.
+    pub(super) fn go_on_with_the_rest(&self) -> Result<(), Error> {
+        if !self.0.shared.records.is_durable() {
+            return Ok(());
+        }
+        let (sandbox, (done, restored)) = (self.clone(), std::sync::mpsc::channel());
+        self.spawn(async move {
+            let _ = done.send(sandbox.restore().await);
+        })?;
+        restored.recv().unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    async fn restore(&self) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        for listed in shared.records.list(records::PREFIX).await? {
+            let Some(id) = listed.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok()) else {
+                continue;
+            };
+            if let Err(error) = self.restore_one(id, listed.wakes_at).await {
+                warn!(execution_id = %id, error = %error.chain(), "an execution in the store cannot go on");
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore_one(&self, id: ExecutionId, wakes_at: Option<SystemTime>) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        let Some(record) = shared.records.get(&records::name_of(id)).await? else { return Ok(()) };
+        let opened = Opened::decode(&record.bytes)?;
+        if opened.has_ended() {
+            return Ok(());
+        }
+        let effects = shared.records.get(&records::name_of_effects(id)).await?;
+        let effects_since: Option<u32> =
+            effects.and_then(|note| std::str::from_utf8(&note.bytes).ok()?.parse().ok());
+        let report = opened.report();
+        let (facts, epoch, parks, expires_at, program) = match opened.kind(id, shared)? {
+            Kind::Begins { facts, code, context } => {
+                (facts, 0, 0, SystemTime::now() + shared.wait_limits.wait_max, Some((code, context)))
+            }
+            Kind::Waits { facts, epoch, parks, expires_at } => (facts, epoch, parks, expires_at, None),
+            Kind::Ended => return Ok(()),
+        };
+        let audit = AuditRecord::again(&shared.metrics, &facts);
+        if effects_since == Some(parks) {
+            return shared.lose(id, record.revision, report.ok(), audit).await;
+        }
+        let handle = CancelHandle::new();
+        let place = shared.add_task(&facts, handle.clone(), epoch.saturating_sub(1))?;
+        let cancel = Cancel::new(shared.cancel.clone(), Some(handle));
+        let mut live = Live::new(shared.clone(), facts, cancel, None);
+        (live.revision, live.expires_at) = (Some(record.revision), expires_at);
+        if let Some((code, context)) = program {
+            live.place = Some(place);
+            let execution = Execution { code, context, ..live.facts.execution() };
+            let Accepted { source, execution, of_caller } = shared.accept(execution)?;
+            let accepted = Accepted { source, execution, of_caller };
+            self.spawn(shared.clone().run_detached(live, accepted, audit))?;
+            return Ok(());
+        }
+        live.effects = Effects::new(shared, id, true, parks);
+        live.facts.grants.effects = Some(live.effects.clone());
+        let report = report?;
+        for call in report.waiting.iter().flat_map(|waiting| &waiting.calls) {
+            live.facts.grants.outside.add(call.clone());
+        }
+        if report.waiting.is_some() {
+            place.task.wait(|_| Arc::new(report));
+            place.task.forget_report(epoch);
+        }
+        live.place = Some(place);
+        self.spawn(shared.clone().sleep_on(live, wakes_at, audit))?;
+        Ok(())
+    }
+}
+
+impl Shared {
+    async fn run_detached(self: Arc<Self>, mut live: Live, accepted: Accepted, mut audit: AuditRecord) {
+        let slot = tokio::select! {
+            slot = self.admission.admit_again(&self.metrics) => slot,
+            () = live.cancel.cancelled() => {
+                let report = Report::cancelled_while_queued(live.facts.id, live.facts.begun.elapsed());
+                // Nobody waits for the result.
+                let _ = live.end(report, None).await.map(|report| audit.end(Ok(&report)));
+                return;
+            }
+        };
+        let Ok(slot) = slot else {
+            // The sandbox is closed. The record says that it has not begun.
+            return audit.leave();
+        };
+        audit.start(&live.facts.grants.started);
+        live.seat = Some(Seat::new(&self, Slot(Some(slot))));
+        let after = match self.state_before(&accepted.execution).await {
+            Ok(after) => after,
+            Err(error) => {
+                let error = GuestError { message: error.to_string(), ..GuestError::default() };
+                let report = Report::bare(live.facts.id, Outcome::Failure, Some(error));
+                let _ = live.end(report, None).await.map(|report| audit.end(Ok(&report)));
+                return;
+            }
+        };
+        // Whoever asks gets it from the record.
+        let _ = self.run_attached(live, accepted, after, audit).await;
+    }
+
+    async fn run_attached(
+        self: Arc<Self>,
+        live: Live,
+        accepted: Accepted,
+        after: Option<Kept>,
+        audit: AuditRecord,
+    ) -> Result<Report, Error> {
+        let Accepted { source, execution, .. } = accepted;
+        let Facts { id, grants, pauses, .. } = live.facts.clone();
+        let run = Run {
+            id,
+            source: &source,
+            execution: &execution,
+            grants,
+            in_callers_thread: false,
+            pauses,
+            after: after.as_ref(),
+        };
+        let lived = live.run(run).await.and_then(|(lived, _)| self.checked(lived));
+        audit_end(audit, lived)
+    }
+
+    async fn sleep_on(self: Arc<Self>, live: Live, wakes_at: Option<SystemTime>, audit: AuditRecord) {
+        let lived = live.go_on(wakes_at).await.map(|(lived, _)| lived);
+        // Whoever asks gets it from the record.
+        let _ = audit_end(audit, lived);
+    }
+
+    /// Ends an execution that cannot go on after a crash, because an effect may have happened.
+    async fn lose(
+        &self,
+        id: ExecutionId,
+        revision: u64,
+        report: Option<Report>,
+        audit: AuditRecord,
+    ) -> Result<(), Error> {
+        let message = "The executor stopped while the program ran, and an effect may have happened: it was not repeated";
+        let error = GuestError { message: message.into(), ..GuestError::default() };
+        let report = report.unwrap_or_else(|| Report::bare(id, Outcome::Lost, None));
+        let report = Report { outcome: Outcome::Lost, error: Some(error), waiting: None, ..report };
+        let keeping = Keeping::within(Share::Whole, self.wait_limits.result_ttl);
+        let record = records::ended(&reports::encode(&report));
+        self.records.swap(&records::name_of(id), revision, &record, keeping).await?;
+        self.records.remove(&records::name_of_effects(id)).await?;
+        audit.end(Ok(&report));
+        Ok(())
+    }
+
+    async fn status_of(&self, id: ExecutionId, status: Status) -> Result<ExecutionStatus, Error> {
+        Ok(match status.stage {
+            Stage::Queued => ExecutionStatus::Queued,
+            Stage::Running => ExecutionStatus::Running,
+            Stage::Waiting(Some(report)) => ExecutionStatus::Waiting(Box::new(Report::clone(&report))),
+            Stage::Waiting(None) => ExecutionStatus::Waiting(Box::new(self.recorded(id).await?.report()?)),
+            Stage::Ended(report) => ExecutionStatus::Ended(Box::new(Report::clone(&report))),
+            Stage::Gone => match self.recorded(id).await? {
+                opened if opened.has_ended() => ExecutionStatus::Ended(Box::new(opened.report()?)),
+                opened => ExecutionStatus::Waiting(Box::new(opened.report()?)),
+            },
+        })
+    }
+
+    /// Returns the report of an execution that has ended.
+    async fn ended(&self, id: ExecutionId) -> Result<Report, Error> {
+        let opened = self.recorded(id).await?;
+        if opened.has_ended() { opened.report() } else { Err(Error::UnknownExecution { id }) }
+    }
+
+    async fn recorded(&self, id: ExecutionId) -> Result<Opened, Error> {
+        let record = self.records.get(&records::name_of(id)).await?;
+        Opened::decode(&record.ok_or(Error::UnknownExecution { id })?.bytes)
+    }
+}
+
+fn audit_end(audit: AuditRecord, lived: Result<Lived, Error>) -> Result<Report, Error> {
+    match lived {
+        Ok(Lived::Ended(report)) => {
+            audit.end(Ok(&report));
+            Ok(report)
+        }
+        Ok(Lived::Left(report)) => {
+            audit.leave();
+            Ok(report)
+        }
+        Err(error) => {
+            audit.end(Err(&error));
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The executions that others can ask about: those that wait for somebody outside, and those that nobody waits for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::cancel::CancelHandle;
+use crate::error::Error;
+use crate::execution::{Answer, EventSink, ExecutionId, Listener, Report, WaitsFor};
+use crate::tools::{CallerTools, Grants, Outside};
+
+/// Executions by id.
+#[derive(Default)]
+pub(super) struct Tasks(Mutex<HashMap<ExecutionId, Arc<Task>>>);
+
+/// What others see of one execution.
+pub(super) struct Task {
+    pub(super) id: ExecutionId,
+    /// The calls that it waits for.
+    pub(super) outside: Outside,
+    /// Who is told what happens.
+    listener: Option<Listener>,
+    of_caller: Option<Arc<CallerTools>>,
+    /// Cancels it.
+    pub(super) cancel: CancelHandle,
+    status: watch::Sender<Status>,
+}
+
+/// How far an execution is.
+#[derive(Clone)]
+pub(super) struct Status {
+    /// How often it has waited.
+    pub(super) epoch: u32,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone)]
+pub(super) enum Stage {
+    /// For a slot.
+    Queued,
+    Running,
+    /// For somebody outside. The report is in the records if it is not here.
+    Waiting(Option<Arc<Report>>),
+    Ended(Arc<Report>),
+    /// The host failed, or has stopped before it ended; what it needs to go on is in the records.
+    Gone,
+}
+
+impl Tasks {
+    fn all(&self) -> MutexGuard<'_, HashMap<ExecutionId, Arc<Task>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, id: ExecutionId) -> Option<Arc<Task>> {
+        self.all().get(&id).cloned()
+    }
+
+    pub(super) fn list(&self) -> Vec<Arc<Task>> {
+        self.all().values().cloned().collect()
+    }
+
+    /// Adds an execution until the returned place is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CallerLimit`] if there are `max` already.
+    pub(super) fn add(self: &Arc<Self>, task: Task, max: usize) -> Result<Place, Error> {
+        let mut all = self.all();
+        if all.len() >= max {
+            let way_out = "answer or cancel some of them first";
+            return Err(Error::CallerLimit { what: "executions that wait", limit: max, way_out });
+        }
+        let task = Arc::new(task);
+        all.insert(task.id, task.clone());
+        Ok(Place { tasks: self.clone(), task })
+    }
+}
+
+/// The place of an execution among the others. When it is dropped, nobody can ask about the execution any more.
+pub(super) struct Place {
+    tasks: Arc<Tasks>,
+    pub(super) task: Arc<Task>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tasks.all().remove(&self.task.id);
+        self.task.status.send_if_modified(|status| {
+            let is_open = !matches!(status.stage, Stage::Ended(_) | Stage::Gone);
+            if is_open {
+                status.stage = Stage::Gone;
+            }
+            is_open
+        });
+    }
+}
+
+impl Task {
+    pub(super) fn new(id: ExecutionId, grants: &Grants, cancel: CancelHandle, epoch: u32) -> Self {
+        let status = watch::Sender::new(Status { epoch, stage: Stage::Queued });
+        let Grants { outside, listener, of_caller, .. } = grants.clone();
+        Self { id, outside, listener, of_caller, cancel, status }
+    }
+
+    /// Returns whom it tells what happens.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        self.listener.clone()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub(super) fn set(&self, stage: Stage) {
+        self.status.send_modify(|status| status.stage = stage);
+    }
+
+    /// Begins the next epoch, in which the execution waits. Returns its number.
+    pub(super) fn wait(&self, report: impl FnOnce(u32) -> Arc<Report>) -> u32 {
+        let epoch = self.status().epoch + 1;
+        let report = report(epoch);
+        self.status.send_modify(|status| *status = Status { epoch, stage: Stage::Waiting(Some(report)) });
+        epoch
+    }
+
+    /// Drops the report of the epoch, because it is in the records.
+    pub(super) fn forget_report(&self, epoch: u32) {
+        self.status.send_if_modified(|status| {
+            if status.epoch == epoch && matches!(status.stage, Stage::Waiting(_)) {
+                status.stage = Stage::Waiting(None);
+            }
+            false
+        });
+    }
+
+    /// Completes when the execution waits in a later epoch than `epoch`, or has ended.
+    pub(super) async fn beyond(&self, epoch: u32) -> Status {
+        let mut statuses = self.status.subscribe();
+        let is_beyond = |status: &Status| match status.stage {
+            Stage::Queued | Stage::Running => false,
+            Stage::Waiting(_) => status.epoch > epoch,
+            Stage::Ended(_) | Stage::Gone => true,
+        };
+        match statuses.wait_for(is_beyond).await {
+            Ok(status) => status.clone(),
+            Err(_) => Status { epoch, stage: Stage::Gone },
+        }
+    }
+
+    /// Checks answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Answer`] for the first that cannot be taken.
+    pub(super) fn check(&self, answers: &[(u32, Answer)]) -> Result<(), Error> {
+        if answers.is_empty() {
+            return Err(Error::Contradiction { why: "There is no answer; answer at least one call".into() });
+        }
+        let waiting = self.outside.waiting();
+        for (number, answer) in answers {
+            let fault = |why: String| Error::Answer { call: *number, why };
+            let call = waiting.iter().find(|call| call.call == *number);
+            let call = call.ok_or_else(|| fault("does not wait for an answer".into()))?;
+            match (call.waits_for, answer) {
+                (WaitsFor::Caller, Answer::Reply(reply)) => {
+                    self.check_reply(&call.tool, reply).map_err(fault)?
+                }
+                (waits_for, answer) if waits_for != answer.is_from() => {
+                    let takes = match waits_for {
+                        WaitsFor::Caller => "waits for its caller: `reply` or `error`",
+                        WaitsFor::Approval => "waits for approval: `approve` or `deny`",
+                    };
+                    return Err(fault(takes.into()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_reply(&self, tool: &str, reply: &RawValue) -> Result<(), String> {
+        self.of_caller.as_ref().map_or(Ok(()), |tools| tools.check_reply(tool, reply))
+    }
+
+    /// Answers calls if the execution waits in `epoch`. Of several that answer the same epoch, one succeeds.
+    /// Its next events go to `events`.
+    pub(super) fn answer(&self, epoch: u32, answers: Vec<(u32, Answer)>, events: Option<EventSink>) -> bool {
+        let is_first = self.status.send_if_modified(|status| {
+            let waits = status.epoch == epoch && matches!(status.stage, Stage::Waiting(_));
+            if waits {
+                status.stage = Stage::Running;
+            }
+            waits
+        });
+        if is_first {
+            if let Some(listener) = &self.listener {
+                listener.set(events);
+            }
+            self.outside.answer(answers);
+        }
+        is_first
+    }
+}
