@@ -406,12 +406,13 @@ impl Shared {
         started: Arc<AtomicU32>,
         in_callers_thread: bool,
     ) -> Result<(Lived, Slot), Error> {
-        let Admitted { accepted: Accepted { source, execution, of_caller }, after, permit, .. } = admitted;
+        let Admitted { accepted: Accepted { source, mut execution, of_caller }, after, permit, .. } =
+            admitted;
         let seat = Seat::new(&self, Slot(Some(permit)));
         if let Some(events) = &execution.events {
             events.send(Event::Started(id));
         }
-        let (grants, pauses) = (self.grants(&execution, of_caller, started), self.pauses_for(&execution));
+        let (grants, pauses) = (self.grants(&mut execution, of_caller, started), self.pauses_for(&execution));
         let (source, execution, after) = (&source, &execution, after.as_ref());
         if pauses == Pauses::Never && execution.state.is_none() {
             let run = Run { id, source, execution, grants, in_callers_thread, pauses, after };

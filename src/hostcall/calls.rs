@@ -19,7 +19,7 @@ use tracing::Instrument;
 use super::clock::thread_cpu_time;
 use super::wire::{self, Message};
 use crate::cancel::{EndGuard, EndSignal};
-use crate::execution::{Answer, ExecutionId, PlannedCall, WaitsFor};
+use crate::execution::{Answer, ExecutionId, PlannedCall, WaitingCall, WaitsFor};
 use crate::limits::Limits;
 use crate::tools::{
     Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, ReplyBudget, ReplyShare, UNREADABLE,
@@ -456,11 +456,11 @@ struct PlannedRecord {
 impl Calls {
     /// Returns what another instance needs to go on. Nothing may be under way.
     pub(super) fn record(&self) -> CallsRecord {
-        let waiting = self.outside.waiting().into_iter().map(|call| WaitingRecord {
-            call: call.call,
-            tool: call.tool,
-            arguments: call.arguments,
-            line: call.line,
+        // Not those that are shown outside: one of them may have its answer already.
+        let waiting = self.held.iter().filter_map(|(id, held)| {
+            let WaitingCall { call, tool, arguments, line, .. } =
+                held.begun.waiting(*id, WaitsFor::Caller)?;
+            Some(WaitingRecord { call, tool, arguments, line })
         });
         let plan = self.caller.take_plan().into_iter().flatten();
         let plan = plan.map(|PlannedCall { tool, arguments, line }| PlannedRecord { tool, arguments, line });

@@ -59,13 +59,16 @@ impl Shared {
         Ok(Accepted { source, execution, of_caller })
     }
 
-    /// Returns the tools that a program may call. `started` counts its calls.
+    /// Returns the tools that a program may call, and takes who is told about them. `started` counts the calls.
     pub(super) fn grants(
         &self,
-        execution: &Execution,
+        execution: &mut Execution,
         of_caller: Option<Arc<CallerTools>>,
         started: Arc<AtomicU32>,
     ) -> Grants {
+        let events = execution.events.take();
+        let listener = (events.is_some() || execution.returns_when_waiting()).then(Listener::default);
+        listener.iter().for_each(|listener| listener.set(events.clone()));
         Grants {
             registry: self.registry.clone(),
             catalogue: self.catalogue.clone(),
@@ -75,11 +78,7 @@ impl Shared {
             policy: self.tool_policy.clone(),
             request_id: execution.request_id.as_deref().map(Arc::from),
             metrics: self.metrics.clone(),
-            listener: (execution.events.is_some() || execution.returns_when_waiting()).then(|| {
-                let listener = Listener::default();
-                listener.set(execution.events.clone());
-                listener
-            }),
+            listener,
             started,
             ..Grants::default()
         }

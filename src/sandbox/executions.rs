@@ -142,7 +142,7 @@ impl Sandbox {
         // A state that is not there is an error now, not later.
         shared.state_before(&accepted.execution).await?;
         let started = Arc::<AtomicU32>::default();
-        let grants = shared.grants(&accepted.execution, accepted.of_caller.clone(), started);
+        let grants = shared.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
         let pauses = shared.pauses_for(&accepted.execution);
         let (code_sha256, code_bytes) = (record.code_sha256.clone(), code.len());
         let facts = Facts {
@@ -182,8 +182,8 @@ impl Sandbox {
         };
         let started = Arc::<AtomicU32>::default();
         record.start(&started);
-        let Admitted { accepted, after, permit, queue } = admitted;
-        let grants = shared.grants(&accepted.execution, accepted.of_caller.clone(), started);
+        let Admitted { mut accepted, after, permit, queue } = admitted;
+        let grants = shared.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
         let pauses = shared.pauses_for(&accepted.execution);
         let (code_sha256, code_bytes) = (record.code_sha256.clone(), accepted.source.as_str().len());
         let facts = Facts { code_sha256, code_bytes, ..Facts::new(id, &accepted.execution, grants, pauses) };

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::isolation_tests::cache_dir;
 use super::*;
-use crate::execution::{Answer, CallerTool, WaitingCall};
+use crate::execution::{Answer, CallerTool, OnWait, WaitingCall};
 use crate::instance::{Frozen, Thaw};
 use crate::tools::{Outside, Tool, ToolCall};
 
@@ -42,10 +42,10 @@ fn of_caller() -> [CallerTool; 3] {
 /// Runs an execution whose tools are those of its caller, and writes it down whenever it waits. Returns the report and how
 /// often it was written down.
 async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
+    let execution = execution.on_wait(OnWait::Return);
     let shared = &sandbox.0.shared;
-    let Accepted { source, execution, of_caller } =
-        shared.accept(execution.caller_tools(of_caller())).unwrap();
-    let grants = shared.grants(&execution, of_caller, Arc::default());
+    let Accepted { source, mut execution, of_caller } = shared.accept(execution).unwrap();
+    let grants = shared.grants(&mut execution, of_caller, Arc::default());
     let (id, outside, pauses) =
         (ExecutionId::random(), grants.outside.clone(), Pauses::WhenIdle { naps: true });
     let run = Run {
@@ -58,7 +58,7 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
         after: None,
     };
     let cancel = Cancel::new(shared.cancel.clone(), None);
-    let (mut progress, mut parks) = (shared.template.run(run, &cancel).await.unwrap(), 0);
+    let (mut progress, mut parks) = (answered_inside(shared.template.run(run, &cancel), &outside).await, 0);
     loop {
         match progress {
             Progress::Ended(report, _) => return (report, parks),
@@ -71,8 +71,22 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
                 let limits = execution.limits;
                 let thaw = Thaw { id, limits, grants: grants.clone(), pauses, keeps: false, began: None };
                 let paused = shared.template.thaw(frozen, thaw).await.unwrap();
-                progress = shared.template.go_on(paused, &cancel).await.unwrap();
+                progress = answered_inside(shared.template.go_on(paused, &cancel), &outside).await;
             }
+        }
+    }
+}
+
+/// Runs a guest, and answers its calls if it waits for them without giving its stack back.
+async fn answered_inside(
+    running: impl Future<Output = Result<Progress, Error>>,
+    outside: &Outside,
+) -> Progress {
+    let mut running = std::pin::pin!(running);
+    loop {
+        tokio::select! {
+            progress = &mut running => return progress.unwrap(),
+            _ = outside.stuck() => answer(outside, None).await,
         }
     }
 }
@@ -125,11 +139,10 @@ fn cases() -> Vec<(String, Execution)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_parked_at_each_wait_end_as_others() {
-    let (whole, parked) = (sandbox(), Sandbox::builder().cache_dir(cache_dir()).build().unwrap());
-    let mut parks_in_all = 0;
+    let (both, mut parks_in_all) = (sandbox(), 0);
     for (name, execution) in cases() {
-        let expected = seen(&whole.run(execution.clone()).await.unwrap());
-        let (report, parks) = run_parked(&parked, execution).await;
+        let expected = seen(&both.run(execution.clone()).await.unwrap());
+        let (report, parks) = run_parked(&both, execution).await;
         assert_eq!(seen(&report), expected, "{name}, parked {parks} times");
         parks_in_all += parks;
     }
@@ -190,7 +203,7 @@ async fn parked_programs_continue_where_they_wait() {
     let (whole, parked) = (sandbox(), Sandbox::builder().cache_dir(cache_dir()).build().unwrap());
     for (code, can_park) in WAITING {
         let expected = whole.run(Execution::new(code)).await.unwrap();
-        let (report, parks) = run_parked(&parked, Execution::new(code)).await;
+        let (report, parks) = run_parked(&parked, Execution::new(code).caller_tools(of_caller())).await;
         assert_eq!(seen(&report), seen(&expected), "{code}");
         assert_eq!(report.usage.tool_calls, expected.usage.tool_calls, "{code}");
         assert_eq!(parks > 0, can_park, "{code}: parked {parks} times");

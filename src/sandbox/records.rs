@@ -259,7 +259,7 @@ impl FactsRecord {
             Some("") => Some(KeepState::New),
             Some(handle) => Some(KeepState::After(handle.parse().map_err(|_| Error::StateDamaged)?)),
         };
-        let execution = Execution {
+        let mut execution = Execution {
             limits: self.limits.into(),
             tools: self.only,
             request_id: self.request_id,
@@ -269,7 +269,7 @@ impl FactsRecord {
             on_wait: OnWait::Return,
             ..Execution::default()
         };
-        let grants = shared.grants(&execution, of_caller, Arc::default());
+        let grants = shared.grants(&mut execution, of_caller, Arc::default());
         let facts = Facts::new(id, &execution, grants, shared.pauses_for(&execution));
         let Self { is_detached, code_sha256, code_bytes, .. } = self;
         Ok(Facts { is_detached, code_sha256, code_bytes, ..facts })

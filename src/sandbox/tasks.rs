@@ -68,7 +68,8 @@ impl Tasks {
     /// [`Error::CallerLimit`] if there are `max` already.
     pub(super) fn add(self: &Arc<Self>, task: Task, max: usize) -> Result<Place, Error> {
         let mut all = self.all();
-        if all.len() >= max {
+        let is_open = |task: &&Arc<Task>| !matches!(task.status().stage, Stage::Ended(_) | Stage::Gone);
+        if all.len() >= max && all.values().filter(is_open).count() >= max {
             let way_out = "answer or cancel some of them first";
             return Err(Error::CallerLimit { what: "executions that wait", limit: max, way_out });
         }

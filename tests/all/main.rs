@@ -38,6 +38,7 @@ mod service;
 mod services;
 mod soak;
 mod sockets;
+mod states;
 mod support;
 mod survive;
 mod tool_calls;
