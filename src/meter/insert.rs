@@ -8,7 +8,8 @@ use wasmtime::Result;
 use super::body::{Body, Bulk, Loop, Repeat};
 use super::graph::Charges;
 use super::input::Input;
-use super::{POLLED_AT, POLLED_BYTES, with_more};
+use super::sections::with_more;
+use super::{POLLED_AT, POLLED_BYTES};
 
 /// The most fuel that one entry or iteration is charged. Functions and loops with more operators consist of many
 /// branches, and few paths through them execute most of the operators.
@@ -120,10 +121,10 @@ impl Meter {
         let (mut bytes, mut unlikely, mut copied) =
             (body.bytes[..body.start].to_vec(), Vec::new(), body.start);
         if counts {
-            bytes = with_more(&bytes, 1, |new| {
-                1u32.encode(new);
-                ValType::I64.encode(new);
-            })?;
+            let mut local = Vec::new();
+            1u32.encode(&mut local);
+            ValType::I64.encode(&mut local);
+            bytes = with_more(&bytes, 1, &local)?;
         }
         for (at, insertion) in insertions {
             bytes.extend(&body.bytes[copied..at]);
