@@ -320,7 +320,7 @@ pub struct Usage {
 impl Usage {
     /// Returns [`Usage::memory_bytes_peak`] in MiB. The value is exact, because memory grows in pages of 64 KiB.
     #[must_use]
-    #[expect(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "a memory has 4 GiB at most")]
     pub fn memory_mib_peak(&self) -> f64 {
         self.memory_bytes_peak as f64 / f64::from(1 << 20)
     }
