@@ -14,6 +14,7 @@
 //! program burns depends on the program only, not on a clock.
 
 mod body;
+mod functions;
 mod graph;
 mod input;
 mod insert;
@@ -39,9 +40,10 @@ pub(crate) const POLLED_AT: u32 = 0xffff_0000;
 pub(crate) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
 
 /// The meter's sources. They go into the cache key of compiled code, because another meter makes other code.
-pub(crate) const SOURCE: [&str; 8] = [
+pub(crate) const SOURCE: [&str; 9] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
+    include_str!("meter/functions.rs"),
     include_str!("meter/graph.rs"),
     include_str!("meter/input.rs"),
     include_str!("meter/insert.rs"),

@@ -4,11 +4,13 @@ mod charges;
 mod endless;
 mod unchanged;
 
+use std::path::PathBuf;
+
 use wasmtime::{Caller, Extern, Instance, Linker, Module, Result, Store, Val, bail};
 
 use super::super::memory::Memories;
 use super::check::check;
-use super::{FUEL, add};
+use super::{FUEL, SOURCE, add};
 use crate::image::engine;
 
 /// The beginning of each test module.
@@ -91,4 +93,19 @@ fn modules_that_cannot_be_metered_are_refused() {
         let error = add(&wat::parse_str(format!("(module {wat})")).unwrap()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
+}
+
+/// Compiled code is cached under a digest of these files.
+#[test]
+fn the_cache_key_covers_all_of_the_meters_sources() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/meter");
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let makes_code =
+        |path: &PathBuf| path.is_file() && !path.ends_with("check.rs") && !path.ends_with("tests.rs");
+    let files: Vec<_> = files.filter(makes_code).collect();
+    for path in &files {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(SOURCE.contains(&text.as_str()), "{}", path.display());
+    }
+    assert_eq!(SOURCE.len(), files.len() + 1, "and meter.rs");
 }
