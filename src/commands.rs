@@ -1,6 +1,7 @@
-//! The commands. An `Err` is one line for the user.
+//! The commands.
 
 mod check;
+mod failure;
 mod findings;
 mod harden;
 mod health;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Catalogue, Metrics, Sandbox, SandboxBuilder, Tool};
+use ai_code_executor::{Catalogue, Error, Metrics, Sandbox, SandboxBuilder, Tool};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
@@ -37,6 +38,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Effective, NetworkTools};
 use crate::log;
 pub(crate) use check::{Format, check};
+pub(crate) use failure::Failure;
 pub(crate) use health::health;
 pub(crate) use manual::{completions, manual, version};
 pub(crate) use output::complain;
@@ -49,8 +51,9 @@ pub(crate) use tools::{ToolsFormat, tools};
 const THREAD_STACK_BYTES: usize = 32 << 20;
 
 /// Exit status if the executor failed, not the program.
-pub(crate) const HOST_FAILURE: u8 = 70;
+const HOST_FAILURE: u8 = 70;
 
+/// Exit status after wrong usage or wrong settings.
 pub(crate) const USAGE: u8 = 2;
 
 /// Connections beyond those whose executions run or wait: for callers that are refused, and for health checks and
@@ -75,11 +78,12 @@ const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
 const REJECTED: u8 = 3;
 
-type Done = Result<ExitCode, String>;
+pub(crate) type Done = Result<ExitCode, Failure>;
 
 pub(crate) fn prepare(config: &Config) -> Done {
     if config.cache_dir.is_none() {
-        return Err("no directory for the image: set CACHE_DIR".into());
+        let message = "no directory for the image: set CACHE_DIR".into();
+        return Err(Failure { message, status: USAGE });
     }
     sandbox(config, Metrics::default())?;
     Ok(ExitCode::SUCCESS)
@@ -201,7 +205,7 @@ async fn serve_until_signal(
     info!(%address, "ready");
     tokio::select! {
         () = &mut signalled => {}
-        ended = &mut server => return Err(format!("the server stopped unexpectedly: {ended:?}")),
+        ended = &mut server => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
     }
     info!("stopping: no new executions, running ones may finish");
     tokio::select! {
@@ -222,7 +226,7 @@ async fn give_memory_back(service: Service) {
 
 /// Makes the sandbox and tests it, then makes the service ready. Making an image blocks for seconds and cannot be
 /// cancelled, so it gets a thread of its own that is not joined at exit.
-async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
+async fn make_ready(config: &Config, service: &Service) -> Result<(), Failure> {
     let (done, made) = oneshot::channel();
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
@@ -235,7 +239,7 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), String> {
         done.send(sandbox)
     });
     let sandbox = made.await.map_err(|_| "making the image panicked".to_owned())??;
-    sandbox.self_test().await.map_err(|error| error.chain())?;
+    sandbox.self_test().await?;
     harden::seal(service.settings().hardening)?;
     service.ready(sandbox);
     Ok(())
@@ -292,18 +296,17 @@ fn ignores_hangup() -> bool {
 }
 
 /// Returns the tools that programs can import with these settings.
-fn tools_of(config: &Config) -> Result<Vec<Tool>, String> {
+fn tools_of(config: &Config) -> Result<Vec<Tool>, Error> {
     let NetworkTools { enabled, file, signer } = &config.network_tools;
-    let tools = if *enabled { file.connect(signer.as_ref()) } else { Ok(Vec::new()) };
-    tools.map_err(|error| error.chain())
+    if *enabled { file.connect(signer.as_ref()) } else { Ok(Vec::new()) }
 }
 
-fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
-    builder(config, metrics)?.build().map_err(|error| error.chain())
+fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, Error> {
+    builder(config, metrics)?.build()
 }
 
 /// Returns the sandbox of the service. Without a store it runs programs, but keeps nothing.
-fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, String> {
+fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, Error> {
     let builder = builder(config, metrics)?;
     let builder = match store::open(&config.store) {
         Ok((store, sealer)) => builder.store(store, sealer),
@@ -312,10 +315,10 @@ fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, Stri
             builder.no_store()
         }
     };
-    builder.build().map_err(|error| error.chain())
+    builder.build()
 }
 
-fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, String> {
+fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
         .policy(config.policy.clone())

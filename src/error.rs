@@ -132,11 +132,11 @@ pub enum Error {
     #[error("The executor has no store for states and executions that wait; its log says why")]
     NoStore,
 
-    /// Too many executions are waiting already; try again later.
-    #[error("All execution slots are taken and {queued} executions are waiting")]
+    /// Too many executions are waiting for a slot, or too many large programs for their check; try again later.
+    #[error("The queue is full: {queued} programs are waiting")]
     #[non_exhaustive]
     Busy {
-        /// Number of executions that are waiting.
+        /// Number of executions, or of large programs, that are waiting in the same queue.
         queued: usize,
     },
 
@@ -228,5 +228,15 @@ mod tests {
         assert_eq!(error.to_string(), "interpreter image: mapping the memory image");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no space"));
         assert_eq!(error.chain(), "interpreter image: mapping the memory image: no space");
+    }
+
+    /// The queue may be the one for slots or the one for checks of large programs, and it may have no places at all.
+    #[test]
+    fn the_message_of_a_full_queue_names_no_slots() {
+        let messages = [0, 64].map(|queued| Error::Busy { queued }.to_string());
+        assert_eq!(
+            messages,
+            ["The queue is full: 0 programs are waiting", "The queue is full: 64 programs are waiting"]
+        );
     }
 }

@@ -68,8 +68,7 @@ impl Needs {
 }
 
 /// The restrictions that are in force, in all threads.
-// Each of the six flags is independent of the others.
-#[allow(clippy::struct_excessive_bools)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent of each other")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hardening {

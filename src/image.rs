@@ -4,7 +4,7 @@
 mod artifact;
 pub(crate) mod engine;
 #[cfg(fuzzing)]
-#[allow(missing_docs, clippy::expect_used)]
+#[allow(missing_docs, clippy::expect_used, reason = "only the fuzz targets call it: a panic is a finding")]
 pub mod fuzzing;
 mod interpreter;
 mod machine_code;

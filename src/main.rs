@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use commands::Done;
 use config::{Config, LogFormat, LogLevel};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -87,13 +88,13 @@ fn main() -> ExitCode {
         Command::Man => commands::manual(command_line),
         Command::Work(work) => with_settings(work, &matches),
     };
-    done.unwrap_or_else(|message| {
-        commands::complain(&format!("ai-code-executor: {message}"));
-        ExitCode::from(commands::HOST_FAILURE)
+    done.unwrap_or_else(|failure| {
+        commands::complain(&format!("ai-code-executor: {}", failure.message));
+        ExitCode::from(failure.status)
     })
 }
 
-fn with_settings(work: Work, matches: &ArgMatches) -> Result<ExitCode, String> {
+fn with_settings(work: Work, matches: &ArgMatches) -> Done {
     let listens = matches!(work, Work::Serve | Work::Config);
     let (config, effective) = match Config::read(matches, listens) {
         Ok(read) => read,

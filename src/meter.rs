@@ -14,19 +14,21 @@
 //! program burns depends on the program only, not on a clock.
 
 mod body;
+mod functions;
 mod graph;
 mod input;
 mod insert;
 mod longest_path;
+pub(crate) mod sections;
 mod table;
 
-use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, Module, RawSection, SectionId, ValType};
-use wasmparser::{BinaryReader, Parser};
-use wasmtime::{Result, bail};
+use wasm_encoder::{ConstExpr, Encode, ExportKind, GlobalType, SectionId, ValType};
+use wasmtime::Result;
 
 use graph::Charges;
 use input::Input;
 use insert::Meter;
+use sections::Change;
 
 /// The name of the exported global with the remaining fuel. When it is below zero, the guest calls its `refuel`.
 pub(crate) const FUEL: &str = "fuel";
@@ -38,14 +40,16 @@ pub(crate) const POLLED_AT: u32 = 0xffff_0000;
 pub(crate) const POLLED_BYTES: usize = (1 << 32) - POLLED_AT as usize;
 
 /// The meter's sources. They go into the cache key of compiled code, because another meter makes other code.
-pub(crate) const SOURCE: [&str; 7] = [
+pub(crate) const SOURCE: [&str; 9] = [
     include_str!("meter.rs"),
     include_str!("meter/body.rs"),
+    include_str!("meter/functions.rs"),
     include_str!("meter/graph.rs"),
     include_str!("meter/input.rs"),
     include_str!("meter/insert.rs"),
-    include_str!("meter/table.rs"),
     include_str!("meter/longest_path.rs"),
+    include_str!("meter/sections.rs"),
+    include_str!("meter/table.rs"),
 ];
 
 /// Encoded function types: that of `memory.grow`, and that of `memory.copy` and `memory.fill`.
@@ -69,53 +73,28 @@ pub(crate) fn add(wasm: &[u8]) -> Result<Vec<u8>> {
     };
     let (code, hints, new_functions) = meter.code(&input, &charges)?;
 
-    let (mut module, mut extended) = (Module::new(), 0);
-    for section in Parser::new(0).parse_all(wasm) {
-        let Some((id, range)) = section?.as_section() else { continue };
-        let old = &wasm[range];
-        let data = if id == u8::from(SectionId::Type) {
-            with_more(old, NEW_TYPES.len(), |new| NEW_TYPES.iter().for_each(|ty| new.extend(*ty)))?
-        } else if id == u8::from(SectionId::Function) {
-            with_more(old, new_functions.len(), |new| new_functions.iter().for_each(|ty| ty.encode(new)))?
-        } else if id == u8::from(SectionId::Global) {
-            with_more(old, 1, |new| {
-                GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
-                ConstExpr::i64_const(0).encode(new);
-            })?
-        } else if id == u8::from(SectionId::Export) {
-            with_more(old, 1, |new| {
-                FUEL.encode(new);
-                ExportKind::Global.encode(new);
-                meter.fuel.encode(new);
-            })?
-        } else if id == u8::from(SectionId::Code) {
-            module.section(&hints).section(&code);
-            extended += 1;
-            continue;
-        } else if id == u8::from(SectionId::Custom) {
+    let functions = |new: &mut Vec<u8>| new_functions.iter().for_each(|ty| ty.encode(new));
+    let global = |new: &mut Vec<u8>| {
+        GlobalType { val_type: ValType::I64, mutable: true, shared: false }.encode(new);
+        ConstExpr::i64_const(0).encode(new);
+    };
+    let export = |new: &mut Vec<u8>| {
+        FUEL.encode(new);
+        ExportKind::Global.encode(new);
+        meter.fuel.encode(new);
+    };
+    sections::rewrite(
+        wasm,
+        &[
+            (SectionId::Type, Change::append(NEW_TYPES.len(), |new| new.extend(NEW_TYPES.concat()))),
+            (SectionId::Function, Change::append(new_functions.len(), functions)),
+            (SectionId::Global, Change::append(1, global)),
+            (SectionId::Export, Change::append(1, export)),
+            (SectionId::Code, Change::replace(&[&hints, &code])),
             // Custom sections that describe the code would no longer be right.
-            continue;
-        } else {
-            module.section(&RawSection { id, data: old });
-            continue;
-        };
-        module.section(&RawSection { id, data: &data });
-        extended += 1;
-    }
-    if extended != 5 {
-        bail!("the module lacks one of types, functions, globals, exports and code");
-    }
-    Ok(module.finish())
-}
-
-/// Returns a section, which starts with a count, with `more` entries appended.
-fn with_more(section: &[u8], more: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>> {
-    let mut old = BinaryReader::new(section, 0);
-    let (count, mut new) = (old.read_var_u32()?, Vec::new());
-    (count as usize + more).encode(&mut new);
-    new.extend(old.read_bytes(old.bytes_remaining())?);
-    encode(&mut new);
-    Ok(new)
+            (SectionId::Custom, Change::Remove),
+        ],
+    )
 }
 
 #[cfg(any(test, fuzzing))]

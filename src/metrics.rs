@@ -110,7 +110,11 @@ impl Default for Metrics {
             ),
             queue: add.metric("code_execution_queue_seconds", "Time spent waiting for a slot", seconds()),
             active: add.metric("code_executions_active", "Executions under way", Gauge::default()),
-            queued: add.metric("code_executions_queued", "Executions waiting for a slot", Gauge::default()),
+            queued: add.metric(
+                "code_executions_queued",
+                "Executions waiting for a slot, and large programs waiting for their check",
+                Gauge::default(),
+            ),
             busy: add.metric(
                 "code_executions_busy",
                 "Requests turned away because the queue was full",

@@ -208,6 +208,7 @@ impl Settings {
 /// let metrics = settings.metrics.clone();
 /// let service = Service::new(settings);
 /// let sandbox = tokio::task::spawn_blocking(|| Sandbox::builder().metrics(metrics).build()).await??;
+/// sandbox.self_test().await?;
 /// service.ready(sandbox);
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8030").await?;
 /// service.serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await;
@@ -241,8 +242,9 @@ impl Service {
         Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
     }
 
-    /// Makes the service ready: executions run in `sandbox` from now on. Call [`Sandbox::self_test`] first to be sure
-    /// that programs can run. Only the first sandbox is kept; further ones are ignored.
+    /// Makes the service ready: executions run in `sandbox` from now on, and `/ready` answers 200. Call
+    /// [`Sandbox::self_test`] first: callers of `/ready` rely on it that a program has run in this process. Only the
+    /// first sandbox is kept; further ones are ignored.
     pub fn ready(&self, sandbox: Sandbox) {
         self.0.sandbox.get_or_init(|| sandbox);
     }

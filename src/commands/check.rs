@@ -35,7 +35,7 @@ pub(crate) fn check(config: &Config, files: &[String], format: Format) -> Done {
     let programs: Vec<_> = files.iter().filter_map(|file| Some((file.as_str(), read_text(file)?))).collect();
     let all_read = programs.len() == files.len();
     let mut policy = config.policy.clone();
-    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.chain())?;
+    let catalogue = Catalogue::new(tools_of(config)?)?;
     catalogue.admit_to(&mut policy);
     let validate = |(file, program): (_, String)| {
         let findings = validator::validate(program.clone(), &policy).err().unwrap_or_default();

@@ -53,11 +53,7 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
             complain(&findings::for_standard_error(file, &code, &found));
             Ok(ExitCode::from(REJECTED))
         }
-        Err(End::Failed(error @ (Error::Context { .. } | Error::MemoryBelowImage { .. }))) => {
-            complain(&format!("ai-code-executor: {error}"));
-            Ok(ExitCode::from(USAGE))
-        }
-        Err(End::Failed(error)) => Err(error.chain()),
+        Err(End::Failed(error)) => Err(error.into()),
     }
 }
 
@@ -66,7 +62,7 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
 fn shown(written: io::Result<()>, status: u8) -> Done {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("writing the output: {error}"))
+            Err(format!("writing the output: {error}").into())
         }
         _ => Ok(ExitCode::from(status)),
     }

@@ -27,7 +27,7 @@ pub(crate) enum ToolsFormat {
 }
 
 pub(crate) fn tools(config: &Config, query: &str, format: ToolsFormat) -> Done {
-    let catalogue = Catalogue::new(tools_of(config)?).map_err(|error| error.to_string())?;
+    let catalogue = Catalogue::new(tools_of(config)?)?;
     let found = catalogue.search(query);
     let shown = match format {
         ToolsFormat::Text => text(&catalogue, &found),

@@ -95,7 +95,7 @@ fn measured(text: &str, units: &[(&str, f64)], plain: f64) -> Option<f64> {
 }
 
 /// Returns a number of bytes as an integer; `None` if it is no whole number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the line before")]
 fn whole(bytes: f64) -> Option<usize> {
     let is_whole = bytes.fract() == 0.0 && (0.0..=9e15).contains(&bytes);
     is_whole.then_some(bytes as usize)

@@ -4,12 +4,13 @@
 //! depends on the recipe. Because the two are separate, another recipe needs no compilation, and memory is mapped
 //! instead of copied.
 
-use wasm_encoder::{Module, RawSection};
+use wasm_encoder::SectionId;
 use wasmparser::{Data, DataKind, GlobalSectionReader, Operator, Parser, Payload};
 use wasmtime::{Result, bail};
 
 use crate::error::Error;
 use crate::meter;
+use crate::meter::sections::{self, Change};
 
 /// The interpreter, split into code and data.
 pub(crate) struct Interpreter {
@@ -40,26 +41,21 @@ impl Interpreter {
 }
 
 fn split(wasm: &[u8]) -> Result<Interpreter> {
-    let (mut code, mut data) = (Module::new(), Vec::new());
+    let mut data = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload?;
-        match &payload {
+        match payload? {
             Payload::DataSection(segments) => {
-                for segment in segments.clone() {
+                for segment in segments {
                     data.push(segment_of(&segment?)?);
                 }
-                continue;
             }
-            Payload::DataCountSection { .. } => continue,
             Payload::GlobalSection(globals) => check_globals(globals)?,
             Payload::StartSection { .. } => bail!("the module has a start function"),
             _ => {}
         }
-        if let Some((id, range)) = payload.as_section() {
-            code.section(&RawSection { id, data: &wasm[range] });
-        }
     }
-    Ok(Interpreter { code: meter::add(&code.finish())?, data })
+    let without_data = [(SectionId::Data, Change::Remove), (SectionId::DataCount, Change::Remove)];
+    Ok(Interpreter { code: meter::add(&sections::rewrite(wasm, &without_data)?)?, data })
 }
 
 fn segment_of(segment: &Data<'_>) -> Result<Segment> {
@@ -75,9 +71,9 @@ fn segment_of(segment: &Data<'_>) -> Result<Segment> {
 /// Checks that at most one global is mutable: the stack pointer.
 ///
 /// An image does not contain globals. The stack pointer has its initial value again whenever a C function returns.
-fn check_globals(globals: &GlobalSectionReader<'_>) -> Result<()> {
+fn check_globals(globals: GlobalSectionReader<'_>) -> Result<()> {
     let mut mutable = 0;
-    for global in globals.clone() {
+    for global in globals {
         mutable += usize::from(global?.ty.mutable);
     }
     if mutable > 1 {

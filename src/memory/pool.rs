@@ -78,17 +78,19 @@ pub(super) struct Lent<T: Reusable> {
     home: Arc<Pool<T>>,
 }
 
+#[expect(clippy::expect_used, reason = "only `drop` takes the resource")]
 impl<T: Reusable> Deref for Lent<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.thing.as_ref().unwrap_or_else(|| unreachable!("only `drop` takes it"))
+        self.thing.as_ref().expect("it is in use")
     }
 }
 
+#[expect(clippy::expect_used, reason = "only `drop` takes the resource")]
 impl<T: Reusable> DerefMut for Lent<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.thing.as_mut().unwrap_or_else(|| unreachable!("only `drop` takes it"))
+        self.thing.as_mut().expect("it is in use")
     }
 }
 

@@ -11,15 +11,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, Encode, Function, GlobalType, Instruction, Module, RawSection,
-    SectionId, ValType,
+    BlockType, CodeSection, ConstExpr, Encode, Function, GlobalType, Instruction, SectionId, ValType,
 };
 use wasmparser::{
     ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef,
 };
 use wasmtime::{Result, bail};
 
-use super::with_more;
+use super::sections::{self, Change};
 
 /// A module whose table was removed.
 pub(super) struct Direct {
@@ -45,29 +44,22 @@ pub(super) fn direct(wasm: &[u8]) -> Result<Direct> {
     }
     let functions = called.len();
 
-    let mut module = Module::new();
-    for section in Parser::new(0).parse_all(wasm) {
-        let Some((id, range)) = section?.as_section() else { continue };
-        let old = &wasm[range];
-        let data = if id == u8::from(SectionId::Table) || id == u8::from(SectionId::Element) {
-            continue;
-        } else if id == u8::from(SectionId::Code) {
-            module.section(&code);
-            continue;
-        } else if id == u8::from(SectionId::Function) {
-            with_more(old, functions, |new| called.iter().for_each(|ty| ty.encode(new)))?
-        } else if id == u8::from(SectionId::Global) {
-            with_more(old, 1, |new| {
-                GlobalType { val_type: ValType::I32, mutable: true, shared: false }.encode(new);
-                ConstExpr::i32_const(0).encode(new);
-            })?
-        } else {
-            module.section(&RawSection { id, data: old });
-            continue;
+    let mut changes = vec![(SectionId::Table, Change::Remove), (SectionId::Element, Change::Remove)];
+    if functions > 0 {
+        let global = |new: &mut Vec<u8>| {
+            GlobalType { val_type: ValType::I32, mutable: true, shared: false }.encode(new);
+            ConstExpr::i32_const(0).encode(new);
         };
-        module.section(&RawSection { id, data: &data });
+        changes.extend([
+            (
+                SectionId::Function,
+                Change::append(functions, |new| called.iter().for_each(|ty| ty.encode(new))),
+            ),
+            (SectionId::Global, Change::append(1, global)),
+            (SectionId::Code, Change::replace(&[&code])),
+        ]);
     }
-    Ok(Direct { wasm: module.finish(), functions })
+    Ok(Direct { wasm: sections::rewrite(wasm, &changes)?, functions })
 }
 
 /// A module's table, and what is needed to call through it.

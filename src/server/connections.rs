@@ -86,7 +86,8 @@ pub(super) async fn serve(
                 while connections.try_join_next().is_some() {}
             }
             let fewest = homes.iter_mut().min_by_key(|(_, connections)| connections.len());
-            let (runtime, connections) = fewest.unwrap_or_else(|| unreachable!("there is a runtime"));
+            #[expect(clippy::expect_used, reason = "`serve_across` refuses an empty list")]
+            let (runtime, connections) = fewest.expect("there is a runtime");
             let (router, service, stopping) = (router.clone(), service.clone(), stopping.clone());
             let connection = async move {
                 match here(stream) {

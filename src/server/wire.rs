@@ -178,8 +178,12 @@ fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
     }
 }
 
-/// Converts MiB to bytes. The conversion saturates; a value too large is lowered to the ceiling anyway.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+/// Converts MiB to bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts saturate, and a value too large is lowered to the ceiling anyway"
+)]
 fn memory(megabytes: f64) -> Result<u64, String> {
     if megabytes >= MEMORY_MB_MIN {
         Ok((megabytes * f64::from(1 << 20)) as u64)
@@ -405,7 +409,7 @@ pub(super) struct Health {
 
 /// Restrictions of the service's own process, in case a program escapes from the sandbox
 #[derive(Serialize, ToSchema)]
-#[allow(clippy::struct_excessive_bools)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent of each other")]
 struct InForce {
     /// Programs that it starts cannot gain privileges
     no_new_privileges: bool,

@@ -122,7 +122,7 @@ pub(super) fn add_await() -> String {
 }
 
 /// Returns the most similar of `names`, if it is similar enough to be what `name` was meant to be.
-pub(super) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     if name.len() > SIMILAR_CHARS_MAX {
         return None;
     }

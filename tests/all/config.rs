@@ -264,6 +264,42 @@ fn a_registry_is_checked_even_if_tools_are_disabled() {
 }
 
 #[test]
+fn an_allowed_module_that_the_interpreter_lacks_is_an_invalid_setting() {
+    let cases = [
+        (
+            "+tomlib",
+            "names 'tomlib', which this interpreter lacks: No module named 'tomlib'; did you mean 'tomllib'?",
+        ),
+        (
+            "json,numpy",
+            "names 'numpy', which this interpreter lacks: No module named 'numpy'; remove it, or name a module of docs/programs.md",
+        ),
+    ];
+    for (value, message) in cases {
+        for command in ["prepare", "serve"] {
+            let output = start(command, &[("ALLOWED_IMPORTS", value), ("SERVICE_PORT", "0")], &[]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+            let expected = format!("ai-code-executor: ALLOWED_IMPORTS {message}");
+            assert!(
+                said.lines().any(|line| line == expected) && !said.contains("Traceback"),
+                "{command}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_image_needs_a_directory() {
+    let output = start("prepare", &[("CACHE_DIR", "")], &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), said.as_str()),
+        (Some(2), "ai-code-executor: no directory for the image: set CACHE_DIR\n")
+    );
+}
+
+#[test]
 fn a_signing_key_may_be_pem() {
     let pem = |kind: &str, base64: &str| {
         format!("-----BEGIN {kind} KEY-----\n{base64}\n-----END {kind} KEY-----\n")

@@ -156,6 +156,8 @@ fn large_programs(count: u32) -> impl Iterator<Item = Execution> {
 async fn large_programs_wait_in_a_queue_to_be_checked() {
     let sandbox = Sandbox::builder().concurrency(2).queue(1).cache_dir(cache_dir()).build().unwrap();
     let ended = join_all(large_programs(7).map(|program| sandbox.run(program))).await;
+    let mut refused = ended.iter().filter_map(|ended| ended.as_ref().err());
+    assert!(refused.all(|error| error.to_string().starts_with("The queue is full: ")), "{ended:?}");
     let busy = ended.iter().filter(|ended| matches!(ended, Err(Error::Busy { .. }))).count();
     let values: Vec<u32> = ended.iter().flatten().filter_map(|report| report.value_as().ok()).collect();
     // While the first is checked, three wait, and the others are refused. Of these four, one may be refused later, if

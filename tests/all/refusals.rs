@@ -110,7 +110,9 @@ fn a_full_queue_and_malformed_http_count_as_refusals() {
     let local = local();
     let running = local.begin(&json!({"code": "import time\ntime.sleep(1)"}));
     local.await_metric("code_executions_active", 1.0);
-    assert_eq!(local.execute(&json!({"code": "1"})).status, 429);
+    let answer = local.execute(&json!({"code": "1"}));
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.json()["detail"], "The queue is full: 0 programs are waiting");
     drop(running);
     assert_eq!(
         local.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03TLS to a port without TLS\r\n\r\n").status,

@@ -1,4 +1,4 @@
-//! With wasmtime's own WASI, the interpreter initialises itself to the same bytes.
+//! The interpreter initialises itself to the same bytes with wasmtime's own WASI, and reports what it lacks.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,6 +7,7 @@ use crate::hostcall::oracle;
 use crate::image::interpreter::Interpreter;
 use crate::image::machine_code::MachineCode;
 use crate::image::{Cache, ImageSpec, Keys, Kind, PYTHON_WASM_ZST, compile, engine, recipe};
+use crate::sandbox::Sandbox;
 use crate::sandbox::isolation_tests::cache_dir;
 use crate::validator::Policy;
 
@@ -39,4 +40,23 @@ fn images_are_the_same_with_wasmtimes_own_wasi() {
     let theirs = block_on(start(&mut store, &linker, &module, &interpreter.data)).unwrap();
     let first = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
     assert_eq!((ours.len(), None), (theirs.len(), first), "length, and offset of the first difference");
+}
+
+#[test]
+fn an_allowed_module_that_the_interpreter_lacks_is_an_invalid_setting() {
+    let elsewhere = "remove it, or name a module of docs/programs.md";
+    for (name, way_out) in [
+        ("tomlib", "did you mean 'tomllib'?"),
+        ("itertool", "did you mean 'itertools'?"),
+        ("numpy", elsewhere),
+        ("größe", elsewhere),
+    ] {
+        let policy = Policy::default().allowed_imports(["json", name]);
+        let built = Sandbox::builder().policy(policy).cache_dir(cache_dir()).build();
+        let Err(Error::Config { message, source: None }) = built else { panic!("{name}: {:?}", built.err()) };
+        let why = format!("No module named '{name}'");
+        let expected =
+            format!("ALLOWED_IMPORTS names '{name}', which this interpreter lacks: {why}; {way_out}");
+        assert_eq!(message, expected);
+    }
 }

@@ -1,0 +1,211 @@
+//! What programs may contain, and how large they may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::ToolModule;
+
+/// The largest [`Policy::code_bytes_max`] that a sandbox accepts.
+pub const CODE_BYTES_CEILING: usize = 64 << 10;
+
+/// Modules that programs may import by default.
+pub const DEFAULT_IMPORTS: &[&str] = &[
+    "__future__",
+    "abc",
+    "array",
+    "asyncio",
+    "base64",
+    "bisect",
+    "calendar",
+    "cmath",
+    "collections",
+    "colorsys",
+    "contextlib",
+    "copy",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "graphlib",
+    "hashlib",
+    "heapq",
+    "hmac",
+    "html",
+    "io",
+    "ipaddress",
+    "itertools",
+    "json",
+    "keyword",
+    "math",
+    "numbers",
+    "operator",
+    "pprint",
+    "random",
+    "re",
+    "secrets",
+    "statistics",
+    "string",
+    "struct",
+    "textwrap",
+    "time",
+    "types",
+    "typing",
+    "unicodedata",
+    "urllib.parse",
+    "uuid",
+    "zlib",
+    "zoneinfo",
+];
+
+/// Names and attributes that programs may not use, regardless of what they are bound to.
+pub const REFUSED_NAMES: &[&str] = &[
+    "__base__",
+    "__bases__",
+    "__builtins__",
+    "__class__",
+    "__closure__",
+    "__code__",
+    "__defaults__",
+    "__dict__",
+    "__func__",
+    "__getattribute__",
+    "__globals__",
+    "__import__",
+    "__init_subclass__",
+    "__kwdefaults__",
+    "__loader__",
+    "__mro__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__self__",
+    "__setattr__",
+    "__spec__",
+    "__subclasses__",
+    "ag_code",
+    "ag_frame",
+    "breakpoint",
+    "compile",
+    "cr_code",
+    "cr_frame",
+    "dir",
+    "eval",
+    "exec",
+    "exit",
+    "f_back",
+    "f_builtins",
+    "f_code",
+    "f_globals",
+    "f_locals",
+    "gi_code",
+    "gi_frame",
+    "globals",
+    "help",
+    "input",
+    "locals",
+    "open",
+    "os",
+    "quit",
+    "subprocess",
+    "sys",
+    "tb_frame",
+    "tb_next",
+    "vars",
+];
+
+/// Rules for a program and its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Maximum size of a program. Larger ones are refused before any other check.
+    pub code_bytes_max: usize,
+    /// Maximum number of nodes in the program's syntax tree, counted like CPython's `ast.walk`.
+    pub ast_nodes_max: usize,
+    /// Modules that programs may import. `json` also allows `json.decoder`. A sandbox adds its tool modules.
+    pub allowed_imports: BTreeSet<String>,
+    /// Tool modules, by name. Calls that are certain to fail are findings. Programs may import a tool module only if
+    /// `allowed_imports` contains it too.
+    pub tool_modules: BTreeMap<String, Arc<ToolModule>>,
+    /// Tool modules that are switched off. The validator accepts their import; in the guest it fails with a message
+    /// that says so.
+    pub disabled_imports: BTreeSet<String>,
+    /// Maximum size of the context as JSON.
+    pub context_bytes_max: usize,
+    /// Maximum nesting of a context value: a number has depth 0, a list of numbers 1.
+    pub context_depth_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            code_bytes_max: 10_000,
+            ast_nodes_max: 5000,
+            allowed_imports: DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect(),
+            tool_modules: BTreeMap::new(),
+            disabled_imports: BTreeSet::new(),
+            context_bytes_max: 1 << 20,
+            context_depth_max: 4,
+        }
+    }
+}
+
+impl Policy {
+    /// Sets [`Policy::code_bytes_max`](field@Policy::code_bytes_max).
+    #[must_use]
+    pub fn code_bytes_max(mut self, code_bytes_max: usize) -> Self {
+        self.code_bytes_max = code_bytes_max;
+        self
+    }
+
+    /// Sets [`Policy::ast_nodes_max`](field@Policy::ast_nodes_max).
+    #[must_use]
+    pub fn ast_nodes_max(mut self, ast_nodes_max: usize) -> Self {
+        self.ast_nodes_max = ast_nodes_max;
+        self
+    }
+
+    /// Sets [`Policy::allowed_imports`](field@Policy::allowed_imports), in place of [`DEFAULT_IMPORTS`].
+    #[must_use]
+    pub fn allowed_imports(mut self, allowed_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_imports = allowed_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::tool_modules`](field@Policy::tool_modules).
+    #[must_use]
+    pub fn tool_modules(mut self, tool_modules: BTreeMap<String, Arc<ToolModule>>) -> Self {
+        self.tool_modules = tool_modules;
+        self
+    }
+
+    /// Sets [`Policy::disabled_imports`](field@Policy::disabled_imports).
+    #[must_use]
+    pub fn disabled_imports(mut self, disabled_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.disabled_imports = disabled_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::context_bytes_max`](field@Policy::context_bytes_max).
+    #[must_use]
+    pub fn context_bytes_max(mut self, context_bytes_max: usize) -> Self {
+        self.context_bytes_max = context_bytes_max;
+        self
+    }
+
+    /// Sets [`Policy::context_depth_max`](field@Policy::context_depth_max).
+    #[must_use]
+    pub fn context_depth_max(mut self, context_depth_max: usize) -> Self {
+        self.context_depth_max = context_depth_max;
+        self
+    }
+
+    /// Returns whether `name`, such as `json.decoder`, or a package that contains it is on the allow-list.
+    #[must_use]
+    pub fn allows_import(&self, name: &str) -> bool {
+        let dots = name.match_indices('.').map(|(dot, _)| dot);
+        dots.chain([name.len()]).any(|end| self.allowed_imports.contains(&name[..end]))
+    }
+}
