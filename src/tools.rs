@@ -80,6 +80,9 @@ pub struct ToolCall<A = Map<String, Value>> {
     pub execution_end: EndSignal,
     /// Largest reply as JSON, in bytes. A larger reply fails the call, so a tool can stop reading beyond this size.
     pub reply_bytes_max: usize,
+    /// Whether the call must not be made twice: its tool is not read-only, and its execution goes on after a crash of
+    /// the process. If nobody knows whether it happened, the function returns [`ToolError::interrupted`].
+    pub happens_once: bool,
     /// The reply's share of the execution's memory budget for replies.
     pub(crate) share: Arc<ReplyShare>,
 }
@@ -134,6 +137,7 @@ impl ToolCall {
             call_end: self.call_end,
             execution_end: self.execution_end,
             reply_bytes_max: self.reply_bytes_max,
+            happens_once: self.happens_once,
             share: self.share,
         })
     }

@@ -54,14 +54,14 @@ impl Effects {
         let _ = shared.records.remove(&self.name).await;
     }
 
-    async fn note(&self) -> Result<(), ToolError> {
+    async fn note(&self) -> Result<bool, ToolError> {
         if !self.is_durable.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(false);
         }
         let mut is_noted = self.is_noted.lock().await;
         let Some(shared) = self.shared.upgrade().filter(|shared| !*is_noted && shared.records.is_durable())
         else {
-            return Ok(());
+            return Ok(true);
         };
         let limits = &shared.wait_limits;
         let keeping = Keeping::within(Share::Whole, limits.wait_max + limits.result_ttl);
@@ -71,12 +71,12 @@ impl Effects {
         shared.records.remove(&self.name).await.map_err(failed)?;
         shared.records.create(&self.name, parks.as_bytes(), keeping).await.map_err(failed)?;
         *is_noted = true;
-        Ok(())
+        Ok(true)
     }
 }
 
 impl EffectLog for Effects {
-    fn begin(&self) -> BoxFuture<'_, Result<(), ToolError>> {
+    fn begin(&self) -> BoxFuture<'_, Result<bool, ToolError>> {
         self.note().boxed()
     }
 }

@@ -222,7 +222,8 @@ impl Live {
     }
 
     /// Begins an epoch.
-    fn show_waiting(&mut self, report: Report) -> Result<(), Error> {
+    fn show_waiting(&mut self, mut report: Report) -> Result<(), Error> {
+        report.usage.memory_bytes_peak = report.usage.memory_bytes_peak.max(self.shared.memory_bytes_min);
         self.expires_at = SystemTime::now() + self.shared.wait_limits.wait_max;
         let task = self.task()?;
         let (calls, expires_at) = (task.outside.waiting(), self.expires_at);

@@ -279,9 +279,11 @@ impl Caller {
     ) -> Reply {
         let tool = &self.grants.find(path)?.tool;
         let execution = self.execution;
-        if let Some(effects) = self.grants.effects.as_ref().filter(|_| !tool.read_only) {
-            effects.begin().await?;
-        }
+        let effects = self.grants.effects.as_ref().filter(|_| !tool.read_only);
+        let happens_once = match effects {
+            Some(effects) => effects.begin().await?,
+            None => false,
+        };
         let time_max = tool.time_max.map_or(self.time_max, |time| time.min(self.time_max));
         let reply_bytes_max =
             tool.reply_bytes_max.map_or(self.reply_bytes_max, |bytes| bytes.min(self.reply_bytes_max));
@@ -297,11 +299,13 @@ impl Caller {
             call_end,
             execution_end,
             reply_bytes_max,
+            happens_once,
             share,
         };
         let reply = timeout_at(deadline.into(), (tool.function)(call)).await.unwrap_or_else(|_| {
             let seconds = time_max.as_secs_f64();
-            Err(ToolError::timeout(format!("Tool '{path}' did not answer within {seconds}s")))
+            let message = format!("Tool '{path}' did not answer within {seconds}s");
+            Err(if happens_once { ToolError::interrupted(message) } else { ToolError::timeout(message) })
         })?;
         within(reply, reply_bytes_max)
     }

@@ -43,12 +43,13 @@ pub(crate) struct Grants {
 
 /// Is told that effects begin.
 pub(crate) trait EffectLog: Send + Sync {
-    /// Completes when it is on record that the execution has effects from now on.
+    /// Completes when it is on record that the execution has effects from now on. Returns whether the effect must not
+    /// be repeated, because the execution goes on after a crash.
     ///
     /// # Errors
     ///
     /// Why it cannot be recorded. The effect must not begin then.
-    fn begin(&self) -> BoxFuture<'_, Result<(), ToolError>>;
+    fn begin(&self) -> BoxFuture<'_, Result<bool, ToolError>>;
 }
 
 impl Grants {

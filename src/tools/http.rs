@@ -52,6 +52,9 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (USER_AGENT, HeaderValue::from_static(concat!("ai-code-executor/", env!("CARGO_PKG_VERSION")))),
 ];
 
+/// Names the call, so that a service can tell a repetition (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 type Answer = <Client as tower::Service<Request<Full<Bytes>>>>::Response;
 
 /// A service and its connections.
@@ -140,6 +143,13 @@ impl Connected {
             }
             // The request was never sent, so this says nothing about the service.
             Err(failure @ Failure::Unsigned) => Err(failure.error(name)),
+            Err(failure @ Failure::Closed) if call.happens_once => {
+                attempt.failed(Instant::now());
+                let why = format!(
+                    "MCP tool '{name}' was sent, but the connection closed before the answer: nobody knows whether it happened"
+                );
+                Err(ToolError::interrupted(why).caused_by(failure.error(name)))
+            }
             Err(failure) => {
                 if attempt.failed(Instant::now()) {
                     warn!(service = %service.name, "service does not answer; its tools fail fast until it does");
@@ -150,7 +160,7 @@ impl Connected {
     }
 
     /// Sends the request and returns the answer, together with the secrets to remove from it. Idempotent requests are
-    /// retried.
+    /// retried, unless their effect must happen once and may have happened.
     async fn answer(
         &self,
         head: &Parts,
@@ -161,7 +171,11 @@ impl Connected {
             .with_jitter()
             .with_min_delay(RETRY_PAUSE)
             .with_max_times(RETRIES_MAX);
-        let is_retried = |failure: &Failure| self.tool.idempotent && failure.is_worth_a_retry();
+        let is_retried = |failure: &Failure| {
+            // What was sent may have had its effect.
+            let may_repeat = self.tool.idempotent && !(call.happens_once && *failure == Failure::Closed);
+            may_repeat && failure.is_worth_a_retry()
+        };
         (|| self.send(head, body, call)).retry(pauses).when(is_retried).await
     }
 
@@ -170,6 +184,8 @@ impl Connected {
         let mut head = head.clone();
         let arguments = std::mem::replace(&mut head.headers, headers.clone());
         head.headers.extend(arguments);
+        let key = format!("{}/{}", call.execution, call.number);
+        head.headers.extend(HeaderValue::from_str(&key).map(|key| (IDEMPOTENCY_KEY, key)));
         if let Some(signer) = signer {
             signer.sign(&mut head, body, &call.execution.to_string()).map_err(|error| {
                 let error = chain(&error);

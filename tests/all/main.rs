@@ -15,6 +15,7 @@ mod differential;
 mod discovery;
 mod docs;
 mod documents;
+mod executions;
 mod expectations;
 mod faults;
 mod fuel;

@@ -11,9 +11,9 @@ use super::table::Table;
 use crate::tools::arguments::Arguments;
 use crate::tools::http::{HttpTool, Places, Query, Service, Template, header_name, takes_body};
 use crate::tools::signature::Signature;
-use crate::tools::{Registry, Tool};
+use crate::tools::{Approval, Registry, Tool};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "service",
     "description",
     "method",
@@ -25,6 +25,7 @@ const KEYS: [&str; 13] = [
     "read_only",
     "destructive",
     "idempotent",
+    "approval",
     "parameters",
     "output",
 ];
@@ -86,7 +87,27 @@ pub(super) fn read(
         places,
         read_only,
         destructive,
+        approval: approval(table, read_only),
     })
+}
+
+/// Returns which calls a person must approve.
+fn approval(table: &Table<'_>, read_only: bool) -> Approval {
+    let Some(text) = table.text("approval") else { return Approval::Never };
+    match text.text {
+        "never" => Approval::Never,
+        "always" => Approval::Always,
+        "destructive" if read_only => {
+            let why = "a tool that is read_only never needs approval by `destructive`; write \"always\", or leave it out";
+            table.problem_at(text.at, "approval", why);
+            Approval::Never
+        }
+        "destructive" => Approval::Destructive,
+        _ => {
+            table.problem_at(text.at, "approval", "must be one of never, destructive, always");
+            Approval::Never
+        }
+    }
 }
 
 /// Returns the service named by `service`, or else the service of the module's name.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::place::Places;
 use super::url::BaseUrl;
-use crate::tools::{Reply, Tool, ToolCall};
+use crate::tools::{Approval, Reply, Tool, ToolCall};
 
 /// A service that tools send requests to.
 pub(crate) struct Service {
@@ -45,6 +45,7 @@ pub(crate) struct HttpTool {
     pub(crate) time_max: Option<Duration>,
     pub(crate) reply_bytes_max: Option<usize>,
     pub(crate) read_only: bool,
+    pub(crate) approval: Approval,
     pub(crate) destructive: bool,
     /// Whether repeating a request has no further effect.
     pub(crate) idempotent: bool,
@@ -60,6 +61,7 @@ impl HttpTool {
         Tool {
             output: self.output.clone(),
             read_only: self.read_only,
+            approval: self.approval,
             destructive: self.destructive,
             time_max: self.time_max,
             reply_bytes_max: self.reply_bytes_max,
