@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 import math
-from asyncio import base_events, events, runners
+from asyncio import base_events, events, runners, tasks
 
 import _executor
 
@@ -24,6 +24,8 @@ in_flight = {}
 STACK_WANTED = 0xFFFF_FFFF
 # The loop of the program itself. The stack can be given back only if no nested loop is running.
 program_loop = None
+# While a program runs `asyncio.run` in its own loop: a future that ends it, if another task exits the program.
+exit_of_run = None
 # Whether the loop stays for the next program, whose locks, queues and events belong to it.
 is_kept = False
 
@@ -101,10 +103,70 @@ def run(coroutine, keeps=False):
     """
     global program_loop, is_kept
     program_loop, is_kept = program_loop or HostLoop(), keeps
-    program_loop._main = main = program_loop.create_task(coroutine)
+    # Named, so that the program's first own task is `Task-1`.
+    program_loop._main = main = program_loop.create_task(coroutine, name="program")
     main._log_destroy_pending = False
     main.add_done_callback(base_events._run_until_complete_cb)
     return go_on()
+
+
+async def run_outside(program):
+    """Runs the program's own statements as if they ran outside of any loop. `run_here` runs the loop for them."""
+    tasks._unregister_task(asyncio.current_task())
+    events._set_running_loop(None)
+    try:
+        await program
+    finally:
+        events._set_running_loop(program_loop)
+
+
+async def run_here(function, *args, **kwargs):
+    """Calls `function`, which was written as `asyncio.run` in the program. If it is, its coroutine runs in the program's
+    own loop, and the rest is as at the end of `asyncio.run`.
+    """
+    global exit_of_run
+    if function is not asyncio.run or kwargs or len(args) != 1 or not asyncio.iscoroutine(args[0]):
+        return function(*args, **kwargs)
+    loop = program_loop
+    events._set_running_loop(loop)
+    exit_of_run = loop.create_future()
+    try:
+        task = loop.create_task(*args)
+        await asyncio.wait((task, exit_of_run), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        exited, exit_of_run = exit_of_run, None
+        left = [task for task in asyncio.all_tasks() if task.cancel()]
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+            report_failures(loop, left)
+        if loop._asyncgens:
+            await loop.shutdown_asyncgens()
+            loop._asyncgens_shutdown_called = False
+        forget_all(loop)
+        events._set_running_loop(None)
+    if exited.done():
+        if task.done() and not task.cancelled():
+            # Mark the exception as retrieved: it is this one.
+            task.exception()
+        raise exited.result()
+    return task.result()
+
+
+def report_failures(loop, tasks):
+    """Reports exceptions of tasks that were cancelled at the end of a run, as `asyncio.run` does."""
+    for task in tasks:
+        if not task.cancelled() and task.exception() is not None:
+            message = "unhandled exception during asyncio.run() shutdown"
+            loop.call_exception_handler({"message": message, "exception": task.exception(), "task": task})
+
+
+def forget_all(loop):
+    """Forgets what a loop has left to do and what a program has set in it, as if it were another one."""
+    loop._ready.clear()
+    loop._scheduled.clear()
+    loop._timer_cancelled_count = 0
+    loop.set_task_factory(None)
+    loop.set_exception_handler(None)
 
 
 def go_on():
@@ -113,7 +175,7 @@ def go_on():
     """
     loop, main = program_loop, program_loop._main
     try:
-        loop.run_forever()
+        run_on(loop, main)
         if loop.gives_stack_back and not main.done():
             loop.gives_stack_back = False
             return False
@@ -130,6 +192,17 @@ def go_on():
     finally:
         close(loop)
     return True
+
+
+def run_on(loop, main):
+    """Runs the loop until it stops. An exit out of `run_here` reaches the program's own statements."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            if main.done() or exit_of_run is None or exit_of_run.done():
+                raise
+            exit_of_run.set_result(error)
 
 
 def close(loop):

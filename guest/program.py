@@ -20,6 +20,7 @@ import _executor
 import guest_guards
 import guest_attribute_guards
 import guest_loop
+import guest_module_runs
 import guest_tools
 
 # Not an identifier, so no source can contain it; too long for CPython to suggest it for a misspelled name.
@@ -31,10 +32,15 @@ WAITING = object()
 
 # While it is false, nothing of the program has run.
 is_compiled = False
+# The file name of the program in tracebacks.
+file_name = "main.py"
 # The program's namespace, and while it waits, the value of its latest expression statement. That value is saved here
 # because `_executor` forgets it whenever the host calls the interpreter.
 namespace = value_so_far = None
-# Whether the namespace and the event loop stay for another program after this one.
+# Whether the namespace and the event loop stay for another program after this one, and whether the host may ask this one
+# for its stack.
+keeps = parks = False
+# Whether they have stayed from another program before this one.
 is_kept = False
 
 UNDERSCORE = re.compile(r"\b_\b")
@@ -57,18 +63,22 @@ BLOCKS = {
 PARTS = {ast.Try: "handlers", ast.TryStar: "handlers", ast.Match: "cases"}
 
 
-def run(source, variables, keeps=False):
+def run(source, variables):
     """Runs `source` as `__main__` with `variables` as its initial variables. Returns its value or `WAITING`.
 
-    With `keeps`, the next program runs in the same namespace and event loop. Raises what the program raises.
+    Raises what the program raises.
     """
-    global is_compiled, is_kept
+    global is_compiled, namespace
     is_compiled = False
-    if not is_kept:
-        begin_namespace()
-    else:
+    if is_kept:
         follow()
-    is_kept, names = keeps, namespace
+    else:
+        module = types.ModuleType("__main__")
+        namespace = vars(module)
+        namespace["__builtins__"] = guest_guards.user_builtins
+        # `dataclasses`, `typing` and others look up the module of a class by name.
+        sys.modules["__main__"] = module
+    names = namespace
     names.update(variables)
     show_source_lines(source)
     _executor.remember(NOTHING)
@@ -78,27 +88,22 @@ def run(source, variables, keeps=False):
         is_compiled = True
         result = eval(code, names)
         if code.co_flags & inspect.CO_COROUTINE:
+            if names.get(guest_module_runs.RUN):
+                result = guest_loop.run_outside(result)
             has_ended = guest_loop.run(to_its_end(result), keeps)
     except SystemExit as error:
         accept_exit(error)
     return end() if has_ended else pause()
 
 
-def begin_namespace():
-    """Makes the namespace of the first program in this interpreter."""
-    global namespace
-    module = types.ModuleType("__main__")
-    namespace = vars(module)
-    namespace["__builtins__"] = guest_guards.user_builtins
-    # `dataclasses`, `typing` and others look up the module of a class by name.
-    sys.modules["__main__"] = module
-
-
 def follow():
     """Prepares for a program that follows another one in the same namespace."""
+    global file_name
     namespace.pop(ASSIGNED, None)
+    namespace.pop(guest_module_runs.RUN, None)
     guest_tools.not_begun.clear()
-    guest_tools.files.append(f"main-{len(guest_tools.files) + 1}.py")
+    file_name = f"main-{len(guest_tools.files) + 1}.py"
+    guest_tools.files.append(file_name)
 
 
 def go_on():
@@ -143,27 +148,27 @@ def value_of(namespace):
 def show_source_lines(source):
     """Lets tracebacks and warnings show the program's source lines."""
     lines = [line + "\n" for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    name = guest_tools.files[-1]
-    linecache.cache[name] = (len(source), None, lines, name)
+    linecache.cache[file_name] = (len(source), None, lines, file_name)
 
 
 def compile_source(source, namespace):
     """Compiles the program and sets `__doc__` in `namespace`. Raises `SyntaxError`."""
-    name = guest_tools.files[-1]
-    if not needs_tree(source) and source.isascii():
-        code = _executor.compile(source, name)
+    if not (parks or needs_tree(source)) and source.isascii():
+        code = _executor.compile(source, file_name)
         if code is not None:
             return code
-    tree = compile(source, name, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = compile(source, file_name, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
         guest_attribute_guards.guard_formats(tree, source)
+    if parks and guest_module_runs.await_runs(tree, source):
+        namespace[guest_module_runs.RUN] = guest_loop.run_here
     body = tree.body
     # A string on its own is the program's value, not its docstring.
     if len(body) > 1 and (docstring := ast.get_docstring(tree)) is not None:
         namespace["__doc__"] = docstring
     if "_" in source:
         mark_assignments(body)
-    return compile(ast.Interactive(body), name, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
+    return compile(ast.Interactive(body), file_name, "single", COMPILE_FLAGS, dont_inherit=True, optimize=0)
 
 
 def needs_tree(source):

@@ -60,7 +60,7 @@ def run(request):
         # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
-    if not (ends_quietly or guest_program.is_kept or result.startswith(WAITING)):
+    if not (ends_quietly or guest_program.keeps or result.startswith(WAITING)):
         guest_program.namespace = None
         guest_finalization.finalize()
     return result
@@ -74,7 +74,7 @@ def execute(request):
             if len(request) > 2:
                 prepare_for(request)
             result_bytes_max = request["result_bytes_max"]
-            value = guest_program.run(request["code"], request.get("context") or {}, "keeps" in request)
+            value = guest_program.run(request["code"], request.get("context") or {})
         else:
             value = guest_program.go_on()
         if value is guest_program.WAITING:
@@ -93,6 +93,8 @@ def execute(request):
 def prepare_for(request):
     """Takes what differs from a plain request: grants, the caller's tools, the state of an earlier program."""
     guest_tools.granted = request.get("tools")
+    guest_program.is_kept, guest_program.keeps = guest_program.keeps, "keeps" in request
+    guest_program.parks = "parks" in request
     if "caller_tools" in request or guest_caller_tools.defined:
         guest_caller_tools.define(request.get("caller_tools", ()))
     if guest_program.is_kept:
@@ -136,7 +138,7 @@ def rehearse():
         request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
         run(json.dumps(request).encode())
     sys.modules["__main__"] = main
-    linecache.cache.pop(guest_tools.files[-1])
+    linecache.cache.pop(guest_program.file_name)
     zoneinfo.ZoneInfo.clear_cache()
     asyncio.set_event_loop_policy(guest_loop.HostLoopPolicy())
     guest_fresh.freeze()

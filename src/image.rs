@@ -33,7 +33,7 @@ use machine_code::MachineCode;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python modules. Each imports only modules above it.
-const GUEST_MODULES: [(&str, &str); 19] = [
+const GUEST_MODULES: [(&str, &str); 20] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
@@ -46,6 +46,7 @@ const GUEST_MODULES: [(&str, &str); 19] = [
     ("guest_guards", include_str!("../guest/guards.py")),
     ("guest_caller_tools", include_str!("../guest/caller_tools.py")),
     ("guest_library_guards", include_str!("../guest/library_guards.py")),
+    ("guest_module_runs", include_str!("../guest/module_runs.py")),
     ("guest_program", include_str!("../guest/program.py")),
     ("guest_hints", include_str!("../guest/hints.py")),
     ("guest_failure", include_str!("../guest/failure.py")),

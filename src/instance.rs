@@ -296,8 +296,7 @@ impl Template {
     fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
         let of_caller = run.grants.of_caller.as_deref();
-        let request =
-            wire::encode_request(run.source.as_str(), run.execution, of_caller, limits.result_bytes_max);
+        let request = wire::encode_request(run.source.as_str(), run.execution, of_caller, run.pauses);
         let mut state =
             HostState::new(run.id, request, limits, run.grants.clone(), run.pauses, in_callers_thread);
         if let Some(listener) = &run.grants.listener {

@@ -19,7 +19,7 @@ HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text
 # In dependency order, as in the host's recipe.
 MODULES = (
     "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
-    "caller_tools", "library_guards", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "caller_tools", "library_guards", "module_runs", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
@@ -131,10 +131,11 @@ def run_raw(code, context=None, tools=None, result_bytes_max=1 << 20, **others):
 def forget_program():
     """Ends the use of an interpreter that was kept. In a real sandbox, the image has not run any program."""
     program, loop, tools = (sys.modules[f"guest_{name}"] for name in ("program", "loop", "tools"))
-    program.is_kept = loop.is_kept = False
+    program.is_kept = program.keeps = program.parks = loop.is_kept = False
     if loop.program_loop is not None:
         loop.close(loop.program_loop)
     del tools.files[1:]
+    program.file_name = tools.files[0]
     sys.modules["guest_caller_tools"].define([])
 
 

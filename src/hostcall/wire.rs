@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::pause::Pauses;
 use crate::execution::{Execution, GuestError};
 use crate::json::depth_of;
 use crate::tools::{CallerTools, Reply as ToolReply};
@@ -42,6 +43,8 @@ struct Request<'a> {
     caller_tools: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keeps: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parks: Option<bool>,
 }
 
 /// Encodes the request, which the guest reads from its standard input.
@@ -50,15 +53,16 @@ pub(crate) fn encode_request(
     code: &str,
     execution: &Execution,
     caller_tools: Option<&CallerTools>,
-    result_bytes_max: usize,
+    pauses: Pauses,
 ) -> Vec<u8> {
     let request = Request {
         code,
         context: &execution.context,
-        result_bytes_max: result_bytes_max.min(GUEST_SIZE_MAX),
+        result_bytes_max: execution.limits.result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
         caller_tools: caller_tools.map(CallerTools::definitions),
         keeps: execution.state.map(|_| true),
+        parks: (pauses != Pauses::Never).then_some(true),
     };
     serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
 }

@@ -150,7 +150,7 @@ async fn programs_parked_at_each_wait_end_as_others() {
 }
 
 /// Programs that wait, and whether they can be parked then.
-const WAITING: [(&str, bool); 16] = [
+const WAITING: [(&str, bool); 17] = [
     ("import spy\n[await spy.echo(n) for n in range(5)]", true),
     ("import spy, asyncio\nawait asyncio.gather(*(spy.echo(n) for n in range(40)))", true),
     (
@@ -193,6 +193,7 @@ await asyncio.gather(*map(turn, (9, 1, 5)))\norder",
     ("import spy\n_ = await spy.echo(3)\n'another'", true),
     ("import spy\nawait spy.echo(1)\nraise SystemExit(0)", true),
     ("import spy\nawait spy.echo(1)\nif True: spy.echo(2)", true),
+    ("import spy, asyncio\nasync def main():\n    return await spy.echo(1)\nasyncio.run(main())", true),
     // A wait inside a function keeps its frames on the stack, so it cannot be parked.
     ("import spy, asyncio\ndef main():\n    return asyncio.run(spy.echo(1))\nmain()", false),
     ("import time\ntime.sleep(0.01)\n'slept'", false),

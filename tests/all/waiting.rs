@@ -267,6 +267,22 @@ async fn a_program_that_cannot_give_its_stack_back_waits_in_its_slot() {
 }
 
 #[tokio::test]
+async fn a_program_that_runs_its_main_at_module_level_gives_its_stack_back() {
+    let (sandbox, made) = sandbox(|builder| builder.wait_limits(at_once()));
+    let code = "import asyncio, lock
+async def main():
+    return await asyncio.gather(lock.unlock('front'), lock.unlock('back'))
+if __name__ == '__main__':
+    asyncio.run(main())";
+    let report = sandbox.run(Execution::new(code).on_wait(OnWait::Return)).await.unwrap();
+    assert_eq!(calls(&report).len(), 2);
+    let answers = vec![(0, Answer::Approve), (1, Answer::Approve)];
+    let report = sandbox.resume(report.id, 1, answers, None).await.unwrap();
+    assert_eq!(ended(&report), (Outcome::Completed, json!([{"unlocked": "front"}, {"unlocked": "back"}])));
+    assert_eq!(made.count(), 2);
+}
+
+#[tokio::test]
 async fn timers_fire_while_a_call_waits() {
     let code = "import agenda, asyncio
 try:

@@ -147,6 +147,7 @@ mod tests {
         let answer = answer.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
         let (end, _ends) = EndSignal::new();
         let call = ToolCall {
+            happens_once: false,
             execution: ExecutionId::random(),
             request_id: None,
             number: 0,
