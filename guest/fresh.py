@@ -37,7 +37,7 @@ def noted(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         global is_chosen
-        is_chosen = bool(args or kwargs)
+        is_chosen = any(value is not None for value in (*args, *kwargs.values()))
         return function(*args, **kwargs)
 
     return call

@@ -22,6 +22,8 @@ in_flight = {}
 # The id of a completion that belongs to no call: the host asks for the stack, because nothing runs and the wait may be
 # long.
 STACK_WANTED = 0xFFFF_FFFF
+# Seconds. The host does not wait as long.
+LONGEST_SLEEP = 1e9
 # The loop of the program itself. The stack can be given back only if no nested loop is running.
 program_loop = None
 # While a program runs `asyncio.run` in its own loop: a future that ends it, if another task exits the program.
@@ -227,7 +229,7 @@ def wakes_after():
         return 0
     if not program_loop._scheduled:
         return None
-    return max(0, math.ceil((program_loop._scheduled[0].when() - program_loop.time()) * 1e9))
+    return max(0, math.ceil(min(program_loop._scheduled[0].when() - program_loop.time(), LONGEST_SLEEP) * 1e9))
 
 
 class HostLoop(base_events.BaseEventLoop):

@@ -102,6 +102,7 @@ def follow():
     namespace.pop(ASSIGNED, None)
     namespace.pop(guest_module_runs.RUN, None)
     guest_tools.not_begun.clear()
+    guest_loop.in_flight.clear()
     file_name = f"main-{len(guest_tools.files) + 1}.py"
     guest_tools.files.append(file_name)
 

@@ -105,7 +105,8 @@ def make_function(tool):
 
         If the task stops waiting, the call is cancelled on the host too.
         """
-        _, _, line = not_begun.pop(key)
+        # It is not there if an earlier program of this interpreter has forgotten it.
+        *_, line = not_begun.pop(key, (None,))
         if signature.is_gone:
             raise ToolDenied(f"'{full_name}' is not there any more, or has changed: import it again")
         try:
@@ -152,7 +153,7 @@ def mark_as_async(function):
 
 def line_of_program(frame):
     """Returns the line of the innermost frame of the program, starting at `frame`, or `None` if there is none."""
-    while frame is not None and frame.f_code.co_filename not in files:
+    while frame is not None and frame.f_code.co_filename != files[-1]:
         frame = frame.f_back
     return frame and frame.f_lineno
 

@@ -46,6 +46,11 @@ impl CancelHandle {
         self.0.is_cancelled()
     }
 
+    /// Returns a handle that this one cancels, too, but that does not cancel this one.
+    pub(crate) fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
     pub(crate) async fn cancelled(&self) {
         self.0.cancelled().await;
     }

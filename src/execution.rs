@@ -316,6 +316,8 @@ pub struct Report {
     pub waiting: Option<Waiting>,
     /// The interpreter's state after the program, if it was kept: after a completion and after a Python exception.
     pub state: Option<StateHandle>,
+    /// Whether the state was to be kept and could not be, because the store is full or the state too large.
+    pub state_is_lost: bool,
     /// The calls that were planned instead of made, in order, if effects were only planned.
     pub plan: Option<Vec<PlannedCall>>,
 }
@@ -335,6 +337,7 @@ impl Report {
             stages: Stages::default(),
             waiting: None,
             state: None,
+            state_is_lost: false,
             plan: None,
         }
     }

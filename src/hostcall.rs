@@ -191,6 +191,11 @@ impl HostState {
         }
     }
 
+    /// Says that the calls that wait go on in another instance.
+    pub(crate) fn leave_calls(&mut self) {
+        self.calls.leave();
+    }
+
     /// Returns the bytes that the guest has written to standard output and standard error.
     pub(crate) fn written(&self) -> [&[u8]; 2] {
         [self.wasi.stdout.kept().0, self.wasi.stderr.kept().0]
@@ -316,7 +321,7 @@ fn finish(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> Result<()> {
         bail!("it handed over a result while it was paused");
     }
     if let Some(pause) = wire::decode_pause(result) {
-        if state.result.is_some() || !state.asking.pause(pause) {
+        if state.result.is_some() || !state.calls.is_idle() || !state.asking.pause(pause) {
             bail!("it paused although the host did not ask for it");
         }
         return Ok(());
@@ -389,7 +394,8 @@ impl HostState {
                 let (stdout, stderr) = self.outputs_so_far();
                 self.calls.outside().get_stuck(stdout, stderr);
             }
-            let has_calls = !self.calls.is_idle() || self.calls.outside().has_waiting();
+            // A guest that keeps its stack keeps its slot, so its time counts.
+            let has_calls = !is_stuck && (!self.calls.is_idle() || self.calls.outside().has_waiting());
             let _waits = self.waited.as_ref().filter(|_| has_calls).map(Waited::begin);
             if let Some(completions) = self.calls.wait(left_ns, cap).await? {
                 return Ok(completions);

@@ -140,12 +140,18 @@ impl Template {
     /// Ends a paused execution because of `why`.
     pub(crate) async fn give_up(&self, paused: Paused, why: GiveUp) -> Report {
         let Paused { guest, life, .. } = paused;
-        let end = match why {
-            GiveUp::WallTime => End::WallTime,
-            GiveUp::Cancelled | GiveUp::Expired => End::Cancelled,
-            GiveUp::Nothing => End::Crashed("it waits, but nothing can wake it".into()),
+        let (end, message) = match why {
+            GiveUp::WallTime => (End::WallTime, None),
+            GiveUp::Cancelled => (End::Cancelled, None),
+            GiveUp::Expired => (End::Cancelled, Some(GiveUp::EXPIRED)),
+            GiveUp::Parks => (End::Cancelled, Some(GiveUp::PARKS)),
+            GiveUp::Nothing => (End::Crashed("it waits, but nothing can wake it".into()), None),
         };
-        self.end(guest, &life, end, Instant::now()).await.0
+        let (mut report, _) = self.end(guest, &life, end, Instant::now()).await;
+        if let (Some(message), Some(error)) = (message, &mut report.error) {
+            error.message = message.into();
+        }
+        report
     }
 
     /// Writes a paused execution down and drops its instance.
@@ -158,9 +164,13 @@ impl Template {
         paused: Paused,
         bytes_max: usize,
     ) -> Result<Frozen, (Box<Paused>, std::io::Error)> {
-        let Paused { mut guest, life, wakes_after } = paused;
+        let Paused { mut guest, mut life, wakes_after } = paused;
         let written: usize = guest.store.data().written().iter().map(|bytes| bytes.len()).sum();
-        match self.delta(&mut guest, bytes_max.saturating_sub(written)) {
+        let before = thread_cpu_time();
+        let delta = self.delta(&mut guest, bytes_max.saturating_sub(written));
+        // Counts as the guest's: the more it has written, the longer it takes.
+        life.cpu_time += thread_cpu_time().saturating_sub(before);
+        match delta {
             Ok(delta) => Ok(Frozen::new(&mut guest, &life, delta)),
             Err(error) => Err((Box::new(Paused { guest, life, wakes_after }), error)),
         }
@@ -253,11 +263,13 @@ impl Template {
 
     /// Drops the instance of an ended execution and returns the report, and the interpreter if it is kept.
     async fn end(&self, mut guest: Guest, life: &Life, end: End, ended: Instant) -> (Report, Option<Kept>) {
-        let has_returned = matches!(end, End::Returned);
+        let has_result = life.keeps
+            && matches!(end, End::Returned)
+            && outcome::has_result(guest.store.data(), &life.limits);
         let report = self.report(&mut guest, life, end).await;
-        let is_whole = matches!(report.outcome, Outcome::Completed | Outcome::Failure)
-            && report.error.as_ref().is_none_or(|error| !error.before_start && !error.kind.is_empty());
-        let kept = (life.keeps && has_returned && is_whole).then(|| self.keep(&mut guest)).flatten();
+        let has_begun = report.error.as_ref().is_none_or(|error| !error.before_start);
+        let is_whole = has_begun && matches!(report.outcome, Outcome::Completed | Outcome::Failure);
+        let kept = (has_result && is_whole).then(|| self.keep(&mut guest)).flatten();
         let Guest { store, faults, .. } = guest;
         if faults == 0 {
             memory::drop_without_fault(store);
@@ -338,8 +350,10 @@ pub(crate) enum Progress {
 pub(crate) enum GiveUp {
     WallTime,
     Cancelled,
-    /// Nobody has answered in time.
+    /// Nobody has answered in time, or it sleeps for too long.
     Expired,
+    /// It has waited as often as it may.
+    Parks,
     /// Nothing can wake it.
     Nothing,
 }
@@ -358,11 +372,6 @@ impl Paused {
         self.guest.store.data().outside().clone()
     }
 
-    /// Returns how much longer it may take on the wall clock, if that runs on while it waits.
-    pub(crate) fn wall_time_left(&self) -> Option<Duration> {
-        self.life.wall_time_left(Instant::now())
-    }
-
     /// Returns a report of what it has done so far.
     pub(crate) fn report_so_far(&mut self) -> Report {
         let Self { guest: Guest { store, .. }, life, .. } = self;
@@ -376,6 +385,12 @@ impl Paused {
         let (stdout, stderr) = store.data().outputs_so_far();
         Report { stdout, stderr, usage, stages: life.stages, ..Report::bare(life.id, Outcome::Waiting, None) }
     }
+}
+
+impl GiveUp {
+    /// What the report of an execution says that waited until it expired.
+    pub(crate) const EXPIRED: &str = "Nobody answered in time";
+    const PARKS: &str = "It has waited as often as it may (MAX_PARKS)";
 }
 
 fn paused(guest: Guest, life: Life, wakes_after: Option<Duration>) -> Progress {
@@ -419,10 +434,6 @@ impl Life {
         } else {
             Timer::of_wall_time(limit, self.started)
         }
-    }
-
-    fn wall_time_left(&self, now: Instant) -> Option<Duration> {
-        (!self.only_used).then(|| Timer::of_wall_time(self.limits.wall_time, self.started).left(now))
     }
 }
 

@@ -45,13 +45,12 @@ use crate::metrics::Metrics;
 use crate::store::Records;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
 use crate::validator::{Policy, ValidatedSource};
-use accept::{Accepted, begins_elsewhere, is_large};
+use accept::{Accepted, is_large};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
 pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
-use live::{Live, Lived, Seat};
-use records::Facts;
+use live::Seat;
 pub use states::StateInfo;
 use tasks::Tasks;
 pub use wait_limits::WaitLimits;
@@ -167,7 +166,7 @@ impl Sandbox {
     async fn run_on_record(&self, id: ExecutionId, execution: Execution) -> Result<(Report, Slot), Error> {
         let (shared, begun) = (&self.0.shared, Instant::now());
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
-        if execution.returns_when_waiting() {
+        if shared.may_wait(&execution) {
             return self.run_until_it_waits(id, execution, record).await;
         }
         let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
@@ -176,20 +175,8 @@ impl Sandbox {
             // `record` is dropped without an end, which records a cancellation.
             return Ok((Report::cancelled_while_queued(id, begun.elapsed()), Slot(None)));
         };
-        match end {
-            Ok((Lived::Ended(report), slot)) => {
-                record.end(Ok(&report));
-                Ok((report, slot))
-            }
-            Ok((Lived::Left(report), slot)) => {
-                record.leave();
-                Ok((report, slot))
-            }
-            Err(error) => {
-                record.end(Err(&error));
-                Err(error)
-            }
-        }
+        record.end(end.as_ref().map(|(report, _)| report));
+        end
     }
 
     /// Checks whether [`Sandbox::run`] would start this program, without running any of it. The check appears neither
@@ -213,34 +200,50 @@ impl Sandbox {
         id: ExecutionId,
         execution: Execution,
         record: &mut AuditRecord,
-    ) -> Result<Option<(Lived, Slot)>, Error> {
+    ) -> Result<Option<(Report, Slot)>, Error> {
         let shared = self.0.shared.clone();
         let (is_large, handle) = (is_large(&execution), execution.cancel_handle.clone());
-        // A program that begins here may be restarted on the guests' threads.
-        let begins_here = !is_large && !begins_elsewhere(&execution);
+        // A program that begins here may be restarted on the guests' threads. Events that were sent cannot be taken
+        // back, so a program that sends events must not begin here.
+        let begins_here = !is_large && execution.events.is_none();
         let admitted = self.admit(execution, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
             return Ok(None);
         };
-        let admitted = admitted?;
-        let queue = admitted.queue;
+        let Admitted { accepted, permit, queue, .. } = admitted?;
+        let Accepted { source, mut execution, .. } = accepted;
+        let started = Arc::<AtomicU32>::default();
+        record.start(&started);
         // Cancels the execution when this future is dropped, even if the guest does not yield.
         let cancel = Cancel::new(shared.cancel.clone(), handle);
         let _abandon = cancel.when_dropped();
-        let started = Arc::<AtomicU32>::default();
-        record.start(&started);
-        let run = shared.live(id, admitted, cancel, started, begins_here);
-        let run = self.0.tasks.track_future(run);
+        let run = self.0.tasks.track_future(async move {
+            let seat = Seat::new(&shared, Slot(Some(permit)));
+            if let Some(events) = &execution.events {
+                events.send(Event::Started(id));
+            }
+            let grants = shared.grants(&mut execution, None, started);
+            let run = Run {
+                id,
+                source: &source,
+                execution: &execution,
+                grants,
+                in_callers_thread: begins_here,
+                pauses: Pauses::Never,
+                after: None,
+            };
+            let report = shared.checked(shared.without_pauses(run, &cancel).await?)?;
+            Ok((report, seat.slot))
+        });
         // The future may move to another thread, and the span must move with it.
         let run = run.in_current_span();
-        let (mut lived, slot) = if begins_here {
+        let (mut report, slot) = if begins_here {
             self.on_this_thread_first(run).await
         } else {
             self.on_guest_threads(run).await
         }?;
-        let (Lived::Ended(report) | Lived::Left(report)) = &mut lived;
         report.stages.queue = queue;
-        Ok(Some((lived, slot)))
+        Ok(Some((report, slot)))
     }
 
     /// Checks the execution, then waits for a slot.
@@ -397,42 +400,12 @@ impl Shared {
         }
     }
 
-    /// Runs an admitted execution to its end.
-    async fn live(
-        self: Arc<Self>,
-        id: ExecutionId,
-        admitted: Admitted,
-        cancel: Cancel,
-        started: Arc<AtomicU32>,
-        in_callers_thread: bool,
-    ) -> Result<(Lived, Slot), Error> {
-        let Admitted { accepted: Accepted { source, mut execution, of_caller }, after, permit, .. } =
-            admitted;
-        let seat = Seat::new(&self, Slot(Some(permit)));
-        if let Some(events) = &execution.events {
-            events.send(Event::Started(id));
-        }
-        let (grants, pauses) = (self.grants(&mut execution, of_caller, started), self.pauses_for(&execution));
-        let (source, execution, after) = (&source, &execution, after.as_ref());
-        if pauses == Pauses::Never && execution.state.is_none() {
-            let run = Run { id, source, execution, grants, in_callers_thread, pauses, after };
-            let report = self.without_pauses(run, &cancel).await?;
-            return self.checked(Lived::Ended(report)).map(|lived| (lived, seat.slot));
-        }
-        let live = Live::new(self.clone(), Facts::new(id, execution, grants, pauses), cancel, Some(seat));
-        let grants = live.facts.grants.clone();
-        let run = Run { id, source, execution, grants, in_callers_thread, pauses, after };
-        let (lived, seat) = live.run(run).await?;
-        self.checked(lived).map(|lived| (lived, seat.map_or(Slot(None), |seat| seat.slot)))
-    }
-
     /// Turns the end of a program that CPython's compiler refused into a rejection.
-    fn checked(&self, lived: Lived) -> Result<Lived, Error> {
-        let Lived::Ended(report) = &lived else { return Ok(lived) };
+    fn checked(&self, report: Report) -> Result<Report, Error> {
         let is_checked = self.layers == Layers::All && report.outcome == Outcome::Failure;
         match report.error.as_ref().filter(|error| is_checked && error.before_start) {
             Some(error) => Err(Error::Rejected(vec![refused_by_cpython(error)])),
-            None => Ok(lived),
+            None => Ok(report),
         }
     }
 

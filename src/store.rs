@@ -66,7 +66,7 @@ impl Records {
         Ok(Self { store, sealer: Sealer::new(key, None), image, is_durable: false, is_there: true })
     }
 
-    /// Returns records that refuse to be.
+    /// Returns records that cannot be kept: [`Records::create`] fails.
     ///
     /// # Errors
     ///
@@ -94,15 +94,12 @@ impl Records {
     /// [`Error::StoreFull`], [`Error::NoStore`], [`Error::Internal`].
     pub(crate) async fn create(&self, name: &str, bytes: &[u8], keeping: Keeping) -> Result<u64, Error> {
         self.check()?;
-        let entry = self.entry(name, bytes, keeping);
-        match self.store.create(name, entry.clone()).await {
-            Err(sealed_store::Error::Full) => {
-                self.forget_expired().await;
-                self.store.create(name, entry).await
-            }
-            created => created,
+        let mut created = self.store.create(name, self.entry(name, bytes, keeping)).await;
+        if created == Err(sealed_store::Error::Full) {
+            self.forget_expired().await;
+            created = self.store.create(name, self.entry(name, bytes, keeping)).await;
         }
-        .map_err(|error| failure(&error))
+        created.map_err(|error| failure(&error))
     }
 
     /// Replaces the record with this revision. Returns the new revision.
@@ -117,8 +114,12 @@ impl Records {
         bytes: &[u8],
         keeping: Keeping,
     ) -> Result<u64, Error> {
-        let entry = self.entry(name, bytes, keeping);
-        self.store.swap(name, from, entry).await.map_err(|error| failure(&error))
+        let mut swapped = self.store.swap(name, from, self.entry(name, bytes, keeping)).await;
+        if swapped == Err(sealed_store::Error::Full) {
+            self.forget_expired().await;
+            swapped = self.store.swap(name, from, self.entry(name, bytes, keeping)).await;
+        }
+        swapped.map_err(|error| failure(&error))
     }
 
     /// Returns the record of this name, if there is one that has not expired.
@@ -143,6 +144,20 @@ impl Records {
             return Err(Error::ImageGone);
         }
         Ok(Some(Record { revision, bytes: opened }))
+    }
+
+    /// Returns whether there is room for a record of this size that has half a share.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`].
+    pub(crate) async fn has_room(&self, bytes: u64) -> Result<bool, Error> {
+        let room = async || self.store.room(Share::Half).await.map_err(|error| failure(&error));
+        if room().await? >= bytes {
+            return Ok(true);
+        }
+        self.forget_expired().await;
+        Ok(room().await? >= bytes)
     }
 
     /// Removes a record. Returns whether there was one.

@@ -45,7 +45,7 @@ pub use self::http::{BaseUrl, BaseUrlError};
 pub use approval::Approval;
 pub(crate) use arguments::Effort;
 pub(crate) use caller::{Answered, Begun, Caller, Given, Made, UNREADABLE};
-pub(crate) use caller_tools::CallerTools;
+pub(crate) use caller_tools::{CallerTools, ReplyChecks};
 pub use catalogue::{Catalogue, ToolCard};
 #[cfg(feature = "http-tools")]
 pub use file::{Surroundings, ToolFile, ToolFileError};

@@ -32,8 +32,12 @@ fn key_in(dir: &Path) -> io::Result<Key> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut secret = [0; KEY_BYTES];
             getrandom::fill(&mut secret).map_err(io::Error::other)?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            // Renamed when it is whole: a crash in between must not leave a part of a key.
+            let new = dir.join(format!("{KEY_FILE}.new"));
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&secret).and_then(|()| file.sync_all())?;
+            fs::rename(&new, &path)?;
             secret.to_vec()
         }
         read => read?,

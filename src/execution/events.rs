@@ -72,6 +72,14 @@ impl Listener {
         drop(old);
     }
 
+    /// Sends no more events to `sink`, if they still go there.
+    pub(crate) fn clear(&self, sink: &EventSink) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = current.take_if(|current| Arc::ptr_eq(&current.0, &sink.0));
+        drop(current);
+        drop(old);
+    }
+
     pub(crate) fn send(&self, event: Event) {
         let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(sink) = sink {

@@ -169,6 +169,7 @@ impl Calls {
         self.started.fetch_add(1, Ordering::Relaxed);
         self.message_bytes += message.len();
         if self.caller.is_for_caller(id, &mut begun) {
+            self.caller.begin_effect(&mut begun).await;
             self.hold(id, begun, message.len(), WaitsFor::Caller);
         } else {
             self.start(id, begun, message.len());
@@ -269,6 +270,11 @@ impl Calls {
             self.outside.remove(call.call);
             self.answer(call.call, Answer::Deny(CANNOT_WAIT.into()));
         }
+    }
+
+    /// Says that the calls that wait outside go on in another instance.
+    pub(super) fn leave(&mut self) {
+        self.held.values_mut().for_each(|held| held.begun.leave());
     }
 
     pub(super) fn take_plan(&mut self) -> Option<Vec<PlannedCall>> {
@@ -487,7 +493,8 @@ impl Calls {
         for WaitingRecord { call, tool, arguments, line } in record.waiting {
             let message_bytes = arguments.get().len();
             self.message_bytes += message_bytes;
-            let begun = self.caller.begin_again(Given { path: &tool, arguments: arguments.get(), line });
+            let given = Given { path: &tool, arguments: arguments.get(), line };
+            let begun = self.caller.begin_again(call, given);
             self.held.insert(call, Held { begun, message_bytes });
         }
     }

@@ -32,11 +32,6 @@ impl Cancel {
         Abandon(self.abandoned.clone())
     }
 
-    /// Returns the handle that cancels only this execution.
-    pub(crate) fn own(&self) -> Option<&CancelHandle> {
-        self.own.as_ref()
-    }
-
     pub(super) fn is_cancelled(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
             || self.all.is_cancelled()

@@ -43,6 +43,7 @@ struct KeptHead {
 impl Frozen {
     pub(super) fn new(guest: &mut Guest, life: &Life, delta: Delta) -> Self {
         let burned = fuel::burned(&mut guest.store);
+        guest.store.data_mut().leave_calls();
         let state = guest.store.data();
         let written = state.written().map(<[u8]>::to_vec);
         Self { host: state.record(burned), used: life.used, cpu_time: life.cpu_time, written, delta }

@@ -45,6 +45,11 @@ pub(super) fn report(
     report
 }
 
+/// Returns whether a guest that has returned has handed over a result that can be read.
+pub(super) fn has_result(state: &HostState, limits: &Limits) -> bool {
+    state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max)).is_some()
+}
+
 /// Fills `report` with the result of a guest that has returned.
 fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
     let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use super::{Layers, Shared, context};
 use crate::error::Error;
-use crate::execution::{Execution, KeepState, Listener, OnWait};
+use crate::execution::{Execution, Listener, OnWait};
 use crate::instance::Pauses;
 use crate::tools::{CallerTools, Grants};
 use crate::validator::{self, Policy, ValidatedSource};
@@ -84,6 +84,13 @@ impl Shared {
         }
     }
 
+    /// Returns whether an execution may wait for somebody outside, or leaves a state. All others take a shorter way.
+    pub(super) fn may_wait(&self, execution: &Execution) -> bool {
+        // A program that imports nothing calls no tools.
+        let may_ask = self.may_ask && execution.code.contains("import");
+        may_ask || execution.returns_when_waiting() || execution.state.is_some()
+    }
+
     /// Returns when the host asks a program for its stack.
     pub(super) fn pauses_for(&self, execution: &Execution) -> Pauses {
         match execution.on_wait {
@@ -134,10 +141,4 @@ impl Shared {
 /// Returns whether checking the execution takes too long for its caller's thread.
 pub(super) fn is_large(execution: &Execution) -> bool {
     execution.code.len() > LARGE_CODE_BYTES || execution.bytes() > LARGE_BYTES
-}
-
-/// Returns whether the program must not begin in its caller's thread, where it may be restarted: what it has told cannot
-/// be taken back, and an interpreter that was kept takes long to restore.
-pub(super) fn begins_elsewhere(execution: &Execution) -> bool {
-    execution.events.is_some() || matches!(execution.state, Some(KeepState::After(_)))
 }

@@ -12,6 +12,8 @@ use crate::metrics::{Metrics, Present};
 pub(super) struct Admission {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Executions that had a slot before.
+    returning: AtomicUsize,
     waiting_max: usize,
     /// Told when one more waits.
     queued: Notify,
@@ -22,6 +24,7 @@ impl Admission {
         Self {
             slots: Arc::new(Semaphore::new(slots as usize)),
             waiting: AtomicUsize::new(0),
+            returning: AtomicUsize::new(0),
             waiting_max,
             queued: Notify::new(),
         }
@@ -53,7 +56,8 @@ impl Admission {
         if let Ok(permit) = self.slots.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let _place = self.place(metrics);
+        // They do not take the places of others in the queue.
+        let _place = Place::new(&self.returning, &self.queued, metrics);
         self.slots.clone().acquire_owned().await.map_err(|_| Error::ShuttingDown)
     }
 
@@ -71,7 +75,7 @@ impl Admission {
     pub(super) async fn wanted(&self) {
         loop {
             let next = self.queued.notified();
-            if self.waiting.load(Ordering::Relaxed) > 0 {
+            if self.waiting.load(Ordering::Relaxed) + self.returning.load(Ordering::Relaxed) > 0 {
                 return;
             }
             next.await;
@@ -88,17 +92,11 @@ impl Admission {
     }
 
     fn queue_up(&self, metrics: &Metrics) -> Result<Place<'_>, Error> {
-        let place = self.place(metrics);
+        let place = Place::new(&self.waiting, &self.queued, metrics);
         if place.behind >= self.waiting_max {
             return Err(Error::Busy { queued: place.behind });
         }
         Ok(place)
-    }
-
-    fn place(&self, metrics: &Metrics) -> Place<'_> {
-        let behind = self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.queued.notify_waiters();
-        Place { waiting: &self.waiting, behind, _counted: metrics.queued() }
     }
 }
 
@@ -108,6 +106,14 @@ struct Place<'a> {
     /// How many others waited before.
     behind: usize,
     _counted: Present,
+}
+
+impl<'a> Place<'a> {
+    fn new(waiting: &'a AtomicUsize, queued: &Notify, metrics: &Metrics) -> Self {
+        let behind = waiting.fetch_add(1, Ordering::Relaxed);
+        queued.notify_waiters();
+        Self { waiting, behind, _counted: metrics.queued() }
+    }
 }
 
 impl Drop for Place<'_> {

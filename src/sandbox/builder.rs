@@ -292,7 +292,7 @@ impl SandboxBuilder {
             log_code: self.log_code,
             is_sound,
             may_ask,
-            wait_limits: self.wait_limits,
+            wait_limits: self.wait_limits.clamped(),
             records,
             tasks: Arc::default(),
             closing: CancellationToken::new(),

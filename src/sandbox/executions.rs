@@ -1,20 +1,22 @@
 //! Executions that live on without the call that started them: they return when they wait, are answered, looked at and
 //! cancelled, and go on in another process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sealed_store::Share;
-use tokio::task::JoinHandle;
+use serde_json::value::RawValue;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{Instrument, warn};
 
 use super::accept::Accepted;
 use super::audit::AuditRecord;
 use super::effects::Effects;
-use super::live::{EXPIRED, Live, Lived, Seat};
+use super::live::{Live, Lived, Seat};
 use super::records::{self, Facts, Kind, Opened};
-use super::tasks::{Stage, Status};
+use super::tasks::{Stage, Status, Task};
 use super::{Admitted, Sandbox, Shared, Slot, flatten, reports};
 use crate::cancel::CancelHandle;
 use crate::error::Error;
@@ -22,9 +24,12 @@ use crate::execution::{
     Answer, Event, EventSink, Execution, ExecutionId, GuestError, Listener, OnWait, Outcome, Report,
     WaitingCall, WaitsFor,
 };
-use crate::instance::{Cancel, Kept, Run};
+use crate::instance::{Cancel, GiveUp, Kept, Run};
 use crate::limits::TIME_MAX;
 use crate::store::Keeping;
+
+/// Larger answers are not checked on their caller's thread.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// How far an execution is.
 #[derive(Clone, Debug)]
@@ -117,17 +122,19 @@ impl Sandbox {
                 return Err(error);
             }
         };
-        let begins = self.begin_detached(id, accepted, &code, &record).await;
-        match begins {
-            Ok((live, accepted)) => {
-                self.spawn(shared.run_detached(live, accepted, record))?;
-                Ok(id)
+        let sandbox = self.clone();
+        // Not cut off in the middle: what is on record runs.
+        let begun = self.spawn(async move {
+            match sandbox.begin_detached(id, accepted, &code, &record).await {
+                Ok((live, accepted)) => sandbox.spawn(shared.run_detached(live, accepted, record)).map(drop),
+                Err(error) => {
+                    record.end(Err(&error));
+                    Err(error)
+                }
             }
-            Err(error) => {
-                record.end(Err(&error));
-                Err(error)
-            }
-        }
+        })?;
+        flatten(begun.await)?;
+        Ok(id)
     }
 
     async fn begin_detached(
@@ -141,68 +148,49 @@ impl Sandbox {
         accepted.execution.on_wait = OnWait::Return;
         // A state that is not there is an error now, not later.
         shared.state_before(&accepted.execution).await?;
-        let started = Arc::<AtomicU32>::default();
-        let grants = shared.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
-        let pauses = shared.pauses_for(&accepted.execution);
-        let (code_sha256, code_bytes) = (record.code_sha256.clone(), code.len());
-        let facts = Facts {
-            is_detached: true,
-            code_sha256,
-            code_bytes,
-            ..Facts::new(id, &accepted.execution, grants, pauses)
-        };
-        let handle = accepted.execution.cancel_handle.clone().unwrap_or_default();
-        let place = shared.add_task(&facts, handle.clone(), 0)?;
-        let cancel = Cancel::new(shared.cancel.clone(), Some(handle));
-        let mut live = Live::new(shared.clone(), facts, cancel, None);
-        live.place = Some(place);
+        let mut facts = shared.facts(id, &mut accepted, Arc::default());
+        facts.is_detached = true;
+        (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code.len());
+        let mut live = shared.place(facts, accepted.execution.cancel_handle.as_ref(), 0)?;
         let keeping = Keeping { share: Share::Whole, expires_at: live.kept_until(), wakes_at: None };
         live.put(&records::begins(&live.facts, code, &accepted.execution.context), keeping).await?;
         Ok((live, accepted))
     }
 
-    /// Runs an execution until it ends or waits for somebody outside.
+    /// Runs an execution that may wait for somebody outside, until it ends, or waits and is to return then.
     pub(super) async fn run_until_it_waits(
         &self,
         id: ExecutionId,
         execution: Execution,
         mut record: AuditRecord,
     ) -> Result<(Report, Slot), Error> {
-        let shared = &self.0.shared;
-        let handle = execution.cancel_handle.clone().unwrap_or_default();
-        let admitted =
-            CancelHandle::unless_cancelled(Some(&handle), self.admit(execution, &mut record)).await;
-        let admitted = match admitted {
-            None => return Ok((Report::cancelled_while_queued(id, Duration::ZERO), Slot(None))),
-            Some(Ok(admitted)) => admitted,
+        let (shared, begun) = (&self.0.shared, Instant::now());
+        let (handle, code_bytes) = (execution.cancel_handle.clone(), execution.code.len());
+        let placed = async {
+            let mut admitted = self.admit(execution, &mut record).await?;
+            let started = Arc::<AtomicU32>::default();
+            record.start(&started);
+            let mut facts = shared.facts(id, &mut admitted.accepted, started);
+            (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code_bytes);
+            let live = shared.place(facts, handle.as_ref(), 0)?;
+            Ok((live, admitted))
+        };
+        let (mut live, admitted) = match CancelHandle::unless_cancelled(handle.as_ref(), placed).await {
+            None => return Ok((Report::cancelled_while_queued(id, begun.elapsed()), Slot(None))),
+            Some(Ok(placed)) => placed,
             Some(Err(error)) => {
                 record.end(Err(&error));
                 return Err(error);
             }
         };
-        let started = Arc::<AtomicU32>::default();
-        record.start(&started);
-        let Admitted { mut accepted, after, permit, queue } = admitted;
-        let grants = shared.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
-        let pauses = shared.pauses_for(&accepted.execution);
-        let (code_sha256, code_bytes) = (record.code_sha256.clone(), accepted.source.as_str().len());
-        let facts = Facts { code_sha256, code_bytes, ..Facts::new(id, &accepted.execution, grants, pauses) };
-        let place = match shared.add_task(&facts, handle.clone(), 0) {
-            Ok(place) => place,
-            Err(error) => {
-                record.end(Err(&error));
-                return Err(error);
-            }
-        };
-        let task = place.task.clone();
-        let cancel = Cancel::new(shared.cancel.clone(), Some(handle.clone()));
-        let seat = Seat::new(shared, Slot(Some(permit)));
-        let mut live = Live::new(shared.clone(), facts, cancel, Some(seat));
-        live.place = Some(place);
-        let mut guard = CancelOnDrop(Some(handle));
-        let listener = live.facts.grants.listener.clone();
+        let Admitted { accepted, after, permit, queue } = admitted;
+        live.seat = Some(Seat::new(shared, Slot(Some(permit))));
+        let (task, listener) = (live.place.task.clone(), live.facts.grants.listener.clone());
         listener.iter().for_each(|listener| listener.send(Event::Started(id)));
-        let running = self.spawn(shared.clone().run_attached(live, accepted, after, record))?;
+        // Whoever waits for the answer may go away until there is one.
+        let mut guard = CancelOnDrop(Some(task.cancel.clone()));
+        let returns = accepted.execution.returns_when_waiting();
+        let running = self.spawn(shared.clone().run_placed(live, accepted, after, record))?;
         let waits = async {
             let status = task.beyond(0).await;
             match status.stage {
@@ -214,14 +202,12 @@ impl Sandbox {
         let mut report = tokio::select! {
             biased;
             joined = running => flatten(joined)?,
-            status = waits => status?.into_report().ok_or(Error::ShuttingDown)?,
+            status = waits, if returns => status?.into_report().ok_or(Error::ShuttingDown)?,
         };
         guard.0 = None;
         // The events end with this report.
         listener.inspect(|listener| listener.set(None));
-        if report.outcome != Outcome::Waiting {
-            report.stages.queue = queue;
-        }
+        report.stages.queue = queue;
         Ok((report, Slot(None)))
     }
 
@@ -242,10 +228,12 @@ impl Sandbox {
         answers: Vec<(u32, Answer)>,
         events: Option<EventSink>,
     ) -> Result<Report, Error> {
-        let listener = self.answer_to(id, epoch, answers, events).await?;
+        let listener = self.answer_to(id, epoch, answers, events.clone()).await?;
         let status = self.wait(id, epoch, Duration::MAX).await;
         // The events end with this report.
-        listener.inspect(|listener| listener.set(None));
+        if let (Some(listener), Some(events)) = (listener, events) {
+            listener.clear(&events);
+        }
         match status?.into_report() {
             Some(report) => Ok(report),
             None => Err(Error::ShuttingDown),
@@ -280,18 +268,15 @@ impl Sandbox {
         }
         let Some(task) = shared.tasks.get(id) else {
             let current = shared.ended(id).await?;
-            if current
-                .error
-                .as_ref()
-                .is_some_and(|error| current.outcome == Outcome::Cancelled && error.message == EXPIRED)
-            {
+            let has_expired = |error: &GuestError| error.kind.is_empty() && error.message == GiveUp::EXPIRED;
+            if current.outcome == Outcome::Cancelled && current.error.as_ref().is_some_and(has_expired) {
                 return Err(Error::Expired);
             }
             return Err(Error::StaleEpoch { current: Some(Box::new(current)) });
         };
         let Status { epoch: current, stage } = task.status();
         if current == epoch && matches!(stage, Stage::Waiting(_)) {
-            task.check(&answers)?;
+            let answers = checked(&task, answers).await?;
             if matches!(stage, Stage::Waiting(None)) && shared.admission.is_full() {
                 return Err(Error::Busy { queued: shared.admission.waiting() });
             }
@@ -411,7 +396,10 @@ impl Sandbox {
                 continue;
             };
             if let Err(error) = self.restore_one(id, listed.wakes_at).await {
-                warn!(execution_id = %id, error = %error.chain(), "an execution in the store cannot go on");
+                let error = error.chain();
+                warn!(execution_id = %id, error, "an execution in the store cannot go on");
+                let why = format!("The executor was started again, and the execution cannot go on: {error}");
+                shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
             }
         }
         Ok(())
@@ -421,62 +409,87 @@ impl Sandbox {
         let shared = &self.0.shared;
         let Some(record) = shared.records.get(&records::name_of(id)).await? else { return Ok(()) };
         let opened = Opened::decode(&record.bytes)?;
-        if opened.has_ended() {
-            return Ok(());
-        }
-        let effects = shared.records.get(&records::name_of_effects(id)).await?;
-        let effects_since: Option<u32> =
-            effects.and_then(|note| std::str::from_utf8(&note.bytes).ok()?.parse().ok());
         let report = opened.report();
-        let (facts, epoch, parks, expires_at, program) = match opened.kind(id, shared)? {
-            Kind::Begins { facts, code, context } => {
-                (facts, 0, 0, SystemTime::now() + shared.wait_limits.wait_max, Some((code, context)))
-            }
-            Kind::Waits { facts, epoch, parks, expires_at } => (facts, epoch, parks, expires_at, None),
+        let (facts, epoch, parks) = match opened.kind(id, shared)? {
             Kind::Ended => return Ok(()),
+            Kind::Begins { facts, code, context } => {
+                if shared.has_effects_since(id, 0).await {
+                    let report = Report::bare(id, Outcome::Lost, None);
+                    return shared.lost(&facts, record.revision, report).await;
+                }
+                return self.begin_again(facts, record.revision, code, context);
+            }
+            Kind::Waits { facts, epoch, parks, expires_at } => ((facts, expires_at), epoch, parks),
         };
+        let ((facts, expires_at), report) = (facts, report?);
+        if shared.has_effects_since(id, parks).await {
+            return shared.lost(&facts, record.revision, report).await;
+        }
         let audit = AuditRecord::again(&shared.metrics, &facts);
-        if effects_since == Some(parks) {
-            return shared.lose(id, record.revision, report.ok(), audit).await;
-        }
-        let handle = CancelHandle::new();
-        let place = shared.add_task(&facts, handle.clone(), epoch.saturating_sub(1))?;
-        let cancel = Cancel::new(shared.cancel.clone(), Some(handle));
-        let mut live = Live::new(shared.clone(), facts, cancel, None);
+        let mut live = shared.place(facts, None, epoch.saturating_sub(1))?;
         (live.revision, live.expires_at) = (Some(record.revision), expires_at);
-        if let Some((code, context)) = program {
-            live.place = Some(place);
-            let execution = Execution { code, context, ..live.facts.execution() };
-            let Accepted { source, execution, of_caller } = shared.accept(execution)?;
-            let accepted = Accepted { source, execution, of_caller };
-            self.spawn(shared.clone().run_detached(live, accepted, audit))?;
-            return Ok(());
-        }
         live.effects = Effects::new(shared, id, true, parks);
         live.facts.grants.effects = Some(live.effects.clone());
-        let report = report?;
-        for call in report.waiting.iter().flat_map(|waiting| &waiting.calls) {
-            live.facts.grants.outside.add(call.clone());
+        if let Some(waiting) = &report.waiting {
+            waiting.calls.iter().for_each(|call| live.facts.grants.outside.add(call.clone()));
+            let report = Arc::new(report);
+            live.shown = Some(live.place.task.wait(|_| report));
+            live.place.task.forget_report();
+        } else {
+            live.place.task.set(Stage::Running);
         }
-        if report.waiting.is_some() {
-            place.task.wait(|_| Arc::new(report));
-            place.task.forget_report(epoch);
-        }
-        live.place = Some(place);
         self.spawn(shared.clone().sleep_on(live, wakes_at, audit))?;
+        Ok(())
+    }
+
+    /// Runs an execution from its beginning that nobody waits for and that has had no effects.
+    fn begin_again(
+        &self,
+        facts: Facts,
+        revision: u64,
+        code: String,
+        context: BTreeMap<String, Box<RawValue>>,
+    ) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        let audit = AuditRecord::again(&shared.metrics, &facts);
+        let execution = Execution { code, context, ..facts.execution() };
+        let accepted = shared.accept(execution)?;
+        let mut live = shared.place(facts, None, 0)?;
+        live.revision = Some(revision);
+        self.spawn(shared.clone().run_detached(live, accepted, audit))?;
         Ok(())
     }
 }
 
 impl Shared {
+    fn facts(&self, id: ExecutionId, accepted: &mut Accepted, started: Arc<AtomicU32>) -> Facts {
+        let grants = self.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
+        Facts::new(id, &accepted.execution, grants, self.pauses_for(&accepted.execution))
+    }
+
+    /// Lets others ask about an execution, and cancel it. `handle` cancels it too.
+    fn place(
+        self: &Arc<Self>,
+        facts: Facts,
+        handle: Option<&CancelHandle>,
+        epoch: u32,
+    ) -> Result<Live, Error> {
+        let own = handle.map(CancelHandle::child).unwrap_or_default();
+        let task = Task::new(facts.id, &facts.grants, own.clone(), epoch);
+        let place = self.tasks.add(task, self.wait_limits.waiting_max)?;
+        Ok(Live::new(self.clone(), facts, Cancel::new(self.cancel.clone(), Some(own)), place))
+    }
+
     async fn run_detached(self: Arc<Self>, mut live: Live, accepted: Accepted, mut audit: AuditRecord) {
+        let end = |mut live: Live, audit: AuditRecord, report: Report| async move {
+            audit.end(Ok(&live.end(report, None).await));
+        };
+        let id = live.facts.id;
         let slot = tokio::select! {
             slot = self.admission.admit_again(&self.metrics) => slot,
             () = live.cancel.cancelled() => {
-                let report = Report::cancelled_while_queued(live.facts.id, live.facts.begun.elapsed());
-                // Nobody waits for the result.
-                let _ = live.end(report, None).await.map(|report| audit.end(Ok(&report)));
-                return;
+                let report = Report::cancelled_while_queued(id, live.facts.begun.elapsed());
+                return end(live, audit, report).await;
             }
         };
         let Ok(slot) = slot else {
@@ -489,16 +502,15 @@ impl Shared {
             Ok(after) => after,
             Err(error) => {
                 let error = GuestError { message: error.to_string(), ..GuestError::default() };
-                let report = Report::bare(live.facts.id, Outcome::Failure, Some(error));
-                let _ = live.end(report, None).await.map(|report| audit.end(Ok(&report)));
-                return;
+                let report = Report::bare(id, Outcome::Failure, Some(error));
+                return end(live, audit, report).await;
             }
         };
         // Whoever asks gets it from the record.
-        let _ = self.run_attached(live, accepted, after, audit).await;
+        let _ = self.run_placed(live, accepted, after, audit).await;
     }
 
-    async fn run_attached(
+    async fn run_placed(
         self: Arc<Self>,
         live: Live,
         accepted: Accepted,
@@ -516,34 +528,62 @@ impl Shared {
             pauses,
             after: after.as_ref(),
         };
-        let lived = live.run(run).await.and_then(|(lived, _)| self.checked(lived));
-        audit_end(audit, lived)
+        self.audited(audit, live.run(run).await)
     }
 
     async fn sleep_on(self: Arc<Self>, live: Live, wakes_at: Option<SystemTime>, audit: AuditRecord) {
-        let lived = live.go_on(wakes_at).await.map(|(lived, _)| lived);
         // Whoever asks gets it from the record.
-        let _ = audit_end(audit, lived);
+        let _ = self.audited(audit, live.go_on(wakes_at).await);
     }
 
-    /// Ends an execution that cannot go on after a crash, because an effect may have happened.
+    fn audited(&self, audit: AuditRecord, lived: Result<Lived, Error>) -> Result<Report, Error> {
+        let ended = match lived {
+            Ok(Lived::Left(report)) => {
+                audit.leave();
+                return Ok(report);
+            }
+            Ok(Lived::Ended(report)) => self.checked(report),
+            Err(error) => Err(error),
+        };
+        audit.end(ended.as_ref());
+        ended
+    }
+
+    /// Returns whether an execution may have had effects since it was written down for the last time.
+    async fn has_effects_since(&self, id: ExecutionId, parks: u32) -> bool {
+        match self.records.get(&records::name_of_effects(id)).await {
+            Ok(None) => false,
+            Ok(Some(note)) => {
+                let noted = std::str::from_utf8(&note.bytes).ok().and_then(|parks| parks.parse::<u32>().ok());
+                noted.is_none_or(|noted| noted >= parks)
+            }
+            Err(_) => true,
+        }
+    }
+
+    async fn lost(&self, facts: &Facts, revision: u64, report: Report) -> Result<(), Error> {
+        let why = "The executor stopped while the program ran, and an effect may have happened: it was not repeated";
+        let audit = AuditRecord::again(&self.metrics, facts);
+        let report = self.lose(facts.id, revision, report, why.into()).await?;
+        audit.end(Ok(&report));
+        Ok(())
+    }
+
+    /// Writes down that an execution does not go on after a crash.
     async fn lose(
         &self,
         id: ExecutionId,
         revision: u64,
-        report: Option<Report>,
-        audit: AuditRecord,
-    ) -> Result<(), Error> {
-        let message = "The executor stopped while the program ran, and an effect may have happened: it was not repeated";
-        let error = GuestError { message: message.into(), ..GuestError::default() };
-        let report = report.unwrap_or_else(|| Report::bare(id, Outcome::Lost, None));
+        report: Report,
+        why: String,
+    ) -> Result<Report, Error> {
+        let error = GuestError { message: why, ..GuestError::default() };
         let report = Report { outcome: Outcome::Lost, error: Some(error), waiting: None, ..report };
         let keeping = Keeping::within(Share::Whole, self.wait_limits.result_ttl);
         let record = records::ended(&reports::encode(&report));
         self.records.swap(&records::name_of(id), revision, &record, keeping).await?;
         self.records.remove(&records::name_of_effects(id)).await?;
-        audit.end(Ok(&report));
-        Ok(())
+        Ok(report)
     }
 
     async fn status_of(&self, id: ExecutionId, status: Status) -> Result<ExecutionStatus, Error> {
@@ -572,19 +612,15 @@ impl Shared {
     }
 }
 
-fn audit_end(audit: AuditRecord, lived: Result<Lived, Error>) -> Result<Report, Error> {
-    match lived {
-        Ok(Lived::Ended(report)) => {
-            audit.end(Ok(&report));
-            Ok(report)
-        }
-        Ok(Lived::Left(report)) => {
-            audit.leave();
-            Ok(report)
-        }
-        Err(error) => {
-            audit.end(Err(&error));
-            Err(error)
-        }
+/// Checks answers. Large ones are checked on a thread of their own.
+async fn checked(task: &Arc<Task>, answers: Vec<(u32, Answer)>) -> Result<Vec<(u32, Answer)>, Error> {
+    let bytes = |(_, answer): &(u32, Answer)| match answer {
+        Answer::Reply(reply) => reply.get().len(),
+        _ => 0,
+    };
+    if answers.iter().map(bytes).sum::<usize>() <= LARGE_BYTES {
+        return task.check(&answers).map(|()| answers);
     }
+    let task = task.clone();
+    flatten(spawn_blocking(move || task.check(&answers).map(|()| answers)).await)
 }

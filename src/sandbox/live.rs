@@ -2,16 +2,15 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use sealed_store::Share;
 use tracing::{debug, warn};
 
 use super::effects::Effects;
 use super::records::{Facts, Waiting as WaitingRecord};
-use super::tasks::{Place, Stage, Task};
+use super::tasks::{Place, Stage};
 use super::{Shared, Slot, records, reports};
-use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{GuestError, Outcome, Report, Waiting};
 use crate::instance::{Cancel, Frozen, GiveUp, Kept, Paused, Progress, Run, Thaw};
@@ -19,21 +18,20 @@ use crate::metrics::Present;
 use crate::store::Keeping;
 use crate::tools::Outside;
 
-/// What the report of an execution says that waited until it expired.
-pub(super) const EXPIRED: &str = "Nobody answered in time";
-
 /// An execution that has a slot, or waits without one.
 pub(super) struct Live {
     pub(super) shared: Arc<Shared>,
     pub(super) facts: Facts,
     pub(super) cancel: Cancel,
-    /// What others can ask about. `None` until the execution waits for the first time, unless nobody waits for it.
-    pub(super) place: Option<Place>,
+    /// What others can ask about.
+    pub(super) place: Place,
     pub(super) seat: Option<Seat>,
     /// The revision of its record, if it has one.
     pub(super) revision: Option<u64>,
     pub(super) effects: Arc<Effects>,
     pub(super) expires_at: SystemTime,
+    /// The report that others see while it waits.
+    pub(super) shown: Option<Arc<Report>>,
 }
 
 /// A slot, and its place in the metrics.
@@ -56,6 +54,15 @@ pub(super) enum Lived {
     Left(Report),
 }
 
+/// What an execution waits for, and until when.
+struct Waits {
+    outside: Outside,
+    wakes_at: Option<SystemTime>,
+    expires_at: SystemTime,
+    /// When it is written down, if that is possible.
+    parks_at: Option<SystemTime>,
+}
+
 /// Why an execution that waits does not wait any longer.
 #[derive(Debug)]
 enum Woken {
@@ -64,7 +71,7 @@ enum Woken {
     /// Its wall clock has run out.
     TimedOut,
     Cancelled,
-    /// Nobody has answered in time.
+    /// Nobody has answered in time, or it sleeps for too long.
     Expired,
     /// Another execution needs its slot, or it has waited long enough in it.
     Parks,
@@ -73,127 +80,134 @@ enum Woken {
 }
 
 impl Live {
-    /// Returns an execution that has a slot and has not begun.
-    pub(super) fn new(shared: Arc<Shared>, mut facts: Facts, cancel: Cancel, seat: Option<Seat>) -> Self {
+    /// Returns an execution that has not begun.
+    pub(super) fn new(shared: Arc<Shared>, mut facts: Facts, cancel: Cancel, place: Place) -> Self {
         let effects = Effects::new(&shared, facts.id, facts.is_detached, 0);
         facts.grants.effects = Some(effects.clone());
         let expires_at = SystemTime::now() + shared.wait_limits.wait_max;
-        Self { shared, facts, cancel, place: None, seat, revision: None, effects, expires_at }
+        Self { shared, facts, cancel, place, seat: None, revision: None, effects, expires_at, shown: None }
     }
 
     /// Runs the program from its beginning.
-    pub(super) async fn run(mut self, run: Run<'_>) -> Result<(Lived, Option<Seat>), Error> {
+    pub(super) async fn run(mut self, run: Run<'_>) -> Result<Lived, Error> {
         let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
-        self.show(Stage::Running);
-        let progress = self.watched(shared.template.run(run, &cancel)).await?;
-        self.to_its_end(progress).await
+        self.place.task.set(Stage::Running);
+        let lived = match self.watched(shared.template.run(run, &cancel)).await {
+            Ok(progress) => self.to_its_end(progress).await,
+            Err(error) => Err(error),
+        };
+        self.settled(lived).await
     }
 
     /// Goes on with an execution that was written down.
-    pub(super) async fn go_on(
-        mut self,
-        wakes_at: Option<SystemTime>,
-    ) -> Result<(Lived, Option<Seat>), Error> {
-        match self.sleep(wakes_at).await? {
-            Some(progress) => self.to_its_end(progress).await,
-            None => self.leave().await,
-        }
+    pub(super) async fn go_on(mut self, wakes_at: Option<SystemTime>) -> Result<Lived, Error> {
+        let lived = match self.sleep(wakes_at).await {
+            Ok(Some(progress)) => self.to_its_end(progress).await,
+            Ok(None) => self.leave().await,
+            Err(error) => Err(error),
+        };
+        self.settled(lived).await
     }
 
-    async fn to_its_end(mut self, mut progress: Progress) -> Result<(Lived, Option<Seat>), Error> {
+    /// If the host has failed, ends the record too: nobody could go on with it.
+    async fn settled(&mut self, lived: Result<Lived, Error>) -> Result<Lived, Error> {
+        if let Err(error) = &lived
+            && self.revision.is_some()
+        {
+            let error =
+                GuestError { message: format!("The executor failed: {error}"), ..GuestError::default() };
+            let report = Report::bare(self.facts.id, Outcome::Failure, Some(error));
+            self.end(report, None).await;
+        }
+        lived
+    }
+
+    async fn to_its_end(&mut self, mut progress: Progress) -> Result<Lived, Error> {
         loop {
             let paused = match progress {
-                Progress::Ended(report, kept) => {
-                    let report = self.end(report, kept).await?;
-                    return Ok((Lived::Ended(report), self.seat));
-                }
+                Progress::Ended(report, kept) => return Ok(Lived::Ended(self.end(report, kept).await)),
                 Progress::Paused(paused) => paused,
             };
-            let Some(next) = self.wait(paused).await? else { return self.leave().await };
-            progress = next;
+            match self.wait(paused).await? {
+                Some(next) => progress = next,
+                None => return self.leave().await,
+            }
         }
     }
 
     /// Waits with a paused execution until it has gone on and stopped again. Returns `None` if the process ends.
     async fn wait(&mut self, mut paused: Box<Paused>) -> Result<Option<Progress>, Error> {
-        let (outside, since) = (paused.outside(), Instant::now());
+        let (outside, now) = (paused.outside(), SystemTime::now());
+        let wakes_at = paused.wakes_after.map(|after| now + after.min(self.shared.wait_limits.wait_max));
         if !outside.has_waiting() && !outside.has_answers() && paused.wakes_after.is_none() {
             return Ok(Some(self.give_up(*paused, GiveUp::Nothing).await));
         }
         if outside.has_waiting() {
-            self.show_waiting(paused.report_so_far())?;
+            self.show_waiting(&mut paused);
+        } else {
+            self.expires_at = now + self.shared.wait_limits.wait_max;
         }
-        let mut parks_after = Some(self.shared.wait_limits.park_after);
+        let can_park = self.facts.can_park() && self.shared.records.check().is_ok();
+        let parks_at = can_park.then(|| now + self.shared.wait_limits.park_after);
+        let mut waits = Waits { outside, wakes_at, expires_at: self.expires_at, parks_at };
         loop {
-            let (wakes_after, wall_time_left) = (paused.wakes_after, paused.wall_time_left());
-            match self.woken(&outside, wakes_after, wall_time_left, since, parks_after).await {
-                Woken::ByAnswer | Woken::ByTimer => return self.continued(*paused).await.map(Some),
-                Woken::TimedOut => return Ok(Some(self.give_up(*paused, GiveUp::WallTime).await)),
-                Woken::Cancelled => return Ok(Some(self.give_up(*paused, GiveUp::Cancelled).await)),
-                Woken::Expired => return Ok(Some(self.give_up(*paused, GiveUp::Expired).await)),
-                Woken::Closing if !self.shared.records.is_durable() => {
-                    return Ok(Some(self.give_up(*paused, GiveUp::Cancelled).await));
+            let give_up = match self.woken(&waits).await {
+                Woken::ByAnswer => {
+                    self.place.task.set(Stage::Running);
+                    return self.continued(*paused).await.map(Some);
                 }
-                Woken::Parks | Woken::Closing => {
-                    let wakes_at = paused
-                        .wakes_after
-                        .map(|after| SystemTime::now() + after.saturating_sub(since.elapsed()));
-                    match self.park(*paused, wakes_at).await? {
-                        None => return self.sleep(wakes_at).await,
-                        // It stays in its instance, because it cannot be written down.
-                        Some(still) => (paused, parks_after) = (still, None),
+                // Others still see it as waiting: the calls that it waits for may be the same afterwards.
+                Woken::ByTimer => return self.continued(*paused).await.map(Some),
+                Woken::Parks if self.effects.parks() >= self.shared.wait_limits.parks_max => GiveUp::Parks,
+                Woken::Closing if !self.shared.records.is_durable() => GiveUp::Cancelled,
+                Woken::Parks | Woken::Closing => match self.park(*paused, &waits).await? {
+                    None => return self.sleep(waits.wakes_at).await,
+                    // It stays in its instance, because it cannot be written down.
+                    Some(still) => {
+                        (paused, waits.parks_at) = (still, None);
+                        continue;
                     }
-                }
-            }
+                },
+                Woken::TimedOut => GiveUp::WallTime,
+                Woken::Cancelled => GiveUp::Cancelled,
+                Woken::Expired => GiveUp::Expired,
+            };
+            return Ok(Some(self.give_up(*paused, give_up).await));
         }
     }
 
-    /// Completes when an execution that waits in its instance does not any longer.
-    async fn woken(
-        &self,
-        outside: &Outside,
-        wakes_after: Option<Duration>,
-        wall_time_left: Option<Duration>,
-        since: Instant,
-        parks_after: Option<Duration>,
-    ) -> Woken {
+    /// Completes when an execution that waits does not any longer.
+    async fn woken(&self, waits: &Waits) -> Woken {
+        let Waits { outside, wakes_at, expires_at, parks_at } = waits;
         let shared = &self.shared;
-        let left = |time: Duration| time.saturating_sub(since.elapsed());
         let sleep = |time: Option<Duration>| async move {
             match time {
                 Some(time) => tokio::time::sleep(time).await,
                 None => std::future::pending().await,
             }
         };
-        let expires_in = outside.has_waiting().then(|| until(self.expires_at));
-        // While it has answers, it is not worth writing it down.
-        let can_park = parks_after.is_some() && self.facts.can_park();
+        let is_kept = self.seat.is_none() || parks_at.is_some() || !shared.records.is_durable();
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Woken::Cancelled,
             () = outside.answered() => Woken::ByAnswer,
-            () = sleep(wakes_after.map(left)) => Woken::ByTimer,
-            () = sleep(wall_time_left) => Woken::TimedOut,
-            () = sleep(expires_in) => Woken::Expired,
-            () = shared.closing.cancelled(), if can_park || !shared.records.is_durable() => Woken::Closing,
-            () = shared.admission.wanted(), if can_park => Woken::Parks,
-            () = sleep(parks_after.map(left)), if can_park => Woken::Parks,
+            () = sleep(wakes_at.map(until)) => if wakes_at > &Some(*expires_at) { Woken::Expired } else { Woken::ByTimer },
+            () = sleep(self.facts.wall_time_left()) => Woken::TimedOut,
+            () = tokio::time::sleep(until(*expires_at)) => Woken::Expired,
+            () = shared.closing.cancelled(), if is_kept => Woken::Closing,
+            () = shared.admission.wanted(), if parks_at.is_some() => Woken::Parks,
+            () = sleep(parks_at.map(until)), if parks_at.is_some() => Woken::Parks,
         }
     }
 
     /// Continues a paused execution until it stops again.
     async fn continued(&mut self, paused: Paused) -> Result<Progress, Error> {
-        self.show(Stage::Running);
         let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
         self.watched(shared.template.go_on(paused, &cancel)).await
     }
 
     async fn give_up(&self, paused: Paused, why: GiveUp) -> Progress {
-        let mut report = self.shared.template.give_up(paused, why).await;
-        if let (GiveUp::Expired, Some(error)) = (why, &mut report.error) {
-            error.message = EXPIRED.into();
-        }
-        Progress::Ended(report, None)
+        Progress::Ended(self.shared.template.give_up(paused, why).await, None)
     }
 
     /// Shows an execution as one that waits if it waits inside `running`, without giving its stack back.
@@ -209,57 +223,42 @@ impl Live {
                 progress = &mut running => return progress,
                 (stdout, stderr) = outside.stuck() => {
                     let report = Report::bare(self.facts.id, Outcome::Waiting, None);
-                    self.show_waiting(Report { stdout, stderr, ..report })?;
+                    self.begin_epoch(Report { stdout, stderr, ..report });
                 }
             }
         }
     }
 
-    fn show(&self, stage: Stage) {
-        if let Some(place) = &self.place {
-            place.task.set(stage);
+    /// Shows the calls that the execution waits for. Begins an epoch, unless they are those that others see already.
+    fn show_waiting(&mut self, paused: &mut Paused) {
+        let numbers = |report: &Report| -> Vec<u32> {
+            let calls = report.waiting.iter().flat_map(|waiting| &waiting.calls);
+            calls.map(|call| call.call).collect()
+        };
+        let is_shown = matches!(self.place.task.status().stage, Stage::Waiting(_));
+        let waiting: Vec<u32> = paused.outside().waiting().iter().map(|call| call.call).collect();
+        let is_same = self.shown.as_ref().is_some_and(|shown| numbers(shown) == waiting);
+        if !(is_shown && is_same) {
+            self.begin_epoch(paused.report_so_far());
         }
     }
 
-    /// Begins an epoch.
-    fn show_waiting(&mut self, mut report: Report) -> Result<(), Error> {
-        report.usage.memory_bytes_peak = report.usage.memory_bytes_peak.max(self.shared.memory_bytes_min);
+    fn begin_epoch(&mut self, mut report: Report) {
         self.expires_at = SystemTime::now() + self.shared.wait_limits.wait_max;
-        let task = self.task()?;
-        let (calls, expires_at) = (task.outside.waiting(), self.expires_at);
-        task.wait(|epoch| Arc::new(Report { waiting: Some(Waiting { epoch, expires_at, calls }), ..report }));
-        Ok(())
-    }
-
-    /// Returns what others see of the execution, from now on if they did not before.
-    fn task(&mut self) -> Result<Arc<Task>, Error> {
-        if self.place.is_none() {
-            let cancel = self.cancel.own().cloned().unwrap_or_default();
-            self.place = Some(self.shared.add_task(&self.facts, cancel, 0)?);
-        }
-        let place = self.place.as_ref().map(|place| place.task.clone());
-        place.ok_or_else(|| Error::internal("an execution has no place among the tasks"))
+        report.usage.memory_bytes_peak = report.usage.memory_bytes_peak.max(self.shared.memory_bytes_min);
+        let (calls, expires_at) = (self.place.task.outside.waiting(), self.expires_at);
+        let report =
+            |epoch| Arc::new(Report { waiting: Some(Waiting { epoch, expires_at, calls }), ..report });
+        self.shown = Some(self.place.task.wait(report));
     }
 
     /// Writes a paused execution down and gives its slot back. Returns the execution if that is not possible.
-    async fn park(
-        &mut self,
-        paused: Paused,
-        wakes_at: Option<SystemTime>,
-    ) -> Result<Option<Box<Paused>>, Error> {
+    async fn park(&mut self, mut paused: Paused, waits: &Waits) -> Result<Option<Box<Paused>>, Error> {
         let shared = self.shared.clone();
-        if self.effects.parks() >= shared.wait_limits.parks_max {
-            warn!(execution_id = %self.facts.id, "an execution was written down as often as it may be; it keeps its slot");
-            return Ok(Some(Box::new(paused)));
-        }
-        let task = self.task()?;
-        let status = task.status();
-        let report = match status.stage {
-            Stage::Waiting(Some(report)) => Some(report),
-            _ => None,
+        let report = match &self.shown {
+            Some(shown) if waits.outside.has_waiting() || waits.outside.has_answers() => shown.clone(),
+            _ => Arc::new(paused.report_so_far()),
         };
-        let mut paused = paused;
-        let report = report.unwrap_or_else(|| Arc::new(paused.report_so_far()));
         let frozen = match shared.template.freeze(paused, shared.wait_limits.state_bytes_max) {
             Ok(frozen) => frozen.encode(),
             Err((paused, error)) => {
@@ -267,25 +266,24 @@ impl Live {
                 return Ok(Some(paused));
             }
         };
-        self.effects.parked().await;
         let record = WaitingRecord {
             facts: &self.facts,
-            epoch: status.epoch,
-            parks: self.effects.parks(),
+            epoch: report.waiting.as_ref().map_or(0, |waiting| waiting.epoch),
+            parks: self.effects.parks() + 1,
             expires_at: self.expires_at,
             report: &reports::encode(&report),
             frozen: &frozen,
         };
-        let keeping = Keeping { share: Share::Whole, expires_at: self.kept_until(), wakes_at };
+        let keeping =
+            Keeping { share: Share::Whole, expires_at: self.kept_until(), wakes_at: waits.wakes_at };
         if let Err(error) = self.put(&record.encode(), keeping).await {
             warn!(execution_id = %self.facts.id, %error, "an execution cannot be written down; it keeps its slot");
             return self.thawed(&frozen).await.map(Box::new).map(Some);
         }
+        self.effects.parked().await;
         self.seat = None;
-        if matches!(task.status().stage, Stage::Waiting(_)) {
-            // Its report is in the record.
-            task.forget_report(status.epoch);
-        }
+        // The report is in the record.
+        self.place.task.forget_report();
         debug!(execution_id = %self.facts.id, bytes = frozen.len(), "an execution was written down");
         Ok(None)
     }
@@ -308,52 +306,34 @@ impl Live {
     /// Waits without an instance and goes on. Returns `None` if the process ends.
     async fn sleep(&mut self, wakes_at: Option<SystemTime>) -> Result<Option<Progress>, Error> {
         let outside = self.facts.grants.outside.clone();
-        let sleep = |time: Option<Duration>| async move {
-            match time {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        let wall_time_left = self.facts.wall_time_left();
-        let expires_in = outside.has_waiting().then(|| until(self.expires_at));
-        let woken = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Woken::Cancelled,
-            () = outside.answered() => Woken::ByAnswer,
-            () = sleep(wakes_at.map(until)) => Woken::ByTimer,
-            () = sleep(wall_time_left) => Woken::TimedOut,
-            () = sleep(expires_in) => Woken::Expired,
-            () = self.shared.closing.cancelled() => Woken::Closing,
-        };
-        let error = |message: String| Some(GuestError { message, ..GuestError::default() });
-        match woken {
-            Woken::ByAnswer | Woken::ByTimer => {}
+        let waits = Waits { outside, wakes_at, expires_at: self.expires_at, parks_at: None };
+        let woken = self.woken(&waits).await;
+        let seconds = self.facts.limits.wall_time.as_secs_f64();
+        let (outcome, message) = match woken {
+            Woken::ByAnswer | Woken::ByTimer => return self.woken_up().await,
             Woken::Closing if self.shared.records.is_durable() => return Ok(None),
-            Woken::TimedOut => {
-                let seconds = self.facts.limits.wall_time.as_secs_f64();
-                let error = error(format!("Execution exceeded {seconds}s timeout"));
-                return self.ended_asleep(Outcome::Timeout, error).await.map(Some);
-            }
-            Woken::Expired => {
-                let error = error(EXPIRED.into());
-                return self.ended_asleep(Outcome::Cancelled, error).await.map(Some);
-            }
+            Woken::TimedOut => (Outcome::Timeout, format!("Execution exceeded {seconds}s timeout")),
+            Woken::Expired => (Outcome::Cancelled, GiveUp::EXPIRED.to_owned()),
             Woken::Cancelled | Woken::Closing | Woken::Parks => {
-                return self.ended_asleep(Outcome::Cancelled, Some(GuestError::cancelled())).await.map(Some);
+                (Outcome::Cancelled, GuestError::cancelled().message)
             }
-        }
-        self.show(Stage::Queued);
+        };
+        self.ended_asleep(outcome, message).await.map(Some)
+    }
+
+    /// Gets a slot and an instance again. Returns `None` if the process ends.
+    async fn woken_up(&mut self) -> Result<Option<Progress>, Error> {
+        let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
         let slot = tokio::select! {
-            slot = self.shared.admission.admit_again(&self.shared.metrics) => slot,
-            () = self.cancel.cancelled() => {
-                return self.ended_asleep(Outcome::Cancelled, Some(GuestError::cancelled())).await.map(Some);
+            slot = shared.admission.admit_again(&shared.metrics) => slot,
+            () = cancel.cancelled() => {
+                let message = GuestError::cancelled().message;
+                return self.ended_asleep(Outcome::Cancelled, message).await.map(Some);
             }
         };
-        let Ok(slot) = slot else {
-            // The sandbox is closed. An answer that came meanwhile is on nobody's record: the epoch begins again.
-            return Ok(None);
-        };
-        self.seat = Some(Seat::new(&self.shared, Slot(Some(slot))));
+        // If the sandbox is closed, an answer that came meanwhile is lost: its epoch is still on record.
+        let Ok(slot) = slot else { return Ok(None) };
+        self.seat = Some(Seat::new(&shared, Slot(Some(slot))));
         let record = self.record().await?;
         let paused = self.thawed(record.frozen()).await?;
         self.continued(paused).await.map(Some)
@@ -368,52 +348,48 @@ impl Live {
     async fn thawed(&self, frozen: &[u8]) -> Result<Paused, Error> {
         let frozen = Frozen::decode(frozen).ok_or(Error::StateDamaged)?;
         let Facts { id, limits, grants, pauses, .. } = &self.facts;
-        let (id, limits, grants, pauses) = (*id, *limits, grants.clone(), *pauses);
-        let thaw =
-            Thaw { id, limits, grants, pauses, keeps: self.facts.state.is_some(), began: self.facts.began() };
+        let (keeps, began) = (self.facts.state.is_some(), self.facts.began());
+        let thaw = Thaw { id: *id, limits: *limits, grants: grants.clone(), pauses: *pauses, keeps, began };
         self.shared.template.thaw(frozen, thaw).await
     }
 
     /// Returns the end of an execution that ends while it is written down.
-    async fn ended_asleep(&mut self, outcome: Outcome, error: Option<GuestError>) -> Result<Progress, Error> {
+    async fn ended_asleep(&mut self, outcome: Outcome, message: String) -> Result<Progress, Error> {
+        let error = Some(GuestError { message, ..GuestError::default() });
         let report = self.record().await?.report()?;
         Ok(Progress::Ended(Report { outcome, error, waiting: None, ..report }, None))
     }
 
     /// Keeps what the execution leaves: its interpreter, if it is to be kept, and its report, if somebody may ask for it.
-    pub(super) async fn end(&mut self, mut report: Report, kept: Option<Kept>) -> Result<Report, Error> {
-        let mut failed = Ok(());
+    pub(super) async fn end(&mut self, mut report: Report, kept: Option<Kept>) -> Report {
         if let (Some(state), Some(kept)) = (self.facts.state, kept) {
             match self.shared.end_state(state, kept).await {
                 Ok(handle) => report.state = Some(handle),
-                Err(error) => failed = Err(error),
+                Err(error) => {
+                    warn!(execution_id = %self.facts.id, %error, "a state cannot be kept");
+                    report.state_is_lost = true;
+                }
             }
         }
-        let has_waited = self.place.as_ref().is_some_and(|place| place.task.status().epoch > 0);
+        let has_waited = self.place.task.status().epoch > 0;
         if has_waited || self.facts.is_detached || self.revision.is_some() {
             let keeping = Keeping::within(Share::Whole, self.shared.wait_limits.result_ttl);
-            let record = records::ended(&reports::encode(&report));
-            if let Err(error) = self.put(&record, keeping).await {
-                warn!(execution_id = %self.facts.id, %error, "the report of an execution cannot be kept");
+            match self.put(&records::ended(&reports::encode(&report)), keeping).await {
+                // The note must outlive a record that says that the execution waits.
+                Ok(()) => self.effects.forget(&self.shared).await,
+                Err(error) => {
+                    warn!(execution_id = %self.facts.id, %error, "the report of an execution cannot be kept");
+                }
             }
-            self.effects.forget(&self.shared).await;
         }
-        self.show(Stage::Ended(Arc::new(report.clone())));
-        failed.map(|()| report)
+        self.place.task.set(Stage::Ended(Arc::new(report.clone())));
+        report
     }
 
     /// Leaves the execution to another process.
-    async fn leave(self) -> Result<(Lived, Option<Seat>), Error> {
-        let report = self.record().await?.report()?;
-        Ok((Lived::Left(report), None))
-    }
-}
-
-impl Shared {
-    /// Lets others ask about an execution.
-    pub(super) fn add_task(&self, facts: &Facts, cancel: CancelHandle, epoch: u32) -> Result<Place, Error> {
-        let task = Task::new(facts.id, &facts.grants, cancel, epoch);
-        self.tasks.add(task, self.wait_limits.waiting_max)
+    async fn leave(&mut self) -> Result<Lived, Error> {
+        self.place.task.set(Stage::Gone);
+        Ok(Lived::Left(self.record().await?.report()?))
     }
 }
 

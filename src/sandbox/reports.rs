@@ -27,6 +27,7 @@ struct ReportRecord {
     stages: [Duration; 4],
     waiting: Option<WaitingRecord>,
     state: Option<String>,
+    state_is_lost: bool,
     plan: Option<Vec<PlannedRecord>>,
 }
 
@@ -96,6 +97,7 @@ pub(super) fn encode(report: &Report) -> Vec<u8> {
             calls: waiting.calls.iter().cloned().map(CallRecord::from).collect(),
         }),
         state: report.state.map(|state| state.to_string()),
+        state_is_lost: report.state_is_lost,
         plan: report.plan.clone().map(|plan| plan.into_iter().map(PlannedRecord::from).collect()),
     };
     serde_json::to_vec(&record).unwrap_or_default()
@@ -136,6 +138,7 @@ pub(super) fn decode(json: &[u8]) -> Option<Report> {
         stages: Stages { queue, instantiate, run, teardown },
         waiting,
         state: record.state.and_then(|state| state.parse().ok()),
+        state_is_lost: record.state_is_lost,
         plan: record.plan.map(|plan| plan.into_iter().map(PlannedCall::from).collect()),
         ..Report::bare(id, outcome, error)
     })

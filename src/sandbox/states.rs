@@ -58,7 +58,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// [`Error::NoStore`], [`Error::UnknownState`], [`Error::ImageGone`], [`Error::StateDamaged`], [`Error::MemoryBelowImage`] if the
+    /// [`Error::NoStore`], [`Error::StoreFull`], [`Error::UnknownState`], [`Error::ImageGone`], [`Error::StateDamaged`], [`Error::MemoryBelowImage`] if the
     /// execution may not have as much memory as the state has, and [`Error::CallerLimit`] if there is no room for
     /// another state.
     pub(super) async fn begin_state(
@@ -74,6 +74,9 @@ impl Shared {
                 let way_out = "delete those that are not needed";
                 return Err(Error::CallerLimit { what: "states", limit, way_out });
             }
+        }
+        if !self.records.has_room(STATE_BYTES_MIN).await? {
+            return Err(Error::StoreFull);
         }
         let KeepState::After(handle) = state else { return Ok(None) };
         let name = self.name_of(handle).await?;
@@ -122,6 +125,9 @@ impl Shared {
 }
 
 const PREFIX: &str = "state/";
+
+/// Without room for a small state, a program that is to leave one does not begin.
+const STATE_BYTES_MIN: u64 = 64 << 10;
 
 /// Returns the handle, the parent and the time that are in the name of a record.
 fn parse(name: &str) -> Option<(StateHandle, Option<StateHandle>, SystemTime)> {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{Answer, EventSink, ExecutionId, Listener, Report, WaitsFor};
-use crate::tools::{CallerTools, Grants, Outside};
+use crate::tools::{CallerTools, Grants, Outside, ReplyChecks};
 
 /// Executions by id.
 #[derive(Default)]
@@ -118,18 +118,19 @@ impl Task {
         self.status.send_modify(|status| status.stage = stage);
     }
 
-    /// Begins the next epoch, in which the execution waits. Returns its number.
-    pub(super) fn wait(&self, report: impl FnOnce(u32) -> Arc<Report>) -> u32 {
+    /// Begins the next epoch, in which the execution waits. Returns its report.
+    pub(super) fn wait(&self, report: impl FnOnce(u32) -> Arc<Report>) -> Arc<Report> {
         let epoch = self.status().epoch + 1;
         let report = report(epoch);
-        self.status.send_modify(|status| *status = Status { epoch, stage: Stage::Waiting(Some(report)) });
-        epoch
+        let stage = Stage::Waiting(Some(report.clone()));
+        self.status.send_modify(|status| *status = Status { epoch, stage });
+        report
     }
 
-    /// Drops the report of the epoch, because it is in the records.
-    pub(super) fn forget_report(&self, epoch: u32) {
+    /// Drops the report of an execution that waits, because it is in the records.
+    pub(super) fn forget_report(&self) {
         self.status.send_if_modified(|status| {
-            if status.epoch == epoch && matches!(status.stage, Stage::Waiting(_)) {
+            if matches!(status.stage, Stage::Waiting(_)) {
                 status.stage = Stage::Waiting(None);
             }
             false
@@ -156,6 +157,7 @@ impl Task {
     ///
     /// [`Error::Answer`] for the first that cannot be taken.
     pub(super) fn check(&self, answers: &[(u32, Answer)]) -> Result<(), Error> {
+        let mut checks = ReplyChecks::default();
         if answers.is_empty() {
             return Err(Error::Contradiction { why: "There is no answer; answer at least one call".into() });
         }
@@ -166,7 +168,7 @@ impl Task {
             let call = call.ok_or_else(|| fault("does not wait for an answer".into()))?;
             match (call.waits_for, answer) {
                 (WaitsFor::Caller, Answer::Reply(reply)) => {
-                    self.check_reply(&call.tool, reply).map_err(fault)?
+                    self.check_reply(&call.tool, reply, &mut checks).map_err(fault)?;
                 }
                 (waits_for, answer) if waits_for != answer.is_from() => {
                     let takes = match waits_for {
@@ -181,12 +183,12 @@ impl Task {
         Ok(())
     }
 
-    fn check_reply(&self, tool: &str, reply: &RawValue) -> Result<(), String> {
-        self.of_caller.as_ref().map_or(Ok(()), |tools| tools.check_reply(tool, reply))
+    fn check_reply(&self, tool: &str, reply: &RawValue, checks: &mut ReplyChecks) -> Result<(), String> {
+        self.of_caller.as_ref().map_or(Ok(()), |tools| tools.check_reply(tool, reply, checks))
     }
 
     /// Answers calls if the execution waits in `epoch`. Of several that answer the same epoch, one succeeds.
-    /// Its next events go to `events`.
+    /// Its next events go to `events`, if there is such a sink.
     pub(super) fn answer(&self, epoch: u32, answers: Vec<(u32, Answer)>, events: Option<EventSink>) -> bool {
         let is_first = self.status.send_if_modified(|status| {
             let waits = status.epoch == epoch && matches!(status.stage, Stage::Waiting(_));
@@ -196,8 +198,8 @@ impl Task {
             waits
         });
         if is_first {
-            if let Some(listener) = &self.listener {
-                listener.set(events);
+            if let (Some(listener), Some(events)) = (&self.listener, events) {
+                listener.set(Some(events));
             }
             self.outside.answer(answers);
         }

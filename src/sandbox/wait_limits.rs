@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::TIME_MAX;
+
 /// How long executions wait, how long their ends and their interpreters are kept, and how many of them there may be.
 ///
 /// ```
@@ -50,6 +52,17 @@ impl Default for WaitLimits {
 }
 
 impl WaitLimits {
+    /// Returns the limits with times that a clock can express.
+    pub(super) fn clamped(self) -> Self {
+        Self {
+            park_after: self.park_after.min(TIME_MAX),
+            wait_max: self.wait_max.min(TIME_MAX),
+            result_ttl: self.result_ttl.min(TIME_MAX),
+            state_ttl: self.state_ttl.min(TIME_MAX),
+            ..self
+        }
+    }
+
     /// Sets [`WaitLimits::park_after`](field@WaitLimits::park_after).
     #[must_use]
     pub const fn park_after(mut self, time: Duration) -> Self {

@@ -218,7 +218,7 @@ pub(super) struct ExecuteResponse {
     execution_id: String,
     #[schema(value_type = OutcomeName)]
     outcome: &'static str,
-    /// Those of `stdout` and `stderr` that were cut at the limit
+    /// Those of `stdout` and `stderr` that were cut at the limit; `state` if the state could not be kept
     truncated: Vec<&'static str>,
     usage: UsageDetail,
     /// Handle of the state after the program, if it was kept
@@ -288,7 +288,11 @@ struct UsageDetail {
 
 impl From<Report> for ExecuteResponse {
     fn from(report: Report) -> Self {
-        let streams = [("stdout", report.stdout.truncated), ("stderr", report.stderr.truncated)];
+        let streams = [
+            ("stdout", report.stdout.truncated),
+            ("stderr", report.stderr.truncated),
+            ("state", report.state_is_lost),
+        ];
         Self {
             success: report.outcome == Outcome::Completed,
             return_value: report.value,

@@ -95,11 +95,23 @@ impl Caller {
     }
 
     /// Returns a call that waits, as it was before its execution was written down.
-    pub(crate) fn begin_again(&self, given: Given<'_>) -> Begun {
+    pub(crate) fn begin_again(&self, number: u32, given: Given<'_>) -> Begun {
         let Given { path, arguments, line } = given;
         let ready = serde_json::from_str(arguments).map_err(|_| Err(crashed()));
-        let (audit, arguments_bytes) = (AuditLine::new(self, path, arguments), arguments.len());
+        let (mut audit, arguments_bytes) = (AuditLine::new(self, path, arguments), arguments.len());
+        audit.told = self.grants.listener.clone().map(|listener| (number, listener));
         Begun { audit, path: path.to_owned(), line, arguments_bytes, ready, is_approved: false }
+    }
+
+    /// Records that a call of the caller's tool may have an effect from now on. If that is not possible, the call gets the
+    /// error as its reply.
+    pub(crate) async fn begin_effect(&self, begun: &mut Begun) {
+        let is_effectful = self.grants.find(&begun.path).is_ok_and(|found| !found.tool.read_only);
+        if let Some(effects) = self.grants.effects.as_ref().filter(|_| is_effectful)
+            && let Err(error) = effects.begin().await
+        {
+            begun.ready = Err(Err(error));
+        }
     }
 
     fn is_only_planned(&self, path: &str) -> bool {
@@ -335,6 +347,11 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// Says that the call goes on in another instance, which writes its audit line.
+    pub(crate) fn leave(&mut self) {
+        self.audit.ended = true;
+    }
+
     /// Returns the call as somebody sees it who has to answer it. `None` if it has its reply already.
     pub(crate) fn waiting(&self, number: u32, waits_for: WaitsFor) -> Option<WaitingCall> {
         let arguments = self.ready.as_ref().ok()?;

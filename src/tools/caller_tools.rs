@@ -21,11 +21,20 @@ const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// Bounds the check of one reply: some tens of milliseconds of work.
+/// Bounds the checks of all replies that come together: some tens of milliseconds of work.
 const STEPS_MAX: u64 = 5_000_000;
 
 /// Modules of the interpreter itself.
 const RESERVED: [&str; 3] = ["tools", "builtins", "__main__"];
+
+/// The work that is left for the checks of replies that come together.
+pub(crate) struct ReplyChecks(Meter);
+
+impl Default for ReplyChecks {
+    fn default() -> Self {
+        Self(Meter::new(STEPS_MAX, None))
+    }
+}
 
 /// The tools of one request, ready for its program.
 #[derive(Debug)]
@@ -107,11 +116,16 @@ impl CallerTools {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(crate) fn check_reply(&self, path: &str, reply: &RawValue) -> Result<(), String> {
+    pub(crate) fn check_reply(
+        &self,
+        path: &str,
+        reply: &RawValue,
+        checks: &mut ReplyChecks,
+    ) -> Result<(), String> {
         let Some(schema) = self.replies.get(path) else { return Ok(()) };
         let (value, depth) = plain::value(reply.get()).map_err(|ToolError { message, .. }| message)?;
-        let meter = Meter::new(STEPS_MAX, None);
-        match schema.fits(&value, depth, &meter) {
+        let meter = &checks.0;
+        match schema.fits(&value, depth, meter) {
             Ok(true) => Ok(()),
             Ok(false) => {
                 let show = |error: &ValidationError<'_>| {
@@ -119,7 +133,7 @@ impl CallerTools {
                     let why = schema::beginning(error, MESSAGE_CHARS_MAX);
                     if place.is_empty() { why } else { format!("at {place}: {why}") }
                 };
-                let why = schema.explain(&value, depth, &meter, show);
+                let why = schema.explain(&value, depth, meter, show);
                 let why = why.unwrap_or_else(|| "it is too large to find out why".into());
                 Err(text::line(&format!("does not fit the tool's output schema: {why}"), MESSAGE_CHARS_MAX))
             }
@@ -238,8 +252,13 @@ mod tests {
     fn replies_are_checked() {
         let tool = CallerTool::new("a.b").output(json!({"type": "array", "items": {"type": "integer"}}));
         let tools = made(vec![tool, CallerTool::new("a.any")]).unwrap().unwrap();
-        let check =
-            |path: &str, reply: &str| tools.check_reply(path, &RawValue::from_string(reply.into()).unwrap());
+        let check = |path: &str, reply: &str| {
+            tools.check_reply(
+                path,
+                &RawValue::from_string(reply.into()).unwrap(),
+                &mut ReplyChecks::default(),
+            )
+        };
         assert_eq!(check("a.b", "[1, 2]"), Ok(()));
         assert_eq!(check("a.any", "\"x\""), Ok(()));
         let why = check("a.b", "[1, \"x\"]").unwrap_err();

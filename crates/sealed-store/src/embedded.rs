@@ -186,6 +186,10 @@ impl Store for Embedded {
         Box::pin(std::future::ready(Ok(self.shared.index().list(prefix))))
     }
 
+    fn room(&self, share: Share) -> Pending<'_, u64> {
+        Box::pin(std::future::ready(Ok(self.shared.index().room(share, self.shared.bytes_max))))
+    }
+
     fn due(&self, until: SystemTime, count_max: usize) -> Pending<'_, Vec<Listed>> {
         Box::pin(std::future::ready(Ok(self.shared.index().due(until, count_max))))
     }

@@ -101,6 +101,16 @@ impl Index {
         from.take_while(|(name, _)| name.starts_with(prefix)).map(|(name, row)| row.listed(name)).collect()
     }
 
+    /// How many bytes one more entry with this share may have, in a store for so many bytes.
+    pub(crate) fn room(&self, share: Share, bytes_max: u64) -> u64 {
+        let whole = bytes_max.saturating_sub(self.used.all);
+        let room = match share {
+            Share::Whole => whole,
+            Share::Half => whole.min((bytes_max / 2).saturating_sub(self.used.half)),
+        };
+        room.saturating_sub(ENTRY_OVERHEAD_BYTES)
+    }
+
     pub(crate) fn due(&self, until: SystemTime, count_max: usize) -> Vec<Listed> {
         let until = millis(until);
         let due = self.due.iter().take_while(|(at, _)| *at <= until).take(count_max);

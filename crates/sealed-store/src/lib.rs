@@ -125,6 +125,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Failed`].
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Listed>>;
 
+    /// How many bytes one more entry with this share may have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`].
+    fn room(&self, share: Share) -> Pending<'_, u64>;
+
     /// Up to `count_max` entries that expire or wake at `until` or before, the earliest first.
     ///
     /// # Errors

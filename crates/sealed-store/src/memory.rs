@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::index::{Change, Index, Staged};
-use crate::{Entry, Error, Listed, Pending, Revision, Store};
+use crate::{Entry, Error, Listed, Pending, Revision, Share, Store};
 
 /// A store that is gone when it is dropped. Its methods work without a runtime and never wait.
 #[derive(Debug)]
@@ -74,6 +74,10 @@ impl Store for InMemory {
 
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Listed>> {
         Box::pin(ready(Ok(self.entries().index.list(prefix))))
+    }
+
+    fn room(&self, share: Share) -> Pending<'_, u64> {
+        Box::pin(ready(Ok(self.entries().index.room(share, self.bytes_max))))
     }
 
     fn due(&self, until: SystemTime, count_max: usize) -> Pending<'_, Vec<Listed>> {
