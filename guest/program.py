@@ -71,14 +71,13 @@ def run(source, variables):
     global is_compiled, namespace
     is_compiled = False
     if is_kept:
-        follow()
+        names = follow()
     else:
         module = types.ModuleType("__main__")
-        namespace = vars(module)
-        namespace["__builtins__"] = guest_guards.user_builtins
+        namespace = names = vars(module)
+        names["__builtins__"] = guest_guards.user_builtins
         # `dataclasses`, `typing` and others look up the module of a class by name.
         sys.modules["__main__"] = module
-    names = namespace
     names.update(variables)
     show_source_lines(source)
     _executor.remember(NOTHING)
@@ -97,7 +96,7 @@ def run(source, variables):
 
 
 def follow():
-    """Prepares for a program that follows another one in the same namespace."""
+    """Prepares for a program that follows another one in the same namespace. Returns the namespace."""
     global file_name
     namespace.pop(ASSIGNED, None)
     namespace.pop(guest_module_runs.RUN, None)
@@ -105,6 +104,7 @@ def follow():
     guest_loop.in_flight.clear()
     file_name = f"main-{len(guest_tools.files) + 1}.py"
     guest_tools.files.append(file_name)
+    return namespace
 
 
 def go_on():

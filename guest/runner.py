@@ -134,9 +134,9 @@ def prepare(recipe):
 def rehearse():
     """Runs a few programs, which fills caches and specializes bytecode, and removes the state that they leave."""
     main = sys.modules["__main__"]
-    for code in guest_rehearsal.PROGRAMS * 2:
-        request = {"code": code, "context": {"given": [1]}, "result_bytes_max": 1 << 20, "tools": []}
-        run(json.dumps(request).encode())
+    for others in ({"context": {"given": [1]}, "tools": []}, {}):
+        for code in guest_rehearsal.PROGRAMS:
+            run(json.dumps({"code": code, "result_bytes_max": 1 << 20} | others).encode())
     sys.modules["__main__"] = main
     linecache.cache.pop(guest_program.file_name)
     zoneinfo.ZoneInfo.clear_cache()

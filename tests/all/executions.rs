@@ -335,7 +335,7 @@ fn an_answer_comes_line_by_line() {
     let id = id_of(&told[0]);
     let reply = json!({"epoch": 1, "calls": {"0": {"reply": []}}});
     let (_, told) = lines(&format!("/executions/{id}/resume"), &reply);
-    assert_eq!((events(&told).as_str(), &told.last().unwrap()["answer"]["return_value"]), ("end", &json!(0)));
+    assert_eq!((events(&told).as_str(), &told.last().unwrap()["answer"]["return_value"]), ("agenda.find end, end", &json!(0)));
     let (text, _) = lines("/execute", &json!({"code": "import os"}));
     assert!(text.starts_with("HTTP/1.1 400"), "{text}");
 }
