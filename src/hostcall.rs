@@ -142,9 +142,8 @@ impl HostState {
         self.waited.get_or_insert_default().clone()
     }
 
-    /// Ends a pause. If the guest has given its stack back and waits to be continued, returns the time until a timer
-    /// wakes it, or `None` if there is no timer.
-    pub(crate) fn end_pause(&mut self) -> Option<Option<Duration>> {
+    /// Ends a pause and returns it, if the guest has given its stack back and waits to be continued.
+    pub(crate) fn end_pause(&mut self) -> Option<wire::Pause> {
         self.asking.end()
     }
 

@@ -4,6 +4,7 @@ mod cancel;
 mod frozen;
 mod metered;
 mod outcome;
+mod paused;
 mod timer;
 mod watchdog;
 
@@ -21,11 +22,13 @@ use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
 use crate::image::Image;
 use crate::limits::Limits;
 use crate::memory::{self, Base, Delta, PollingPage, PollingPages};
-use crate::tools::{Grants, Outside};
+use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 pub(crate) use cancel::Cancel;
 pub(crate) use frozen::{Frozen, Kept};
 use metered::{Metered, thread_faults};
+use paused::paused;
+pub(crate) use paused::{GiveUp, Paused, Progress};
 use timer::Timer;
 use watchdog::{Overdue, Watchdog};
 
@@ -104,7 +107,7 @@ impl Template {
         let mut slice = run.in_callers_thread.then_some(SLICE);
         loop {
             let begun = Instant::now();
-            let store = self.store(self.state(&run, slice.is_some()));
+            let store = self.store(Self::state(&run, slice.is_some()));
             let mut guest = self.instantiate(store).await.map_err(instantiating)?;
             if let Some(kept) = run.after {
                 self.restore(&mut guest, &kept.delta).map_err(|error| unfit(&error))?;
@@ -250,14 +253,14 @@ impl Template {
         life.used = timer.used(ended);
         match end {
             End::Sliced => Step::Sliced,
-            End::Returned => match guest.store.data_mut().end_pause() {
-                Some(wakes_after) => Step::Paused(guest, wakes_after),
-                None => {
-                    let (report, kept) = self.end(guest, life, End::Returned, ended).await;
-                    Step::Ended(report, kept)
+            end => {
+                let pause = guest.store.data_mut().end_pause().filter(|_| matches!(end, End::Returned));
+                if let Some(pause) = pause {
+                    return Step::Paused(guest, pause.wakes_after());
                 }
-            },
-            end => Step::Ended(self.end(guest, life, end, ended).await.0, None),
+                let (report, kept) = self.end(guest, life, end, ended).await;
+                Step::Ended(report, kept)
+            }
         }
     }
 
@@ -305,7 +308,7 @@ impl Template {
     }
 
     /// Returns the host state for a new execution, with its encoded request.
-    fn state(&self, run: &Run<'_>, in_callers_thread: bool) -> HostState {
+    fn state(run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
         let of_caller = run.grants.of_caller.as_deref();
         let request = wire::encode_request(run.source.as_str(), run.execution, of_caller, run.pauses);
@@ -335,66 +338,6 @@ impl Template {
         let page = page.ok_or_else(|| format_err!("its memory has no polling page"))?;
         Ok(Guest { store, instance, page, before, faults: 0 })
     }
-}
-
-/// The state of an execution that has stopped running.
-#[expect(clippy::large_enum_variant, reason = "there is one per execution, which moves it twice")]
-pub(crate) enum Progress {
-    /// The interpreter is there if it is to be kept, and can be.
-    Ended(Report, Option<Kept>),
-    Paused(Box<Paused>),
-}
-
-/// Why a paused execution ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GiveUp {
-    WallTime,
-    Cancelled,
-    /// Nobody has answered in time, or it sleeps for too long.
-    Expired,
-    /// It has waited as often as it may.
-    Parks,
-    /// Nothing can wake it.
-    Nothing,
-}
-
-/// An execution that waits in its instance, without a stack.
-pub(crate) struct Paused {
-    guest: Guest,
-    life: Life,
-    /// How long until a timer wakes it, from the beginning of the pause.
-    pub(crate) wakes_after: Option<Duration>,
-}
-
-impl Paused {
-    /// Returns its calls that somebody outside must answer.
-    pub(crate) fn outside(&self) -> Outside {
-        self.guest.store.data().outside().clone()
-    }
-
-    /// Returns a report of what it has done so far.
-    pub(crate) fn report_so_far(&mut self) -> Report {
-        let Self { guest: Guest { store, .. }, life, .. } = self;
-        let usage = Usage {
-            fuel: fuel::burned(&mut *store),
-            cpu_time: life.cpu_time,
-            wall_time: life.used,
-            memory_bytes_peak: store.data().memory.bytes_peak as u64,
-            tool_calls: store.data().tool_calls(),
-        };
-        let (stdout, stderr) = store.data().outputs_so_far();
-        Report { stdout, stderr, usage, stages: life.stages, ..Report::bare(life.id, Outcome::Waiting, None) }
-    }
-}
-
-impl GiveUp {
-    /// What the report of an execution says that waited until it expired.
-    pub(crate) const EXPIRED: &str = "Nobody answered in time";
-    const PARKS: &str = "It has waited as often as it may (MAX_PARKS)";
-}
-
-fn paused(guest: Guest, life: Life, wakes_after: Option<Duration>) -> Progress {
-    Progress::Paused(Box::new(Paused { guest, life, wakes_after }))
 }
 
 /// The data of one execution that outlives its instances.
@@ -538,7 +481,8 @@ impl Template {
 
     /// Returns an instance as an execution starts from it.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
-        let Guest { mut store, instance, .. } = self.instantiate(self.store(self.state(&run, false))).await?;
+        let Guest { mut store, instance, .. } =
+            self.instantiate(self.store(Self::state(&run, false))).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }

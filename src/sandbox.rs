@@ -16,6 +16,7 @@ mod oracle;
 mod pause_tests;
 mod records;
 mod reports;
+mod restore;
 mod states;
 mod tasks;
 mod wait_limits;

@@ -30,6 +30,18 @@ pub(crate) struct Records {
 pub(crate) struct Record {
     pub(crate) revision: u64,
     pub(crate) bytes: Vec<u8>,
+    is_of_image: bool,
+}
+
+impl Record {
+    /// Returns the record if an interpreter in it can go on in the current image.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ImageGone`].
+    pub(crate) fn of_image(self) -> Result<Self, Error> {
+        if self.is_of_image { Ok(self) } else { Err(Error::ImageGone) }
+    }
 }
 
 /// The times of a record, and how much room records like it may take.
@@ -126,7 +138,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// [`Error::ImageGone`], [`Error::StateDamaged`], [`Error::Internal`].
+    /// [`Error::StateDamaged`], [`Error::Internal`].
     pub(crate) async fn get(&self, name: &str) -> Result<Option<Record>, Error> {
         let Some((revision, entry)) = self.store.get(name).await.map_err(|error| failure(&error))? else {
             return Ok(None);
@@ -140,10 +152,8 @@ impl Records {
         };
         let (image, sealed) = entry.bytes.split_at_checked(self.image.len()).ok_or_else(damaged)?;
         let opened = self.sealer.open(&[name.as_bytes(), image, CALLER], sealed).map_err(|_| damaged())?;
-        if image != self.image.as_bytes() {
-            return Err(Error::ImageGone);
-        }
-        Ok(Some(Record { revision, bytes: opened }))
+        let is_of_image = image == self.image.as_bytes();
+        Ok(Some(Record { revision, bytes: opened, is_of_image }))
     }
 
     /// Returns whether there is room for a record of this size that has half a share.
@@ -229,7 +239,9 @@ mod tests {
         let first = ours.create("state/1", b"text", day).await.unwrap();
         assert_eq!(ours.get("state/1").await.unwrap().unwrap().bytes, b"text");
         assert!(ours.get("state/2").await.unwrap().is_none());
-        assert!(matches!(of(1, "image-2").get("state/1").await, Err(Error::ImageGone)));
+        let of_other = of(1, "image-2").get("state/1").await.unwrap().unwrap();
+        assert_eq!(of_other.bytes, b"text");
+        assert!(matches!(of_other.of_image(), Err(Error::ImageGone)));
         assert!(matches!(of(2, "image-1").get("state/1").await, Err(Error::StateDamaged)));
         // Moved to another name.
         let (_, entry) = store.get("state/1").await.unwrap().unwrap();

@@ -40,11 +40,14 @@ fn key_of(reader: &mut Reader<'_>, name: &str, secret: &SecretString) -> Option<
     if secret.is_empty() {
         return None;
     }
-    let key = Key::derive(secret.as_bytes());
-    key.map_err(|error| {
-        reader.problem(name, MASKED, &format!("{error}; make one with `openssl rand -hex 32`"))
-    })
-    .ok()
+    match Key::derive(secret.as_bytes()) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let why = format!("{error}; make one with `openssl rand -hex 32`");
+            reader.problem(name, MASKED, &why);
+            None
+        }
+    }
 }
 
 /// Reads the place and the size of the store.

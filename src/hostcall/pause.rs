@@ -3,8 +3,6 @@
 //! The host asks for the stack with a special completion. The guest's event loop then returns from `run`. Calling `run`
 //! again continues the program, in the same instance or in another one with the same memory.
 
-use std::time::Duration;
-
 use super::wire::Pause;
 
 /// The id of a completion that belongs to no call: the host asks for the stack.
@@ -62,14 +60,14 @@ impl Asking {
     /// Returns whether to ask a guest for its stack. Counts the requests.
     pub(super) fn ask(&mut self, waits: Waits) -> Ask {
         let Waits { timeout_ns, is_idle, has_outside } = waits;
-        let wants = timeout_ns != 0
+        let is_wanted = timeout_ns != 0
             && match self.pauses {
                 Pauses::Never => false,
                 Pauses::WhenIdle { naps } => is_idle && (has_outside || (naps && timeout_ns >= NAP_NS_MIN)),
             };
-        let asks = wants && self.asked < ASKED_MAX;
+        let asks = is_wanted && self.asked < ASKED_MAX;
         self.asked = if asks { self.asked + 1 } else { 0 };
-        match (wants, asks) {
+        match (is_wanted, asks) {
             (_, true) => Ask::Yes,
             (true, false) => Ask::InVain,
             (false, false) => Ask::No,
@@ -83,12 +81,10 @@ impl Asking {
         was_asked
     }
 
-    /// Ends the pause; returns what the guest waits for, if there was one: `None` for no timer, else the time until it
-    /// wakes the guest.
-    pub(super) fn end(&mut self) -> Option<Option<Duration>> {
-        let pause = self.pause.take()?;
-        self.asked = 0;
-        Some(pause.waiting.map(Duration::from_nanos))
+    /// Ends the pause and returns it, if there was one.
+    pub(super) fn end(&mut self) -> Option<Pause> {
+        self.asked = if self.pause.is_some() { 0 } else { self.asked };
+        self.pause.take()
     }
 
     pub(super) fn is_paused(&self) -> bool {

@@ -2,6 +2,7 @@
 //! size is bounded before they get here, and they are parsed strictly.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,9 +21,16 @@ const GUEST_SIZE_MAX: usize = i32::MAX as usize - 1;
 /// A pause, which the guest passes to `finish` instead of a result: it has given its stack back.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pause {
+pub(crate) struct Pause {
     /// Nanoseconds until a timer wakes the guest.
-    pub(super) waiting: Option<u64>,
+    waiting: Option<u64>,
+}
+
+impl Pause {
+    /// Returns the time until a timer wakes the guest, if there is one.
+    pub(crate) fn wakes_after(&self) -> Option<Duration> {
+        self.waiting.map(Duration::from_nanos)
+    }
 }
 
 /// The beginning of a pause, where a result has `value`.

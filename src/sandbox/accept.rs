@@ -68,7 +68,9 @@ impl Shared {
     ) -> Grants {
         let events = execution.events.take();
         let listener = (events.is_some() || execution.returns_when_waiting()).then(Listener::default);
-        listener.iter().for_each(|listener| listener.set(events.clone()));
+        if let Some(listener) = &listener {
+            listener.set(events);
+        }
         Grants {
             registry: self.registry.clone(),
             catalogue: self.catalogue.clone(),

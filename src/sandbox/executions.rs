@@ -1,23 +1,22 @@
 //! Executions that live on without the call that started them: they return when they wait, are answered, looked at and
 //! cancelled, and go on in another process.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use sealed_store::Share;
-use serde_json::value::RawValue;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tracing::{Instrument, warn};
+use tracing::Instrument;
 
 use super::accept::Accepted;
 use super::audit::AuditRecord;
-use super::effects::Effects;
 use super::live::{Live, Lived, Seat};
-use super::records::{self, Facts, Kind, Opened};
+use super::records::{self, Facts, Opened};
 use super::tasks::{Stage, Status, Task};
-use super::{Admitted, Sandbox, Shared, Slot, flatten, reports};
+use super::{Admitted, Sandbox, Shared, Slot, flatten};
 use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{
@@ -27,6 +26,9 @@ use crate::execution::{
 use crate::instance::{Cancel, GiveUp, Kept, Run};
 use crate::limits::TIME_MAX;
 use crate::store::Keeping;
+
+/// How many executions that have ended a list has.
+const ENDED_LISTED_MAX: usize = 100;
 
 /// Larger answers are not checked on their caller's thread.
 const LARGE_BYTES: usize = 16 << 10;
@@ -186,7 +188,9 @@ impl Sandbox {
         let Admitted { accepted, after, permit, queue } = admitted;
         live.seat = Some(Seat::new(shared, Slot(Some(permit))));
         let (task, listener) = (live.place.task.clone(), live.facts.grants.listener.clone());
-        listener.iter().for_each(|listener| listener.send(Event::Started(id)));
+        if let Some(listener) = &listener {
+            listener.send(Event::Started(id));
+        }
         // Whoever waits for the answer may go away until there is one.
         let mut guard = CancelOnDrop(Some(task.cancel.clone()));
         let returns = accepted.execution.returns_when_waiting();
@@ -343,12 +347,13 @@ impl Sandbox {
             ExecutionInfo { id: task.id, status }
         });
         let mut all: Vec<_> = open.collect();
-        for record in shared.records.list(records::PREFIX).await? {
-            let id = record.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok());
-            if let Some(id) = id.filter(|id| all.iter().all(|known| known.id != *id)) {
-                all.push(ExecutionInfo { id, status: "ended" });
-            }
-        }
+        let known: HashSet<ExecutionId> = all.iter().map(|info| info.id).collect();
+        let mut ended = shared.records.list(records::PREFIX).await?;
+        // The last ones to end expire last.
+        ended.sort_unstable_by_key(|record| Reverse(record.expires_at));
+        let ids = ended.iter().filter_map(|record| record.name.strip_prefix(records::PREFIX)?.parse().ok());
+        let ended = ids.filter(|id| !known.contains(id)).take(ENDED_LISTED_MAX);
+        all.extend(ended.map(|id| ExecutionInfo { id, status: "ended" }));
         Ok(all)
     }
 
@@ -375,90 +380,6 @@ impl Sandbox {
         let runtime = self.0.runtime.as_ref().ok_or(Error::ShuttingDown)?;
         Ok(runtime.spawn(self.0.tasks.track_future(work).in_current_span()))
     }
-
-    /// Goes on with the executions in the store, which another process has left. **Blocks**, also where async code is
-    /// not expected to.
-    pub(super) fn go_on_with_the_rest(&self) -> Result<(), Error> {
-        if !self.0.shared.records.is_durable() {
-            return Ok(());
-        }
-        let (sandbox, (done, restored)) = (self.clone(), std::sync::mpsc::channel());
-        self.spawn(async move {
-            let _ = done.send(sandbox.restore().await);
-        })?;
-        restored.recv().unwrap_or(Err(Error::ShuttingDown))
-    }
-
-    async fn restore(&self) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        for listed in shared.records.list(records::PREFIX).await? {
-            let Some(id) = listed.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok()) else {
-                continue;
-            };
-            if let Err(error) = self.restore_one(id, listed.wakes_at).await {
-                let error = error.chain();
-                warn!(execution_id = %id, error, "an execution in the store cannot go on");
-                let why = format!("The executor was started again, and the execution cannot go on: {error}");
-                shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn restore_one(&self, id: ExecutionId, wakes_at: Option<SystemTime>) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        let Some(record) = shared.records.get(&records::name_of(id)).await? else { return Ok(()) };
-        let opened = Opened::decode(&record.bytes)?;
-        let report = opened.report();
-        let (facts, epoch, parks) = match opened.kind(id, shared)? {
-            Kind::Ended => return Ok(()),
-            Kind::Begins { facts, code, context } => {
-                if shared.has_effects_since(id, 0).await {
-                    let report = Report::bare(id, Outcome::Lost, None);
-                    return shared.lost(&facts, record.revision, report).await;
-                }
-                return self.begin_again(facts, record.revision, code, context);
-            }
-            Kind::Waits { facts, epoch, parks, expires_at } => ((facts, expires_at), epoch, parks),
-        };
-        let ((facts, expires_at), report) = (facts, report?);
-        if shared.has_effects_since(id, parks).await {
-            return shared.lost(&facts, record.revision, report).await;
-        }
-        let audit = AuditRecord::again(&shared.metrics, &facts);
-        let mut live = shared.place(facts, None, epoch.saturating_sub(1))?;
-        (live.revision, live.expires_at) = (Some(record.revision), expires_at);
-        live.effects = Effects::new(shared, id, true, parks);
-        live.facts.grants.effects = Some(live.effects.clone());
-        if let Some(waiting) = &report.waiting {
-            waiting.calls.iter().for_each(|call| live.facts.grants.outside.add(call.clone()));
-            let report = Arc::new(report);
-            live.shown = Some(live.place.task.wait(|_| report));
-            live.place.task.forget_report();
-        } else {
-            live.place.task.set(Stage::Running);
-        }
-        self.spawn(shared.clone().sleep_on(live, wakes_at, audit))?;
-        Ok(())
-    }
-
-    /// Runs an execution from its beginning that nobody waits for and that has had no effects.
-    fn begin_again(
-        &self,
-        facts: Facts,
-        revision: u64,
-        code: String,
-        context: BTreeMap<String, Box<RawValue>>,
-    ) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        let audit = AuditRecord::again(&shared.metrics, &facts);
-        let execution = Execution { code, context, ..facts.execution() };
-        let accepted = shared.accept(execution)?;
-        let mut live = shared.place(facts, None, 0)?;
-        live.revision = Some(revision);
-        self.spawn(shared.clone().run_detached(live, accepted, audit))?;
-        Ok(())
-    }
 }
 
 impl Shared {
@@ -468,7 +389,7 @@ impl Shared {
     }
 
     /// Lets others ask about an execution, and cancel it. `handle` cancels it too.
-    fn place(
+    pub(super) fn place(
         self: &Arc<Self>,
         facts: Facts,
         handle: Option<&CancelHandle>,
@@ -480,7 +401,12 @@ impl Shared {
         Ok(Live::new(self.clone(), facts, Cancel::new(self.cancel.clone(), Some(own)), place))
     }
 
-    async fn run_detached(self: Arc<Self>, mut live: Live, accepted: Accepted, mut audit: AuditRecord) {
+    pub(super) async fn run_detached(
+        self: Arc<Self>,
+        mut live: Live,
+        accepted: Accepted,
+        mut audit: AuditRecord,
+    ) {
         let end = |mut live: Live, audit: AuditRecord, report: Report| async move {
             audit.end(Ok(&live.end(report, None).await));
         };
@@ -531,7 +457,12 @@ impl Shared {
         self.audited(audit, live.run(run).await)
     }
 
-    async fn sleep_on(self: Arc<Self>, live: Live, wakes_at: Option<SystemTime>, audit: AuditRecord) {
+    pub(super) async fn sleep_on(
+        self: Arc<Self>,
+        live: Live,
+        wakes_at: Option<SystemTime>,
+        audit: AuditRecord,
+    ) {
         // Whoever asks gets it from the record.
         let _ = self.audited(audit, live.go_on(wakes_at).await);
     }
@@ -547,43 +478,6 @@ impl Shared {
         };
         audit.end(ended.as_ref());
         ended
-    }
-
-    /// Returns whether an execution may have had effects since it was written down for the last time.
-    async fn has_effects_since(&self, id: ExecutionId, parks: u32) -> bool {
-        match self.records.get(&records::name_of_effects(id)).await {
-            Ok(None) => false,
-            Ok(Some(note)) => {
-                let noted = std::str::from_utf8(&note.bytes).ok().and_then(|parks| parks.parse::<u32>().ok());
-                noted.is_none_or(|noted| noted >= parks)
-            }
-            Err(_) => true,
-        }
-    }
-
-    async fn lost(&self, facts: &Facts, revision: u64, report: Report) -> Result<(), Error> {
-        let why = "The executor stopped while the program ran, and an effect may have happened: it was not repeated";
-        let audit = AuditRecord::again(&self.metrics, facts);
-        let report = self.lose(facts.id, revision, report, why.into()).await?;
-        audit.end(Ok(&report));
-        Ok(())
-    }
-
-    /// Writes down that an execution does not go on after a crash.
-    async fn lose(
-        &self,
-        id: ExecutionId,
-        revision: u64,
-        report: Report,
-        why: String,
-    ) -> Result<Report, Error> {
-        let error = GuestError { message: why, ..GuestError::default() };
-        let report = Report { outcome: Outcome::Lost, error: Some(error), waiting: None, ..report };
-        let keeping = Keeping::within(Share::Whole, self.wait_limits.result_ttl);
-        let record = records::ended(&reports::encode(&report));
-        self.records.swap(&records::name_of(id), revision, &record, keeping).await?;
-        self.records.remove(&records::name_of_effects(id)).await?;
-        Ok(report)
     }
 
     async fn status_of(&self, id: ExecutionId, status: Status) -> Result<ExecutionStatus, Error> {

@@ -93,7 +93,7 @@ impl Live {
         let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
         self.place.task.set(Stage::Running);
         let lived = match self.watched(shared.template.run(run, &cancel)).await {
-            Ok(progress) => self.to_its_end(progress).await,
+            Ok(progress) => self.until_its_end(progress).await,
             Err(error) => Err(error),
         };
         self.settled(lived).await
@@ -102,7 +102,7 @@ impl Live {
     /// Goes on with an execution that was written down.
     pub(super) async fn go_on(mut self, wakes_at: Option<SystemTime>) -> Result<Lived, Error> {
         let lived = match self.sleep(wakes_at).await {
-            Ok(Some(progress)) => self.to_its_end(progress).await,
+            Ok(Some(progress)) => self.until_its_end(progress).await,
             Ok(None) => self.leave().await,
             Err(error) => Err(error),
         };
@@ -122,7 +122,7 @@ impl Live {
         lived
     }
 
-    async fn to_its_end(&mut self, mut progress: Progress) -> Result<Lived, Error> {
+    async fn until_its_end(&mut self, mut progress: Progress) -> Result<Lived, Error> {
         loop {
             let paused = match progress {
                 Progress::Ended(report, kept) => return Ok(Lived::Ended(self.end(report, kept).await)),

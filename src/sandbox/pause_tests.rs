@@ -62,16 +62,16 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
     loop {
         match progress {
             Progress::Ended(report, _) => return (report, parks),
-            Progress::Paused(paused) => {
+            Progress::Paused(waiting) => {
                 parks += 1;
-                let wakes_after = paused.wakes_after;
-                let frozen = shared.template.freeze(*paused, BYTES_MAX).map_err(|(_, error)| error).unwrap();
+                let wakes_after = waiting.wakes_after;
+                let frozen = shared.template.freeze(*waiting, BYTES_MAX).map_err(|(_, error)| error).unwrap();
                 answer(&outside, wakes_after).await;
                 let frozen = Frozen::decode(&frozen.encode()).unwrap();
                 let limits = execution.limits;
                 let thaw = Thaw { id, limits, grants: grants.clone(), pauses, keeps: false, began: None };
-                let paused = shared.template.thaw(frozen, thaw).await.unwrap();
-                progress = answered_inside(shared.template.go_on(paused, &cancel), &outside).await;
+                let thawed = shared.template.thaw(frozen, thaw).await.unwrap();
+                progress = answered_inside(shared.template.go_on(thawed, &cancel), &outside).await;
             }
         }
     }

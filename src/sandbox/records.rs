@@ -137,6 +137,8 @@ enum Head {
         epoch: u32,
         parks: u32,
         expires_at: SystemTime,
+        /// Digests of the definitions of the tools whose calls wait.
+        definitions: BTreeMap<String, String>,
     },
     Ended,
 }
@@ -155,7 +157,9 @@ pub(super) struct Waiting<'a> {
 impl Waiting<'_> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let Self { facts, epoch, parks, expires_at, report, frozen } = *self;
-        framing::join(&Head::Waits { facts: facts.record(), epoch, parks, expires_at }, &[report, frozen])
+        let definitions = facts.definitions();
+        let head = Head::Waits { facts: facts.record(), epoch, parks, expires_at, definitions };
+        framing::join(&head, &[report, frozen])
     }
 }
 
@@ -190,6 +194,7 @@ pub(super) enum Kind {
         epoch: u32,
         parks: u32,
         expires_at: SystemTime,
+        definitions: BTreeMap<String, String>,
     },
     Ended,
 }
@@ -220,8 +225,8 @@ impl Opened {
             Head::Begins { facts, code, context } => {
                 Kind::Begins { facts: facts.facts(id, shared)?, code, context }
             }
-            Head::Waits { facts, epoch, parks, expires_at } => {
-                Kind::Waits { facts: facts.facts(id, shared)?, epoch, parks, expires_at }
+            Head::Waits { facts, epoch, parks, expires_at, definitions } => {
+                Kind::Waits { facts: facts.facts(id, shared)?, epoch, parks, expires_at, definitions }
             }
             Head::Ended => Kind::Ended,
         })
@@ -229,6 +234,14 @@ impl Opened {
 }
 
 impl Facts {
+    /// Returns digests of the definitions of the tools whose calls wait for somebody outside.
+    pub(super) fn definitions(&self) -> BTreeMap<String, String> {
+        let waiting = self.grants.outside.waiting().into_iter();
+        waiting
+            .filter_map(|call| self.grants.definition(&call.tool).map(|digest| (call.tool, digest)))
+            .collect()
+    }
+
     fn record(&self) -> FactsRecord {
         let Grants { of_caller, only, request_id, plan_bytes_max, .. } = &self.grants;
         let caller_tools = of_caller.iter().flat_map(|tools| tools.given()).cloned();

@@ -80,7 +80,7 @@ impl Shared {
         }
         let KeepState::After(handle) = state else { return Ok(None) };
         let name = self.name_of(handle).await?;
-        let record = self.records.get(&name).await?.ok_or(Error::UnknownState { handle })?;
+        let record = self.records.get(&name).await?.ok_or(Error::UnknownState { handle })?.of_image()?;
         let kept = Kept::decode(&record.bytes).ok_or(Error::StateDamaged)?;
         let bytes = kept.memory_bytes().ok_or(Error::StateDamaged)?;
         if bytes > memory_bytes_max {

@@ -32,10 +32,10 @@ const RESUME_DEPTH: usize = 3;
 const SMALL_BYTES: usize = 16 << 10;
 
 /// Answers to a request whose execution goes on.
-pub(super) fn started(id: ExecutionId) -> Result<Response, Refusal> {
+pub(super) fn started(id: ExecutionId) -> Response {
     let location = [(header::LOCATION, format!("/executions/{id}"))];
     let body = Json(ExecutionDetail::bare(id.to_string(), "queued"));
-    Ok((StatusCode::ACCEPTED, location, body).into_response())
+    (StatusCode::ACCEPTED, location, body).into_response()
 }
 
 fn sandbox(service: &Service) -> Result<&Sandbox, Refusal> {

@@ -64,7 +64,7 @@ pub(super) async fn execute(
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
     execution.request_id = Some(request_id.as_str().to_owned());
     if is_async {
-        return executions::started(in_turn(sandbox.start(execution)).await?);
+        return Ok(executions::started(in_turn(sandbox.start(execution)).await?));
     }
     if stream::is_wanted(&headers) {
         let (sink, events) = events();

@@ -80,7 +80,7 @@ impl Caller {
         let ready = match ready {
             Ok(arguments) if self.is_only_planned(path) => {
                 audit.is_planned = true;
-                Err(self.plan(path, arguments, line))
+                Err(self.plan(path, &arguments, line))
             }
             ready => ready,
         };
@@ -120,8 +120,8 @@ impl Caller {
     }
 
     /// Records a call instead of making it, and returns its reply.
-    fn plan(&self, path: &str, arguments: Map<String, Value>, line: Option<u32>) -> Reply {
-        let arguments = to_raw_value(&arguments).map_err(|_| crashed())?;
+    fn plan(&self, path: &str, arguments: &Map<String, Value>, line: Option<u32>) -> Reply {
+        let arguments = to_raw_value(arguments).map_err(|_| crashed())?;
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         plan.bytes += path.len() + arguments.get().len();
         if let Some(bytes_max) = self.grants.plan_bytes_max.filter(|bytes_max| plan.bytes > *bytes_max) {

@@ -65,6 +65,11 @@ impl Grants {
         })
     }
 
+    /// Returns a digest of what the definition of the tool `path` says. An approval is for this definition.
+    pub(crate) fn definition(&self, path: &str) -> Option<String> {
+        self.find(path).ok().map(Registered::digest)
+    }
+
     /// Returns the tools that it may call, sorted by path; those of the caller come first.
     pub(super) fn cards(&self) -> impl Iterator<Item = &ToolCard> {
         let of_caller = self.of_caller.iter().flat_map(|tools| tools.catalogue().tools());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::arguments::Arguments;
@@ -48,6 +49,13 @@ impl Tool {
 }
 
 impl Registered {
+    /// Returns a digest of what the definition says.
+    pub(super) fn digest(&self) -> String {
+        let Tool { description, parameters, output, read_only, destructive, .. } = &self.tool;
+        let definition = json!([description, parameters, output, read_only, destructive]);
+        base16ct::lower::encode_string(&Sha256::digest(definition.to_string()))
+    }
+
     fn new(module: String, name: String, tool: Tool) -> Result<Self, String> {
         let schemas = [Some(&tool.parameters), tool.output.as_ref()];
         if schemas.into_iter().flatten().any(|schema| schema.to_string().len() > SCHEMA_BYTES_MAX) {

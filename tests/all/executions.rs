@@ -335,7 +335,10 @@ fn an_answer_comes_line_by_line() {
     let id = id_of(&told[0]);
     let reply = json!({"epoch": 1, "calls": {"0": {"reply": []}}});
     let (_, told) = lines(&format!("/executions/{id}/resume"), &reply);
-    assert_eq!((events(&told).as_str(), &told.last().unwrap()["answer"]["return_value"]), ("agenda.find end, end", &json!(0)));
+    assert_eq!(
+        (events(&told).as_str(), &told.last().unwrap()["answer"]["return_value"]),
+        ("agenda.find end, end", &json!(0))
+    );
     let (text, _) = lines("/execute", &json!({"code": "import os"}));
     assert!(text.starts_with("HTTP/1.1 400"), "{text}");
 }
@@ -349,9 +352,9 @@ fn states_are_listed_continued_and_forgotten() {
     let (_, second) = service.execute(&json!({"code": "x + y", "state": handle, "context": {"y": 2}}));
     assert_eq!(second["return_value"], 42);
     let list = get(&service, "/states");
-    let states = list["states"].as_array().unwrap();
-    assert_eq!(states.len(), 2);
-    assert!(states.iter().any(|state| state["parent"] == handle && state["handle"] == second["state"]));
+    let listed = list["states"].as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().any(|state| state["parent"] == handle && state["handle"] == second["state"]));
     let path = format!("/states/{handle}");
     assert_eq!(call(&service, "DELETE", &path, PERSON, None).0, 403);
     assert_eq!(call(&service, "DELETE", &path, TOKEN, None).0, 204);

@@ -18,7 +18,7 @@ pub struct InMemory {
 #[derive(Debug)]
 struct Entries {
     index: Index,
-    entries: HashMap<String, (Revision, Entry)>,
+    kept: HashMap<String, (Revision, Entry)>,
     next: Revision,
 }
 
@@ -26,7 +26,7 @@ impl InMemory {
     /// An empty store with room for `bytes_max` bytes of entries.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
-        let entries = Entries { index: Index::default(), entries: HashMap::new(), next: 1 };
+        let entries = Entries { index: Index::default(), kept: HashMap::new(), next: 1 };
         Self { entries: Mutex::new(entries), bytes_max }
     }
 
@@ -37,7 +37,7 @@ impl InMemory {
     fn change(&self, name: &str, change: Change) -> Result<Revision, Error> {
         change.check(name)?;
         let mut all = self.entries();
-        let Entries { index, entries, next } = &mut *all;
+        let Entries { index, kept, next } = &mut *all;
         let mut staged = Staged::new(index);
         let revision = staged.make(name, &change, next, self.bytes_max)?;
         for (name, row) in staged.changes() {
@@ -45,10 +45,10 @@ impl InMemory {
         }
         match change {
             Change::Create(entry) | Change::Swap(_, entry) => {
-                entries.insert(name.to_owned(), (revision, entry));
+                kept.insert(name.to_owned(), (revision, entry));
             }
             Change::Remove(_) => {
-                entries.remove(name);
+                kept.remove(name);
             }
         }
         Ok(revision)
@@ -61,7 +61,7 @@ impl Store for InMemory {
     }
 
     fn get<'a>(&'a self, name: &'a str) -> Pending<'a, Option<(Revision, Entry)>> {
-        Box::pin(ready(Ok(self.entries().entries.get(name).cloned())))
+        Box::pin(ready(Ok(self.entries().kept.get(name).cloned())))
     }
 
     fn swap<'a>(&'a self, name: &'a str, from: Revision, entry: Entry) -> Pending<'a, Revision> {
