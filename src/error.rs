@@ -38,7 +38,7 @@ pub enum Error {
     },
 
     /// Caller's fault: a tool that it wants to answer itself cannot be used.
-    #[error("Caller's tools: {}{why}", if name.is_empty() { String::new() } else { format!("'{name}' ") })]
+    #[error("caller_tools: {}{why}", if name.is_empty() { String::new() } else { format!("'{name}': ") })]
     #[non_exhaustive]
     CallerTool {
         /// The tool's name; empty if the fault is that of the whole list.

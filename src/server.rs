@@ -224,6 +224,8 @@ struct Inner {
     budget: Budget,
     doorkeeper: Doorkeeper,
     refusals: Refusals,
+    /// Bounds how many requests wait for an execution to go on, so that they do not take all connections.
+    lookers: Semaphore,
     /// Bounds how many refused bodies are discarded at the same time.
     discards: Arc<Semaphore>,
     sandbox: OnceLock<Sandbox>,
@@ -239,7 +241,8 @@ impl Service {
         let doorkeeper = Doorkeeper::new(token, approver, metrics.clone());
         let refusals = Refusals::new(metrics.clone());
         let (discards, sandbox) = (Arc::new(Semaphore::new(body::DISCARDS_MAX)), OnceLock::new());
-        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, discards, sandbox }))
+        let lookers = Semaphore::new(settings.connections_max / 4);
+        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, lookers, discards, sandbox }))
     }
 
     /// Makes the service ready: executions run in `sandbox` from now on, and `/ready` answers 200. Call

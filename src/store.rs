@@ -257,8 +257,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_store_first_forgets_what_has_expired() {
-        let records = Records::in_memory("image".into()).unwrap();
-        let large = vec![7; 30 << 20];
+        let records = Records::new(Arc::new(InMemory::new(256 << 10)), sealer(1), "image".into());
+        let large = vec![7; 30 << 10];
         let gone = Keeping::within(Share::Half, Duration::ZERO);
         let day = Keeping::within(Share::Half, Duration::from_hours(24));
         for n in 0..4 {

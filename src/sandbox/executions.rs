@@ -153,7 +153,12 @@ impl Sandbox {
         let mut facts = shared.facts(id, &mut accepted, Arc::default());
         facts.is_detached = true;
         (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code.len());
-        let mut live = shared.place(facts, accepted.execution.cancel_handle.as_ref(), 0)?;
+        let mut live = shared.place(
+            facts,
+            accepted.execution.cancel_handle.as_ref(),
+            0,
+            shared.wait_limits.waiting_max,
+        )?;
         let keeping = Keeping { share: Share::Whole, expires_at: live.kept_until(), wakes_at: None };
         live.put(&records::begins(&live.facts, code, &accepted.execution.context), keeping).await?;
         Ok((live, accepted))
@@ -174,7 +179,7 @@ impl Sandbox {
             record.start(&started);
             let mut facts = shared.facts(id, &mut admitted.accepted, started);
             (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code_bytes);
-            let live = shared.place(facts, handle.as_ref(), 0)?;
+            let live = shared.place(facts, handle.as_ref(), 0, shared.wait_limits.waiting_max)?;
             Ok((live, admitted))
         };
         let (mut live, admitted) = match CancelHandle::unless_cancelled(handle.as_ref(), placed).await {
@@ -280,7 +285,15 @@ impl Sandbox {
         };
         let Status { epoch: current, stage } = task.status();
         if current == epoch && matches!(stage, Stage::Waiting(_)) {
-            let answers = checked(&task, answers).await?;
+            if task.lacks_tools() {
+                task.set_tools(shared.recorded(id).await?.caller_tools(shared)?);
+            }
+            let answers = match checked(&task, answers).await {
+                Ok(answers) => answers,
+                // Somebody else may have answered meanwhile.
+                Err(_) if !task.waits_in(epoch) => return Err(self.stale(id).await?),
+                Err(error) => return Err(error),
+            };
             if matches!(stage, Stage::Waiting(None)) && shared.admission.is_full() {
                 return Err(Error::Busy { queued: shared.admission.waiting() });
             }
@@ -288,8 +301,12 @@ impl Sandbox {
                 return Ok(task.listener());
             }
         }
+        Err(self.stale(id).await?)
+    }
+
+    async fn stale(&self, id: ExecutionId) -> Result<Error, Error> {
         let current = self.status(id).await?.into_report().map(Box::new);
-        Err(Error::StaleEpoch { current })
+        Ok(Error::StaleEpoch { current })
     }
 
     /// Returns how far an execution is.
@@ -394,10 +411,11 @@ impl Shared {
         facts: Facts,
         handle: Option<&CancelHandle>,
         epoch: u32,
+        waiting_max: usize,
     ) -> Result<Live, Error> {
         let own = handle.map(CancelHandle::child).unwrap_or_default();
         let task = Task::new(facts.id, &facts.grants, own.clone(), epoch);
-        let place = self.tasks.add(task, self.wait_limits.waiting_max)?;
+        let place = self.tasks.add(task, waiting_max)?;
         Ok(Live::new(self.clone(), facts, Cancel::new(self.cancel.clone(), Some(own)), place))
     }
 

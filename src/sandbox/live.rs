@@ -12,8 +12,9 @@ use super::records::{Facts, Waiting as WaitingRecord};
 use super::tasks::{Place, Stage};
 use super::{Shared, Slot, records, reports};
 use crate::error::Error;
-use crate::execution::{GuestError, Outcome, Report, Waiting};
+use crate::execution::{GuestError, Outcome, Output, Report, Waiting};
 use crate::instance::{Cancel, Frozen, GiveUp, Kept, Paused, Progress, Run, Thaw};
+use crate::limits::TIME_MAX;
 use crate::metrics::Present;
 use crate::store::Keeping;
 use crate::tools::Outside;
@@ -61,6 +62,8 @@ struct Waits {
     expires_at: SystemTime,
     /// When it is written down, if that is possible.
     parks_at: Option<SystemTime>,
+    /// Until when it may keep a slot in which it waits, because it cannot be written down.
+    keeps_until: Option<SystemTime>,
 }
 
 /// Why an execution that waits does not wait any longer.
@@ -149,7 +152,9 @@ impl Live {
         }
         let can_park = self.facts.can_park() && self.shared.records.check().is_ok();
         let parks_at = can_park.then(|| now + self.shared.wait_limits.park_after);
-        let mut waits = Waits { outside, wakes_at, expires_at: self.expires_at, parks_at };
+        let longest = now + self.facts.limits.wall_time.min(TIME_MAX);
+        let keeps_until = parks_at.is_none().then_some(longest);
+        let mut waits = Waits { outside, wakes_at, expires_at: self.expires_at, parks_at, keeps_until };
         loop {
             let give_up = match self.woken(&waits).await {
                 Woken::ByAnswer => {
@@ -164,7 +169,7 @@ impl Live {
                     None => return self.sleep(waits.wakes_at).await,
                     // It stays in its instance, because it cannot be written down.
                     Some(still) => {
-                        (paused, waits.parks_at) = (still, None);
+                        (paused, waits.parks_at, waits.keeps_until) = (still, None, Some(longest));
                         continue;
                     }
                 },
@@ -178,7 +183,7 @@ impl Live {
 
     /// Completes when an execution that waits does not any longer.
     async fn woken(&self, waits: &Waits) -> Woken {
-        let Waits { outside, wakes_at, expires_at, parks_at } = waits;
+        let Waits { outside, wakes_at, expires_at, parks_at, keeps_until } = waits;
         let shared = &self.shared;
         let sleep = |time: Option<Duration>| async move {
             match time {
@@ -193,6 +198,7 @@ impl Live {
             () = outside.answered() => Woken::ByAnswer,
             () = sleep(wakes_at.map(until)) => if wakes_at > &Some(*expires_at) { Woken::Expired } else { Woken::ByTimer },
             () = sleep(self.facts.wall_time_left()) => Woken::TimedOut,
+            () = sleep(keeps_until.map(until)) => Woken::TimedOut,
             () = tokio::time::sleep(until(*expires_at)) => Woken::Expired,
             () = shared.closing.cancelled(), if is_kept => Woken::Closing,
             () = shared.admission.wanted(), if parks_at.is_some() => Woken::Parks,
@@ -207,6 +213,8 @@ impl Live {
     }
 
     async fn give_up(&self, paused: Paused, why: GiveUp) -> Progress {
+        // Nobody can answer any more.
+        self.place.task.set(Stage::Running);
         Progress::Ended(self.shared.template.give_up(paused, why).await, None)
     }
 
@@ -282,8 +290,10 @@ impl Live {
         }
         self.effects.parked().await;
         self.seat = None;
-        // The report is in the record.
+        // The report and the caller's tools are in the record.
         self.place.task.forget_report();
+        self.place.task.set_tools(None);
+        self.facts.grants.of_caller = None;
         debug!(execution_id = %self.facts.id, bytes = frozen.len(), "an execution was written down");
         Ok(None)
     }
@@ -306,7 +316,8 @@ impl Live {
     /// Waits without an instance and goes on. Returns `None` if the process ends.
     async fn sleep(&mut self, wakes_at: Option<SystemTime>) -> Result<Option<Progress>, Error> {
         let outside = self.facts.grants.outside.clone();
-        let waits = Waits { outside, wakes_at, expires_at: self.expires_at, parks_at: None };
+        let expires_at = self.expires_at;
+        let waits = Waits { outside, wakes_at, expires_at, parks_at: None, keeps_until: None };
         let woken = self.woken(&waits).await;
         let seconds = self.facts.limits.wall_time.as_secs_f64();
         let (outcome, message) = match woken {
@@ -335,7 +346,10 @@ impl Live {
         let Ok(slot) = slot else { return Ok(None) };
         self.seat = Some(Seat::new(&shared, Slot(Some(slot))));
         let record = self.record().await?;
-        let paused = self.thawed(record.frozen()).await?;
+        let frozen = record.frozen().to_vec();
+        self.facts.grants.of_caller = record.caller_tools(&shared)?;
+        self.place.task.set_tools(self.facts.grants.of_caller.clone());
+        let paused = self.thawed(&frozen).await?;
         self.continued(paused).await.map(Some)
     }
 
@@ -355,6 +369,8 @@ impl Live {
 
     /// Returns the end of an execution that ends while it is written down.
     async fn ended_asleep(&mut self, outcome: Outcome, message: String) -> Result<Progress, Error> {
+        // Nobody can answer any more.
+        self.place.task.set(Stage::Running);
         let error = Some(GuestError { message, ..GuestError::default() });
         let report = self.record().await?.report()?;
         Ok(Progress::Ended(Report { outcome, error, waiting: None, ..report }, None))
@@ -374,12 +390,15 @@ impl Live {
         let has_waited = self.place.task.status().epoch > 0;
         if has_waited || self.facts.is_detached || self.revision.is_some() {
             let keeping = Keeping::within(Share::Whole, self.shared.wait_limits.result_ttl);
-            match self.put(&records::ended(&reports::encode(&report)), keeping).await {
+            let mut kept = self.put(&records::ended(&reports::encode(&report)), keeping).await;
+            if let Err(error) = &kept {
+                warn!(execution_id = %self.facts.id, %error, "the whole report of an execution cannot be kept");
+                // The record must not say that the execution waits, and this takes less room.
+                kept = self.put(&records::ended(&reports::encode(&shortened(&report))), keeping).await;
+            }
+            if kept.is_ok() {
                 // The note must outlive a record that says that the execution waits.
-                Ok(()) => self.effects.forget(&self.shared).await,
-                Err(error) => {
-                    warn!(execution_id = %self.facts.id, %error, "the report of an execution cannot be kept");
-                }
+                self.effects.forget(&self.shared).await;
             }
         }
         self.place.task.set(Stage::Ended(Arc::new(report.clone())));
@@ -390,6 +409,22 @@ impl Live {
     async fn leave(&mut self) -> Result<Lived, Error> {
         self.place.task.set(Stage::Gone);
         Ok(Lived::Left(self.record().await?.report()?))
+    }
+}
+
+/// Returns a report without what the program has written and returned.
+fn shortened(report: &Report) -> Report {
+    let gone = Output { text: String::new(), truncated: true };
+    let message = "The executor's store was full: the output and the value are lost".to_owned();
+    let error = report.error.clone().unwrap_or(GuestError { message, ..GuestError::default() });
+    Report {
+        stdout: gone.clone(),
+        stderr: gone,
+        error: Some(error),
+        usage: report.usage,
+        stages: report.stages,
+        state: report.state,
+        ..Report::bare(report.id, report.outcome, None)
     }
 }
 

@@ -115,7 +115,7 @@ struct LimitsRecord {
     tool_reply_bytes_max: usize,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct CallerToolRecord {
     name: String,
     description: String,
@@ -210,6 +210,14 @@ impl Opened {
         reports::decode(&self.report).ok_or(Error::StateDamaged)
     }
 
+    /// Returns the tools that the execution's caller answers itself.
+    pub(super) fn caller_tools(self, shared: &Shared) -> Result<Option<Arc<CallerTools>>, Error> {
+        match self.head {
+            Head::Begins { facts, .. } | Head::Waits { facts, .. } => facts.of_caller(shared),
+            Head::Ended => Ok(None),
+        }
+    }
+
     /// Returns the encoded interpreter.
     pub(super) fn frozen(&self) -> &[u8] {
         &self.frozen
@@ -264,9 +272,13 @@ impl Facts {
 }
 
 impl FactsRecord {
+    fn of_caller(&self, shared: &Shared) -> Result<Option<Arc<CallerTools>>, Error> {
+        let caller_tools = self.caller_tools.iter().cloned().map(CallerTool::from).collect();
+        CallerTools::new(caller_tools, &shared.registry, &shared.policy)
+    }
+
     fn facts(self, id: ExecutionId, shared: &Shared) -> Result<Facts, Error> {
-        let caller_tools = self.caller_tools.into_iter().map(CallerTool::from).collect();
-        let of_caller = CallerTools::new(caller_tools, &shared.registry, &shared.policy)?;
+        let of_caller = self.of_caller(shared)?;
         let state = match self.state.as_deref() {
             None => None,
             Some("") => Some(KeepState::New),

@@ -79,7 +79,7 @@ impl Sandbox {
         }
         // Answers to calls of another definition are not answers to these calls: they are asked again, in a new epoch.
         let epoch = if facts.definitions() == definitions { epoch } else { epoch + 1 };
-        let mut live = shared.place(facts, None, epoch.saturating_sub(1))?;
+        let mut live = shared.place(facts, None, epoch.saturating_sub(1), usize::MAX)?;
         (live.revision, live.expires_at) = (Some(record.revision), expires_at);
         live.effects = Effects::new(shared, id, true, parks);
         live.facts.grants.effects = Some(live.effects.clone());
@@ -91,6 +91,10 @@ impl Sandbox {
             }
             None => live.place.task.set(Stage::Running),
         }
+        live.place.task.skip_epochs();
+        live.place.task.forget_report();
+        live.place.task.set_tools(None);
+        live.facts.grants.of_caller = None;
         self.spawn(shared.clone().sleep_on(live, wakes_at, audit))?;
         Ok(())
     }
@@ -107,7 +111,7 @@ impl Sandbox {
         let audit = AuditRecord::again(&shared.metrics, &facts);
         let execution = Execution { code, context, ..facts.execution() };
         let accepted = shared.accept(execution)?;
-        let mut live = shared.place(facts, None, 0)?;
+        let mut live = shared.place(facts, None, 0, usize::MAX)?;
         live.revision = Some(revision);
         self.spawn(shared.clone().run_detached(live, accepted, audit))?;
         Ok(())

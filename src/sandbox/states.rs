@@ -106,7 +106,8 @@ impl Shared {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("{PREFIX}{handle}.{parent}.{}", created.as_millis());
         let bytes = kept.encode();
-        if bytes.len() > self.wait_limits.state_bytes_max {
+        let others = self.records.list(PREFIX).await?.len();
+        if bytes.len() > self.wait_limits.state_bytes_max || others >= self.wait_limits.states_max {
             return Err(Error::StoreFull);
         }
         self.records.create(&name, &bytes, self.keeping()).await?;

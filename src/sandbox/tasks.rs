@@ -1,6 +1,7 @@
 //! The executions that others can ask about: those that wait for somebody outside, and those that nobody waits for.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
@@ -22,7 +23,10 @@ pub(super) struct Task {
     pub(super) outside: Outside,
     /// Who is told what happens.
     listener: Option<Listener>,
-    of_caller: Option<Arc<CallerTools>>,
+    /// The tools that its caller answers itself, unless they are in the records.
+    of_caller: Mutex<Option<Arc<CallerTools>>>,
+    /// The next epoch.
+    next_epoch: AtomicU32,
     /// Cancels it.
     pub(super) cancel: CancelHandle,
     status: watch::Sender<Status>,
@@ -102,7 +106,8 @@ impl Task {
     pub(super) fn new(id: ExecutionId, grants: &Grants, cancel: CancelHandle, epoch: u32) -> Self {
         let status = watch::Sender::new(Status { epoch, stage: Stage::Queued });
         let Grants { outside, listener, of_caller, .. } = grants.clone();
-        Self { id, outside, listener, of_caller, cancel, status }
+        let (of_caller, next_epoch) = (Mutex::new(of_caller), AtomicU32::new(epoch + 1));
+        Self { id, outside, listener, of_caller, next_epoch, cancel, status }
     }
 
     /// Returns whom it tells what happens.
@@ -114,17 +119,39 @@ impl Task {
         self.status.borrow().clone()
     }
 
+    pub(super) fn waits_in(&self, epoch: u32) -> bool {
+        let status = self.status();
+        status.epoch == epoch && matches!(status.stage, Stage::Waiting(_))
+    }
+
     pub(super) fn set(&self, stage: Stage) {
         self.status.send_modify(|status| status.stage = stage);
     }
 
     /// Begins the next epoch, in which the execution waits. Returns its report.
     pub(super) fn wait(&self, report: impl FnOnce(u32) -> Arc<Report>) -> Arc<Report> {
-        let epoch = self.status().epoch + 1;
+        let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
         let report = report(epoch);
         let stage = Stage::Waiting(Some(report.clone()));
         self.status.send_modify(|status| *status = Status { epoch, stage });
         report
+    }
+
+    /// Leaves out epochs that another process may have begun after its last record.
+    pub(super) fn skip_epochs(&self) {
+        const SKIPPED: u32 = 1 << 16;
+        self.next_epoch.fetch_add(SKIPPED, Ordering::Relaxed);
+    }
+
+    /// Sets the tools that the caller answers itself, or `None` while they are in the records.
+    pub(super) fn set_tools(&self, tools: Option<Arc<CallerTools>>) {
+        *self.of_caller.lock().unwrap_or_else(PoisonError::into_inner) = tools;
+    }
+
+    /// Returns whether the tools are in the records that answers are checked against.
+    pub(super) fn lacks_tools(&self) -> bool {
+        let waits_for_caller = self.outside.waiting().iter().any(|call| call.waits_for == WaitsFor::Caller);
+        waits_for_caller && self.of_caller.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Drops the report of an execution that waits, because it is in the records.
@@ -184,7 +211,8 @@ impl Task {
     }
 
     fn check_reply(&self, tool: &str, reply: &RawValue, checks: &mut ReplyChecks) -> Result<(), String> {
-        self.of_caller.as_ref().map_or(Ok(()), |tools| tools.check_reply(tool, reply, checks))
+        let tools = self.of_caller.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tools.map_or(Ok(()), |tools| tools.check_reply(tool, reply, checks))
     }
 
     /// Answers calls if the execution waits in `epoch`. Of several that answer the same epoch, one succeeds.

@@ -1,6 +1,6 @@
 //! The tools of one request, which its caller answers itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::ValidationError;
@@ -63,7 +63,7 @@ impl CallerTools {
         check_size(&tools)?;
         let mut replies = BTreeMap::new();
         for tool in &tools {
-            check_name(&tool.name, registry, &policy.allowed_imports).map_err(|why| fault(tool, why))?;
+            check_name(&tool.name, registry, policy).map_err(|why| fault(tool, why))?;
             if let Some(output) = &tool.output_schema {
                 let schema = Schema::new(output)
                     .map_err(|why| fault(tool, format!("the schema of its reply: {why}")))?;
@@ -77,7 +77,7 @@ impl CallerTools {
         })?;
         // A name that is no legal Python name would have been changed.
         if let Some(tool) = tools.iter().find(|tool| registry.get(&tool.name).is_none()) {
-            return Err(fault(tool, "is not `module.function` in legal Python names"));
+            return Err(fault(tool, "the name is not `module.function` in legal Python names"));
         }
         let catalogue = Catalogue::of(&registry);
         Ok(Some(Arc::new(Self { given: tools, registry, catalogue, replies })))
@@ -164,12 +164,13 @@ fn check_size(tools: &[CallerTool]) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_name(name: &str, registry: &Registry, importable: &BTreeSet<String>) -> Result<(), String> {
+fn check_name(name: &str, registry: &Registry, policy: &Policy) -> Result<(), String> {
     let Some((module, _)) = name.split_once('.') else {
-        return Err("is not `module.function`".into());
+        return Err("the name is not `module.function`".into());
     };
-    let is_importable = importable.iter().any(|other| other.split('.').next() == Some(module));
-    if registry.is_module(module) {
+    let is_importable = policy.allowed_imports.iter().any(|other| other.split('.').next() == Some(module));
+    let is_disabled = policy.disabled_imports.contains(module);
+    if is_disabled || registry.is_module(module) {
         Err(format!("its module '{module}' is one of the executor's own; choose another"))
     } else if is_importable
         || RESERVED.contains(&module)
@@ -212,7 +213,7 @@ mod tests {
             assert!(made(vec![CallerTool::new(name)]).is_ok(), "{name}");
         }
         let wrong = [
-            ("get_events", "is not `module.function`"),
+            ("get_events", "the name is not `module.function`"),
             ("a.b.c", "legal Python names"),
             ("get-all.x", "legal Python names"),
             ("a.", "could import"),

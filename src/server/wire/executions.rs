@@ -377,12 +377,12 @@ struct StateDetail {
     #[schema(required)]
     parent: Option<String>,
     #[schema(format = "date-time")]
-    created_at: String,
+    created: String,
     /// Size in the store
     bytes: u64,
     /// When it is forgotten, unless it is used before
     #[schema(format = "date-time")]
-    expires_at: String,
+    expires: String,
 }
 
 impl StateList {
@@ -390,9 +390,9 @@ impl StateList {
         let detail = |state: StateInfo| StateDetail {
             handle: state.handle.to_string(),
             parent: state.parent.map(|parent| parent.to_string()),
-            created_at: rfc3339(state.created_at),
+            created: rfc3339(state.created_at),
             bytes: state.bytes,
-            expires_at: rfc3339(state.expires_at),
+            expires: rfc3339(state.expires_at),
         };
         Self { states: states.into_iter().map(detail).collect() }
     }
