@@ -10,6 +10,8 @@ RUN mkdir /root-fs && cp --parents --dereference /usr/local/bin/ai-code-executor
     $(ldd /usr/local/bin/ai-code-executor | grep -o '/[^ ]*') /root-fs
 ENV CACHE_DIR=/srv/images
 RUN ai-code-executor prepare
+# A volume that is mounted here gets this directory's owner and mode.
+RUN mkdir -m 700 /srv/store
 
 FROM scratch
 COPY --from=build /root-fs /
