@@ -228,6 +228,8 @@ pub struct Tool {
     time_max: Option<Duration>,
     reply_bytes_max: Option<usize>,
     service: Option<ToolService>,
+    /// Where its calls go, as text; empty for a function of the embedding program.
+    place: String,
     function: Arc<ToolFunction>,
 }
 
@@ -282,6 +284,7 @@ impl Tool {
             time_max: None,
             reply_bytes_max: None,
             service: None,
+            place: String::new(),
             function: Arc::new(move |call| Box::pin(function(call))),
         }
     }

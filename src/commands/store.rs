@@ -30,15 +30,17 @@ fn key_in(dir: &Path) -> io::Result<Key> {
     let path = dir.join(KEY_FILE);
     let secret = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut secret = [0; KEY_BYTES];
-            getrandom::fill(&mut secret).map_err(io::Error::other)?;
+            let mut bits = [0; KEY_BYTES];
+            getrandom::fill(&mut bits).map_err(io::Error::other)?;
+            // As text, so that `STORE_KEY_PREVIOUS_FILE` can read it.
+            let secret = base16ct::lower::encode_string(&bits).into_bytes();
             // Renamed when it is whole: a crash in between must not leave a part of a key.
             let new = dir.join(format!("{KEY_FILE}.new"));
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&secret).and_then(|()| file.sync_all())?;
             fs::rename(&new, &path)?;
-            secret.to_vec()
+            secret
         }
         read => read?,
     };

@@ -41,7 +41,9 @@ impl Sandbox {
                 let error = error.chain();
                 warn!(execution_id = %id, error, "an execution in the store cannot go on");
                 let why = format!("The executor was started again, and the execution cannot go on: {error}");
-                shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
+                let report =
+                    shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
+                shared.metrics.observe(&report);
             }
         }
         Ok(())

@@ -109,7 +109,11 @@ impl Doorkeeper {
 
     /// Lets in whoever may run programs.
     pub(super) async fn let_in(&self, proof: Proof) -> Result<(), Refusal> {
-        if self.roles(proof).await?.executes { Ok(()) } else { Err(Refusal::forbidden("run programs")) }
+        if self.roles(proof).await?.executes {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden("run programs, nor see or end those of others"))
+        }
     }
 
     async fn slow_down(&self) {

@@ -70,12 +70,24 @@ const OF_PROGRAMS: [(&str, &str); 8] = [
     ("503", "Not ready yet, stopping, without a token, or out of memory for its callers"),
 ];
 
+/// Refusals of the other paths that need a token.
+const OF_TOKENS: [(&str, &str); 5] = [
+    ("401", "No token, or a wrong one"),
+    ("403", "The token may not do this, or the web page that sent it may not call this service"),
+    ("422", "A part of the path or a parameter is not what is expected"),
+    ("500", "The executor's own failure"),
+    ("503", "Not ready yet, stopping, without a token, or out of memory for its callers"),
+];
+
 impl Modify for CommonRefusals {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
-            let reads = item.get.iter_mut().map(|operation| (operation, &[][..]));
+            let others = item.get.iter_mut().chain(&mut item.delete).map(|operation| {
+                let needs_token = operation.security.is_some();
+                (operation, if needs_token { &OF_TOKENS[..] } else { &[] })
+            });
             let programs = item.post.iter_mut().map(|operation| (operation, &OF_PROGRAMS[..]));
-            for (operation, refusals) in reads.chain(programs) {
+            for (operation, refusals) in others.chain(programs) {
                 let responses = &mut operation.responses.responses;
                 for (status, description) in refusals.iter().chain(&OF_EVERY_PATH) {
                     responses.entry((*status).into()).or_insert_with(|| refusal(status, description).into());

@@ -48,6 +48,9 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
         (status = 200, description = "The program was run; `outcome` says how it ended. With `Accept: application/x-ndjson`, one JSON object a line as it happens; the last has this as `answer`", body = ExecuteResponse),
         (status = 202, description = "`async`: it goes on; `Location` tells how far it is", body = ExecutionDetail),
         (status = 400, description = "The program or its context cannot be run: every finding", body = RefusalBody),
+        (status = 404, description = "There is no such state", body = RefusalBody),
+        (status = 410, description = "The interpreter of this state is gone, or its entry is damaged", body = RefusalBody),
+        (status = 507, description = "There is no room for another state", body = RefusalBody),
     )
 )]
 pub(super) async fn execute(

@@ -51,8 +51,8 @@ impl Tool {
 impl Registered {
     /// Returns a digest of what the definition says.
     pub(super) fn digest(&self) -> String {
-        let Tool { description, parameters, output, read_only, destructive, .. } = &self.tool;
-        let definition = json!([description, parameters, output, read_only, destructive]);
+        let Tool { description, parameters, output, read_only, destructive, place, .. } = &self.tool;
+        let definition = json!([description, parameters, output, read_only, destructive, place]);
         base16ct::lower::encode_string(&Sha256::digest(definition.to_string()))
     }
 

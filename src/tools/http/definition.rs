@@ -61,6 +61,7 @@ impl HttpTool {
         Tool {
             output: self.output.clone(),
             read_only: self.read_only,
+            place: format!("{} {:?} {:?}", self.method, self.service.url, self.places),
             approval: self.approval,
             destructive: self.destructive,
             time_max: self.time_max,
