@@ -1,6 +1,6 @@
 //! Host errors, grouped by who is at fault.
 //!
-//! A failure of a running *program* is not an error: it is data in the [`Report`](crate::Report).
+//! A failure of a running *program* is not an error: it is data in the [`Report`].
 
 use std::error::Error as StdError;
 
