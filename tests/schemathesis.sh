@@ -22,7 +22,7 @@ fi
 
 work=$(mktemp -d)
 : >"$work/log"
-EXECUTOR_API_TOKEN=$token SERVICE_PORT=0 EXECUTION_TIMEOUT=2 CACHE_DIR="$PWD/target/tmp/images" \
+EXECUTOR_API_TOKEN=$token SERVICE_PORT=0 EXECUTION_TIMEOUT=2 CACHE_DIR="$PWD/target/tmp/images" STORE="$work/store" \
     "$binary" 2>"$work/log" &
 service=$!
 trap 'cd /; kill "$service" 2>/dev/null; wait "$service" 2>/dev/null; rm -rf "$work"' EXIT

@@ -173,13 +173,16 @@ impl Sandbox {
     ) -> Result<(Report, Slot), Error> {
         let (shared, begun) = (&self.0.shared, Instant::now());
         let (handle, code_bytes) = (execution.cancel_handle.clone(), execution.code.len());
+        let returns = execution.returns_when_waiting();
         let placed = async {
             let mut admitted = self.admit(execution, &mut record).await?;
             let started = Arc::<AtomicU32>::default();
             record.start(&started);
             let mut facts = shared.facts(id, &mut admitted.accepted, started);
             (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code_bytes);
-            let live = shared.place(facts, handle.as_ref(), 0, shared.wait_limits.waiting_max)?;
+            // Who holds the connection is bounded by the connections.
+            let max = if returns { shared.wait_limits.waiting_max } else { usize::MAX };
+            let live = shared.place(facts, handle.as_ref(), 0, max)?;
             Ok((live, admitted))
         };
         let (mut live, admitted) = match CancelHandle::unless_cancelled(handle.as_ref(), placed).await {
@@ -198,7 +201,6 @@ impl Sandbox {
         }
         // Whoever waits for the answer may go away until there is one.
         let mut guard = CancelOnDrop(Some(task.cancel.clone()));
-        let returns = accepted.execution.returns_when_waiting();
         let running = self.spawn(shared.clone().run_placed(live, accepted, after, record))?;
         let waits = async {
             let status = task.beyond(0).await;

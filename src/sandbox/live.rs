@@ -196,7 +196,7 @@ impl Live {
             biased;
             () = self.cancel.cancelled() => Woken::Cancelled,
             () = outside.answered() => Woken::ByAnswer,
-            () = sleep(wakes_at.map(until)) => if wakes_at > &Some(*expires_at) { Woken::Expired } else { Woken::ByTimer },
+            () = sleep(wakes_at.map(until)) => if wakes_at >= &Some(*expires_at) { Woken::Expired } else { Woken::ByTimer },
             () = sleep(self.facts.wall_time_left()) => Woken::TimedOut,
             () = sleep(keeps_until.map(until)) => Woken::TimedOut,
             () = tokio::time::sleep(until(*expires_at)) => Woken::Expired,

@@ -219,7 +219,7 @@ pub(super) async fn states(
     path = "/states/{handle}",
     tag = "states",
     security(("token" = []), ("bearer" = [])),
-    params(("handle" = String, Path, description = "The state")),
+    params(("handle" = String, Path, description = "The state", pattern = "^st_[0-9a-f]{32}$")),
     responses(
         (status = 204, description = "It is forgotten"),
         (status = 404, description = "There is no such state", body = RefusalBody),

@@ -29,7 +29,7 @@ const WAIT_SECONDS_MAX: f64 = 60.0;
 #[serde(deny_unknown_fields)]
 pub(in crate::server) struct CallerToolRequest {
     /// `module.function`, as programs call it
-    #[schema(example = "agenda.get_events")]
+    #[schema(example = "agenda.get_events", pattern = "^[A-Za-z][A-Za-z0-9_]*\\.[A-Za-z][A-Za-z0-9_]*$")]
     name: String,
     /// Becomes the docstring of the function
     #[serde(default)]
@@ -39,7 +39,7 @@ pub(in crate::server) struct CallerToolRequest {
     #[schema(value_type = Object)]
     input_schema: Box<RawValue>,
     /// JSON Schema of the reply
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     output_schema: Option<Box<RawValue>>,
     /// The tool changes nothing
     #[serde(default)]
@@ -87,7 +87,7 @@ pub(in crate::server) struct ResumeRequest {
     /// The epoch that the calls wait in
     #[schema(example = 1)]
     pub(in crate::server) epoch: u32,
-    /// By number of the call; those that are left out go on waiting
+    /// By number of the call, at least one; those that are left out go on waiting
     calls: BTreeMap<u32, AnswerRequest>,
 }
 
