@@ -14,6 +14,8 @@ says embed '{"hall":16,"attic":17}'
 says custom_tools "garden {'locked': False}
 ToolDenied: Tool 'door.unlock' was denied: ask the owner
 ToolError: there is no door 'cellar'"
+says caller_tools '3 events
+most on tuesday'
 says many '1000 programs in * ms'
 
 cargo build --locked --quiet --example embed_axum
