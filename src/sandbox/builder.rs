@@ -230,6 +230,10 @@ impl SandboxBuilder {
         if self.policy.code_bytes_max > CODE_BYTES_CEILING {
             return Err(Error::config(format!("programs may have {CODE_BYTES_CEILING} bytes at most")));
         }
+        if let Some(name) = self.policy.allowed_imports.iter().find(|name| is_internal(name)) {
+            let what = format!("ALLOWED_IMPORTS names '{name}', which is a part of the sandbox; remove it");
+            return Err(Error::config(what));
+        }
         Ok(())
     }
 
@@ -308,6 +312,12 @@ impl SandboxBuilder {
         sandbox.go_on_with_the_rest()?;
         Ok(sandbox)
     }
+}
+
+/// Returns whether a module belongs to this crate or is the program itself.
+fn is_internal(name: &str) -> bool {
+    let module = name.split('.').next().unwrap_or(name);
+    module == "_executor" || module == "__main__" || module.starts_with("guest_")
 }
 
 /// Large enough to check programs of usual size on a guest thread's own stack: a separate stack per check would cost

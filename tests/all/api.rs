@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ai_code_executor::{
-    CancelHandle, EndSignal, Error, Execution, Limits, Outcome, Report, Sandbox, Tool, ToolCall, ToolError,
+    CancelHandle, EndSignal, Error, Execution, Limits, Outcome, Policy, Report, Sandbox, Tool, ToolCall,
+    ToolError,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -193,4 +194,14 @@ fn errors_keep_their_sources() {
     let none = Sandbox::builder().threads(0).build().err().unwrap();
     assert!(matches!(&none, Error::Config { .. }) && none.source().is_none(), "{none}");
     assert_eq!(none.chain(), "a sandbox needs at least one thread");
+}
+
+#[test]
+fn modules_of_the_sandbox_cannot_be_allowed() {
+    for name in ["_executor", "guest_runner", "guest_runner.submodule", "__main__"] {
+        let policy = Policy::default().allowed_imports(["json", name]);
+        let refused = Sandbox::builder().policy(policy).build().err().unwrap();
+        let what = format!("ALLOWED_IMPORTS names '{name}', which is a part of the sandbox; remove it");
+        assert_eq!(refused.chain(), what);
+    }
 }
