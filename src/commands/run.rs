@@ -1,11 +1,13 @@
 //! `run`: runs one program on the terminal. Its output passes through while it runs.
 
+mod approval;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ai_code_executor::{
-    Error, Event, Events, Execution, GuestError, Metrics, Outcome, Report, Sandbox, events,
+    Error, Event, EventSink, Events, Execution, GuestError, Metrics, OnWait, Outcome, Report, Sandbox, events,
 };
 use serde_json::value::RawValue;
 
@@ -45,7 +47,11 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
         return Ok(ExitCode::from(USAGE));
     };
     let sandbox = sandbox(config, Metrics::default())?;
-    let execution = Execution::new(code.clone()).context(context);
+    let mut execution = Execution::new(code.clone()).context(context);
+    if sandbox.catalogue().tools().iter().any(|tool| tool.needs_approval) {
+        // The time that a person takes to answer is not the program's.
+        execution = execution.on_wait(OnWait::Return);
+    }
     match runtime()?.block_on(streamed(&sandbox, execution)) {
         Ok(report) => shown(show(&report, *json), status(report.outcome)),
         Err(End::Output(error)) => shown(Err(error), READER_GONE),
@@ -77,10 +83,26 @@ fn read_context(file: Option<&str>) -> Option<BTreeMap<String, Box<RawValue>>> {
         .ok()
 }
 
-/// Runs a program and passes its output through. Ends the program if nobody reads the output any more.
+/// Runs a program and passes its output through. Asks about calls that need approval. Ends the program if nobody reads
+/// the output any more.
 async fn streamed(sandbox: &Sandbox, execution: Execution) -> Result<Report, End> {
+    let mut report = with_output(|sink| sandbox.run(execution.events(sink))).await?;
+    while let Some(waiting) = &report.waiting {
+        // Blocks, but nothing else happens on this thread: programs run on the sandbox's own.
+        let answers = approval::answers(&waiting.calls);
+        let goes_on = |sink| sandbox.resume(report.id, waiting.epoch, answers, Some(sink));
+        report = with_output(goes_on).await?;
+    }
+    Ok(report)
+}
+
+/// Passes output through until the report is there.
+async fn with_output<R>(run: impl FnOnce(EventSink) -> R) -> Result<Report, End>
+where
+    R: Future<Output = Result<Report, Error>>,
+{
     let (sink, events) = events();
-    let run = async { sandbox.run(execution.events(sink)).await.map_err(End::Failed) };
+    let run = async { run(sink).await.map_err(End::Failed) };
     let output = async { pass_through(events).await.map_err(End::Output) };
     tokio::try_join!(run, output).map(|(report, ())| report)
 }

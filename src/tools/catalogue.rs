@@ -64,6 +64,8 @@ pub struct ToolCard {
     pub read_only: bool,
     /// Whether the tool declares that it may destroy something.
     pub destructive: bool,
+    /// Whether a person must approve each call.
+    pub needs_approval: bool,
     /// Example values for the required arguments, as a program would write them: `entity_id="..."`.
     example_arguments: String,
     /// The Python type of the reply; empty if unknown.
@@ -178,6 +180,7 @@ impl ToolCard {
             output: tool.output.as_ref().map(|schema| shown(schema, 0)),
             read_only: tool.read_only,
             destructive: tool.destructive,
+            needs_approval: tool.needs_approval(),
             example_arguments: stubs::example_arguments(registered),
             returns: signature.returns.clone(),
         }

@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Service, TOKEN, signal};
+use crate::support::{Service, TOKEN, executor, signal};
 
 const PERSON: &str = "a-token-of-a-person";
 
@@ -398,4 +399,60 @@ fn a_store_belongs_to_one_process() {
     );
     let log = second.log.lock().unwrap().join("\n");
     assert!(log.contains("is in use by another process"), "{log}");
+}
+
+/// Runs a command on a terminal: presses `y` before anything is asked, then answers each question with its first argument.
+const TERMINAL: &str = r"
+import os, pty, sys
+pid, terminal = pty.fork()
+if not pid:
+    os.execv(sys.argv[2], sys.argv[2:])
+os.write(terminal, b'y\n' * 9)
+shown = b''
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    shown += more
+    if shown.endswith(b'[y/N] '):
+        os.write(terminal, sys.argv[1].encode() + b'\n')
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn run_asks_for_approval_on_its_terminal() {
+    let (upstream, dir) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let [registry, program] = ["tools.toml", "program.py"].map(|name| dir.path().join(name));
+    std::fs::write(&registry, upstream.registry()).unwrap();
+    let code = "import up\ntry:\n    await up.pay(euros=3)\n    print('paid')\nexcept up.ToolDenied as e:\n    print('denied:', e)";
+    std::fs::write(&program, code).unwrap();
+    let said = |mut command: Command| {
+        let executor = executor();
+        command.envs(executor.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TOOLS_CONFIG", &registry).env("ENABLE_MCP_NETWORK_TOOLS", "true");
+        let output = command.env("TOOL_SIGNING_KEY", "k".repeat(32)).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let answered = |answer: &str| {
+        let mut terminal = Command::new("python3");
+        terminal.args(["-c", TERMINAL, answer, env!("CARGO_BIN_EXE_ai-code-executor"), "run"]).arg(&program);
+        said(terminal)
+    };
+    let mut alone = executor();
+    alone.arg("run").arg(&program);
+    let alone = said(alone);
+    assert!(alone.contains("denied: ") && alone.contains("nobody could be asked"), "{alone}");
+    for answer in ["n", "", "yess"] {
+        let shown = answered(answer);
+        assert!(shown.contains("up.pay") && shown.contains("refused at the terminal"), "{answer}: {shown}");
+    }
+    assert_eq!(upstream.count("/pay"), 0);
+    let shown = answered("Yes");
+    assert!(shown.ends_with("paid\r\n"), "{shown}");
+    assert_eq!(upstream.count("/pay"), 1);
 }
