@@ -114,6 +114,7 @@ async fn requests_are_as_the_registry_says() {
             "accept",
             "accept-encoding",
             "host",
+            "idempotency-key",
             "signature",
             "signature-input",
             "user-agent",

@@ -1,5 +1,6 @@
 //! Executions that wait: for their caller, for approval, for a time. In memory, in a store, and across sandboxes.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -416,16 +417,23 @@ async fn events_tell_about_calls_and_go_to_whoever_answered() {
     let listen = |mut events: Events| {
         tokio::spawn(async move {
             let mut told = Vec::new();
+            let mut line = String::new();
             while let Some(event) = events.next().await {
+                // A line may come in parts.
+                if let Event::Stdout(text) = &event {
+                    line += text;
+                    if !line.ends_with('\n') {
+                        continue;
+                    }
+                }
                 told.push(match event {
                     Event::Started(_) => "started".into(),
-                    Event::Stdout(text) => text.trim_end().to_owned(),
+                    Event::Stdout(_) => mem::take(&mut line).trim_end().to_owned(),
                     Event::ToolBegin { tool, .. } => format!("begin {tool}"),
                     Event::ToolEnd { tool, bytes, .. } => format!("end {tool} {bytes}"),
                     other => format!("{other:?}"),
                 });
             }
-            told.retain(|told| !told.is_empty());
             told.join(", ")
         })
     };
