@@ -3,7 +3,7 @@
 
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -122,7 +122,7 @@ impl Caller {
     /// Records a call instead of making it, and returns its reply.
     fn plan(&self, path: &str, arguments: &Map<String, Value>, line: Option<u32>) -> Reply {
         let arguments = to_raw_value(arguments).map_err(|_| crashed())?;
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plan = self.planned();
         plan.bytes += path.len() + arguments.get().len();
         if let Some(bytes_max) = self.grants.plan_bytes_max.filter(|bytes_max| plan.bytes > *bytes_max) {
             return Err(ToolError::denied(format!("The plan has more than {bytes_max} bytes")));
@@ -134,14 +134,18 @@ impl Caller {
     /// Takes the calls that were planned, if effects are only planned.
     pub(crate) fn take_plan(&self) -> Option<Vec<PlannedCall>> {
         self.grants.plan_bytes_max?;
-        Some(std::mem::take(&mut self.plan.lock().unwrap_or_else(PoisonError::into_inner).calls))
+        Some(std::mem::take(&mut self.planned().calls))
     }
 
     /// Sets the calls that were planned before the execution was written down.
     pub(crate) fn set_plan(&self, calls: impl Iterator<Item = PlannedCall>) {
         let calls: Vec<_> = calls.collect();
         let bytes = calls.iter().map(|call| call.tool.len() + call.arguments.get().len()).sum();
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan { calls, bytes };
+        *self.planned() = Plan { calls, bytes };
+    }
+
+    fn planned(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether the execution's caller answers call `number`. It begins then.

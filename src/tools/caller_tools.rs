@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::registry::{Registered, Registry};
 use super::schema::{self, Meter, Schema};
-use super::{Catalogue, Tool, ToolError, plain, text};
+use super::{Catalogue, DISCOVERY_MODULE, Tool, ToolError, names, plain, text};
 use crate::error::Error;
 use crate::execution::CallerTool;
 use crate::validator::Policy;
@@ -24,8 +24,8 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// Bounds the checks of all replies that come together: some tens of milliseconds of work.
 const STEPS_MAX: u64 = 5_000_000;
 
-/// Modules of the interpreter itself.
-const RESERVED: [&str; 3] = ["tools", "builtins", "__main__"];
+/// Modules that every program has, beside those that are internal.
+const RESERVED: [&str; 2] = [DISCOVERY_MODULE, "builtins"];
 
 /// The work that is left for the checks of replies that come together.
 pub(crate) struct ReplyChecks(Meter);
@@ -172,11 +172,7 @@ fn check_name(name: &str, registry: &Registry, policy: &Policy) -> Result<(), St
     let is_disabled = policy.disabled_imports.contains(module);
     if is_disabled || registry.is_module(module) {
         Err(format!("its module '{module}' is one of the executor's own; choose another"))
-    } else if is_importable
-        || RESERVED.contains(&module)
-        || module.starts_with('_')
-        || module.starts_with("guest_")
-    {
+    } else if is_importable || RESERVED.contains(&module) || names::is_internal(module) {
         Err(format!("its module '{module}' is Python's; choose another"))
     } else {
         Ok(())

@@ -19,6 +19,11 @@ pub(super) fn in_each_module() -> impl Iterator<Item = &'static str> {
     ToolErrorKind::ALL.into_iter().map(ToolErrorKind::name)
 }
 
+/// Returns whether modules of this name belong to the interpreter or to this crate.
+pub(super) fn is_internal(module: &str) -> bool {
+    module.starts_with('_') || module.starts_with("guest_")
+}
+
 /// What a name is for; decides which names are not available.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -32,9 +37,7 @@ impl Kind {
     /// Returns whether the name needs a prefix: no suffix could make it legal.
     fn needs_prefix(self, name: &str) -> bool {
         let digit = name.starts_with(|first: char| first.is_ascii_digit());
-        // Such modules belong to the interpreter or to this crate.
-        let internal = self == Self::Module && (name.starts_with('_') || name.starts_with("guest_"));
-        name.is_empty() || digit || name.starts_with("__") || internal
+        name.is_empty() || digit || name.starts_with("__") || (self == Self::Module && is_internal(name))
     }
 
     fn is_taken(self, name: &str) -> bool {
