@@ -14,10 +14,11 @@
 //! # Features
 //!
 //! - `server` (default): the HTTP service (`server`), process hardening (`hardening`) and the command line. Implies
-//!   `http-tools` and `store`.
+//!   `mcp-tools` and `store`.
 //! - `http-tools`: tools of network services, described by a registry file (`tools::ToolFile`). `http_signing` signs
 //!   their requests.
-//! - `store`: [`sealed_store::Embedded`], a store in a file.
+//! - `mcp-tools`: tools of servers that speak the Model Context Protocol, named in registry files. Implies `http-tools`.
+//! - `store`: `sealed_store::Embedded`, a store in a file.
 //!
 //! Without these features, the crate runs programs whose tools are async Rust functions ([`Tool`]).
 //!

@@ -6,6 +6,7 @@
 //! execution. If all places for connections are in use, a new connection takes the place of an idle one or of one
 //! whose peer is slow. `budget` bounds the memory that a connection holds.
 
+use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -61,6 +62,9 @@ const STALL_CHECK: Duration = Duration::from_millis(500);
 
 /// How often a new connection looks for another one to replace.
 const PLACE_CHECK: Duration = Duration::from_millis(20);
+
+/// Time for the first bytes of a new connection, in which no other takes its place.
+const FIRST_BYTES_TIME: Duration = Duration::from_millis(100);
 
 /// Pause before the next attempt to accept a connection after an error, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -180,6 +184,9 @@ async fn serve_connection(
     // A peer that has disconnected already has no address.
     let peer = stream.peer_addr().ok();
     let account = service.0.budget.open(place);
+    // A request that has arrived is read before others may take the connection's place.
+    let arriving = account.begin_request();
+    let _ = timeout(FIRST_BYTES_TIME, stream.readable()).await;
     let requests = TowerToHyperService::new(counted(router, account.clone(), service.clone(), peer));
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), requests));
@@ -201,6 +208,8 @@ async fn serve_connection(
                 debug!(%error, "connection ended");
             }
         }
+        // Polled after `served`, which has read what had arrived.
+        () = async { drop(arriving); pending().await } => {}
     }
 }
 
