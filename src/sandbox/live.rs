@@ -274,20 +274,28 @@ impl Live {
                 return Ok(Some(paused));
             }
         };
+        let parks = self.effects.parks() + 1;
         let record = WaitingRecord {
             facts: &self.facts,
             epoch: report.waiting.as_ref().map_or(0, |waiting| waiting.epoch),
-            parks: self.effects.parks() + 1,
+            parks,
             expires_at: self.expires_at,
             report: &reports::encode(&report),
-            frozen: &frozen,
         };
         let keeping =
             Keeping { share: Share::Whole, expires_at: self.kept_until(), wakes_at: waits.wakes_at };
-        if let Err(error) = self.put(&record.encode(), keeping).await {
+        // The memory first: a record in the store always has the memory that it needs.
+        let memory = records::name_of_memory(self.facts.id, parks);
+        let written = match shared.records.create(&memory, &frozen, keeping).await {
+            Ok(_) => self.put(&record.encode(), keeping).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             warn!(execution_id = %self.facts.id, %error, "an execution cannot be written down; it keeps its slot");
+            self.forget_memory(parks).await;
             return self.thawed(&frozen).await.map(Box::new).map(Some);
         }
+        self.forget_memory(parks - 1).await;
         self.effects.parked().await;
         self.seat = None;
         // The report and the caller's tools are in the record.
@@ -311,6 +319,14 @@ impl Live {
         };
         self.revision = Some(revision);
         Ok(())
+    }
+
+    /// Removes the memory that was written for the `parks`th time, if there is one.
+    async fn forget_memory(&self, parks: u32) {
+        if parks > 0 {
+            // If that fails, it expires.
+            let _ = self.shared.records.remove(&records::name_of_memory(self.facts.id, parks)).await;
+        }
     }
 
     /// Waits without an instance and goes on. Returns `None` if the process ends.
@@ -346,7 +362,9 @@ impl Live {
         let Ok(slot) = slot else { return Ok(None) };
         self.seat = Some(Seat::new(&shared, Slot(Some(slot))));
         let record = self.record().await?;
-        let frozen = record.frozen().to_vec();
+        let memory = records::name_of_memory(self.facts.id, self.effects.parks());
+        let frozen = shared.records.get(&memory).await?;
+        let frozen = frozen.ok_or_else(|| Error::internal("the memory of an execution is gone"))?.bytes;
         self.facts.grants.of_caller = record.caller_tools(&shared)?;
         self.place.task.set_tools(self.facts.grants.of_caller.clone());
         let paused = self.thawed(&frozen).await?;
@@ -397,8 +415,9 @@ impl Live {
                 kept = self.put(&records::ended(&reports::encode(&shortened(&report))), keeping).await;
             }
             if kept.is_ok() {
-                // The note must outlive a record that says that the execution waits.
+                // The note and the memory must outlive a record that says that the execution waits.
                 self.effects.forget(&self.shared).await;
+                self.forget_memory(self.effects.parks()).await;
             }
         }
         self.place.task.set(Stage::Ended(Arc::new(report.clone())));

@@ -23,6 +23,21 @@ pub(super) fn name_of(id: ExecutionId) -> String {
     format!("{PREFIX}{id}")
 }
 
+/// The beginning of the names of memories of executions that wait.
+pub(super) const MEMORIES: &str = "memory/";
+
+/// Returns the name of the memory of an execution that was written down for the `parks`th time. It is apart from the
+/// record, because most readers of the record do not need it.
+pub(super) fn name_of_memory(id: ExecutionId, parks: u32) -> String {
+    format!("{MEMORIES}{id}/{parks}")
+}
+
+/// Returns which memory has this name.
+pub(super) fn memory_named(name: &str) -> Option<(ExecutionId, u32)> {
+    let (id, parks) = name.strip_prefix(MEMORIES)?.split_once('/')?;
+    Some((id.parse().ok()?, parks.parse().ok()?))
+}
+
 pub(super) fn name_of_effects(id: ExecutionId) -> String {
     format!("effects/{id}")
 }
@@ -151,34 +166,32 @@ pub(super) struct Waiting<'a> {
     pub(super) expires_at: SystemTime,
     /// As JSON.
     pub(super) report: &'a [u8],
-    pub(super) frozen: &'a [u8],
 }
 
 impl Waiting<'_> {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Self { facts, epoch, parks, expires_at, report, frozen } = *self;
+        let Self { facts, epoch, parks, expires_at, report } = *self;
         let definitions = facts.definitions();
         let head = Head::Waits { facts: facts.record(), epoch, parks, expires_at, definitions };
-        framing::join(&head, &[report, frozen])
+        framing::join(&head, &[report])
     }
 }
 
 /// Returns the record of an execution that nobody waits for and that has not waited yet.
 pub(super) fn begins(facts: &Facts, code: &str, context: &BTreeMap<String, Box<RawValue>>) -> Vec<u8> {
     let head = Head::Begins { facts: facts.record(), code: code.to_owned(), context: context.clone() };
-    framing::join(&head, &[b"", b""])
+    framing::join(&head, &[b""])
 }
 
 /// Returns the record of an execution that has ended. `report` is JSON.
 pub(super) fn ended(report: &[u8]) -> Vec<u8> {
-    framing::join(&Head::Ended, &[report, b""])
+    framing::join(&Head::Ended, &[report])
 }
 
 /// A record that was read.
 pub(super) struct Opened {
     head: Head,
     report: Vec<u8>,
-    frozen: Vec<u8>,
 }
 
 /// What a record is about.
@@ -201,8 +214,8 @@ pub(super) enum Kind {
 
 impl Opened {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let (head, [report, frozen]) = framing::split(bytes).ok_or(Error::StateDamaged)?;
-        Ok(Self { head, report: report.to_vec(), frozen: frozen.to_vec() })
+        let (head, [report]) = framing::split(bytes).ok_or(Error::StateDamaged)?;
+        Ok(Self { head, report: report.to_vec() })
     }
 
     /// Returns its report.
@@ -218,9 +231,12 @@ impl Opened {
         }
     }
 
-    /// Returns the encoded interpreter.
-    pub(super) fn frozen(&self) -> &[u8] {
-        &self.frozen
+    /// Returns for the how many-eth time it was written down, if it waits.
+    pub(super) fn parks(&self) -> Option<u32> {
+        match self.head {
+            Head::Waits { parks, .. } => Some(parks),
+            Head::Begins { .. } | Head::Ended => None,
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {

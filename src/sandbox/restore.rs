@@ -1,6 +1,6 @@
 //! Executions that another process has left in the store: they go on, or are lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -33,26 +33,44 @@ impl Sandbox {
 
     async fn restore(&self) -> Result<(), Error> {
         let shared = &self.0.shared;
+        let mut memories = HashMap::<ExecutionId, Vec<u32>>::new();
+        for listed in shared.records.list(records::MEMORIES).await? {
+            let Some((id, parks)) = records::memory_named(&listed.name) else { continue };
+            memories.entry(id).or_default().push(parks);
+        }
         for listed in shared.records.list(records::PREFIX).await? {
             let Some(id) = listed.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok()) else {
                 continue;
             };
-            if let Err(error) = self.restore_one(id, listed.wakes_at).await {
+            let written = memories.remove(&id).unwrap_or_default();
+            if let Err(error) = self.restore_one(id, listed.wakes_at, &written).await {
                 let error = error.chain();
                 warn!(execution_id = %id, error, "an execution in the store cannot go on");
                 let why = format!("The executor was started again, and the execution cannot go on: {error}");
                 let report =
                     shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
                 shared.metrics.observe(&report);
+                shared.forget_memories(id, &written, None).await;
             }
+        }
+        // What a process left that ended between two writes.
+        for (id, written) in memories {
+            shared.forget_memories(id, &written, None).await;
         }
         Ok(())
     }
 
-    async fn restore_one(&self, id: ExecutionId, wakes_at: Option<SystemTime>) -> Result<(), Error> {
+    /// Goes on with one execution, of which the store has the memories `written`, by the number of their writing.
+    async fn restore_one(
+        &self,
+        id: ExecutionId,
+        wakes_at: Option<SystemTime>,
+        written: &[u32],
+    ) -> Result<(), Error> {
         let shared = &self.0.shared;
         let Some(record) = shared.records.get(&records::name_of(id)).await? else { return Ok(()) };
         let opened = Opened::decode(&record.bytes)?;
+        shared.forget_memories(id, written, opened.parks()).await;
         if opened.has_ended() {
             return Ok(());
         }
@@ -121,6 +139,14 @@ impl Sandbox {
 }
 
 impl Shared {
+    /// Removes memories of an execution, by the number of their writing, but not `needed`.
+    async fn forget_memories(&self, id: ExecutionId, written: &[u32], needed: Option<u32>) {
+        for parks in written.iter().filter(|parks| Some(**parks) != needed) {
+            // If that fails, it expires.
+            let _ = self.records.remove(&records::name_of_memory(id, *parks)).await;
+        }
+    }
+
     /// Returns whether an execution may have had effects since it was written down for the last time.
     async fn has_effects_since(&self, id: ExecutionId, parks: u32) -> bool {
         match self.records.get(&records::name_of_effects(id)).await {
