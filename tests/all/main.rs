@@ -29,6 +29,7 @@ mod isolation;
 mod limits;
 mod local;
 mod log;
+mod mcp_upstreams;
 mod memory_budget;
 mod metrics;
 mod properties;

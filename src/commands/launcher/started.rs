@@ -1,0 +1,59 @@
+//! A process that becomes the command of an MCP server.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use super::super::output::complain;
+use super::{Started, files};
+
+/// The variable with the command. Not an argument, because other users can read those.
+pub(super) const PLAN: &str = "AI_CODE_EXECUTOR_LAUNCH";
+
+/// Exit statuses as shells have them: the command cannot be run, and it was not found.
+const NOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Gives up what the command must not have, and becomes the command.
+pub(crate) fn launch_server() -> ExitCode {
+    let plan = std::env::var(PLAN).unwrap_or_default();
+    let Ok(started) = serde_json::from_str::<Started>(&plan) else {
+        complain("ai-code-executor: this command is for the executor's own use");
+        return ExitCode::from(super::super::USAGE);
+    };
+    let error = match become_command(&started) {
+        Ok(error) => error,
+        Err(why) => {
+            complain(&format!("ai-code-executor: the MCP server is not started: {why}"));
+            return ExitCode::from(NOT_RUN);
+        }
+    };
+    let name = started.command.first().map(String::as_str).unwrap_or_default();
+    complain(&format!("ai-code-executor: the MCP server's command {name:?} cannot be started: {error}"));
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN })
+}
+
+/// Returns only if the command cannot be started: with the error.
+fn become_command(started: &Started) -> Result<io::Error, String> {
+    // The signal stays through what follows. If the launcher has ended before, nobody would send it.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| error.to_string())?;
+    if getppid().is_none_or(|parent| parent.is_init()) {
+        return Err("the launcher has ended".into());
+    }
+    if let Err(why) = files::deny(&started.denied) {
+        let gap = format!("the executor's cache, store and secrets cannot be kept from it: Landlock: {why}");
+        if started.is_strict {
+            return Err(format!("{gap}; HARDENING is require"));
+        }
+        complain(&format!("ai-code-executor: {gap}"));
+    }
+    let (program, arguments) = started.command.split_first().ok_or("there is no command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(started.env.iter().map(|(name, value)| (name, value)));
+    if let Some(dir) = &started.cwd {
+        command.current_dir(dir);
+    }
+    Ok(command.exec())
+}
