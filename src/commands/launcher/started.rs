@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::super::output::complain;
 use super::{Started, files};
@@ -39,7 +39,7 @@ pub(crate) fn launch_server() -> ExitCode {
 fn become_command(started: &Started) -> Result<io::Error, String> {
     // The signal stays through what follows. If the launcher has ended before, nobody would send it.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| error.to_string())?;
-    if getppid().is_none_or(|parent| parent.is_init()) {
+    if getppid().is_none_or(Pid::is_init) {
         return Err("the launcher has ended".into());
     }
     if let Err(why) = files::deny(&started.denied) {

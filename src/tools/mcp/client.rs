@@ -1,5 +1,6 @@
 //! One connection to a server, by the library.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,7 +201,7 @@ fn why(error: &ClientInitializeError) -> String {
         ClientInitializeError::JsonRpcError(error) => format!("it refuses: {}", error.message),
         ClientInitializeError::TransportError { error, .. } => {
             let http = error.error.downcast_ref().map(super::http::said);
-            http.map_or_else(|| "the connection broke".to_owned(), |why| why.into_owned())
+            http.map_or_else(|| "the connection broke".to_owned(), Cow::into_owned)
         }
         ClientInitializeError::ConnectionClosed(_) => "closed before the answer".into(),
         ClientInitializeError::NoCompatibleProtocolVersion { .. } => {

@@ -2,6 +2,7 @@
 //! and a tool that cannot be used is left out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -83,10 +84,14 @@ impl Listed {
                     continue;
                 }
             };
-            if self.definitions.contains_key(&name) {
-                self.leave_out(&name, "another tool has the same name");
-            } else {
-                self.definitions.insert(name, definition);
+            match self.definitions.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(definition);
+                }
+                Entry::Occupied(entry) => {
+                    let name = entry.key().clone();
+                    self.leave_out(&name, "another tool has the same name");
+                }
             }
         }
         Ok(page.next_cursor)

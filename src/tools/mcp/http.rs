@@ -273,7 +273,7 @@ fn answer_in(text: &str, expected: &Expected) -> Result<ServerJsonRpcMessage, Fa
             expected.answer(text, result)
         }
         Message::Answer { .. } => Err(Failure::Unreadable("the answer is to another request")),
-        Message::Other => Err(Failure::Unreadable("the answer is none")),
+        Message::Request | Message::Notification(_) => Err(Failure::Unreadable("the answer is none")),
     }
 }
 
@@ -350,9 +350,10 @@ impl Reader {
                         return serde_json::to_string(&answer)
                             .map_err(|_| Failure::Unreadable("the answer is not JSON"));
                     }
-                    // A message that the library cannot read is of no use to it.
-                    Message::Other if wire::typed(&data).is_ok() => return Ok(data),
-                    Message::Other => {}
+                    // The library refuses it. One that it cannot read is of no use to it.
+                    Message::Request if wire::typed(&data).is_ok() => return Ok(data),
+                    // Nobody waits for progress and the like.
+                    Message::Request | Message::Notification(_) => {}
                 }
             }
             let Some(frame) = self.body.frame().await else { return Err(Failure::Closed) };

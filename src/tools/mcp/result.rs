@@ -150,8 +150,8 @@ fn one(block: &RawValue, parses: bool) -> serde_json::Result<Box<RawValue>> {
     match known {
         Block::Text { text } => {
             let is_compound = parses && text.trim_start().starts_with(['{', '[']);
-            let parsed = is_compound.then(|| RawValue::from_string(text.clone()).ok()).flatten();
-            parsed.map_or_else(|| to_raw_value(&text), Ok)
+            let compound = is_compound.then(|| RawValue::from_string(text.clone()).ok()).flatten();
+            compound.map_or_else(|| to_raw_value(&text), Ok)
         }
         Block::Image { data, mime_type } | Block::Audio { data, mime_type } => {
             to_raw_value(&Media::new(Some(mime_type), Some(data)))

@@ -30,6 +30,9 @@ const ID_BYTES: usize = 80;
 /// A server that does not read for so long is of no use.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// The only notification that matters here.
+const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+
 /// Messages that answer no request, in a second.
 const BESIDE_PER_SECOND: u32 = 200;
 
@@ -97,10 +100,9 @@ impl Pipes {
                 let answer = expected.answer(line, result);
                 Some(answer.unwrap_or_else(|failure| expected.failed(&failure)))
             }
-            Ok(Message::Answer { id: None, .. }) => None,
-            Ok(Message::Other) => wire::typed(line).ok(),
-            // Some servers write other lines too.
-            Err(_) => None,
+            Ok(Message::Request | Message::Notification(TOOLS_CHANGED)) => wire::typed(line).ok(),
+            // Nobody waits for progress and the like. Some servers write other lines too.
+            Ok(Message::Answer { id: None, .. } | Message::Notification(_)) | Err(_) => None,
         }
     }
 

@@ -24,12 +24,12 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Pauses before connecting again. Each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// When the list of tools is read again, if the server does not say how long it stays true, and bounds for what it says.
-const REFRESH: Duration = Duration::from_secs(300);
-const REFRESH_MIN: Duration = Duration::from_secs(60);
-const REFRESH_MAX: Duration = Duration::from_secs(3600);
+const REFRESH: Duration = Duration::from_mins(5);
+const REFRESH_MIN: Duration = Duration::from_mins(1);
+const REFRESH_MAX: Duration = Duration::from_hours(1);
 
 /// Least time between two reads of the list that the server asks for.
 const CHANGE_PAUSE: Duration = Duration::from_secs(5);

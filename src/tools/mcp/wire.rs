@@ -38,8 +38,10 @@ struct Envelope<'a> {
 pub(super) enum Message<'a> {
     /// The answer to a request. Without an id, the server could not read the request.
     Answer { id: Option<RequestId>, result: Result<&'a RawValue, &'a RawValue> },
-    /// A request of its own, or a notification.
-    Other,
+    /// A request of its own.
+    Request,
+    /// A notification: its method.
+    Notification(&'a str),
 }
 
 /// A request that waits for its answer.
@@ -114,7 +116,8 @@ pub(super) fn read(text: &str) -> Result<Message<'_>, Failure> {
         None => None,
     };
     match envelope {
-        Envelope { method: Some(_), .. } => Ok(Message::Other),
+        Envelope { method: Some(_), id: Some(_), .. } => Ok(Message::Request),
+        Envelope { method: Some(method), .. } => Ok(Message::Notification(method.get().trim_matches('"'))),
         Envelope { result: Some(result), .. } => Ok(Message::Answer { id, result: Ok(result) }),
         Envelope { error: Some(error), .. } => Ok(Message::Answer { id, result: Err(error) }),
         _ => Err(not_json),
@@ -167,7 +170,8 @@ mod tests {
                 let id = id.map(|id| id.to_string()).unwrap_or_default();
                 format!("{id} {}", result.map_or_else(|error| format!("error {error}"), ToString::to_string))
             }
-            Ok(Message::Other) => "other".into(),
+            Ok(Message::Request) => "request".into(),
+            Ok(Message::Notification(method)) => method.into(),
             Err(failure) => failure.why(),
         }
     }
@@ -181,8 +185,8 @@ mod tests {
             (r#"{"result":{},"id":"7"}"#, "7 {}"),
             (r#"{"id":1,"error":{"code":-1}}"#, r#"1 error {"code":-1}"#),
             (r#"{"error":{}}"#, " error {}"),
-            (r#"{"id":1,"method":"ping"}"#, "other"),
-            (r#"{"method":"notifications/x"}"#, "other"),
+            (r#"{"id":1,"method":"ping"}"#, "request"),
+            (r#"{"method":"notifications/x"}"#, "notifications/x"),
             (r#"{"id":1}"#, "the answer is not a JSON-RPC message"),
             (r#"{"id":{},"result":1}"#, "the answer is not a JSON-RPC message"),
             (r#"{"id":1,"id":2,"result":1}"#, "the answer is not a JSON-RPC message"),

@@ -16,6 +16,12 @@ fn answer(request: &Request, value: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": request.body["id"], "result": {"structuredContent": value}}).to_string()
 }
 
+/// Writes and ends the connection.
+fn last(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) -> bool {
+    write(stream, bytes);
+    false
+}
+
 const PAUSE: Duration = Duration::from_millis(1);
 
 const CASES: &[Case] = &[
@@ -49,7 +55,7 @@ const CASES: &[Case] = &[
         "huge_event",
         |request, stream| {
             let body = answer(request, &json!("x".repeat(20_000_000)));
-            events(stream) && write(stream, format!("data: {body}\n\n")) && false
+            events(stream) && last(stream, format!("data: {body}\n\n"))
         },
         "Tool reply is larger than its limit of 100000 bytes",
     ),
@@ -66,9 +72,7 @@ const CASES: &[Case] = &[
     (
         "wrong_id_event",
         |_, stream| {
-            events(stream)
-                && write(stream, "data: {\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":{}}\n\n")
-                && false
+            events(stream) && last(stream, "data: {\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":{}}\n\n")
         },
         "the answer is to another request",
     ),
@@ -92,16 +96,16 @@ const CASES: &[Case] = &[
     (
         "dies_halfway",
         |_, stream| {
-            write(
+            last(
                 stream,
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"json",
-            ) && false
+            )
         },
         "connection failed: closed before the answer",
     ),
     (
         "dies_between_events",
-        |_, stream| events(stream) && write(stream, ": still here\n\n") && false,
+        |_, stream| events(stream) && last(stream, ": still here\n\n"),
         "connection failed: closed before the answer",
     ),
     (
