@@ -105,7 +105,7 @@ fn begin(plan: &Plan) -> io::Result<OwnedFd> {
 
 /// Returns what no server may reach: machine code that the service runs, states and their key, and secrets.
 fn denied(config: &Config, effective: &[Effective]) -> Vec<PathBuf> {
-    let is_secret = |setting: &&Effective| setting.name.ends_with("_FILE") || setting.name == "TOOLS_CONFIG";
+    let is_secret = |setting: &&Effective| setting.name.ends_with("_FILE");
     let secrets = effective.iter().filter(is_secret).map(|setting| PathBuf::from(&setting.value));
     let dirs = config.cache_dir.iter().chain(&config.store.dir).cloned();
     dirs.chain(secrets.filter(|path| !path.as_os_str().is_empty())).collect()

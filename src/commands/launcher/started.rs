@@ -1,7 +1,9 @@
 //! A process that becomes the command of an MCP server.
 
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -11,6 +13,9 @@ use super::{Started, files};
 
 /// The variable with the command. Not an argument, because other users can read those.
 pub(super) const PLAN: &str = "AI_CODE_EXECUTOR_LAUNCH";
+
+/// Programs that load packages, and the directories in the user's home that they load them to.
+const RUNNERS: [(&str, &[&str]); 2] = [("npx", &[".npm"]), ("uvx", &[".cache/uv", ".local/share/uv"])];
 
 /// Exit statuses as shells have them: the command cannot be run, and it was not found.
 const NOT_RUN: u8 = 126;
@@ -35,6 +40,19 @@ pub(crate) fn launch_server() -> ExitCode {
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN })
 }
 
+/// Makes the directories that a package runner would make at its first use. With files denied, it could not: they are in
+/// directories above the executor's own.
+fn make_caches(program: &str, started: &Started) {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    let home = started.env.iter().find(|(name, _)| name == "HOME").map(|(_, home)| Path::new(home));
+    let Some(home) = home.filter(|home| home.is_dir()) else { return };
+    let caches = RUNNERS.iter().filter(|(runner, _)| name == *runner).flat_map(|(_, caches)| *caches);
+    for cache in caches {
+        // If it cannot be made, the runner says so.
+        let _ = fs::create_dir_all(home.join(cache));
+    }
+}
+
 /// Returns only if the command cannot be started: with the error.
 fn become_command(started: &Started) -> Result<io::Error, String> {
     // The signal stays through what follows. If the launcher has ended before, nobody would send it.
@@ -42,6 +60,8 @@ fn become_command(started: &Started) -> Result<io::Error, String> {
     if getppid().is_none_or(Pid::is_init) {
         return Err("the launcher has ended".into());
     }
+    let (program, arguments) = started.command.split_first().ok_or("there is no command")?;
+    make_caches(program, started);
     if let Err(why) = files::deny(&started.denied) {
         let gap = format!("the executor's cache, store and secrets cannot be kept from it: Landlock: {why}");
         if started.is_strict {
@@ -49,7 +69,6 @@ fn become_command(started: &Started) -> Result<io::Error, String> {
         }
         complain(&format!("ai-code-executor: {gap}"));
     }
-    let (program, arguments) = started.command.split_first().ok_or("there is no command")?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(started.env.iter().map(|(name, value)| (name, value)));
     if let Some(dir) = &started.cwd {

@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
@@ -279,6 +279,9 @@ fn answer_in(text: &str, expected: &Expected) -> Result<ServerJsonRpcMessage, Fa
 
 /// Reads a whole body as text.
 async fn whole(mut body: Incoming, bytes_max: usize, expected: &Expected) -> Result<String, Failure> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_long(expected, bytes_max));
+    }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Failure::Closed)?.into_data() else { continue };

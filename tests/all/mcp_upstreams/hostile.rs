@@ -16,6 +16,12 @@ fn answer(request: &Request, value: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": request.body["id"], "result": {"structuredContent": value}}).to_string()
 }
 
+/// Returns an answer of 20 MB.
+fn huge(request: &Request) -> String {
+    let (id, text) = (&request.body["id"], "x".repeat(20_000_000));
+    format!("{{\"jsonrpc\": \"2.0\", \"id\": {id}, \"result\": {{\"structuredContent\": \"{text}\"}}}}")
+}
+
 /// Writes and ends the connection.
 fn last(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) -> bool {
     write(stream, bytes);
@@ -46,7 +52,7 @@ const CASES: &[Case] = &[
     (
         "huge",
         |request, stream| {
-            let body = answer(request, &json!("x".repeat(20_000_000)));
+            let body = huge(request);
             say(stream, 200, "content-type: application/json\r\n", &body)
         },
         "Tool reply is larger than its limit of 100000 bytes",
@@ -54,7 +60,7 @@ const CASES: &[Case] = &[
     (
         "huge_event",
         |request, stream| {
-            let body = answer(request, &json!("x".repeat(20_000_000)));
+            let body = huge(request);
             events(stream) && last(stream, format!("data: {body}\n\n"))
         },
         "Tool reply is larger than its limit of 100000 bytes",
