@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlag
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::output::complain;
-use super::{EXECUTABLE, LAUNCH_SERVER, MESSAGE_BYTES_MAX, PIPES, Plan, Started};
+use super::{EXECUTABLE, LAUNCH_SERVER, MESSAGE_BYTES_MAX, PIPES, Plan, Started, started};
 
 /// Least time between two starts of one command, whatever the service asks for.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -84,10 +84,7 @@ impl Slot {
         }
         self.end();
         let mut command = Command::new(EXECUTABLE);
-        command
-            .arg(LAUNCH_SERVER)
-            .env_clear()
-            .env(super::started::PLAN, serde_json::to_string(&self.started)?);
+        command.arg(LAUNCH_SERVER).env_clear();
         // A group of its own, so that what it starts ends with it.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -96,6 +93,7 @@ impl Slot {
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
             return Err(ErrorKind::BrokenPipe.into());
         };
+        started::write(&self.started, &stdin)?;
         Ok(Pipes { stdin, stdout, stderr })
     }
 

@@ -1,7 +1,8 @@
 //! A process that becomes the command of an MCP server.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -11,11 +12,11 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use super::super::output::complain;
 use super::{Started, files};
 
-/// The variable with the command. Not an argument, because other users can read those.
-pub(super) const PLAN: &str = "AI_CODE_EXECUTOR_LAUNCH";
-
 /// Programs that load packages, and the directories in the user's home that they load them to.
 const RUNNERS: [(&str, &[&str]); 2] = [("npx", &[".npm"]), ("uvx", &[".cache/uv", ".local/share/uv"])];
+
+/// More than any command and its variables have.
+const PLAN_BYTES_MAX: usize = 16 << 20;
 
 /// Exit statuses as shells have them: the command cannot be run, and it was not found.
 const NOT_RUN: u8 = 126;
@@ -23,8 +24,7 @@ const NOT_FOUND: u8 = 127;
 
 /// Gives up what the command must not have, and becomes the command.
 pub(crate) fn launch_server() -> ExitCode {
-    let plan = std::env::var(PLAN).unwrap_or_default();
-    let Ok(started) = serde_json::from_str::<Started>(&plan) else {
+    let Ok(started) = read() else {
         complain("ai-code-executor: this command is for the executor's own use");
         return ExitCode::from(super::super::USAGE);
     };
@@ -38,6 +38,28 @@ pub(crate) fn launch_server() -> ExitCode {
     let name = started.command.first().map(String::as_str).unwrap_or_default();
     complain(&format!("ai-code-executor: the MCP server's command {name:?} cannot be started: {error}"));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN })
+}
+
+/// Writes a command to the standard input of the process that becomes it. Not as an argument or a variable: other processes
+/// can read those.
+pub(super) fn write(started: &Started, mut stdin: impl Write) -> io::Result<()> {
+    let plan = serde_json::to_vec(started)?;
+    let length = u32::try_from(plan.len()).map_err(io::Error::other)?;
+    stdin.write_all(&length.to_le_bytes()).and_then(|()| stdin.write_all(&plan))
+}
+
+/// Reads the command, and not a byte more: the rest is for the command.
+fn read() -> io::Result<Started> {
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut length = [0; 4];
+    stdin.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_le_bytes(length)).map_err(io::Error::other)?;
+    if length > PLAN_BYTES_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut plan = vec![0; length];
+    stdin.read_exact(&mut plan)?;
+    Ok(serde_json::from_slice(&plan)?)
 }
 
 /// Makes the directories that a package runner would make at its first use. With files denied, it could not: they are in

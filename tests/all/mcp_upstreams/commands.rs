@@ -128,7 +128,7 @@ fn the_service_starts_commands_although_it_is_hardened() {
     assert_eq!(value(&service, "await py.echo(value=[1])"), json!([1]));
     let environ = value(&service, "await py.environ()");
     assert_eq!(environ["KEY"], SECRET, "{environ}");
-    for name in ["TOOL_SIGNING_KEY", "EXECUTOR_API_TOKEN_FILE", "AI_CODE_EXECUTOR_LAUNCH"] {
+    for name in ["TOOL_SIGNING_KEY", "EXECUTOR_API_TOKEN_FILE"] {
         assert!(environ.get(name).is_none(), "{environ}");
     }
     let pids = value(&service, "await py.pid()");

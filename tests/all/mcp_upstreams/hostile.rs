@@ -151,13 +151,6 @@ const CASES: &[Case] = &[
         },
         "it asks for input in the middle of the call",
     ),
-    (
-        "private_key",
-        |request, stream| {
-            result(request, stream, &json!({"structuredContent": {"$serde_json::private::RawValue": "[[["}}))
-        },
-        "",
-    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,13 +176,9 @@ async fn answers_of_hostile_servers_are_clear_exceptions() {
             let started = Instant::now();
             let found = call(&sandbox, &format!("{module}.ask()")).await;
             assert!(started.elapsed() < Duration::from_secs(8), "{module}");
-            if words.is_empty() {
-                assert!(found.is_ok(), "{module}: {found:?}");
-            } else {
-                let words = words.replace(&format!("'{name}."), &format!("'{module}."));
-                let why = found.expect_err(&module);
-                assert!(why.contains(&words), "{module}: {why}");
-            }
+            let words = words.replace(&format!("'{name}."), &format!("'{module}."));
+            let why = found.expect_err(&module);
+            assert!(why.contains(&words), "{module}: {why}");
         }
         assert_eq!(call(&sandbox, "well.ask()").await, Ok(json!("well")), "after {name}");
     }
