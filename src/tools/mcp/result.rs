@@ -1,7 +1,5 @@
 //! The result of a call → the value that programs see.
 
-use std::fmt::Write;
-
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -168,13 +166,11 @@ fn decoded_bytes(base64: &str) -> usize {
 }
 
 fn error_text(blocks: &[&RawValue], structured: Option<&RawValue>) -> String {
-    let mut said = String::new();
-    for block in blocks {
-        if let Ok(Block::Text { text }) = serde_json::from_str(block.get()) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(said, "{text}");
-        }
-    }
+    let texts = blocks.iter().filter_map(|block| match serde_json::from_str(block.get()) {
+        Ok(Block::Text { text }) => Some(text.trim().to_owned()),
+        _ => None,
+    });
+    let mut said = texts.collect::<Vec<_>>().join("\n");
     if said.trim().is_empty() {
         said = structured.map(|structured| structured.get().to_owned()).unwrap_or_default();
     }
