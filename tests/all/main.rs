@@ -29,6 +29,8 @@ mod isolation;
 mod limits;
 mod local;
 mod log;
+mod mcp;
+mod mcp_stdio;
 mod mcp_upstreams;
 mod memory_budget;
 mod metrics;

@@ -32,8 +32,9 @@ use crate::error::chain;
 use crate::tools::http::{Failure as Connection, client};
 use crate::tools::{ReplyShare, text};
 
-/// For one page of a list of tools.
+/// For one page of a list of tools, and for all of them.
 const PAGE_BYTES_MAX: usize = 4 << 20;
+const LIST_BYTES_MAX: usize = 8 << 20;
 const PAGES_MAX: usize = 50;
 
 /// Requests by HTTP that one server gets at once.
@@ -125,15 +126,28 @@ impl Client {
     }
 
     /// Returns the server's tools.
-    pub(super) async fn list(&self, server: &Server) -> Result<Listed, Failure> {
-        let (mut listed, mut cursor) = (Listed::default(), None);
+    pub(super) async fn list(&self, server: &Arc<Server>) -> Result<Listed, Failure> {
+        let (mut listed, mut cursor, mut bytes) = (Listed::default(), None, 0);
         for _ in 0..PAGES_MAX {
             let slot = Slot::for_list(PAGE_BYTES_MAX);
             let mut request =
                 ListToolsRequest::with_param(PaginatedRequestParams::default().with_cursor(cursor));
             request.extensions.insert(slot.clone());
             let page = self.request(ClientRequest::ListToolsRequest(request), slot).await?;
-            cursor = listed.add(server, &page).map_err(Failure::Unreadable)?;
+            bytes += page.len();
+            if bytes > LIST_BYTES_MAX {
+                return Err(Failure::TooLong(LIST_BYTES_MAX));
+            }
+            // Checking schemas takes time, and this thread is that of all servers.
+            let server = server.clone();
+            let added = tokio::task::spawn_blocking(move || {
+                let next = listed.add(&server, &page);
+                (listed, next)
+            });
+            let (all, next) =
+                added.await.map_err(|_| Failure::Unreadable("the list of tools is not usable"))?;
+            listed = all;
+            cursor = next.map_err(Failure::Unreadable)?;
             if cursor.is_none() {
                 return Ok(listed);
             }

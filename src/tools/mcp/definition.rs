@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::server::Server;
 use crate::tools::names::{self, Kind};
-use crate::tools::registry::Registry;
+use crate::tools::registry::{Registry, SCHEMA_BYTES_MAX};
 use crate::tools::schema::Schema;
 use crate::tools::{Tool, plain, text};
 
@@ -153,7 +153,9 @@ fn define(name: &str, mut tool: Map<String, Value>, server: &Server) -> Result<D
     let read_only = server.trust_annotations && hint("readOnlyHint").unwrap_or(false);
     let destructive = server.trust_annotations && !read_only && hint("destructiveHint").unwrap_or(true);
     // Only for signatures and stubs: without it, nothing is missing.
-    let output = tool.get("outputSchema").filter(|output| Schema::new(output).is_ok()).cloned();
+    let is_usable =
+        |output: &&Value| output.to_string().len() <= SCHEMA_BYTES_MAX && Schema::new(output).is_ok();
+    let output = tool.get("outputSchema").filter(is_usable).cloned();
     let definition =
         Definition { description, parameters: Value::Object(parameters), output, read_only, destructive };
     // A tool that the registry cannot take would keep all others from being registered.
@@ -198,8 +200,12 @@ mod tests {
     #[test]
     fn tools_that_cannot_be_used_are_left_out_by_name() {
         let deep = (0..70).fold(json!({}), |inner, _| json!({"properties": {"a": inner}}));
-        let bomb =
-            (0..20).fold(json!({"type": "integer"}), |inner, _| json!({"allOf": [inner.clone(), inner]}));
+        let mut bomb =
+            json!({"$defs": {"d0": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/d30"}}});
+        for n in 1..=30 {
+            let half = json!({"$ref": format!("#/$defs/d{}", n - 1)});
+            bomb["$defs"][format!("d{n}")] = json!({"allOf": [half, half]});
+        }
         let found = listed(
             &json!([
                 {"name": "get-user", "inputSchema": {"type": "object"}},
@@ -210,7 +216,7 @@ mod tests {
                 {"name": "no-object", "inputSchema": {"type": "string"}},
                 {"name": "remote", "inputSchema": {"$ref": "http://127.0.0.1:9/x.json"}},
                 {"name": "deep", "inputSchema": deep},
-                {"name": "bomb", "inputSchema": {"properties": {"a": bomb}}},
+                {"name": "bomb", "inputSchema": bomb},
                 {"name": "家", "inputSchema": {}},
                 {"name": "", "inputSchema": {}},
                 {"name": "x".repeat(65), "inputSchema": {}},
