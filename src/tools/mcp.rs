@@ -29,7 +29,7 @@ use definition::{Definition, Listed};
 use launch::Children;
 pub use launch::{Launch, ServerPipes};
 pub use server::ServerCommand;
-pub(crate) use server::{Reach, Server};
+pub(crate) use server::{COMMON_VARIABLES, Reach, Server};
 use upstream::Upstream;
 
 /// The function of a module whose server did not answer when the executor started.

@@ -96,7 +96,8 @@ fn good(era: Era) -> Fake {
             &json!({"isError": true, "content": [{"type": "text", "text": "no such user"}]}),
         ),
         "refuses" => {
-            let error = json!({"code": -32602, "message": "bad \u{1b}[31mthing"});
+            let key = request.header("x-key").unwrap_or("none");
+            let error = json!({"code": -32602, "message": format!("bad \u{1b}[31mthing {key}")});
             fake::json_body(stream, &json!({"jsonrpc": "2.0", "id": request.body["id"], "error": error}))
         }
         _ => {
@@ -134,7 +135,8 @@ async fn tools_of_a_server_are_functions_in_both_eras() {
         assert_eq!(ask("streams()").await, Ok(json!([1, 2])));
         assert_eq!(ask("fails()").await.unwrap_err(), "ToolError: MCP tool 'fails' failed: no such user");
         let why = ask("refuses()").await.unwrap_err();
-        assert_eq!(why, "ToolError: MCP tool 'refuses' failed: -32602 - bad  [31mthing");
+        let key = if module == "old" { "[hidden]" } else { "none" };
+        assert_eq!(why, format!("ToolError: MCP tool 'refuses' failed: -32602 - bad  [31mthing {key}"));
     }
     let seen = old.seen.lock().unwrap();
     assert!(seen.iter().all(|request| request.header("x-key") == Some(SECRET)));

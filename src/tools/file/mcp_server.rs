@@ -12,7 +12,7 @@ use super::service::{expanded, headers, roots};
 use super::table::Table;
 use super::tool::{SECONDS_MAX, approval};
 use crate::tools::http::{BaseUrl, HttpTool, Service};
-use crate::tools::mcp::{Reach, Server, ServerCommand};
+use crate::tools::mcp::{COMMON_VARIABLES, Reach, Server, ServerCommand};
 
 const KEYS: [&str; 11] = [
     "url",
@@ -31,9 +31,6 @@ const KEYS: [&str; 11] = [
 /// Keys that go with `command`, and with `url`.
 const OF_COMMAND: [&str; 2] = ["env", "cwd"];
 const OF_URL: [&str; 2] = ["headers", "ca_file"];
-
-/// Variables of this process that every command gets.
-const COMMON_VARIABLES: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
 /// Returns all servers of the file. Problems are reported.
 pub(super) fn read_all(

@@ -48,6 +48,14 @@ impl Secrets {
         secrets
     }
 
+    /// Returns these secrets.
+    #[cfg(feature = "mcp-tools")]
+    pub(in crate::tools) fn of_values<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let mut secrets = Self::default();
+        values.for_each(|value| secrets.add(value));
+        secrets
+    }
+
     /// Adds the secrets of one request: the parts of its signature.
     pub(in crate::tools) fn with_signature(&self, signature: &Signature) -> Self {
         let mut secrets = self.clone();

@@ -95,8 +95,12 @@ impl Media {
 /// The server's own error, or why the result is unusable.
 pub(super) fn reply(tool: &str, result: &str) -> Reply {
     let failed = |what: &str| ToolError::failed(format!("MCP tool '{tool}' failed: {what}"));
-    let result: CallResult<'_> =
-        serde_json::from_str(result).map_err(|_| failed("the answer is not a result of the protocol"))?;
+    let not_one = || failed("the answer is not a result of the protocol");
+    // An array would be taken for the members in their order.
+    if !result.trim_start().starts_with('{') {
+        return Err(not_one());
+    }
+    let result: CallResult<'_> = serde_json::from_str(result).map_err(|_| not_one())?;
     if result.result_type.as_deref().is_some_and(|kind| kind != "complete") {
         return Err(failed("it asks for input in the middle of the call, which programs cannot give"));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tools::Approval;
-use crate::tools::http::Service;
+use crate::tools::http::{Secrets, Service};
 
 /// An MCP server whose tools are the functions of one module.
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub(crate) struct Server {
     /// Whether the server's own words about its tools count, such as that a tool is read-only.
     pub(crate) trust_annotations: bool,
 }
+
+/// Variables of this process that every command gets. They are no secrets.
+pub(crate) const COMMON_VARIABLES: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
 /// How a server is reached.
 #[derive(Debug)]
@@ -66,6 +69,17 @@ impl Server {
     /// Returns whether programs may see the tool of this name.
     pub(super) fn admits(&self, tool: &str) -> bool {
         self.allow.as_ref().is_none_or(|names| names.contains(tool)) && !self.deny.contains(tool)
+    }
+
+    /// Returns what programs must not see if the server repeats it in an error.
+    pub(super) fn secrets(&self) -> Secrets {
+        match &self.reach {
+            Reach::Http { service, .. } => Secrets::of_service(&service.url, &service.headers),
+            Reach::Command(command) => {
+                let own = command.env.iter().filter(|(name, _)| !COMMON_VARIABLES.contains(&name.as_str()));
+                Secrets::of_values(own.map(|(_, value)| value.as_str()))
+            }
+        }
     }
 
     /// Returns where calls go, for digests.

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::launch::Launch;
 use super::result;
 use super::server::Server;
-use crate::tools::http::Breaker;
+use crate::tools::http::{Breaker, Secrets};
 use crate::tools::{Reply, ToolCall, ToolError};
 
 /// Longest time for connecting, unless the registry file sets another. Starting a command may load it first.
@@ -38,6 +38,8 @@ const CHANGE_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Upstream {
     pub(super) server: Arc<Server>,
     launch: Arc<dyn Launch>,
+    /// What programs must not see.
+    secrets: Secrets,
     breaker: Arc<Breaker>,
     is_failing: Arc<AtomicBool>,
     link: watch::Sender<Link>,
@@ -76,6 +78,7 @@ impl Upstream {
         let breaker = Arc::<Breaker>::default();
         let upstream = Arc::new(Self {
             is_failing: breaker.is_failing(),
+            secrets: server.secrets(),
             server,
             launch,
             breaker,
@@ -100,8 +103,13 @@ impl Upstream {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls a tool.
+    /// Calls a tool. Errors do not show the secrets of the server.
     pub(super) async fn call(&self, tool: &str, call: ToolCall) -> Reply {
+        let reply = self.reply(tool, call).await;
+        reply.map_err(|error| ToolError { message: self.secrets.hidden_in(&error.message), ..error })
+    }
+
+    async fn reply(&self, tool: &str, call: ToolCall) -> Reply {
         let attempt = self.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
             let seconds = wait.as_secs_f64().ceil();
             ToolError::failed(format!(
@@ -194,6 +202,7 @@ impl Upstream {
                 Ok(listed)
             }
             Err(why) => {
+                let why = self.secrets.hidden_in(&why);
                 self.is_failing.store(true, Ordering::Relaxed);
                 self.link.send_replace(Link::Down(why.clone()));
                 Err(why)

@@ -106,6 +106,10 @@ impl Expected {
 /// If it is not a message.
 pub(super) fn read(text: &str) -> Result<Message<'_>, Failure> {
     let not_json = Failure::Unreadable("the answer is not a JSON-RPC message");
+    // An array would be taken for the members in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(not_json);
+    }
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| not_json.clone())?;
     if depth_of(text.as_bytes()) > DEPTH_MAX {
         return Err(Failure::Unreadable("the answer is nested too deeply"));
@@ -190,7 +194,7 @@ mod tests {
             (r#"{"id":1}"#, "the answer is not a JSON-RPC message"),
             (r#"{"id":{},"result":1}"#, "the answer is not a JSON-RPC message"),
             (r#"{"id":1,"id":2,"result":1}"#, "the answer is not a JSON-RPC message"),
-            ("[]", "the answer is not a JSON-RPC message"),
+            ("[1, null, {}]", "the answer is not a JSON-RPC message"),
             ("", "the answer is not a JSON-RPC message"),
             (&endless, "the answer is not a JSON-RPC message"),
             (&deep, "the answer is nested too deeply"),
