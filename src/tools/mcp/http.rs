@@ -31,6 +31,9 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// What a server may send in one stream of events beside the answer.
 const BESIDE_BYTES_MAX: usize = 1 << 20;
 
+/// What is read after the answer to keep a connection.
+const AFTER_BYTES_MAX: usize = 16 << 10;
+
 /// Bounds for the body of an error.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 const ERROR_CHARS_MAX: usize = 500;
@@ -323,6 +326,7 @@ fn events(
     let reader = Reader { body, events: Events::default(), expected, bytes_max, bytes: 0, is_over: false };
     Box::pin(stream::unfold(reader, async |mut reader| {
         if reader.is_over {
+            reader.end().await;
             return None;
         }
         let message = reader.next().await.unwrap_or_else(|failure| {
@@ -335,6 +339,18 @@ fn events(
 }
 
 impl Reader {
+    /// Reads what a server may write after its answer, so that the connection can be used again. The library gives up
+    /// soon.
+    async fn end(&mut self) {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = self.body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > AFTER_BYTES_MAX {
+                return;
+            }
+        }
+    }
+
     /// Returns the next message for the library.
     async fn next(&mut self) -> Result<String, Failure> {
         loop {

@@ -33,8 +33,8 @@ impl ServerPipes {
 
 /// Starts commands of MCP servers.
 ///
-/// Implement it if this process must not start others, such as one that is
-/// [restricted](crate::hardening::restrict): a process that was started before then starts them.
+/// Implement it if this process must not start others, such as one that `hardening::restrict` has restricted: a process
+/// that was started before then starts them.
 pub trait Launch: Send + Sync {
     /// Starts the command of the module that the registry file calls `module`, and ends the one that was started for it
     /// before. May block for a moment.
