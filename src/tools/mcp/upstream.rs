@@ -226,7 +226,9 @@ impl Upstream {
             sleep(pause).await;
             pause = PAUSE_MAX.min(2 * pause);
             let connected = self.connect().await;
-            if connected.is_ok() {
+            if connected.is_ok() && self.tools().known.is_empty() {
+                info!(mcp = %self.server.module, "MCP server answers now; a restart makes its tools known");
+            } else if connected.is_ok() {
                 info!(mcp = %self.server.module, "connected to an MCP server again");
             }
             refresh = connected.ok().map(|listed| refresh_after(&listed));
