@@ -152,7 +152,8 @@ fn log_to_stderr(config: &Config, quiet: bool) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
-        // It logs whole messages of MCP servers, which are untrusted and have any length.
+        // It warns about what clients do wrong, and they are told. Of servers, it logs whole messages, which are untrusted
+        // and have any length.
         .with_target("rmcp", LevelFilter::OFF)
         .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO)
         // Spans would repeat the execution's id, which each event has already.

@@ -89,6 +89,13 @@ impl Pipes {
         pending.remove_entry(&id).map(|(id, slot)| Expected { id, slot })
     }
 
+    /// Removes the request that waits, if it is the only one.
+    fn take_only(&self) -> Option<Expected> {
+        let mut pending = self.pending();
+        let id = pending.keys().next().filter(|_| pending.len() == 1).cloned()?;
+        pending.remove_entry(&id).map(|(id, slot)| Expected { id, slot })
+    }
+
     /// Returns the message for the library, if it needs one.
     fn message(&self, line: &str) -> Option<ServerJsonRpcMessage> {
         match wire::read(line) {
@@ -101,6 +108,10 @@ impl Pipes {
                 Some(answer.unwrap_or_else(|failure| expected.failed(&failure)))
             }
             Ok(Message::Request | Message::Notification(TOOLS_CHANGED)) => wire::typed(line).ok(),
+            // Whoever cannot read a request cannot repeat its id.
+            Ok(Message::Answer { id: None, result: Err(error) }) => {
+                self.take_only()?.answer(line, Err(error)).ok()
+            }
             // Nobody waits for progress and the like. Some servers write other lines too.
             Ok(Message::Answer { id: None, .. } | Message::Notification(_)) | Err(_) => None,
         }
@@ -109,12 +120,7 @@ impl Pipes {
     /// Returns the message for the library about a line that was too long.
     fn too_long(&self, ends: &[u8]) -> Option<ServerJsonRpcMessage> {
         let named = id_in(ends).and_then(|id| self.take(&id));
-        let only = || {
-            let mut pending = self.pending();
-            let id = pending.keys().next().filter(|_| pending.len() == 1).cloned()?;
-            pending.remove_entry(&id).map(|(id, slot)| Expected { id, slot })
-        };
-        let expected = named.or_else(only)?;
+        let expected = named.or_else(|| self.take_only())?;
         let failure = expected.slot.as_ref().map_or(Failure::TooLong(LINE_BYTES_MAX), Slot::too_long);
         Some(expected.failed(&failure))
     }
