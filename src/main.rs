@@ -36,6 +36,12 @@ enum Command {
     },
     /// Print the manual page, in roff: `ai-code-executor man | man -l -`
     Man,
+    /// Start commands of MCP servers for the service
+    #[command(hide = true)]
+    Launcher,
+    /// Become the command of an MCP server
+    #[command(hide = true)]
+    LaunchServer,
 }
 
 /// What needs the settings.
@@ -94,6 +100,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Completions { shell } => commands::completions(command_line, shell),
         Command::Man => commands::manual(command_line),
+        Command::Launcher => Ok(commands::launcher()),
+        Command::LaunchServer => Ok(commands::launch_server()),
         Command::Work(work) => with_settings(work, &matches),
     };
     done.unwrap_or_else(|failure| {
@@ -104,7 +112,7 @@ fn main() -> ExitCode {
 
 fn with_settings(work: Work, matches: &ArgMatches) -> Done {
     let listens = matches!(work, Work::Serve | Work::Config);
-    let (config, effective) = match Config::read(matches, listens) {
+    let (mut config, effective) = match Config::read(matches, listens) {
         Ok(read) => read,
         Err(problems) => {
             let problems = problems.join("\n  ");
@@ -113,6 +121,12 @@ fn with_settings(work: Work, matches: &ArgMatches) -> Done {
         }
     };
     log_to_stderr(&config, matches!(work, Work::Run { .. } | Work::Mcp { .. }));
+    if !matches!(work, Work::Config | Work::Health)
+        && let Some(launcher) = commands::start_launcher(&config, &effective)?
+    {
+        let tools = &mut config.network_tools;
+        tools.file = std::mem::take(&mut tools.file).launch_with(launcher);
+    }
     match work {
         Work::Serve => commands::serve(config),
         Work::Run(arguments) => commands::run(&config, &arguments),
@@ -138,8 +152,9 @@ fn log_to_stderr(config: &Config, quiet: bool) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
-        // It warns about what clients do wrong, and they are told.
-        .with_target("rmcp", LevelFilter::ERROR)
+        // It warns about what clients do wrong, and they are told. Of servers, it logs whole messages, which are untrusted
+        // and have any length.
+        .with_target("rmcp", LevelFilter::OFF)
         .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO)
         // Spans would repeat the execution's id, which each event has already.
         .with_target(ai_code_executor::SPANS, LevelFilter::OFF);

@@ -13,6 +13,8 @@ mod file;
 mod grants;
 #[cfg(feature = "http-tools")]
 mod http;
+#[cfg(feature = "mcp-tools")]
+mod mcp;
 mod names;
 mod outside;
 mod plain;
@@ -50,6 +52,8 @@ pub use catalogue::{Catalogue, ToolCard};
 #[cfg(feature = "http-tools")]
 pub use file::{Surroundings, ToolFile, ToolFileError};
 pub(crate) use grants::{EffectLog, Grants};
+#[cfg(feature = "mcp-tools")]
+pub use mcp::{Launch, ServerCommand, ServerPipes};
 pub(crate) use outside::Outside;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;

@@ -1,17 +1,22 @@
 //! Parses registry files: TOML to services and tools as plain data, or a list of all problems.
 
+#[cfg(feature = "mcp-tools")]
+mod mcp_server;
 mod service;
 mod table;
 mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::http::{BaseUrl, HttpTool};
+use super::http::{BaseUrl, HttpTool, Service};
+#[cfg(feature = "mcp-tools")]
+use super::mcp::{self, Launch, Reach, Server, ServerCommand};
 use super::{Registry, ToolError};
 use crate::error::Error;
 use table::{Problems, Table};
@@ -71,9 +76,23 @@ pub struct ToolFileError {
 /// # let _ = builder;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ToolFile {
     pub(super) tools: Vec<HttpTool>,
+    #[cfg(feature = "mcp-tools")]
+    pub(super) servers: Vec<Arc<Server>>,
+    #[cfg(feature = "mcp-tools")]
+    pub(super) launch: Option<Arc<dyn Launch>>,
+}
+
+impl fmt::Debug for ToolFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ToolFile");
+        shown.field("tools", &self.tools);
+        #[cfg(feature = "mcp-tools")]
+        shown.field("servers", &self.servers);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl ToolFile {
@@ -89,16 +108,12 @@ impl ToolFile {
             problems.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
         }
         // After a syntax error the parsed content is a guess; do not report problems in it.
-        let tools = if errors.is_empty() {
+        let file = if errors.is_empty() {
             read(&Table::root(table.get_ref(), &problems), surroundings)
         } else {
-            Vec::new()
+            Self::default()
         };
-        if problems.is_empty() {
-            Ok(Self { tools })
-        } else {
-            Err(ToolFileError { problems: problems.into_lines() })
-        }
+        if problems.is_empty() { Ok(file) } else { Err(ToolFileError { problems: problems.into_lines() }) }
     }
 
     /// Returns the tools of HomeIQ.
@@ -114,8 +129,40 @@ impl ToolFile {
     /// that restricts its own network access must keep these.
     #[must_use]
     pub fn destinations(&self) -> (BTreeSet<u16>, bool) {
-        let urls = || self.tools.iter().map(|tool| &tool.service.url);
+        let urls = || {
+            self.tools.iter().map(|tool| &tool.service).chain(self.mcp_services()).map(|service| &service.url)
+        };
         (urls().map(BaseUrl::port).collect(), urls().any(BaseUrl::has_name))
+    }
+
+    #[cfg(feature = "mcp-tools")]
+    fn mcp_services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.servers.iter().filter_map(|server| match &server.reach {
+            Reach::Http { service, .. } => Some(service),
+            Reach::Command(_) => None,
+        })
+    }
+
+    #[cfg(not(feature = "mcp-tools"))]
+    #[expect(clippy::unused_self, reason = "with MCP, it reads the servers")]
+    fn mcp_services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        std::iter::empty()
+    }
+
+    /// Returns the commands of MCP servers, which [`connect`](Self::connect) starts.
+    #[cfg(feature = "mcp-tools")]
+    #[must_use]
+    pub fn commands(&self) -> Vec<ServerCommand> {
+        mcp::commands(&self.servers)
+    }
+
+    /// Sets what starts the commands of MCP servers. Default: they become children of this process, with a clean
+    /// environment, and end when the last of the tools is dropped.
+    #[cfg(feature = "mcp-tools")]
+    #[must_use]
+    pub fn launch_with(mut self, launch: Arc<dyn Launch>) -> Self {
+        self.launch = Some(launch);
+        self
     }
 
     /// Returns the names of the modules that programs import.
@@ -125,13 +172,22 @@ impl ToolFile {
     /// [`Error::Config`] if two tools have the same name, or if a name or schema cannot be used.
     pub fn modules(&self) -> Result<BTreeSet<String>, Error> {
         let unconnected = |tool: &HttpTool| tool.with(async |_| Err(ToolError::failed("not connected")));
-        let registry = Registry::new(self.tools.iter().map(unconnected).collect())?;
+        let tools = self.tools.iter().map(unconnected);
+        #[cfg(feature = "mcp-tools")]
+        let tools = tools.chain(self.servers.iter().map(|server| mcp::unconnected(server)));
+        let registry = Registry::new(tools.collect())?;
         Ok(registry.modules().into_iter().map(str::to_owned).collect())
     }
 }
 
-fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
-    root.check_keys(&["homeiq", "services", "tools"]);
+const KEYS: &[&str] = if cfg!(feature = "mcp-tools") {
+    &["homeiq", "services", "tools", "mcp"]
+} else {
+    &["homeiq", "services", "tools"]
+};
+
+fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> ToolFile {
+    root.check_keys(KEYS);
     let mut services = BTreeMap::new();
     for (name, table) in root.table("services").iter().flat_map(Table::tables) {
         // A broken service counts as defined, so that its tools are not reported as well.
@@ -152,7 +208,13 @@ fn read(root: &Table<'_>, surroundings: Surroundings<'_>) -> Vec<HttpTool> {
             tools.extend(tool::read(module, name, &table, &services));
         }
     }
-    tools
+    ToolFile {
+        #[cfg(feature = "mcp-tools")]
+        servers: mcp_server::read_all(root, &tools, surroundings),
+        #[cfg(feature = "mcp-tools")]
+        launch: None,
+        tools,
+    }
 }
 
 #[cfg(test)]

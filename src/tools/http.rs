@@ -28,14 +28,14 @@ use tracing::{debug, warn};
 
 use super::{Reply, Tool, ToolCall, ToolError, ToolFile, ToolService};
 use crate::error::{Error, chain};
-use breaker::Breaker;
-use client::Client;
-use failure::Failure;
 use http_signing::Signer;
-use secrets::Secrets;
 
+pub(super) use breaker::Breaker;
+pub(super) use client::{Client, client};
 pub(crate) use definition::{HttpTool, Service};
+pub(super) use failure::Failure;
 pub(crate) use place::{Places, Query, header_name, takes_body};
+pub(super) use secrets::Secrets;
 pub(crate) use template::Template;
 pub use url::{BaseUrl, BaseUrlError};
 
@@ -79,9 +79,14 @@ impl ToolFile {
     /// Returns the tools, ready for [`SandboxBuilder::tools`](crate::SandboxBuilder::tools). Connections are opened on
     /// demand and shared by all clones of these tools.
     ///
+    /// With servers of the Model Context Protocol, **blocks** until each has answered or its time is over: connections
+    /// to them last until the last of these tools is dropped. In async code, call it in `spawn_blocking`. The module of a
+    /// server that does not answer has one function, which says why.
+    ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a service wants signed requests and `signer` is `None`, or if TLS cannot be set up.
+    /// [`Error::Config`] if a service wants signed requests and `signer` is `None`, or if TLS or a thread cannot be set
+    /// up.
     pub fn connect(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         let mut tools = Vec::new();
@@ -102,6 +107,8 @@ impl ToolFile {
             };
             tools.push(Tool { service: Some(service), ..tool.with(function) });
         }
+        #[cfg(feature = "mcp-tools")]
+        tools.extend(super::mcp::connect(&self.servers, self.launch.as_ref())?);
         Ok(tools)
     }
 }
@@ -115,7 +122,7 @@ impl Upstream {
                 "requests to service '{name}' must be signed, but there is no key: give one, or set signed = false for it"
             )));
         }
-        let client = client::client(service.roots.as_ref());
+        let client = client(service.roots.as_ref());
         let client = client
             .map_err(|error| Error::config(format!("TLS of service '{}'", service.name)).caused_by(error))?;
         let mut headers = HeaderMap::from_iter(HEADERS);

@@ -20,7 +20,7 @@ use crate::validator::ToolModule;
 const DESCRIPTION_CHARS_MAX: usize = 4000;
 
 /// Bounds each schema, which becomes part of the image and of prompts.
-const SCHEMA_BYTES_MAX: usize = 64 << 10;
+pub(super) const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 /// A tool with its Python names, signature and compiled schema.
 #[derive(Debug)]

@@ -201,9 +201,16 @@ fn only_the_server_uses_axum() {
 
 #[test]
 fn only_the_edges_serialise() {
-    // Messages with guests, JSON of answers, definitions of tools, and records.
+    // Messages with guests, JSON of answers, definitions of tools, records, and what the launcher is told.
     let records = ["framing.rs", "hostcall.rs", "hostcall/calls/record.rs", "instance/frozen.rs"];
-    let edges = ["server/", "hostcall/wire.rs", "tools", "sandbox/records.rs", "sandbox/reports.rs"];
+    let edges = [
+        "server/",
+        "hostcall/wire.rs",
+        "tools",
+        "sandbox/records.rs",
+        "sandbox/reports.rs",
+        "commands/launcher.rs",
+    ];
     assert_only_in("Serialize", &[&edges[..], &records].concat());
 }
 

@@ -31,6 +31,7 @@ mod local;
 mod log;
 mod mcp;
 mod mcp_stdio;
+mod mcp_upstreams;
 mod memory_budget;
 mod metrics;
 mod properties;

@@ -27,7 +27,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, surroundings: Surroundings<'_>
     Some(Service { name: name.to_owned(), url, headers, roots, signed })
 }
 
-fn headers(table: &Table<'_>, surroundings: Surroundings<'_>) -> HeaderMap {
+pub(super) fn headers(table: &Table<'_>, surroundings: Surroundings<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for key in table.keys() {
         let name = header_name(key).map_err(|why| table.problem(key, why));
@@ -45,7 +45,11 @@ fn headers(table: &Table<'_>, surroundings: Surroundings<'_>) -> HeaderMap {
     headers
 }
 
-fn roots(table: &Table<'_>, path: &Text<'_>, surroundings: Surroundings<'_>) -> Option<Arc<RootCertStore>> {
+pub(super) fn roots(
+    table: &Table<'_>,
+    path: &Text<'_>,
+    surroundings: Surroundings<'_>,
+) -> Option<Arc<RootCertStore>> {
     let path = expanded(table, "ca_file", path, surroundings)?;
     let refused = |why: String| table.problem("ca_file", why);
     let content = (surroundings.read)(Path::new(&path))
@@ -64,7 +68,12 @@ fn roots(table: &Table<'_>, path: &Text<'_>, surroundings: Surroundings<'_>) -> 
 }
 
 /// Returns `text` with each `${NAME}` replaced by its value.
-fn expanded(table: &Table<'_>, key: &str, text: &Text<'_>, surroundings: Surroundings<'_>) -> Option<String> {
+pub(super) fn expanded(
+    table: &Table<'_>,
+    key: &str,
+    text: &Text<'_>,
+    surroundings: Surroundings<'_>,
+) -> Option<String> {
     let mut value = String::new();
     let mut rest = text.text;
     let mut complete = true;

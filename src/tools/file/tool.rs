@@ -33,7 +33,7 @@ const KEYS: [&str; 14] = [
 const METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-const SECONDS_MAX: f64 = 86_400.0;
+pub(super) const SECONDS_MAX: f64 = 86_400.0;
 const REPLY_BYTES_CEILING: f64 = 268_435_456.0;
 
 /// Returns the tool, or `None` after reporting problems. Any problem refuses the whole file.
@@ -92,7 +92,7 @@ pub(super) fn read(
 }
 
 /// Returns which calls a person must approve.
-fn approval(table: &Table<'_>, read_only: bool) -> Approval {
+pub(super) fn approval(table: &Table<'_>, read_only: bool) -> Approval {
     let Some(text) = table.text("approval") else { return Approval::Never };
     match text.text {
         "never" => Approval::Never,

@@ -9,7 +9,7 @@ const OPEN_TIME: Duration = Duration::from_secs(10);
 
 /// The state of one service. A call without an answer is a failure; any answer is a success.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(in crate::tools) struct Breaker {
     state: Mutex<State>,
     /// Whether the state is another than closed.
     is_failing: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ impl Default for State {
 /// A call in progress. If it is dropped before it ended, it counts as failed only if its deadline has passed: a
 /// cancelled execution says nothing about the service.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(in crate::tools) struct Attempt {
     breaker: Arc<Breaker>,
     deadline: Instant,
     is_probe: bool,
@@ -47,7 +47,11 @@ impl Breaker {
     /// # Errors
     ///
     /// If no call may be made now: the time until the next attempt.
-    pub(super) fn start(self: &Arc<Self>, now: Instant, deadline: Instant) -> Result<Attempt, Duration> {
+    pub(in crate::tools) fn start(
+        self: &Arc<Self>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Attempt, Duration> {
         let mut state = self.state();
         let is_probe = match *state {
             State::Closed { .. } => false,
@@ -62,7 +66,7 @@ impl Breaker {
     }
 
     /// Whether calls fail at once, but for those that probe: always the latest.
-    pub(super) fn is_failing(&self) -> Arc<AtomicBool> {
+    pub(in crate::tools) fn is_failing(&self) -> Arc<AtomicBool> {
         self.is_failing.clone()
     }
 
@@ -74,7 +78,7 @@ impl Breaker {
 
 impl Attempt {
     /// Records a success.
-    pub(super) fn answered(mut self) {
+    pub(in crate::tools) fn answered(mut self) {
         self.ended = true;
         let mut state = self.breaker.state();
         *state = State::default();
@@ -82,7 +86,7 @@ impl Attempt {
     }
 
     /// Records a failure; returns whether it opened the breaker.
-    pub(super) fn failed(mut self, now: Instant) -> bool {
+    pub(in crate::tools) fn failed(mut self, now: Instant) -> bool {
         self.ended = true;
         self.fail(now)
     }

@@ -32,7 +32,7 @@ const WINDOW_BYTES: u32 = 256 << 10;
 /// Opens a connection: name lookup, TCP and TLS, all within [`CONNECT_TIME_MAX`]. A call's deadline is not enough: the
 /// pool completes connections in the background after their call has ended.
 #[derive(Clone)]
-pub(super) struct Connector(HttpsConnector<HttpConnector<Resolver>>);
+pub(in crate::tools) struct Connector(HttpsConnector<HttpConnector<Resolver>>);
 
 impl Service<Uri> for Connector {
     type Response = <HttpsConnector<HttpConnector<Resolver>> as Service<Uri>>::Response;
@@ -50,14 +50,14 @@ impl Service<Uri> for Connector {
 }
 
 /// A client without proxies, cookies or redirects.
-pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+pub(in crate::tools) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// Returns a client with its own pool. It trusts `roots`, or the root certificates of `webpki-roots` if `None`.
 ///
 /// # Errors
 ///
 /// If TLS cannot be set up.
-pub(super) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustls::Error> {
+pub(in crate::tools) fn client(roots: Option<&Arc<RootCertStore>>) -> Result<Client, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let tls = tls.with_safe_default_protocol_versions()?;
     let tls = match roots {

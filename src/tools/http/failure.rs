@@ -10,7 +10,7 @@ use crate::tools::ToolError;
 
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::tools) enum Failure {
     NameNotFound,
     AddressNotAllowed,
     Refused,
@@ -26,7 +26,7 @@ pub(super) enum Failure {
 impl Failure {
     /// Returns whether a retry may help: a new connection may succeed, and the service cannot have answered on this
     /// one.
-    pub(super) fn is_worth_a_retry(self) -> bool {
+    pub(in crate::tools) fn is_worth_a_retry(self) -> bool {
         match self {
             Self::Refused | Self::Unreachable | Self::Closed => true,
             Self::NameNotFound
@@ -39,8 +39,9 @@ impl Failure {
         }
     }
 
-    pub(super) fn error(self, tool: &str) -> ToolError {
-        let why = match self {
+    /// Returns the reason in words.
+    pub(in crate::tools) fn why(self) -> &'static str {
+        match self {
             Self::NameNotFound => "name not found",
             Self::AddressNotAllowed => "address not allowed",
             Self::Refused => "connection refused",
@@ -51,7 +52,11 @@ impl Failure {
             Self::Closed => "closed before the answer",
             Self::NotHttp => "the answer's head is not HTTP, or too large",
             Self::Unsigned => "the request could not be signed",
-        };
+        }
+    }
+
+    pub(in crate::tools) fn error(self, tool: &str) -> ToolError {
+        let why = self.why();
         let message = format!("MCP tool '{tool}' connection failed: {why}");
         match self {
             Self::ConnectTimeout => ToolError::timeout(message),

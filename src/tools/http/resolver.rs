@@ -25,11 +25,11 @@ const METADATA: [IpAddr; 6] = [
 ///
 /// It is not asked about an address that stands in a URL: an operator who writes it there means it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resolver;
+pub(in crate::tools) struct Resolver;
 
 /// Why a name has no usable address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unresolved {
+pub(in crate::tools) enum Unresolved {
     #[error("the name was not found")]
     NotFound,
     #[error("the name resolves to link-local, metadata or multicast addresses only")]

@@ -17,12 +17,12 @@ const HIDDEN: &str = "[hidden]";
 
 /// Secret values, as [`folded`] text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Secrets(Vec<Vec<char>>);
+pub(in crate::tools) struct Secrets(Vec<Vec<char>>);
 
 /// The headers of a signed request that programs must not see.
-pub(super) type Signature = [Option<HeaderValue>; 2];
+pub(in crate::tools) type Signature = [Option<HeaderValue>; 2];
 
-pub(super) fn signature_of(headers: &HeaderMap) -> Signature {
+pub(in crate::tools) fn signature_of(headers: &HeaderMap) -> Signature {
     [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get(name).cloned())
 }
 
@@ -36,7 +36,7 @@ struct Letter {
 
 impl Secrets {
     /// Returns the secrets in all requests to a service: its authority, and the header values that the operator set.
-    pub(super) fn of_service(url: &BaseUrl, headers: &HeaderMap) -> Self {
+    pub(in crate::tools) fn of_service(url: &BaseUrl, headers: &HeaderMap) -> Self {
         let mut secrets = Self::default();
         secrets.add_authority(&url.authority);
         for value in headers.values() {
@@ -48,8 +48,16 @@ impl Secrets {
         secrets
     }
 
+    /// Returns these secrets.
+    #[cfg(feature = "mcp-tools")]
+    pub(in crate::tools) fn of_values<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let mut secrets = Self::default();
+        values.for_each(|value| secrets.add(value));
+        secrets
+    }
+
     /// Adds the secrets of one request: the parts of its signature.
-    pub(super) fn with_signature(&self, signature: &Signature) -> Self {
+    pub(in crate::tools) fn with_signature(&self, signature: &Signature) -> Self {
         let mut secrets = self.clone();
         let [input, signature] = signature
             .each_ref()
@@ -78,7 +86,7 @@ impl Secrets {
     }
 
     /// Returns `said` with secrets replaced. A secret that is cut off at the end of the text is replaced too.
-    pub(super) fn hidden_in(&self, said: &str) -> String {
+    pub(in crate::tools) fn hidden_in(&self, said: &str) -> String {
         let letters = folded(said);
         let mut is_hidden = vec![false; said.len()];
         for secret in &self.0 {

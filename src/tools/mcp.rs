@@ -1,0 +1,177 @@
+//! Tools of servers that speak the Model Context Protocol.
+//!
+//! The library `rmcp` speaks the protocol. Its messages pass through `http` or `stdio`, which bound what a server can
+//! send: `wire` tells messages apart, `slot` takes answers before the library parses them. `definition` makes tools of what
+//! a server says, and `result` makes values. `upstream` keeps the connection; one thread does this for all servers.
+
+mod client;
+mod definition;
+mod failure;
+mod http;
+mod launch;
+mod result;
+mod server;
+mod slot;
+mod sse;
+mod stdio;
+mod upstream;
+mod wire;
+
+use std::sync::{Arc, mpsc};
+
+use futures::future::join_all;
+use tokio::runtime::{Builder, Runtime};
+use tracing::{info, warn};
+
+use super::{Tool, ToolError, ToolService, text};
+use crate::error::Error;
+use definition::{Definition, Listed};
+use launch::Children;
+pub use launch::{Launch, ServerPipes};
+pub use server::ServerCommand;
+pub(crate) use server::{COMMON_VARIABLES, Reach, Server};
+use upstream::Upstream;
+
+/// The function of a module whose server did not answer when the executor started.
+const UNAVAILABLE: &str = "unavailable";
+
+/// Parsing what servers send is recursive.
+const THREAD_STACK_BYTES: usize = 16 << 20;
+
+/// The thread of all connections. They end when the last tool is dropped.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn start() -> Result<Self, Error> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("mcp").thread_stack_size(THREAD_STACK_BYTES).enable_all();
+        let runtime = builder.build();
+        let runtime =
+            runtime.map_err(|error| Error::config("starting the thread of MCP servers").caused_by(error))?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            drop(runtime.spawn(task));
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Waiting for tasks is not allowed here: tools may be dropped in async code.
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+/// Connects to all servers at once and returns their tools. **Blocks** until each has answered or its time is over.
+///
+/// # Errors
+///
+/// [`Error::Config`] if no thread can be started. A server that does not answer is no error: its module has one
+/// function, which says why.
+pub(super) fn connect(servers: &[Arc<Server>], launch: Option<&Arc<dyn Launch>>) -> Result<Vec<Tool>, Error> {
+    if servers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let launch = launch.cloned().unwrap_or_else(|| Arc::new(Children::new(commands(servers))));
+    let background = Arc::new(Background::start()?);
+    let (sender, started) = mpsc::channel();
+    let starting: Vec<_> =
+        servers.iter().map(|server| Upstream::start(server.clone(), launch.clone())).collect();
+    background.spawn(async move {
+        // Fails only if the receiver has panicked.
+        let _ = sender.send(join_all(starting).await);
+    });
+    let started = started.recv().map_err(|_| Error::config("connecting to MCP servers panicked"))?;
+    let mut tools = Vec::new();
+    for (upstream, listed) in started {
+        tell(&upstream.server, listed.as_ref());
+        match &listed {
+            Ok(listed) => {
+                let known = listed.definitions.iter();
+                tools.extend(known.map(|(name, known)| tool(name, known, &upstream, &background)));
+            }
+            Err(why) => tools.push(unavailable(why, &upstream, &background)),
+        }
+        background.spawn(upstream.keep(listed));
+    }
+    Ok(tools)
+}
+
+/// Returns the commands among `servers`.
+pub(super) fn commands(servers: &[Arc<Server>]) -> Vec<ServerCommand> {
+    let command = |server: &Arc<Server>| match &server.reach {
+        Reach::Command(command) => Some(command.clone()),
+        Reach::Http { .. } => None,
+    };
+    servers.iter().filter_map(command).collect()
+}
+
+/// Returns one tool for a server that nobody has connected to, so that its module has a name.
+pub(super) fn unconnected(server: &Server) -> Tool {
+    Tool::new(&server.module, UNAVAILABLE, async |_| Err(ToolError::failed("not connected")))
+}
+
+/// Says in the log what became of a server, by name.
+fn tell(server: &Server, listed: Result<&Listed, &String>) {
+    let module = &server.module;
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(why) => {
+            warn!(mcp = %module, why, "MCP server does not answer; its tools are unknown until a restart");
+            return;
+        }
+    };
+    info!(mcp = %module, tools = listed.definitions.len(), "connected to an MCP server");
+    for tool in listed.left_out.iter().chain(&listed.collisions()) {
+        warn!(mcp = %module, tool, "tool of an MCP server");
+    }
+    for name in server.allow.iter().flatten().filter(|name| !listed.definitions.contains_key(*name)) {
+        warn!(mcp = %module, tool = %text::line(name, text::NAME_CHARS_MAX), "`allow` names a tool that the MCP server does not offer");
+    }
+}
+
+fn tool(name: &str, known: &Definition, upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {
+    let server = &upstream.server;
+    let service = ToolService { name: server.module.clone(), is_failing: upstream.is_failing() };
+    let (called, kept) = (Arc::new((name.to_owned(), upstream.clone())), background.clone());
+    let function = move |call| {
+        let (called, kept) = (called.clone(), kept.clone());
+        async move {
+            let _connections_last = kept;
+            called.1.call(&called.0, call).await
+        }
+    };
+    Tool {
+        output: known.output.clone(),
+        read_only: known.read_only,
+        destructive: known.destructive,
+        approval: server.approval,
+        time_max: server.time_max,
+        place: format!("{} {name}", server.place()),
+        service: Some(service),
+        ..Tool::raw(&server.module, name, function)
+    }
+    .describe(&known.description)
+    .parameters(known.parameters.clone())
+}
+
+/// Returns the only function of a module whose server did not answer.
+fn unavailable(why: &str, upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {
+    let server = &upstream.server;
+    let module = text::line(&server.module, text::NAME_CHARS_MAX);
+    let message = format!(
+        "MCP server '{module}' did not answer when this executor started, so its tools are unknown: {why}. A restart of the executor tries again"
+    );
+    let (service, kept) =
+        (ToolService { name: server.module.clone(), is_failing: upstream.is_failing() }, background.clone());
+    let said = message.clone();
+    let tool = Tool::raw(&server.module, UNAVAILABLE, move |_| {
+        let _connections_last = kept.clone();
+        let error = ToolError::failed(said.clone());
+        async move { Err(error) }
+    });
+    Tool { service: Some(service), ..tool.describe(message).read_only() }
+}
