@@ -17,6 +17,7 @@ import zoneinfo
 import _executor
 import guest_caller_tools
 import guest_discovery
+import guest_executors
 import guest_failure
 import guest_finalization
 import guest_fresh
@@ -86,7 +87,7 @@ def execute(request):
     except BaseException as error:
         return failed(error)
     finally:
-        sys.stdout.flush()
+        guest_finalization.flush()
     return b'{"value":%b,"value_is_repr":%b,"error":null}' % (value, b"true" if is_repr else b"false")
 
 
@@ -117,6 +118,7 @@ def prepare(recipe):
     guest_zones.install()
     guest_fresh.install()
     guest_loop.install()
+    guest_executors.install()
     guest_tools.install(recipe["tools"])
     guest_discovery.install()
     guest_guards.install(recipe)
@@ -124,6 +126,7 @@ def prepare(recipe):
     if guest_guards.enabled:
         guest_library_guards.install()
     sys.displayhook = _executor.remember
+    sys.argv = [guest_program.file_name]
     rehearse()
     reserve.extend(bytes(RESERVE_BYTES))
     bytearray(HEAP_BYTES)

@@ -45,7 +45,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Records;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
-use crate::validator::{Policy, ValidatedSource};
+use crate::validator::{Policy, PolicyKind, ValidatedSource};
 use accept::{Accepted, is_large};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
@@ -356,6 +356,12 @@ impl Sandbox {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.0.shared.is_sound.load(Ordering::Relaxed)
+    }
+
+    /// Returns what the sandbox refuses, beside what it limits.
+    #[must_use]
+    pub fn policy_kind(&self) -> PolicyKind {
+        self.0.shared.policy.kind
     }
 
     /// Returns whether states and executions that wait can be kept: see [`SandboxBuilder::no_store`].

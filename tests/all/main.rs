@@ -21,6 +21,7 @@ mod faults;
 mod fuel;
 mod guards;
 mod hardening;
+mod hints;
 mod homeiq;
 #[path = "../../examples/homeiq/house.rs"]
 mod house;
@@ -31,6 +32,7 @@ mod local;
 mod log;
 mod memory_budget;
 mod metrics;
+mod open_policy;
 mod properties;
 mod refusals;
 mod search;
