@@ -6,7 +6,7 @@ use super::OWN_NAMES;
 
 /// The scopes of a program, with what each binds of [`OWN_NAMES`].
 pub(super) struct Scopes {
-    scopes: Vec<Scope>,
+    all: Vec<Scope>,
     current: usize,
     uses: Vec<Use>,
 }
@@ -41,24 +41,24 @@ impl Scopes {
     /// Starts in the module's scope.
     pub(super) fn new() -> Self {
         Self {
-            scopes: vec![Scope { kind: ScopeKind::Function, parent: 0, bound: 0 }],
+            all: vec![Scope { kind: ScopeKind::Function, parent: 0, bound: 0 }],
             current: 0,
             uses: Vec::new(),
         }
     }
 
     pub(super) fn enter(&mut self, kind: ScopeKind) {
-        self.scopes.push(Scope { kind, parent: self.current, bound: 0 });
-        self.current = self.scopes.len() - 1;
+        self.all.push(Scope { kind, parent: self.current, bound: 0 });
+        self.current = self.all.len() - 1;
     }
 
     pub(super) fn leave(&mut self) {
-        self.current = self.scopes[self.current].parent;
+        self.current = self.all[self.current].parent;
     }
 
     /// Returns whether the current scope is the body of a class.
     pub(super) fn is_class(&self) -> bool {
-        self.scopes[self.current].kind == ScopeKind::Class
+        self.all[self.current].kind == ScopeKind::Class
     }
 
     /// Notes that the current scope binds `name`. Does nothing if programs may not bind it.
@@ -69,8 +69,8 @@ impl Scopes {
     /// Notes that `:=` binds `name`: in the scope around all comprehensions.
     pub(super) fn bind_around_comprehensions(&mut self, name: &str) {
         let mut scope = self.current;
-        while self.scopes[scope].kind == ScopeKind::Comprehension {
-            scope = self.scopes[scope].parent;
+        while self.all[scope].kind == ScopeKind::Comprehension {
+            scope = self.all[scope].parent;
         }
         self.bind_in(scope, name);
     }
@@ -82,7 +82,7 @@ impl Scopes {
 
     fn bind_in(&mut self, scope: usize, name: &str) {
         if let Ok(index) = OWN_NAMES.binary_search(&name) {
-            self.scopes[scope].bound |= 1 << index;
+            self.all[scope].bound |= 1 << index;
         }
     }
 
@@ -97,9 +97,9 @@ impl Scopes {
     /// may bind a name after its use.
     pub(super) fn unbound_uses(&self) -> impl Iterator<Item = (&'static str, TextSize)> {
         // What the scopes within a scope see of it and of those around it. Each scope comes after the one around it.
-        let mut inherited: Vec<Bits> = Vec::with_capacity(self.scopes.len());
-        let mut visible = Vec::with_capacity(self.scopes.len());
-        for scope in &self.scopes {
+        let mut inherited: Vec<Bits> = Vec::with_capacity(self.all.len());
+        let mut visible = Vec::with_capacity(self.all.len());
+        for scope in &self.all {
             let around = inherited.get(scope.parent).copied().unwrap_or_default();
             visible.push(around | scope.bound);
             inherited.push(if scope.kind == ScopeKind::Class { around } else { around | scope.bound });

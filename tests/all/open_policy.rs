@@ -52,12 +52,12 @@ async fn what_does_not_exist_raises_what_python_raises_elsewhere() {
     let cases = [
         (
             "open('/tmp/x.txt')",
-            "FileNotFoundError: [Errno 2] No such file or directory: '/tmp/x.txt'",
+            "FileNotFoundError: [Errno 44] No such file or directory: '/tmp/x.txt'",
             "There are no files",
         ),
         (
             "open('x.txt', 'w')",
-            "FileNotFoundError: [Errno 2] No such file or directory: 'x.txt'",
+            "FileNotFoundError: [Errno 44] No such file or directory: 'x.txt'",
             "There are no files",
         ),
         ("input()", "EOFError: EOF when reading a line", ""),

@@ -14,7 +14,7 @@ class InsufficientFunds(Exception):
 class Account(ABC):
     def __init__(self, owner, balance=0):
         self.owner, self.balance = owner, Decimal(balance)
-        self.log = logging.getLogger(f"{self.__class__.__module__}.{self.__class__.__name__}")
+        self.log = logging.getLogger(f"{self.__module__}.{self.__class__.__name__}")
 
     @abstractmethod
     def fee(self, amount): ...

@@ -8,7 +8,7 @@ class State(Enum):
     DONE = auto()
 
     def next(self):
-        members = list(self.__class__)
+        members = list(type(self))
         return members[min(members.index(self) + 1, len(members) - 1)]
 
 

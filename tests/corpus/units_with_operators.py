@@ -18,7 +18,7 @@ class Money:
         return self.to("EUR").amount < other.to("EUR").amount
 
     def __add__(self, other):
-        return self.__class__(self.amount + other.to(self.currency).amount, self.currency)
+        return type(self)(self.amount + other.to(self.currency).amount, self.currency)
 
     __radd__ = lambda self, other: self if other == 0 else self + other
 
