@@ -63,6 +63,7 @@ REFUSED = [
 WORKS = [
     # `iter_fields` leaves out what cannot be read.
     ("json.dumps._fields = [name, 'real']; json.dumps.real = 1; list(ast.iter_fields(json.dumps))", [["real", 1]]),
+    ("import traceback\ndef f(): return [frame.name for frame in traceback.extract_stack()]\nf()", ["<module>", "f"]),
     ("class P:\n  def __setattr__(self, n, v):\n    object.__setattr__(self, n, v * 2)\np = P(); p.x = 2; p.x", 4),
     ("class P:\n  def __setattr__(self, n, v):\n    super().__setattr__(n, v + 1)\np = P(); p.x = 2; p.x", 3),
     ("class P: pass\np = P(); p.__setattr__('x', 5); object.__setattr__(p, 'y', 6); [p.x, p.y]", [5, 6]),
