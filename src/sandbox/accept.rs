@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::execution::{Execution, Listener, OnWait};
 use crate::instance::Pauses;
 use crate::tools::{CallerTools, Grants};
-use crate::validator::{self, Policy, ValidatedSource};
+use crate::validator::{self, OWN_NAMES, Policy, ValidatedSource};
 
 /// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
 /// thread.
@@ -51,6 +51,11 @@ impl Shared {
                 let mut policy = self.policy_for(&execution);
                 if let Some(tools) = &of_caller {
                     tools.admit_to(policy.to_mut());
+                }
+                // Other variables make no difference to the validator.
+                let variables = execution.context.keys().filter(|name| OWN_NAMES.contains(&name.as_str()));
+                for name in variables {
+                    policy.to_mut().variables.insert(name.clone());
                 }
                 validator::validate(code, &policy).map_err(Error::Rejected)?
             }

@@ -21,6 +21,7 @@ use crate::execution::Rule;
 pub(super) fn check(body: &[Stmt], policy: &Policy) -> Vec<Found> {
     let mut names =
         Names { policy, modules: Modules::of(body), scopes: Scopes::new(), classes: 0, found: Vec::new() };
+    policy.variables.iter().for_each(|name| names.scopes.bind(name));
     names.visit_body(body);
     for (name, at) in names.scopes.unbound_uses() {
         names.found.push(refused_name(name, at, policy));

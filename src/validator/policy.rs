@@ -183,6 +183,9 @@ pub struct Policy {
     /// Tool modules that are switched off. The validator accepts their import; in the guest it fails with a message
     /// that says so.
     pub disabled_imports: BTreeSet<String>,
+    /// Variables that exist before the program begins. Programs may use those that are in [`OWN_NAMES`]. A sandbox adds
+    /// the keys of an execution's context.
+    pub variables: BTreeSet<String>,
     /// Maximum size of the context as JSON.
     pub context_bytes_max: usize,
     /// Maximum nesting of a context value: a number has depth 0, a list of numbers 1.
@@ -198,6 +201,7 @@ impl Default for Policy {
             allowed_imports: DEFAULT_IMPORTS.iter().map(|&name| name.to_owned()).collect(),
             tool_modules: BTreeMap::new(),
             disabled_imports: BTreeSet::new(),
+            variables: BTreeSet::new(),
             context_bytes_max: 1 << 20,
             context_depth_max: 4,
         }
@@ -250,6 +254,13 @@ impl Policy {
     #[must_use]
     pub fn disabled_imports(mut self, disabled_imports: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.disabled_imports = disabled_imports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Policy::variables`](field@Policy::variables).
+    #[must_use]
+    pub fn variables(mut self, variables: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.variables = variables.into_iter().map(Into::into).collect();
         self
     }
 

@@ -184,6 +184,9 @@ fn names_of_the_programs_own_may_be_called_like_builtins() {
     for program in programs {
         assert_eq!(findings(program), [], "{program}");
     }
+    let policy = Policy::default().variables(["input", "rooms"]);
+    assert!(validate("def f(): return input, rooms".into(), &policy).is_ok());
+    assert!(validate("input, open".into(), &policy).is_err());
     let refused = [
         ("class File:\n    def open(self): return open(self)", "2:28 name_not_allowed"),
         ("class A:\n    input = 1\n    def f(self): return input", "3:25 name_not_allowed"),
