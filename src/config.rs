@@ -198,11 +198,10 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     let production = reader.value("ENVIRONMENT", is_production).unwrap_or_default();
     let token = reader.secret(TOKEN, TOKEN_FILE, token);
     let approver_token = reader.secret(APPROVER_TOKEN, APPROVER_TOKEN_FILE, values::token);
-    let (key, previous_key) = waits::read_keys(reader);
+    let keys = waits::read_keys(reader);
     let hardening = reader.value("HARDENING", one_of(&HARDENING_MODES)).unwrap_or_default();
     let cache_dir = read_cache_dir(reader);
-    let (dir, bytes) = waits::read_store(reader);
-    let store = StoreSettings { dir, bytes, key, previous_key };
+    let store = waits::read_store(reader, keys);
     let wait_limits = waits::read_limits(reader);
     let log_level = reader.value("LOG_LEVEL", one_of(&LOG_LEVELS)).unwrap_or_default();
     let log_format = reader.value("LOG_FORMAT", one_of(&LOG_FORMATS)).unwrap_or_default();

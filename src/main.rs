@@ -66,6 +66,14 @@ enum Work {
         #[arg(long, value_enum, default_value_t)]
         format: commands::ToolsFormat,
     },
+    /// Serve a client of the Model Context Protocol on standard input and output
+    ///
+    /// For clients that start the executor themselves. Others use the path /mcp of the HTTP service.
+    Mcp {
+        /// Ask the client's user about calls that need approval
+        #[arg(long)]
+        approve: bool,
+    },
     /// Make and cache the interpreter image now, then exit
     Prepare,
     /// Print the settings in effect and where each comes from
@@ -104,20 +112,21 @@ fn with_settings(work: Work, matches: &ArgMatches) -> Done {
             return Ok(ExitCode::from(commands::USAGE));
         }
     };
-    log_to_stderr(&config, matches!(work, Work::Run { .. }));
+    log_to_stderr(&config, matches!(work, Work::Run { .. } | Work::Mcp { .. }));
     match work {
         Work::Serve => commands::serve(config),
         Work::Run(arguments) => commands::run(&config, &arguments),
         Work::Check { files, format } => commands::check(&config, &files, format),
         Work::Tools { query, format } => commands::tools(&config, &query, format),
+        Work::Mcp { approve } => commands::mcp(&config, approve),
         Work::Prepare => commands::prepare(&config),
         Work::Config => commands::config(&effective),
         Work::Health => Ok(commands::health(config.address)),
     }
 }
 
-/// Starts the log. With `quiet`, which `run` sets, the level INFO shows only the progress of a first start: users of
-/// `run` want the output of their program.
+/// Starts the log. With `quiet`, which `run` and `mcp` set, the level INFO shows only the progress of a first start:
+/// users of `run` want the output of their program, and clients of `mcp` show this log to theirs.
 fn log_to_stderr(config: &Config, quiet: bool) {
     let level = match config.log_level {
         LogLevel::Debug => LevelFilter::DEBUG,

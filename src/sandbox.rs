@@ -21,6 +21,8 @@ mod states;
 mod tasks;
 mod wait_limits;
 
+#[cfg(feature = "server")]
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -347,6 +349,18 @@ impl Sandbox {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.0.shared.admission.is_closed()
+    }
+
+    /// Returns whether a call may need approval.
+    #[cfg(feature = "server")]
+    pub(crate) fn may_ask(&self) -> bool {
+        self.0.shared.may_ask
+    }
+
+    /// Returns the modules that programs can import, without those of the tools.
+    #[cfg(feature = "server")]
+    pub(crate) fn libraries(&self) -> BTreeSet<String> {
+        self.0.shared.policy.allowed_imports.difference(self.catalogue().modules()).cloned().collect()
     }
 
     /// Returns whether every memory that was checked after a reset was equal to the image.

@@ -7,6 +7,7 @@ mod body;
 mod budget;
 mod connections;
 mod executions;
+mod mcp;
 mod metrics;
 mod openapi;
 mod refusal;
@@ -40,6 +41,7 @@ use audience::Audience;
 pub use auth::Token;
 use auth::{Doorkeeper, Proof};
 use budget::{Account, Budget};
+pub use mcp::serve_stdio;
 use metrics::ServerMetrics;
 use refusals::Refusals;
 
@@ -229,6 +231,7 @@ struct Inner {
     /// Bounds how many refused bodies are discarded at the same time.
     discards: Arc<Semaphore>,
     sandbox: OnceLock<Sandbox>,
+    agents: OnceLock<mcp::Endpoint>,
 }
 
 impl Service {
@@ -240,9 +243,20 @@ impl Service {
         let (token, approver) = (settings.token.clone(), settings.approver_token.clone());
         let doorkeeper = Doorkeeper::new(token, approver, metrics.clone());
         let refusals = Refusals::new(metrics.clone());
-        let (discards, sandbox) = (Arc::new(Semaphore::new(body::DISCARDS_MAX)), OnceLock::new());
+        let (sandbox, agents) = (OnceLock::new(), OnceLock::new());
+        let discards = Arc::new(Semaphore::new(body::DISCARDS_MAX));
         let lookers = Semaphore::new(settings.connections_max / 4);
-        Self(Arc::new(Inner { settings, metrics, budget, doorkeeper, refusals, lookers, discards, sandbox }))
+        Self(Arc::new(Inner {
+            settings,
+            metrics,
+            budget,
+            doorkeeper,
+            refusals,
+            lookers,
+            discards,
+            sandbox,
+            agents,
+        }))
     }
 
     /// Makes the service ready: executions run in `sandbox` from now on, and `/ready` answers 200. Call
@@ -343,6 +357,7 @@ impl Service {
             .route("/executions/{id}/resume", post(executions::resume))
             .route("/states", get(executions::states))
             .route("/states/{handle}", delete(executions::forget_state))
+            .route("/mcp", post(mcp::handle))
             .route("/tools", get(routes::tools))
             .route("/health", get(routes::health))
             .route("/ready", get(routes::ready))

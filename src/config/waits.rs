@@ -20,6 +20,8 @@ const SECONDS_MAX: f64 = 31_536_000.0;
 pub(crate) struct StoreSettings {
     /// `None` if it is not set and the user has no home directory.
     pub(crate) dir: Option<PathBuf>,
+    /// Whether `STORE` is set.
+    pub(crate) is_set: bool,
     pub(crate) bytes: u64,
     /// `None`: made at the first start and kept in `dir`.
     pub(crate) key: Option<Key>,
@@ -51,16 +53,21 @@ fn key_of(reader: &mut Reader<'_>, name: &str, secret: &SecretString) -> Option<
 }
 
 /// Reads the place and the size of the store.
-pub(super) fn read_store(reader: &mut Reader<'_>) -> (Option<PathBuf>, u64) {
+pub(super) fn read_store(
+    reader: &mut Reader<'_>,
+    (key, previous_key): (Option<Key>, Option<Key>),
+) -> StoreSettings {
     let configured = reader.value("STORE", |text| Ok(PathBuf::from(text))).unwrap_or_default();
-    let dir = if configured.as_os_str().is_empty() {
+    let is_set = !configured.as_os_str().is_empty();
+    let dir = if is_set {
+        Some(configured)
+    } else {
         let dir = user_dir("XDG_STATE_HOME", ".local/state");
         reader.came_to(dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default());
         dir
-    } else {
-        Some(configured)
     };
-    (dir, reader.value("STORE_MB", mebibytes(16..=65_536)).unwrap_or_default())
+    let bytes = reader.value("STORE_MB", mebibytes(16..=65_536)).unwrap_or_default();
+    StoreSettings { dir, is_set, bytes, key, previous_key }
 }
 
 /// Reads the limits, in the order of the table.

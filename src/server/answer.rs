@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 
-use super::budget::{Account, Awaited, Held, Share};
+use super::budget::{Account, Awaited, Held, InProgress, Share};
 use super::connections::SOCKET_BYTES;
 use super::refusal::Refusal;
 use super::request_id;
@@ -42,10 +42,18 @@ struct Taking {
     _answer: Option<Arc<Held>>,
     /// `None` if the service does not wait for the peer until all is sent, but for the single pieces.
     awaited: Option<Awaited>,
+    /// Of a stream: what is still to come of it.
+    _in_progress: Option<InProgress>,
 }
 
-/// Converts `response` to a counted answer. It also keeps `request`, the memory of the request, until it is sent.
-pub(super) async fn answer(mut response: Response, account: Arc<Account>, request: Held) -> Response<Answer> {
+/// Converts `response` to a counted answer. It also keeps `request`, the memory of the request, until it is sent. A
+/// stream is in progress until it ends.
+pub(super) async fn answer(
+    mut response: Response,
+    account: Arc<Account>,
+    request: Held,
+    in_progress: InProgress,
+) -> Response<Answer> {
     let is_stream = matches!(response.extensions().get(), Some(Memory::Stream));
     let held = hold(&mut response, &account).await;
     if held.is_none() {
@@ -55,7 +63,9 @@ pub(super) async fn answer(mut response: Response, account: Arc<Account>, reques
         response.headers_mut().extend(id.map(|id| (request_id::HEADER, id)));
     }
     let awaited = (!is_stream).then(|| account.await_peer());
-    let taking = Arc::new(Taking { account, _request: request, _answer: held, awaited });
+    let in_progress = is_stream.then_some(in_progress);
+    let taking =
+        Arc::new(Taking { account, _request: request, _answer: held, awaited, _in_progress: in_progress });
     response.map(|inner| Answer { inner, rest: Bytes::new(), taking })
 }
 

@@ -255,8 +255,7 @@ where
                 refused()
             })?;
             let Ok(response) = router.oneshot(request).await;
-            drop(in_progress);
-            let response = answer(response, account, held).await;
+            let response = answer(response, account, held, in_progress).await;
             service.0.refusals.record(&response, peer);
             Ok(response)
         }

@@ -46,6 +46,11 @@ impl Refusal {
         Self { answer: None, ..self }
     }
 
+    /// Returns the name of its code, and its text.
+    pub(super) fn into_parts(self) -> (&'static str, String) {
+        (self.code.name(), self.detail)
+    }
+
     /// Returns it as the last line of an answer that has begun already.
     pub(super) fn as_event(&self) -> serde_json::Value {
         serde_json::json!({"event": "error", "code": self.code.name(), "detail": self.detail})

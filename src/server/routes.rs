@@ -230,6 +230,26 @@ pub(super) async fn read<R: Request>(
     depth: usize,
     account: &Arc<Account>,
 ) -> Result<(R, Held), Refusal> {
+    let (bytes, mut held) = read_json(service, headers, body, bytes_max, depth, account).await?;
+    apart_if_large(bytes.len(), move || {
+        let Json(request) = Json::<R>::from_bytes(&bytes)?;
+        drop(bytes);
+        held.shrink_to(request.bytes());
+        Ok((request, held))
+    })
+    .await?
+}
+
+/// Reads a body of at most `bytes_max` bytes, and reserves its memory and that of its parsed form. What is nested deeper
+/// than `depth` must stay text.
+pub(super) async fn read_json(
+    service: &Service,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+    bytes_max: usize,
+    depth: usize,
+    account: &Arc<Account>,
+) -> Result<(Vec<u8>, Held), Refusal> {
     if !is_json(headers) {
         return Err(Refusal::not_json());
     }
@@ -240,13 +260,7 @@ pub(super) async fn read<R: Request>(
     })
     .await?;
     held.grow_for_parsing(bytes.len() + parsed_bytes).await.ok_or_else(Refusal::overloaded)?;
-    apart_if_large(bytes.len(), move || {
-        let Json(request) = Json::<R>::from_bytes(&bytes)?;
-        drop(bytes);
-        held.shrink_to(request.bytes());
-        Ok((request, held))
-    })
-    .await?
+    Ok((bytes, held))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

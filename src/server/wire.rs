@@ -20,12 +20,13 @@ use crate::json;
 use crate::limits::Limits;
 use crate::sandbox::Sandbox;
 pub(super) use check::{CheckRequest, CheckResponse};
+pub(super) use executions::rfc3339;
 use executions::{CallerToolRequest, PlannedDetail};
 pub(super) use executions::{
     ExecutionDetail, ExecutionList, ResumeRequest, StateList, WaitQuery, WaitingDetail,
 };
 use names::{CodeName, OutcomeName, RuleName};
-pub(super) use tools::{ToolList, ToolsQuery};
+pub(super) use tools::{Detail, ToolList, ToolsQuery, search_limit};
 
 /// Smallest `max_memory_mb`: the memory of the interpreter and some for the program.
 const MEMORY_MB_MIN: f64 = 32.0;
@@ -154,23 +155,24 @@ impl ProgramRequest for ExecuteRequest {
             Some(OnWaitName::Return) => OnWait::Return,
             Some(OnWaitName::Hold) | None => OnWait::Hold,
         };
-        let state = match self.state.as_deref() {
-            None => None,
-            Some("new") => Some(KeepState::New),
-            Some(handle) => {
-                let handle = handle.parse().map_err(|error| format!("state: {error}, or `new`"))?;
-                Some(KeepState::After(handle))
-            }
-        };
+        let state = self.state.as_deref().map(state).transpose()?;
         let execution =
             Execution { code: self.code, context, limits, tools: self.tools, ..Execution::default() };
         Ok(Execution { caller_tools, on_wait, plan: self.plan, state, ..execution })
     }
 }
 
+/// Converts `new` or a handle.
+pub(super) fn state(text: &str) -> Result<KeepState, String> {
+    match text {
+        "new" => Ok(KeepState::New),
+        handle => handle.parse().map(KeepState::After).map_err(|error| format!("state: {error}, or `new`")),
+    }
+}
+
 /// Converts seconds. A number too large for a duration becomes the longest duration: it is lowered to the ceiling
 /// anyway.
-fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
+pub(super) fn seconds(field: &str, seconds: f64) -> Result<Duration, String> {
     if seconds > 0.0 {
         Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     } else {

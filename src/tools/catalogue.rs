@@ -131,6 +131,20 @@ impl Catalogue {
         found.ok().and_then(|place| self.tools.get(place))
     }
 
+    /// Returns the content of a module's `__init__.pyi`.
+    #[cfg(feature = "server")]
+    pub(crate) fn module_stub(&self, module: &str) -> Option<String> {
+        let mut modules = self.tools.chunk_by(|a, b| a.module == b.module);
+        let tools = modules.find(|tools| tools.first().is_some_and(|tool| tool.module == module))?;
+        Some(stubs::module_file(module, tools))
+    }
+
+    /// Returns the content of the file of a tool.
+    #[cfg(feature = "server")]
+    pub(crate) fn tool_stub(&self, path: &str) -> Option<String> {
+        self.find(path).map(stubs::tool_file)
+    }
+
     /// Returns the tools that match `query`, the best match first. A query without words matches all tools.
     #[must_use]
     pub fn search(&self, query: &str) -> Vec<&ToolCard> {

@@ -30,6 +30,8 @@ mod isolation;
 mod limits;
 mod local;
 mod log;
+mod mcp;
+mod mcp_stdio;
 mod memory_budget;
 mod metrics;
 mod open_policy;

@@ -286,7 +286,7 @@ impl From<PlannedCall> for PlannedDetail {
 }
 
 /// Returns a time in UTC by RFC 3339, in whole seconds.
-fn rfc3339(time: SystemTime) -> String {
+pub(in crate::server) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let timestamp = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     timestamp.unwrap_or(Timestamp::MAX).to_string()

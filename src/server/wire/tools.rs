@@ -46,10 +46,15 @@ pub(in crate::server) enum Detail {
 
 impl ToolsQuery {
     pub(in crate::server) fn limit(&self) -> Result<usize, String> {
-        match usize::try_from(self.limit) {
-            Ok(limit) if (1..=LIMIT_MAX).contains(&self.limit) => Ok(limit),
-            _ => Err(format!("limit: {} is not in 1..={LIMIT_MAX}", self.limit)),
-        }
+        search_limit(self.limit)
+    }
+}
+
+/// Converts the maximum number of tools.
+pub(in crate::server) fn search_limit(limit: u32) -> Result<usize, String> {
+    match usize::try_from(limit) {
+        Ok(within) if (1..=LIMIT_MAX).contains(&limit) => Ok(within),
+        _ => Err(format!("limit: {limit} is not in 1..={LIMIT_MAX}")),
     }
 }
 

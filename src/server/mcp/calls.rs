@@ -1,0 +1,166 @@
+//! The tools' work.
+
+use std::collections::BTreeMap;
+
+use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::value::RawValue;
+
+use super::approval::{self, Asked};
+use super::arguments::Arguments;
+use super::progress::Progress;
+use super::{Agents, definitions, results};
+use crate::error::Error;
+use crate::execution::{Execution, ExecutionId, OnWait, Report};
+use crate::server::wire::{CheckResponse, Detail, ToolList, search_limit, seconds, state};
+
+const SEARCH_LIMIT: u32 = 20;
+
+/// What a model wants of `execute_python`.
+enum Wish {
+    Run(Box<Execution>),
+    /// To know what became of an execution that waited.
+    Read(ExecutionId),
+}
+
+impl Agents {
+    pub(super) async fn call(
+        &self,
+        mut request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = Arguments(request.arguments.take().unwrap_or_default());
+        match request.name.as_ref() {
+            definitions::EXECUTE => Box::pin(self.execute(arguments, request, context)).await,
+            definitions::SEARCH => {
+                Ok(self.search(arguments).unwrap_or_else(|why| results::unusable(&why)).into())
+            }
+            definitions::CHECK => {
+                Ok(self.check(arguments).await.unwrap_or_else(|why| results::unusable(&why)).into())
+            }
+            name => {
+                let name: String = name.chars().take(100).collect();
+                Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None))
+            }
+        }
+    }
+
+    /// Runs a program, or goes on with one whose questions the client has answered, until it ends or nobody here can
+    /// answer what it waits for.
+    async fn execute(
+        &self,
+        arguments: Arguments,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let sandbox = &self.0.sandbox;
+        let may_approve = self.roles(context).approves;
+        let progress = Progress::new(context);
+        let mut ran = match request.request_state {
+            Some(sealed) => {
+                let (id, epoch) = approval::opened(&self.0.codec, &sealed)?;
+                let answers = approval::answers(request.input_responses.unwrap_or_default());
+                if may_approve && !answers.is_empty() {
+                    progress.during(|sink| sandbox.resume(id, epoch, answers, sink)).await
+                } else {
+                    return Ok(self.read(id).await.into());
+                }
+            }
+            None => match self.wish(arguments) {
+                Err(why) => return Ok(results::unusable(&why).into()),
+                Ok(Wish::Read(id)) => return Ok(self.read(id).await.into()),
+                Ok(Wish::Run(execution)) => progress.during(|sink| self.run(*execution, sink)).await,
+            },
+        };
+        loop {
+            let report = match ran {
+                Ok(report) => report,
+                Err(error) => return Ok(results::of_error(error).into()),
+            };
+            let waiting = match &report.waiting {
+                Some(waiting) if may_approve => waiting,
+                _ => return Ok(results::of_report(report).into()),
+            };
+            let (id, epoch) = (report.id, waiting.epoch);
+            ran = match approval::ask(context, &self.0.codec, id, waiting).await {
+                Asked::Later(questions) => return Ok(questions.into()),
+                Asked::Answered(answers) => {
+                    progress.during(|sink| sandbox.resume(id, epoch, answers, sink)).await
+                }
+                Asked::Nobody => return Ok(results::of_report(report).into()),
+            };
+        }
+    }
+
+    fn run(
+        &self,
+        execution: Execution,
+        sink: Option<crate::execution::EventSink>,
+    ) -> impl Future<Output = Result<Report, Error>> {
+        self.0.sandbox.run(Execution { events: sink, ..execution })
+    }
+
+    fn wish(&self, mut arguments: Arguments) -> Result<Wish, String> {
+        let execution: Option<String> = arguments.take("execution")?;
+        let code: Option<String> = arguments.take("code")?;
+        let context: Option<BTreeMap<String, Box<RawValue>>> = arguments.take("context")?;
+        let timeout: Option<f64> = arguments.take("timeout")?;
+        let kept: Option<String> = arguments.take("state")?;
+        let tools: Option<Vec<String>> = arguments.take("tools")?;
+        arguments.end("`code`, `context`, `timeout`, `state`, `tools` and `execution`")?;
+        if let Some(id) = execution {
+            if code.is_some() {
+                return Err("`code` and `execution` exclude each other".into());
+            }
+            return id.parse().map(Wish::Read).map_err(|error| format!("execution: {error}"));
+        }
+        let Some(code) = code else { return Err("code: the program is missing".into()) };
+        let mut limits = self.0.ceilings;
+        if let Some(timeout) = timeout {
+            limits.wall_time = seconds("timeout", timeout)?;
+        }
+        let state = kept.as_deref().map(state).transpose()?;
+        // Whoever approves may take longer than a program may run.
+        let on_wait = if self.0.sandbox.may_ask() { OnWait::Return } else { OnWait::Hold };
+        let context = context.unwrap_or_default();
+        let execution = Execution { code, context, limits, tools, on_wait, state, ..Execution::default() };
+        Ok(Wish::Run(Box::new(execution)))
+    }
+
+    async fn read(&self, id: ExecutionId) -> CallToolResult {
+        match self.0.sandbox.status(id).await {
+            Ok(status) => results::of_status(status),
+            Err(error) => results::of_error(error),
+        }
+    }
+
+    fn search(&self, mut arguments: Arguments) -> Result<CallToolResult, String> {
+        let query: String = arguments.take("query")?.unwrap_or_default();
+        let detail: Detail = arguments.take("detail")?.unwrap_or_default();
+        let limit = search_limit(arguments.take("limit")?.unwrap_or(SEARCH_LIMIT))?;
+        arguments.end("`query`, `detail` and `limit`")?;
+        let found = self.0.sandbox.catalogue().search(&query);
+        // As many as a model can read: a list that is cut in the middle is of no use.
+        let mut shown = limit.min(found.len());
+        loop {
+            let result = results::of(&ToolList::new(&found, detail, shown));
+            if shown <= 1 || results::fits(&result) {
+                return Ok(result);
+            }
+            shown /= 2;
+        }
+    }
+
+    async fn check(&self, mut arguments: Arguments) -> Result<CallToolResult, String> {
+        let code: Option<String> = arguments.take("code")?;
+        arguments.end("`code`")?;
+        let Some(code) = code else { return Err("code: the program is missing".into()) };
+        let execution = Execution { code, limits: self.0.ceilings, ..Execution::default() };
+        Ok(match self.0.sandbox.check(execution).await {
+            Ok(()) => results::of(&CheckResponse::new(Vec::new())),
+            Err(Error::Rejected(findings)) => results::of(&CheckResponse::new(findings)),
+            Err(error) => results::of_error(error),
+        })
+    }
+}

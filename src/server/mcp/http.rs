@@ -1,0 +1,168 @@
+//! `/mcp`: streamable HTTP. Everything that the service demands of requests is checked before the protocol's library
+//! sees them.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::Full;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Agents;
+use crate::server::Service;
+use crate::server::answer::Memory;
+use crate::server::auth::{Proof, Roles};
+use crate::server::body::Incoming;
+use crate::server::budget::Account;
+use crate::server::refusal::Refusal;
+use crate::server::routes::read_json;
+
+/// Values nested deeper are refused by the parser.
+const DEPTH: usize = 128;
+
+/// JSON-RPC 2.0, 5.1.
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const INVALID_PARAMS: i32 = -32602;
+
+/// What clients accept. Clients that name no media types accept both.
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// The endpoint. A handle.
+#[derive(Clone)]
+pub(in crate::server) struct Endpoint(StreamableHttpService<Agents, NeverSessionManager>);
+
+impl Endpoint {
+    pub(in crate::server) fn new(agents: Agents) -> Self {
+        // Host and origin are checked for all paths. Without sessions, a client that goes away leaves nothing behind.
+        let config = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            .with_sse_retry(None)
+            .with_max_request_body_bytes(usize::MAX);
+        let sessions = Arc::new(NeverSessionManager::default());
+        Self(StreamableHttpService::new(move || Ok(agents.clone()), sessions, config))
+    }
+}
+
+pub(in crate::server) async fn handle(
+    State(service): State<Service>,
+    Extension(account): Extension<Arc<Account>>,
+    Extension(proof): Extension<Proof>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let (mut body, bytes_max) = (Incoming::new(body), service.0.settings.body_bytes_max);
+    let accepted = async {
+        let roles = service.0.doorkeeper.roles(proof).await?;
+        if !roles.executes {
+            return Err(Refusal::forbidden("run programs"));
+        }
+        let endpoint = service.agents()?;
+        let read = read_json(&service, &parts.headers, &mut body, bytes_max, DEPTH, &account).await?;
+        Ok((roles, endpoint, read))
+    };
+    let (roles, endpoint, (bytes, held)) = match accepted.await {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            body.discard(bytes_max, &service.0.discards);
+            return Err(refusal);
+        }
+    };
+    if let Err(fault) = checked(&bytes) {
+        return Ok(refused(fault));
+    }
+    accept_both(&mut parts.headers);
+    parts.extensions.insert::<Roles>(roles);
+    // The memory of the request counts until its program has ended.
+    parts.extensions.insert(Arc::new(held));
+    let response = endpoint.0.handle(Request::from_parts(parts, Full::new(Bytes::from(bytes)))).await;
+    if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        let why = "This is not a message of the protocol".into();
+        return Ok(refused(Fault { id: Value::Null, code: INVALID_REQUEST, why }));
+    }
+    let mut response = response.map(Body::new);
+    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if media_type.is_some_and(|media_type| media_type.starts_with("text/event-stream")) {
+        response.extensions_mut().insert(Memory::Stream);
+    }
+    Ok(response)
+}
+
+/// Why a body is not a message that can be handled.
+struct Fault {
+    id: Value,
+    code: i32,
+    why: String,
+}
+
+/// Checks that a body is one message of JSON-RPC 2.0.
+fn checked(bytes: &[u8]) -> Result<(), Fault> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        jsonrpc: Option<Value>,
+        id: Option<Value>,
+        method: Option<String>,
+        #[serde(borrow)]
+        params: Option<&'a RawValue>,
+        result: Option<IgnoredAny>,
+        error: Option<IgnoredAny>,
+    }
+    let fault = |id, code, why: &str| Err(Fault { id, code, why: why.into() });
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return fault(Value::Null, INVALID_REQUEST, "Batches are not supported: send one message");
+    }
+    let message: Message<'_> = match serde_json::from_slice(bytes) {
+        Ok(message) => message,
+        Err(error) if error.is_data() => {
+            return fault(Value::Null, INVALID_REQUEST, &format!("This is not a message: {error}"));
+        }
+        Err(error) => return fault(Value::Null, PARSE_ERROR, &format!("This is not JSON: {error}")),
+    };
+    let id = message.id.filter(|id| id.is_number() || id.is_string()).unwrap_or_default();
+    let is_message = message.method.is_some() || message.result.is_some() || message.error.is_some();
+    if message.jsonrpc != Some("2.0".into()) || !is_message {
+        return fault(id, INVALID_REQUEST, "This is not a message of JSON-RPC 2.0");
+    }
+    if message.params.is_some_and(|params| !params.get().starts_with('{')) {
+        return fault(id, INVALID_PARAMS, "params must be an object");
+    }
+    Ok(())
+}
+
+fn refused(Fault { id, code, why }: Fault) -> Response {
+    let body = json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}});
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+}
+
+/// Lets clients in that accept anything.
+fn accept_both(headers: &mut HeaderMap) {
+    let accepts_all = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("*/*"));
+    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
+    if accepted.peek().is_none() || accepted.any(accepts_all) {
+        headers.insert(header::ACCEPT, BOTH);
+    }
+}
+
+impl Service {
+    /// Returns the endpoint, which the first request makes.
+    fn agents(&self) -> Result<Endpoint, Refusal> {
+        if let Some(endpoint) = self.0.agents.get() {
+            return Ok(endpoint.clone());
+        }
+        let sandbox = self.sandbox().ok_or_else(Refusal::not_ready)?;
+        let nobody = Roles { executes: false, approves: false };
+        let agents = Agents::new(sandbox.clone(), self.0.settings.ceilings, nobody).map_err(Refusal::from)?;
+        Ok(self.0.agents.get_or_init(|| Endpoint::new(agents)).clone())
+    }
+}
