@@ -22,7 +22,6 @@ mod tasks;
 mod wait_limits;
 
 #[cfg(feature = "server")]
-use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -357,10 +356,13 @@ impl Sandbox {
         self.0.shared.may_ask
     }
 
-    /// Returns the modules that programs can import, without those of the tools.
+    /// Returns the policy without the modules of the tools.
     #[cfg(feature = "server")]
-    pub(crate) fn libraries(&self) -> BTreeSet<String> {
-        self.0.shared.policy.allowed_imports.difference(self.catalogue().modules()).cloned().collect()
+    pub(crate) fn policy_without_tools(&self) -> Policy {
+        let mut policy = self.0.shared.policy.clone();
+        policy.allowed_imports.retain(|name| !self.catalogue().modules().contains(name));
+        policy.tool_modules.clear();
+        policy
     }
 
     /// Returns whether every memory that was checked after a reset was equal to the image.
