@@ -21,7 +21,6 @@ mod states;
 mod tasks;
 mod wait_limits;
 
-#[cfg(feature = "server")]
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
