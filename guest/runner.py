@@ -43,6 +43,8 @@ RESERVE_BYTES = 512 * 1024
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
+# The interpreter's own. A program may replace it.
+stdout = sys.stdout
 # For the running program: the size limit of its value, and whether finalization can be skipped.
 result_bytes_max, ends_quietly = 0, True
 # The host writes the request: exactly one JSON value without surrounding whitespace.
@@ -90,7 +92,10 @@ def execute(request):
     except BaseException as error:
         return failed(memory_error_for(error))
     finally:
-        guest_finalization.flush()
+        if sys.stdout is stdout:
+            stdout.flush()
+        else:
+            guest_finalization.flush()
     return b'{"value":%b,"value_is_repr":%b,"error":null}' % (value, b"true" if is_repr else b"false")
 
 
