@@ -289,3 +289,17 @@ impl Policy {
         dots.chain([name.len()]).any(|end| self.allowed_imports.contains(&name[..end]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_sorted_and_the_guest_shows_the_same_part_of_sys() {
+        // They are searched by halves.
+        assert!(REFUSED_NAMES.is_sorted() && OWN_NAMES.is_sorted());
+        assert!(OWN_NAMES.iter().all(|name| REFUSED_NAMES.contains(name)));
+        let views = include_str!("../../guest/views.py");
+        assert!(views.contains(&format!("\"{}\"", SYS_NAMES.join(" "))));
+    }
+}
