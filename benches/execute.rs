@@ -102,6 +102,8 @@ fn http(criterion: &mut Criterion) {
         let mut client = Client::new(address, code, &context);
         group.bench_function(name, |bencher| bencher.iter(|| client.execute()));
     }
+    let mut client = Client::of_model(address, "1 + 1");
+    group.bench_function("smallest_by_mcp", |bencher| bencher.iter(|| client.execute()));
     group.finish();
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const TOKEN: &str = "a-token-for-benches";
 
@@ -14,20 +14,36 @@ pub(crate) struct Client {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
+    /// Part of each answer to a program that has completed.
+    success: &'static str,
 }
 
 impl Client {
     /// Connects to a service. The request will execute `code` with `context`.
-    pub(crate) fn new(address: SocketAddr, code: &str, context: &serde_json::Value) -> Self {
-        let body = json!({"code": code, "context": context}).to_string();
+    pub(crate) fn new(address: SocketAddr, code: &str, context: &Value) -> Self {
+        let body = json!({"code": code, "context": context});
+        Self::post(address, "/execute", &body, r#""success":true"#)
+    }
+
+    /// Connects to a service. The request will execute `code` as a tool of the Model Context Protocol.
+    #[allow(dead_code, reason = "not every bench needs it")]
+    pub(crate) fn of_model(address: SocketAddr, code: &str) -> Self {
+        let params = json!({"name": "execute_python", "arguments": {"code": code}});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        Self::post(address, "/mcp", &body, r#""isError":false"#)
+    }
+
+    fn post(address: SocketAddr, path: &str, body: &Value, success: &'static str) -> Self {
+        let body = body.to_string();
         let head = format!(
-            "POST /execute HTTP/1.1\r\nHost: {address}\r\nX-Executor-Token: {TOKEN}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-Executor-Token: {TOKEN}\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
             body.len()
         );
         let stream = TcpStream::connect(address).expect("the service listens");
         stream.set_nodelay(true).expect("the stream is a TCP socket");
-        Self { stream, request: (head + &body).into_bytes(), answer: Vec::new() }
+        Self { stream, request: (head + &body).into_bytes(), answer: Vec::new(), success }
     }
 
     /// Sends the request without waiting for the answer.
@@ -41,8 +57,9 @@ impl Client {
     ///
     /// Panics if the execution has not succeeded.
     pub(crate) fn execute(&mut self) {
+        let success = self.success;
         let answer = self.ask();
-        assert!(answer.contains(r#""success":true"#), "{answer}");
+        assert!(answer.contains(success), "{answer}");
     }
 
     /// Executes the program. Returns the answer, whatever the outcome.

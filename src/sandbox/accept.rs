@@ -8,7 +8,7 @@ use super::{Layers, Shared, context};
 use crate::error::Error;
 use crate::execution::{Execution, Listener, OnWait};
 use crate::instance::Pauses;
-use crate::tools::{CallerTools, Grants};
+use crate::tools::{CallerTools, Grants, Outside};
 use crate::validator::{self, OWN_NAMES, Policy, ValidatedSource};
 
 /// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
@@ -76,6 +76,7 @@ impl Shared {
         if let Some(listener) = &listener {
             listener.set(events);
         }
+        // Not with `..Grants::default()`: that makes metrics and drops them, for each execution.
         Grants {
             registry: self.registry.clone(),
             catalogue: self.catalogue.clone(),
@@ -85,9 +86,10 @@ impl Shared {
             policy: self.tool_policy.clone(),
             request_id: execution.request_id.as_deref().map(Arc::from),
             metrics: self.metrics.clone(),
+            outside: Outside::default(),
             listener,
+            effects: None,
             started,
-            ..Grants::default()
         }
     }
 

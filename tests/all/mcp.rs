@@ -209,6 +209,10 @@ fn what_is_no_request_is_refused() {
         let answer = local.raw(&request(era, "prompts/get", json!({"name": "no_such"}), &json!({}), ""));
         assert_eq!(error(&answer), -32602, "{answer:?}");
     }
+    let client = json!({"name": "test", "version": "1"});
+    let params = json!({"protocolVersion": MODERN, "capabilities": {}, "clientInfo": client});
+    let answer = local.raw(&request(Era::Stateless, "initialize", params, &json!({}), ""));
+    assert_eq!((answer.status, error(&answer)), (404, -32601), "{answer:?}");
     let unsupported =
         request(Era::Handshake, "tools/list", json!({}), &json!({}), "MCP-Protocol-Version: 1999-01-01\r\n");
     assert_eq!(local.raw(&unsupported).status, 400);

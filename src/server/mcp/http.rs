@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
+use rmcp::model::ProtocolVersion;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
@@ -31,7 +32,14 @@ const DEPTH: usize = 128;
 /// JSON-RPC 2.0, 5.1.
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
+
+/// The header that names the revision of the protocol.
+const REVISION: &str = "mcp-protocol-version";
+
+/// The method that revisions without a handshake do not have.
+const HANDSHAKE: &str = "initialize";
 
 /// What clients accept. Clients that name no media types accept both.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -79,7 +87,7 @@ pub(in crate::server) async fn handle(
             return Err(refusal);
         }
     };
-    if let Err(fault) = checked(&bytes) {
+    if let Err(fault) = checked(&bytes, is_stateless(&parts.headers)) {
         return Ok(refused(fault));
     }
     accept_both(&mut parts.headers);
@@ -106,8 +114,15 @@ struct Fault {
     why: String,
 }
 
+/// Returns whether a request is of a revision without a handshake.
+fn is_stateless(headers: &HeaderMap) -> bool {
+    let revision = headers.get(REVISION).and_then(|value| value.to_str().ok());
+    // Revisions are dates.
+    revision.is_some_and(|revision| revision >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
 /// Checks that a body is one message of JSON-RPC 2.0.
-fn checked(bytes: &[u8]) -> Result<(), Fault> {
+fn checked(bytes: &[u8], is_stateless: bool) -> Result<(), Fault> {
     #[derive(Deserialize)]
     struct Message<'a> {
         jsonrpc: Option<Value>,
@@ -137,12 +152,16 @@ fn checked(bytes: &[u8]) -> Result<(), Fault> {
     if message.params.is_some_and(|params| !params.get().starts_with('{')) {
         return fault(id, INVALID_PARAMS, "params must be an object");
     }
+    if is_stateless && message.method.as_deref() == Some(HANDSHAKE) {
+        return fault(id, METHOD_NOT_FOUND, HANDSHAKE);
+    }
     Ok(())
 }
 
 fn refused(Fault { id, code, why }: Fault) -> Response {
+    let status = if code == METHOD_NOT_FOUND { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
     let body = json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}});
-    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+    (status, axum::Json(body)).into_response()
 }
 
 /// Lets clients in that accept anything.

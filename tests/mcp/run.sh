@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Clients of the Model Context Protocol against the service: Python and TypeScript SDKs of both generations, LangChain, the
+# inspector, and the protocol's conformance suite. Some minutes.
+#
+# usage: tests/mcp/run.sh [BINARY]     default: target/debug/ai-code-executor
+#
+# Installs the clients from PyPI and npm into target/mcp. What cannot be installed is skipped, and named.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+EXECUTOR=$(realpath "${1:-target/debug/ai-code-executor}")
+clients=$PWD/target/mcp
+export EXECUTOR TOKEN=token-for-clients-of-mcp CACHE_DIR="$PWD/target/tmp/images"
+mkdir -p "$clients"
+
+skipped() { echo "SKIPPED: $1" >&2; }
+
+# venv NAME PACKAGE…: a virtual environment with these packages.
+venv() {
+    local dir=$clients/$1
+    [ -d "$dir" ] && return
+    rm -rf "$dir.new"
+    python3 -m venv "$dir.new" && "$dir.new/bin/pip" install --quiet "${@:2}" && mv "$dir.new" "$dir"
+}
+
+node() { "$clients/npm/node_modules/.bin/node" "$@"; }
+
+npm_packages() {
+    [ -d "$clients/npm" ] && return
+    command -v npm >/dev/null || return
+    rm -rf "$clients/npm.new" && mkdir "$clients/npm.new"
+    # The conformance suite needs a newer Node.js than distributions have.
+    (cd "$clients/npm.new" && npm install --silent --no-fund --no-audit node@24 \
+        @modelcontextprotocol/conformance@0.2.0-alpha.12 @modelcontextprotocol/sdk@1 @modelcontextprotocol/client@2 \
+        @modelcontextprotocol/inspector@0.15) && mv "$clients/npm.new" "$clients/npm"
+}
+
+work=$(mktemp -d)
+: >"$work/log"
+EXECUTOR_API_TOKEN=$TOKEN SERVICE_PORT=0 STORE="$work/store" "$EXECUTOR" 2>"$work/log" &
+service=$!
+proxy=
+trap 'kill $service $proxy 2>/dev/null; wait $service 2>/dev/null; rm -rf "$work"' EXIT
+
+address=
+for _ in $(seq 3000); do
+    address=$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$work/log")
+    if [ -n "$address" ] && curl --silent --fail --output /dev/null "http://$address/ready"; then break; fi
+    if ! kill -0 "$service" 2>/dev/null; then cat "$work/log" >&2; exit 1; fi
+    sleep 0.1
+done
+export URL=http://$address/mcp EXECUTOR_API_TOKEN=$TOKEN
+
+said=$(python3 examples/agent.py --url "$URL")
+[[ $said == *'"cold": [18.0]'* ]] || { echo "$said" >&2; exit 1; }
+echo "examples/agent.py: as expected"
+
+if venv sdk1 'mcp<2' langchain-mcp-adapters; then
+    "$clients/sdk1/bin/python" tests/mcp/sdk.py
+    said=$("$clients/sdk1/bin/python" examples/agent.py --url "$URL" --langchain)
+    [[ $said == *'"cold":[18.0]'*'It was cold once.' ]] || { echo "$said" >&2; exit 1; }
+    echo "examples/agent.py --langchain: as expected"
+else
+    skipped "the Python SDK 1.x and LangChain cannot be had from PyPI"
+fi
+if venv sdk2 'mcp>=2,<3'; then
+    "$clients/sdk2/bin/python" tests/mcp/sdk.py
+else
+    skipped "the Python SDK 2.x cannot be had from PyPI"
+fi
+
+if ! npm_packages; then
+    skipped "the TypeScript SDKs, the inspector and the conformance suite cannot be had from npm"
+    exit 0
+fi
+# Modules are found beside the file that imports them.
+cp tests/mcp/*.mjs "$clients/npm/"
+node "$clients/npm/typescript.mjs"
+
+node "$clients/npm/proxy.mjs" >"$work/port" &
+proxy=$!
+for _ in $(seq 100); do
+    [ -s "$work/port" ] && break
+    sleep 0.1
+done
+proxied=http://127.0.0.1:$(cat "$work/port")/mcp
+bin=$clients/npm/node_modules/.bin
+
+called() { node "$bin/mcp-inspector" --cli "$@" --method tools/call --tool-name execute_python --tool-arg 'code=6*7'; }
+for said in "$(called "$proxied" --transport http)" "$(called "$EXECUTOR" mcp)"; do
+    [[ $said == *'"value": 42'* ]] || { echo "$said" >&2; exit 1; }
+done
+echo "inspector, HTTP and stdio: as expected"
+
+for revision in 2026-07-28 2025-11-25; do
+    node "$bin/conformance" server --url "$proxied" --requirements "$revision" --output-dir "$work" \
+        --expected-failures "tests/mcp/expected-failures-$revision.yml" >"$work/conformance" 2>&1 ||
+        { cat "$work/conformance" >&2; exit 1; }
+    echo "conformance suite, $revision: $(grep -a '^Total' "$work/conformance"), as expected"
+done
