@@ -1,12 +1,13 @@
 //! Checks an execution before it waits for a slot.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::{Layers, Shared, context};
 use crate::error::Error;
-use crate::execution::{Execution, Listener, OnWait};
+use crate::execution::{Execution, KeepState, Listener, OnWait};
 use crate::instance::Pauses;
 use crate::tools::{CallerTools, Grants, Outside};
 use crate::validator::{self, OWN_NAMES, Policy, ValidatedSource};
@@ -52,10 +53,9 @@ impl Shared {
                 if let Some(tools) = &of_caller {
                     tools.admit_to(policy.to_mut());
                 }
-                // Other variables make no difference to the validator.
-                let variables = execution.context.keys().filter(|name| OWN_NAMES.contains(&name.as_str()));
-                for name in variables {
-                    policy.to_mut().variables.insert(name.clone());
+                let variables = variables_of(&execution);
+                if !variables.is_empty() {
+                    policy.to_mut().variables = variables;
                 }
                 validator::validate(code, &policy).map_err(Error::Rejected)?
             }
@@ -145,6 +145,14 @@ impl Shared {
         }
         context::check(&execution.context, &self.policy, &self.registry, of_caller)
     }
+}
+
+/// Returns the variables that may exist before the program begins, as far as they make a difference to the validator:
+/// keys of the context, and all that an earlier program may have left.
+fn variables_of(execution: &Execution) -> BTreeSet<String> {
+    let continues = matches!(execution.state, Some(KeepState::After(_)));
+    let names = OWN_NAMES.iter().copied().chain(continues.then_some("sys"));
+    names.filter(|name| continues || execution.context.contains_key(*name)).map(str::to_owned).collect()
 }
 
 /// Returns whether checking the execution takes too long for its caller's thread.

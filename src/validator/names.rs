@@ -47,7 +47,8 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     /// Checks a name that programs may not bind either.
     fn name(&mut self, name: &str, range: TextRange) {
-        let is_imported = name == "sys" && self.modules.has_sys() && self.policy.allows_import("sys");
+        let is_bound = self.modules.has_sys() || self.policy.variables.contains("sys");
+        let is_imported = name == "sys" && is_bound && self.policy.allows_import("sys");
         if is_refused(name) && !is_own(name) && !is_imported {
             self.found.push(refused_name(name, range.start(), self.policy));
         }

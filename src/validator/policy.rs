@@ -183,8 +183,8 @@ pub struct Policy {
     /// Tool modules that are switched off. The validator accepts their import; in the guest it fails with a message
     /// that says so.
     pub disabled_imports: BTreeSet<String>,
-    /// Variables that exist before the program begins. Programs may use those that are in [`OWN_NAMES`]. A sandbox adds
-    /// the keys of an execution's context.
+    /// Variables that exist before the program begins. Programs may use `sys` and those in [`OWN_NAMES`]. A sandbox adds
+    /// the keys of an execution's context, and all these names if it continues a state.
     pub variables: BTreeSet<String>,
     /// Maximum size of the context as JSON.
     pub context_bytes_max: usize,
