@@ -138,6 +138,8 @@ fn log_to_stderr(config: &Config, quiet: bool) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("ai_code_executor", level)
+        // It warns about what clients do wrong, and they are told.
+        .with_target("rmcp", LevelFilter::ERROR)
         .with_target(ai_code_executor::PROGRESS, LevelFilter::INFO)
         // Spans would repeat the execution's id, which each event has already.
         .with_target(ai_code_executor::SPANS, LevelFilter::OFF);

@@ -7,6 +7,7 @@ mod arguments;
 mod calls;
 mod definitions;
 mod http;
+mod message;
 
 mod progress;
 mod reading;
@@ -74,9 +75,13 @@ impl Agents {
 
     /// Returns what whoever sent a request may do.
     fn roles(&self, context: &RequestContext<RoleServer>) -> Roles {
-        let parts = context.extensions.get::<axum::http::request::Parts>();
-        parts.and_then(|parts| parts.extensions.get::<Roles>()).copied().unwrap_or(self.0.roles)
+        extension(context).copied().unwrap_or(self.0.roles)
     }
+}
+
+/// Returns what `http` has added to a request.
+fn extension<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    context.extensions.get::<axum::http::request::Parts>()?.extensions.get()
 }
 
 impl ServerHandler for Agents {

@@ -168,7 +168,7 @@ pub(super) async fn written(
 }
 
 /// Runs `work` on `bytes` of JSON: on this thread if they are few, otherwise on one that serves no connections.
-async fn apart_if_large<T: Send + 'static>(
+pub(super) async fn apart_if_large<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -123,6 +123,9 @@ fn programs_run_and_both_answers_agree() {
         );
         assert_eq!(serde_json::from_str::<Value>(text(&result)).unwrap(), result["structuredContent"]);
         assert_eq!(result["isError"], false);
+        let context = json!({"many": vec![0; 400_000]});
+        let result = run(&local, era, &json!({"code": "len(many)", "context": context}));
+        assert_eq!(result["structuredContent"]["value"], 400_000);
         let result = run(&local, era, &json!({"code": "x = 1"}));
         assert_eq!(result["structuredContent"], json!({"outcome": "completed"}));
         let result = run(&local, era, &json!({"code": "1/0"}));

@@ -77,7 +77,7 @@ fi
 cp tests/mcp/*.mjs "$clients/npm/"
 node "$clients/npm/typescript.mjs"
 
-node "$clients/npm/proxy.mjs" >"$work/port" &
+"$clients/npm/node_modules/.bin/node" "$clients/npm/proxy.mjs" >"$work/port" &
 proxy=$!
 for _ in $(seq 100); do
     [ -s "$work/port" ] && break

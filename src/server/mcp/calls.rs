@@ -8,9 +8,9 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::value::RawValue;
 
 use super::approval::{self, Asked};
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OnTheWay};
 use super::progress::Progress;
-use super::{Agents, definitions, results};
+use super::{Agents, definitions, extension, results};
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, OnWait, Report};
 use crate::server::wire::{CheckResponse, Detail, ToolList, search_limit, seconds, state};
@@ -30,7 +30,9 @@ impl Agents {
         mut request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = Arguments(request.arguments.take().unwrap_or_default());
+        let parsed = request.arguments.take().map(Arguments::new);
+        let arguments =
+            extension::<OnTheWay>(context).and_then(OnTheWay::take).or(parsed).unwrap_or_default();
         match request.name.as_ref() {
             definitions::EXECUTE => Box::pin(self.execute(arguments, request, context)).await,
             definitions::SEARCH => {

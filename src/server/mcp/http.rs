@@ -12,34 +12,24 @@ use http_body_util::Full;
 use rmcp::model::ProtocolVersion;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Agents;
+use super::arguments::OnTheWay;
+use super::message::{self, Fault, METHOD_NOT_FOUND};
 use crate::server::Service;
 use crate::server::answer::Memory;
 use crate::server::auth::{Proof, Roles};
 use crate::server::body::Incoming;
 use crate::server::budget::Account;
 use crate::server::refusal::Refusal;
-use crate::server::routes::read_json;
+use crate::server::routes::{apart_if_large, read_json};
 
-/// Values nested deeper are refused by the parser.
-const DEPTH: usize = 128;
-
-/// JSON-RPC 2.0, 5.1.
-const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
-const METHOD_NOT_FOUND: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
+/// How deep the values of a request are parsed: the variables of a program stay text.
+const DEPTH: usize = 4;
 
 /// The header that names the revision of the protocol.
 const REVISION: &str = "mcp-protocol-version";
-
-/// The method that revisions without a handshake do not have.
-const HANDSHAKE: &str = "initialize";
 
 /// What clients accept. Clients that name no media types accept both.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -87,17 +77,20 @@ pub(in crate::server) async fn handle(
             return Err(refusal);
         }
     };
-    if let Err(fault) = checked(&bytes, is_stateless(&parts.headers)) {
-        return Ok(refused(fault));
-    }
+    let is_stateless = is_stateless(&parts.headers);
+    let read = apart_if_large(bytes.len(), move || message::read(bytes, is_stateless)).await?;
+    let (bytes, arguments) = match read {
+        Ok(message) => message,
+        Err(fault) => return Ok(refused(fault)),
+    };
     accept_both(&mut parts.headers);
     parts.extensions.insert::<Roles>(roles);
+    parts.extensions.insert(OnTheWay::new(arguments));
     // The memory of the request counts until its program has ended.
     parts.extensions.insert(Arc::new(held));
     let response = endpoint.0.handle(Request::from_parts(parts, Full::new(Bytes::from(bytes)))).await;
     if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        let why = "This is not a message of the protocol".into();
-        return Ok(refused(Fault { id: Value::Null, code: INVALID_REQUEST, why }));
+        return Ok(refused(Fault::no_message("This is not a message of the protocol")));
     }
     let mut response = response.map(Body::new);
     let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -107,55 +100,11 @@ pub(in crate::server) async fn handle(
     Ok(response)
 }
 
-/// Why a body is not a message that can be handled.
-struct Fault {
-    id: Value,
-    code: i32,
-    why: String,
-}
-
 /// Returns whether a request is of a revision without a handshake.
 fn is_stateless(headers: &HeaderMap) -> bool {
     let revision = headers.get(REVISION).and_then(|value| value.to_str().ok());
     // Revisions are dates.
     revision.is_some_and(|revision| revision >= ProtocolVersion::V_2026_07_28.as_str())
-}
-
-/// Checks that a body is one message of JSON-RPC 2.0.
-fn checked(bytes: &[u8], is_stateless: bool) -> Result<(), Fault> {
-    #[derive(Deserialize)]
-    struct Message<'a> {
-        jsonrpc: Option<Value>,
-        id: Option<Value>,
-        method: Option<String>,
-        #[serde(borrow)]
-        params: Option<&'a RawValue>,
-        result: Option<IgnoredAny>,
-        error: Option<IgnoredAny>,
-    }
-    let fault = |id, code, why: &str| Err(Fault { id, code, why: why.into() });
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return fault(Value::Null, INVALID_REQUEST, "Batches are not supported: send one message");
-    }
-    let message: Message<'_> = match serde_json::from_slice(bytes) {
-        Ok(message) => message,
-        Err(error) if error.is_data() => {
-            return fault(Value::Null, INVALID_REQUEST, &format!("This is not a message: {error}"));
-        }
-        Err(error) => return fault(Value::Null, PARSE_ERROR, &format!("This is not JSON: {error}")),
-    };
-    let id = message.id.filter(|id| id.is_number() || id.is_string()).unwrap_or_default();
-    let is_message = message.method.is_some() || message.result.is_some() || message.error.is_some();
-    if message.jsonrpc != Some("2.0".into()) || !is_message {
-        return fault(id, INVALID_REQUEST, "This is not a message of JSON-RPC 2.0");
-    }
-    if message.params.is_some_and(|params| !params.get().starts_with('{')) {
-        return fault(id, INVALID_PARAMS, "params must be an object");
-    }
-    if is_stateless && message.method.as_deref() == Some(HANDSHAKE) {
-        return fault(id, METHOD_NOT_FOUND, HANDSHAKE);
-    }
-    Ok(())
 }
 
 fn refused(Fault { id, code, why }: Fault) -> Response {
