@@ -143,7 +143,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cards: Vec<&ToolCard> = catalogue.tools().iter().collect();
     let definition = |tool: &&ToolCard| json!({"name": tool.path, "description": tool.summary, "inputSchema": tool.parameters});
     let definitions = Value::from(cards.iter().map(definition).collect::<Vec<_>>()).to_string();
-    let prompt = prompt(&cards, &Policy::default().allowed_imports);
+    let prompt = prompt(&cards, &Policy::default());
     println!("| question | tools one by one | a program | saved |\n|---|---:|---:|---:|");
     let mut totals = (0, 0);
     for question in questions(now) {

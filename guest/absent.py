@@ -1,12 +1,14 @@
-"""Stub modules that let CPython's `asyncio` import unchanged without sockets and processes.
+"""Stands in for what does not exist without sockets, processes and threads.
 
-`asyncio` uses constants of these modules as default arguments, and its last import is a selector event loop. User code
-cannot import the stubs.
+Stub modules let CPython's `asyncio` import unchanged: it uses constants of these modules as default arguments, and its
+last import is a selector event loop. Programs cannot import the stubs. `time.thread_time` is `time.process_time`, because
+there is one thread.
 """
 
 import datetime
 import importlib.machinery
 import sys
+import time
 import types
 
 
@@ -56,6 +58,7 @@ class Finder:
 def install():
     """Makes the stubs importable. Call it before `asyncio` is first imported."""
     sys.meta_path.insert(0, Finder)
+    time.thread_time, time.thread_time_ns = time.process_time, time.process_time_ns
 
 
 # At import time, because the guest modules after this one import `asyncio`. Other platforms have the real modules.

@@ -1,12 +1,12 @@
 """Refuses attribute access by name at run time.
 
 The validator refuses names that appear in the source. This module refuses the same names when a program passes them as
-values: to `getattr`, `hasattr`, `setattr` and `delattr`, to `operator.attrgetter` and `methodcaller`, and in the fields
-of format strings. This is policy, not the security boundary.
+values: to `getattr`, `hasattr`, `setattr` and `delattr`, to `operator.attrgetter` and `methodcaller`, to
+`object.__setattr__`, and in the fields of format strings. This is policy, not the security boundary.
 
-`str` is immutable, so `str.format` cannot be replaced. Instead, `guard_formats` rewrites the program's syntax tree:
-each read of an attribute called `format` or `format_map` goes through `guarded`. A literal template with harmless
-fields is not rewritten and has no overhead.
+`str` and `object` are immutable, so `str.format` and `object.__setattr__` cannot be replaced. Instead,
+`guard_attributes` rewrites the program's syntax tree: each read of an attribute called `format`, `format_map` or
+`__setattr__` goes through `guarded`. A literal template with harmless fields is not rewritten and has no overhead.
 """
 
 import ast
@@ -24,7 +24,9 @@ import _executor
 
 # All refused names: the validator's list, from the recipe.
 refused_names = frozenset()
-# The refused names of interpreter internals. A program may use the others, such as `open`, for its own attributes.
+# Those that are refused as attributes too. Programs may use the others, such as `open`, for attributes of their own.
+refused_attributes = frozenset()
+# The refused names of interpreter internals.
 internals = frozenset()
 # Names for which `getattr` takes the slow path: the refused ones, and those whose value must be checked.
 watched_names = frozenset()
@@ -34,17 +36,24 @@ suspect_field = re.compile("")
 # The name under which rewritten programs call `guarded`. It is not an identifier, so no source can contain it. It is
 # too long for CPython to suggest it for a misspelled name.
 GUARD = "@str.format, if its template reaches for nothing"
-FORMAT_WORD = re.compile(r"\bformat")
+SETTER = "__setattr__"
+# Matches lines whose attributes may have to be rewritten.
+GUARDED_WORD = re.compile(rf"\bformat|\b{SETTER}\b")
+# What may follow `__class__` in a field: `{0.__class__.__name__}` reaches a text only.
+NAMES_OF_CLASSES = ("__name__", "__qualname__")
 NOT_GIVEN = object()
 
 
-def install(names):
-    """Sets the refused names, and guards the Python code in the library that formats a program's templates."""
-    global refused_names, internals, watched_names, suspect_field
+def install(names, own_names):
+    """Sets the refused names, and guards the Python code in the library that formats a program's templates. Programs
+    may use `own_names` for attributes.
+    """
+    global refused_names, refused_attributes, internals, watched_names, suspect_field
     refused_names = frozenset(names)
+    refused_attributes = refused_names.difference(own_names)
     internals = frozenset(name for name in names if "_" in name)
-    watched_names = refused_names.union(FORMATS)
-    suspect_field = re.compile(r"[.\[](?:%s)" % "|".join(map(re.escape, sorted(names))))
+    watched_names = refused_attributes.union(FORMATS)
+    suspect_field = re.compile(r"[.\[](?:%s)" % "|".join(map(re.escape, sorted(refused_attributes))))
     string._string = types.SimpleNamespace(formatter_parser=formatter_parser, formatter_field_name_split=split_field)
     for name in FORMATS:
         setattr(collections.UserString, name, vars(UserString)[name])
@@ -55,11 +64,11 @@ def install(names):
 def checked(name, refused=None):
     """Returns `name`; an instance of a subclass of `str` becomes a plain `str`.
 
-    Raises `AttributeError` if the name is in `refused`, by default `refused_names`.
+    Raises `AttributeError` if the name is in `refused`, by default `refused_attributes`.
     """
     if issubclass(type(name), str):
         name = str.__str__(name)
-        if name in (refused_names if refused is None else refused):
+        if name in (refused_attributes if refused is None else refused):
             raise AttributeError(f"Attribute '{name}' is not allowed in sandbox")
     return name
 
@@ -138,7 +147,8 @@ def guarded(value):
     """Returns an attribute's `value`, or a replacement that is safe to use.
 
     If it is the bound `format` or `format_map` of a string, checks that string. The unbound `str.format` and
-    `str.format_map` are replaced by functions that check the template at each call.
+    `str.format_map` are replaced by functions that check the template at each call, and the `__setattr__` of built-in
+    classes by functions that check the attribute's name.
     """
     kind = type(value)
     if kind is types.BuiltinMethodType:
@@ -146,7 +156,20 @@ def guarded(value):
             check_template(str.__str__(value.__self__))
     elif kind is types.MethodDescriptorType and value in (str.format, str.format_map):
         return FORMATS[value.__name__]
+    elif kind in SETTERS and value.__name__ == SETTER:
+        return checked_setter(value, SETTERS[kind])
     return value
+
+
+def checked_setter(setter, place):
+    """Returns a function that does what `setter` does, and checks the attribute's name: argument number `place`."""
+
+    def set_attribute(*args, **keywords):
+        if len(args) > place:
+            args = (*args[:place], checked(args[place]), *args[place + 1 :])
+        return setter(*args, **keywords)
+
+    return set_attribute
 
 
 def checked_format(*args, **keywords):
@@ -168,6 +191,10 @@ def check_first(args):
 
 
 FORMATS = {"format": checked_format, "format_map": checked_format_map}
+# Reads of these attributes are rewritten.
+GUARDED = (*FORMATS, SETTER)
+# The types of `object.__setattr__` and `super().__setattr__`: the position of the attribute's name in a call.
+SETTERS = {types.WrapperDescriptorType: 1, types.MethodWrapperType: 0}
 
 
 class UserString:
@@ -203,15 +230,18 @@ def check_template(template):
 def split_field(field):
     """Wraps `_string.formatter_field_name_split`. Raises `AttributeError` for a refused attribute or index."""
     first, rest = formatter_field_name_split(field)
-    rest = [(is_attribute, checked(key)) for is_attribute, key in rest]
+    rest = list(rest)
+    for (is_attribute, key), following in zip(rest, [*rest[1:], (False, "")]):
+        if not (is_attribute and key == "__class__" and following[0] and following[1] in NAMES_OF_CLASSES):
+            checked(key)
     return first, rest
 
 
-def guard_formats(tree, source):
-    """Wraps each read of an attribute `format` or `format_map` in `tree` in a call of `guarded`."""
-    if "format" not in source and source.isascii():
+def guard_attributes(tree, source):
+    """Wraps each read in `tree` of an attribute in `GUARDED` in a call of `guarded`."""
+    if "format" not in source and SETTER not in source and source.isascii():
         return
-    lines = lines_with_format(source)
+    lines = lines_to_guard(source)
     # An explicit stack, because programs may be nested deeper than Python's recursion limit.
     stack = [tree] if lines else []
     while stack:
@@ -227,11 +257,11 @@ def guard_formats(tree, source):
                 setattr(node, field, with_guard(child))
 
 
-def lines_with_format(source):
-    """Returns the numbers of the lines that may name an attribute `format`, counted as the parser counts lines."""
+def lines_to_guard(source):
+    """Returns the numbers of the lines that may name an attribute in `GUARDED`, counted as the parser counts lines."""
     text = unicodedata.normalize("NFKC", source)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return {number for number, line in enumerate(lines, 1) if FORMAT_WORD.search(line)}
+    return {number for number, line in enumerate(lines, 1) if GUARDED_WORD.search(line)}
 
 
 def is_worth_a_look(child, lines):
@@ -242,8 +272,8 @@ def is_worth_a_look(child, lines):
 
 
 def with_guard(node):
-    """Returns `node`, wrapped in a call of `guarded` if it may be `str.format`."""
-    if type(node) is not ast.Attribute or node.attr not in FORMATS or type(node.ctx) is not ast.Load:
+    """Returns `node`, wrapped in a call of `guarded` if it may be `str.format` or `object.__setattr__`."""
+    if type(node) is not ast.Attribute or node.attr not in GUARDED or type(node.ctx) is not ast.Load:
         return node
     if type(node.value) is ast.Constant and is_harmless(node.value.value):
         return node

@@ -5,6 +5,7 @@ here are printed to stderr, as CPython does, and do not change it.
 """
 
 import atexit
+import contextlib
 import gc
 import logging
 import sys
@@ -15,6 +16,8 @@ import _executor
 callbacks_of_image = handlers_of_image = 0
 main_of_image = None
 NOTHING = object()
+# The interpreter's own standard output.
+stdout = sys.stdout
 # A program that does something at its end contains at least one of these in its source. The last two can define methods
 # such as `__del__` under computed names.
 SIGNS = ("__del__", "yield", "async", "weakref", "atexit", "logging", "type(", "setattr")
@@ -36,12 +39,21 @@ def is_quiet(source):
     return not any(map(source.__contains__, SIGNS))
 
 
+def flush():
+    """Flushes the standard output. The program may have replaced it, and may have left it so."""
+    stdout.flush()
+    if sys.stdout is not stdout:
+        # CPython ignores such an error too, at its exit.
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+
+
 def finalize():
     """Finalizes the program. None of its frames may be on the stack. Never raises."""
     try:
         if atexit._ncallbacks() != callbacks_of_image or len(logging._handlerList) != handlers_of_image:
             atexit._run_exitfuncs()
-        sys.stdout.flush()
+        flush()
         # The last reference to the program's namespace.
         sys.modules["__main__"] = main_of_image
         _executor.remember(NOTHING)

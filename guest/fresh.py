@@ -1,7 +1,8 @@
 """Refreshes state that the snapshot froze and that every run must have anew.
 
 Most of it is the seed of `random`. Seeding takes a quarter of a small program's run time, so it is deferred until the
-program imports a module that may need it: a program cannot reach that state without such an import.
+program imports a module that may need it: a program cannot reach that state without such an import. The time at which
+`logging` started is refreshed when it is imported.
 """
 
 import functools
@@ -12,15 +13,16 @@ import uuid
 
 # Modules that neither hold such state nor give access to a module that does.
 STATELESS = frozenset(
-    "__future__ abc array asyncio base64 bisect calendar cmath collections colorsys contextlib copy csv dataclasses"
-    " datetime decimal difflib enum fractions functools graphlib hashlib heapq hmac html io ipaddress itertools json"
-    " keyword math numbers operator pprint re secrets string struct textwrap time types typing unicodedata urllib zlib"
-    " zoneinfo".split()
+    "__future__ abc argparse array ast asyncio base64 binascii bisect calendar cmath codecs collections colorsys"
+    " concurrent contextlib contextvars copy csv dataclasses datetime decimal difflib enum fractions functools graphlib"
+    " hashlib heapq hmac html inspect io ipaddress itertools json keyword math numbers operator pprint queue re"
+    " secrets string struct textwrap time timeit tomllib traceback types typing unicodedata urllib warnings weakref"
+    " xml zlib zoneinfo".split()
 )
 # Seconds before CPython 3.13, nanoseconds since.
 start_time = time.time_ns if isinstance(logging._startTime, int) else time.time
 
-is_fresh = False
+is_fresh = has_started_logging = False
 # Whether the program has chosen the state of `random` itself.
 is_chosen = False
 
@@ -48,10 +50,10 @@ def freeze():
 
     Clears the node address that `uuid` caches, and its lookup functions: all runs would share an address found now.
     """
-    global is_fresh
+    global is_fresh, has_started_logging
     uuid._GETTERS = []
     uuid._node = uuid._last_timestamp = None
-    is_fresh = False
+    is_fresh = has_started_logging = False
 
 
 def refresh_for(root):
@@ -59,10 +61,12 @@ def refresh_for(root):
 
     Without it, every run would get the same numbers from `random`.
     """
-    global is_fresh
-    if not is_fresh and root not in STATELESS:
-        random.seed()
+    global is_fresh, has_started_logging
+    if root == "logging" and not has_started_logging:
         logging._startTime = start_time()
+        has_started_logging = True
+    elif not is_fresh and root not in STATELESS:
+        random.seed()
         is_fresh = True
 
 

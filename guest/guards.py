@@ -22,11 +22,11 @@ def install(recipe):
     """Creates the builtins of user code, and installs the guards and views if the recipe enables them."""
     global enabled, disabled_modules, user_builtins
     enabled, disabled_modules = recipe["guards"], frozenset(recipe["disabled_modules"])
-    user_builtins = vars(builtins) | guest_tools.ERRORS | {"__import__": unguarded_import}
+    user_builtins = vars(builtins) | guest_tools.ERRORS | {"__import__": unguarded_import, "exit": leave, "quit": leave}
     if enabled:
-        guest_attribute_guards.install(recipe["refused_names"])
+        guest_attribute_guards.install(recipe["refused_names"], recipe["own_names"])
         guest_views.install(recipe["allowed_imports"])
-        names = guest_fresh.STATELESS & guest_views.allowed_imports
+        names = guest_fresh.STATELESS.union(("sys",)) & guest_views.allowed_imports
         at_hand.update((name, guest_views.views[name]) for name in names)
         for name in guest_attribute_guards.refused_names & user_builtins.keys():
             del user_builtins[name]
@@ -50,7 +50,9 @@ def guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
     if type(name) is not str:
         raise TypeError("module name must be a string")
     root, fromlist = name.partition(".")[0], fromlist or ()
-    if not (is_allowed(name) or (fromlist and all(is_allowed(f"{name}.{item}") for item in fromlist))):
+    if name == "sys" and is_allowed(name) and guest_views.PUBLIC[name].issuperset(fromlist):
+        return guest_views.views[name]
+    if name == "sys" or not (is_allowed(name) or (fromlist and all(is_allowed(f"{name}.{item}") for item in fromlist))):
         if root in disabled_modules:
             raise ImportError("Network tools are disabled on this executor", name=root)
         raise ImportError(f"Import of '{root}' is not permitted", name=root)
@@ -61,8 +63,16 @@ def guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
 
 def unguarded_import(name, *args, **kwargs):
     """Replaces `__import__` where the guards are disabled."""
-    guest_fresh.refresh_for(name.partition(".")[0])
+    root = name.partition(".")[0]
+    if root in disabled_modules:
+        raise ImportError("Network tools are disabled on this executor", name=root)
+    guest_fresh.refresh_for(root)
     return builtins.__import__(name, *args, **kwargs)
+
+
+def leave(code=None):
+    """The builtins `exit` and `quit`, which are elsewhere made by the module `site`."""
+    raise SystemExit(code)
 
 
 def is_allowed(name):

@@ -6,6 +6,7 @@ import types
 
 import guest_guards
 import guest_tools
+import guest_views
 from guest_values import UnawaitedCoroutineError
 
 HINT_CHARS_MAX = 500
@@ -42,13 +43,28 @@ def for_name(error, _message):
         return None
     if guest_tools.is_granted(error.name):
         return f"Add `import {error.name}` before it."
-    text = texts["names"].get(error.name)
+    text = texts["names"].get(error.name) if guest_guards.enabled or error.name == "help" else None
     return f"{text} {texts['help_with_tools']}" if error.name == "help" and guest_tools.modules else text
 
 
 def for_import(error, message):
     """An import that was refused."""
-    return for_module(error.name) if "not permitted" in message else None
+    if "not permitted" not in message:
+        return None
+    return texts["sys"] if error.name == "sys" and guest_guards.is_allowed("sys") else for_module(error.name)
+
+
+def for_missing_module(error, _message):
+    """A module that is not in the interpreter."""
+    return replacements.get(error.name.partition(".")[0]) if type(error.name) is str else None
+
+
+def for_system(error, message):
+    """A file, a socket or a process, which do not exist here."""
+    if type(error) is FileNotFoundError:
+        return texts["names"]["open"] if type(error.errno) is int else None
+    kind = message.partition(" do not exist in this sandbox")[0]
+    return {"sockets": replacements["socket"], "processes": replacements["subprocess"]}.get(kind)
 
 
 def tools_of(error):
@@ -75,17 +91,25 @@ def for_type(_error, message):
 
 
 def for_attribute(error, message):
-    """An attribute that was refused, or a module that cannot be reached through another one."""
+    """An attribute that was refused, or what a module does not show: a builtin, another module, most of `sys`."""
     if refused := REFUSED.fullmatch(message):
-        return texts["attributes"].get(refused[1], texts["reflection"])
-    if issubclass(type(error.obj), types.ModuleType) and is_out_of_reach(error.name):
-        return for_module(error.name)
+        return texts["attributes"].get(refused[1]) or texts["names"].get(refused[1])
+    if guest_guards.enabled and issubclass(type(error.obj), types.ModuleType) and type(error.name) is str:
+        if error.obj is guest_views.views.get("sys"):
+            return texts["sys"]
+        if error.name in texts["names"] and not guest_tools.is_granted(error.obj.__name__):
+            return texts["names"][error.name]
+        if is_out_of_reach(error.name):
+            return for_module(error.name)
+    if "does not exist in this sandbox" in message:
+        return replacements.get(message.partition(".")[0])
     return for_type(error, message)
 
 
 def is_out_of_reach(name):
     """Whether `name` is a module of CPython's that programs may not import."""
-    return type(name) is str and name in sys.stdlib_module_names and not guest_guards.is_allowed(name)
+    is_module = guest_guards.enabled and type(name) is str and name in sys.stdlib_module_names
+    return is_module and not guest_guards.is_allowed(name)
 
 
 def for_unawaited(_error, message):
@@ -94,7 +118,9 @@ def for_unawaited(_error, message):
 
 
 def for_runtime(_error, message):
-    """A running loop asked to run, or none where there has to be one."""
+    """A running loop asked to run, none where there has to be one, or a thread."""
+    if "can't start new thread" in message:
+        return replacements["threading"]
     if "no running event loop" in message or "no current event loop" in message:
         return "No event loop runs here: `await` the call at the top level, or several with `await asyncio.gather(...)`."
     return "Use `await` here instead." if "loop is already running" in message else None
@@ -114,6 +140,9 @@ def for_module(name):
 RULES = {
     NameError: for_name,
     ImportError: for_import,
+    ModuleNotFoundError: for_missing_module,
+    FileNotFoundError: for_system,
+    OSError: for_system,
     TypeError: for_type,
     AttributeError: for_attribute,
     UnawaitedCoroutineError: for_unawaited,

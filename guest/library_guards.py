@@ -1,19 +1,26 @@
 """Guards the library where it uses attribute names, module names or source text that a program chose.
 
-`functools.wraps` copies the attributes in `assigned`. `dataclasses` generates functions with the program's names in
-them and executes their text. `typing` evaluates annotations that are text. All of them look up modules by a class's
+`functools.wraps` copies the attributes in `assigned`. `argparse` sets the attributes that `dest` names, `ast` reads those
+in `_fields`. `dataclasses` generates functions with the program's names in them and executes their text; `timeit` does so
+with the program's statements. `typing` evaluates annotations that are text. Some look up modules by a class's
 `__module__`. The source of these library modules is unchanged: `install` replaces the names `getattr`, `setattr`,
-`eval`, `exec` and `sys` in their namespaces. This is policy, not the security boundary.
+`eval`, `exec` and `sys` in their namespaces, and a few methods. This is policy, not the security boundary.
 """
 
+import argparse
+import ast
+import codecs
 import contextlib
 import copy
 import dataclasses
 import enum
 import functools
 import inspect
+import logging
 import pprint
 import sys
+import timeit
+import traceback
 import types
 import typing
 
@@ -26,6 +33,8 @@ STREAMS = ("stdout", "stderr")
 # Refused names that a module's own code looks up. They are allowed in it, because the guard cannot tell whether a name
 # comes from the module or from the program.
 OWN_NAMES = {
+    argparse: set(),
+    ast: set(),
     copy: {"__reduce__", "__reduce_ex__"},
     dataclasses: {"__class__", "__setattr__"},
     enum: {"__dict__", "__reduce_ex__"},
@@ -34,7 +43,9 @@ OWN_NAMES = {
     typing: {"__dict__", "__func__", "__globals__", "__init_subclass__"},
 }
 # The modules above that set attributes by name.
-SETTERS = (copy, dataclasses, functools)
+SETTERS = (argparse, ast, copy, dataclasses, functools)
+# Classes that pass reads of attributes on to `self.stream`.
+STREAMS_OF_CODECS = (codecs.StreamReader, codecs.StreamReaderWriter, codecs.StreamRecoder, codecs.StreamWriter)
 
 
 def install():
@@ -44,7 +55,12 @@ def install():
     for module in SETTERS:
         module.setattr = setattr_without(guest_attribute_guards.internals - OWN_NAMES[module])
     contextlib.getattr, contextlib.setattr = getattr_of_streams, setattr_of_streams
+    for stream in STREAMS_OF_CODECS:
+        stream.__getattr__ = attribute_of_stream
+    logging.StrFormatStyle._format = format_with_checked_template(logging.StrFormatStyle._format)
+    traceback.walk_stack = walk_stack_of_program
     typing.eval = inspect.eval = evaluate
+    timeit.compile, timeit.exec = compile_statements, execute
     dataclasses.exec = make_functions
     dataclasses._get_field = field_with_checked_name(dataclasses._get_field)
     dataclasses._dataclass_setstate = set_state_of_dataclass
@@ -96,6 +112,23 @@ def setattr_of_streams(thing, name, value):
     setattr(thing, stream_name(guest_attribute_guards.checked(name)) if thing is sys else name, value)
 
 
+def attribute_of_stream(self, name):
+    """Replaces `__getattr__` of the classes in `STREAMS_OF_CODECS`."""
+    return guest_attribute_guards.guarded_getattr(self.stream, name)
+
+
+def format_with_checked_template(format_record):
+    """Wraps `logging.StrFormatStyle._format`, which formats a record with the program's template."""
+
+    @functools.wraps(format_record)
+    def checked_format_record(self, record):
+        if issubclass(type(self._fmt), str):
+            guest_attribute_guards.check_template(str.__str__(self._fmt))
+        return format_record(self, record)
+
+    return checked_format_record
+
+
 def field_with_checked_name(get_field):
     """Wraps `dataclasses._get_field`, which makes a field from an annotation.
 
@@ -134,6 +167,20 @@ def make_functions(source, globals, locals):
     exec(code, seen_globals(globals), locals)
 
 
+def compile_statements(source, filename, mode):
+    """Replaces `compile` in `timeit`, which compiles the program's statements."""
+    tree = compile(source, filename, mode, ast.PyCF_ONLY_AST, dont_inherit=True)
+    guest_attribute_guards.guard_attributes(tree, source)
+    code = compile(tree, filename, mode, dont_inherit=True)
+    vet(code, guest_attribute_guards.internals)
+    return code
+
+
+def execute(code, globals, locals):
+    """Replaces `exec` in `timeit`."""
+    exec(code, seen_globals(globals), locals)
+
+
 def vet(code, refused):
     """Raises `AttributeError` if `code`, or a function in it, uses a name in `refused`."""
     codes = [code]
@@ -153,6 +200,18 @@ def seen_globals(namespace):
     if module is not None and vars(module) is namespace:
         namespace = vars(seen_modules.get(name, types.ModuleType(name)))
     return {**namespace, "__builtins__": guest_guards.user_builtins}
+
+
+# ---- frames
+
+
+def walk_stack_of_program(frame):
+    """Replaces `traceback.walk_stack`: ends at the guest's own frames, which called the program."""
+    if frame is None:
+        frame = sys._getframe().f_back.f_back.f_back.f_back
+    while frame is not None and not str(frame.f_globals.get("__name__")).startswith("guest_"):
+        yield frame, frame.f_lineno
+        frame = frame.f_back
 
 
 # ---- modules

@@ -5,8 +5,8 @@ blocks included and functions excluded. The interface defines a program's value 
 compiled in that mode.
 
 The source never changes; the syntax tree changes in two cases. Interactive mode does not distinguish assignments to
-`_` from other ways to bind it, so a marker is inserted after each assignment. `str.format` is guarded. Most
-programs need neither and are compiled directly.
+`_` from other ways to bind it, so a marker is inserted after each assignment. `str.format` and `object.__setattr__` are
+guarded. Most programs need neither and are compiled directly.
 """
 
 import ast
@@ -43,7 +43,7 @@ keeps = parks = False
 # Whether they have stayed from another program before this one.
 is_kept = False
 
-UNDERSCORE = re.compile(r"\b_\b")
+REWRITTEN_NAME = re.compile(r"\b(?:_|__setattr__)\b")
 
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 # The fields of a node that hold statements of the same scope.
@@ -160,7 +160,7 @@ def compile_source(source, namespace):
             return code
     tree = compile(source, file_name, "exec", COMPILE_FLAGS | ast.PyCF_ONLY_AST, dont_inherit=True)
     if guest_guards.enabled:
-        guest_attribute_guards.guard_formats(tree, source)
+        guest_attribute_guards.guard_attributes(tree, source)
     if parks and guest_module_runs.await_runs(tree, source):
         namespace[guest_module_runs.RUN] = guest_loop.run_here
     body = tree.body
@@ -174,7 +174,7 @@ def compile_source(source, namespace):
 
 def needs_tree(source):
     """Returns whether the program's syntax tree may need changes. Other programs are compiled directly."""
-    return "format" in source or "\0" in source or ("_" in source and UNDERSCORE.search(source) is not None)
+    return "format" in source or "\0" in source or ("_" in source and REWRITTEN_NAME.search(source) is not None)
 
 
 async def to_its_end(program):

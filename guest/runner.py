@@ -17,6 +17,7 @@ import zoneinfo
 import _executor
 import guest_caller_tools
 import guest_discovery
+import guest_executors
 import guest_failure
 import guest_finalization
 import guest_fresh
@@ -33,12 +34,17 @@ import guest_zones
 
 # Modules that a run needs, or that CPython itself imports on first use.
 NEEDED_MODULES = ("_pydecimal", "_strptime", "unicodedata", "warnings")
+# What the library imports at its first use, and submodules that programs need: imported when the image is made, because
+# an import takes much longer than most programs. By the allowed module that leads to them.
+LIKELY_MODULES = {"argparse": ["shutil"], "html": ["html.parser"], "xml.etree": ["xml.etree.ElementTree"]}
 # The size of `reserve`, which is freed when memory runs out, so that the failure can still be encoded.
 RESERVE_BYTES = 512 * 1024
 # Free heap in the image, because growing the heap during a run costs more.
 HEAP_BYTES = 2 * 1024 * 1024
 
 reserve = bytearray()
+# The interpreter's own. A program may replace it.
+stdout = sys.stdout
 # For the running program: the size limit of its value, and whether finalization can be skipped.
 result_bytes_max, ends_quietly = 0, True
 # The host writes the request: exactly one JSON value without surrounding whitespace.
@@ -84,10 +90,23 @@ def execute(request):
         reserve.clear()
         return failed(error)
     except BaseException as error:
-        return failed(error)
+        return failed(memory_error_for(error))
     finally:
-        sys.stdout.flush()
+        if sys.stdout is stdout:
+            stdout.flush()
+        else:
+            guest_finalization.flush()
     return b'{"value":%b,"value_is_repr":%b,"error":null}' % (value, b"true" if is_repr else b"false")
+
+
+def memory_error_for(error):
+    """Returns a `MemoryError` in place of the error that CPython raises when there is no memory for another frame, and
+    all other errors as they are.
+    """
+    if type(error) is not SystemError or error.args != ("error return without exception set",):
+        return error
+    reserve.clear()
+    return MemoryError().with_traceback(error.__traceback__)
 
 
 def prepare_for(request):
@@ -109,7 +128,9 @@ def failed(error):
 
 def prepare(recipe):
     """Builds the image's state: every run starts from the memory as it is when this function returns."""
-    for name in (*NEEDED_MODULES, *recipe["allowed_imports"]):
+    allowed = recipe["allowed_imports"]
+    likely = [name for root, names in LIKELY_MODULES.items() if root in allowed for name in names]
+    for name in (*NEEDED_MODULES, *allowed, *likely):
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -117,6 +138,7 @@ def prepare(recipe):
     guest_zones.install()
     guest_fresh.install()
     guest_loop.install()
+    guest_executors.install()
     guest_tools.install(recipe["tools"])
     guest_discovery.install()
     guest_guards.install(recipe)
@@ -124,6 +146,7 @@ def prepare(recipe):
     if guest_guards.enabled:
         guest_library_guards.install()
     sys.displayhook = _executor.remember
+    sys.argv = [guest_program.file_name]
     rehearse()
     reserve.extend(bytes(RESERVE_BYTES))
     bytearray(HEAP_BYTES)

@@ -6,8 +6,11 @@ does not see what a program changes in a view.
 """
 
 import builtins
+import inspect
 import sys
+import traceback
 import types
+import warnings
 
 import guest_attribute_guards
 import guest_tools
@@ -21,6 +24,36 @@ replaced = {}
 ABSENT = object()
 # Attributes that CPython sets on every module. Views leave them out.
 INTERNALS = frozenset({"__builtins__", "__loader__", "__spec__"})
+# Modules of which programs see these names only. The validator has the same list for `sys`.
+PUBLIC = {
+    "inspect": frozenset(inspect.__all__),
+    "sys": frozenset("argv exit getsizeof maxsize setrecursionlimit stderr stdout version_info".split()),
+    "traceback": frozenset(traceback.__all__),
+    "warnings": frozenset(warnings.__all__).union(("WarningMessage", "filters")),
+}
+# Names that programs do not see: functions that return frames, modules, or any attribute of an object, and those that
+# need files.
+HIDDEN = {
+    "ast": frozenset(("main",)),
+    "codecs": frozenset(("open",)),
+    "inspect": frozenset(
+        "classify_class_attrs currentframe getargvalues getasyncgenlocals getattr_static getcallargs getclasstree"
+        " getclosurevars getcoroutinelocals getframeinfo getgeneratorlocals getinnerframes getmembers_static getmodule"
+        " getmro getouterframes stack trace".split()
+    ),
+    "logging": frozenset(("currentframe",)),
+    "timeit": frozenset(("main",)),
+    "traceback": frozenset(("walk_stack", "walk_tb")),
+}
+# Attributes that the library reads anew at each use, and that programs set to change what it does: a view passes them
+# through. With the last ones, `warnings.catch_warnings` works on the view.
+SHARED = {
+    "logging": ("lastResort", "raiseExceptions"),
+    "sys": ("argv", "stderr", "stdout"),
+    "warnings": (
+        "filters", "formatwarning", "showwarning", "_filters_mutated", "_showwarning_orig", "_showwarnmsg_impl",
+    ),
+}  # fmt: skip
 
 
 def install(allowed):
@@ -32,6 +65,7 @@ def install(allowed):
         replaced[id(vars(builtins)[name])] = ABSENT
     # With it, a program could run arbitrary bytecode.
     replaced[id(types.CodeType)] = ABSENT
+    replaced[id(inspect.getmembers)] = getmembers
     for module, functions in ((builtins, guest_attribute_guards.BUILTINS), (sys.modules["operator"], guest_attribute_guards.OPERATORS)):
         replaced.update((id(vars(module)[name]), function) for name, function in functions.items())
     for name in list(sys.modules):
@@ -58,6 +92,8 @@ def import_module(name, fromlist):
 
 def is_allowed(name):
     """Returns whether the module `name`, or a package that contains it, may be imported."""
+    if name.startswith("sys."):
+        return False
     while name and name not in allowed_imports:
         name = name.rpartition(".")[0]
     return bool(name)
@@ -70,12 +106,32 @@ def view_of(name):
     is_package_of_allowed = any(allowed.startswith(name + ".") for allowed in allowed_imports)
     if name not in sys.modules or not (is_allowed(name) or is_package_of_allowed):
         return ABSENT
-    view = views[name] = types.ModuleType(name)
-    for attribute, value in list(vars(sys.modules[name]).items()):
+    module = sys.modules[name]
+    view = views[name] = empty_view(module, name)
+    for attribute, value in list(vars(module).items()):
         value = shown(value)
-        if value is not ABSENT and attribute not in INTERNALS:
+        if value is not ABSENT and is_seen(name, attribute):
             vars(view)[attribute] = value
     return view
+
+
+def empty_view(module, name):
+    """Creates a view without attributes but those that it shares with `module`."""
+    if name not in SHARED:
+        return types.ModuleType(name)
+    return type("module", (types.ModuleType,), {each: shared(module, each) for each in SHARED[name]})(name)
+
+
+def shared(module, name):
+    """Returns a property that reads and sets an attribute of `module`."""
+    return property(lambda _: getattr(module, name), lambda _, value: setattr(module, name, value))
+
+
+def is_seen(name, attribute):
+    """Returns whether the view of the module `name` has a dict entry for this attribute."""
+    if attribute in INTERNALS or attribute in HIDDEN.get(name, ()) or attribute in SHARED.get(name, ()):
+        return False
+    return name not in PUBLIC or attribute in PUBLIC[name] or attribute in ("__doc__", "__name__", "__all__")
 
 
 def shown(value):
@@ -92,3 +148,10 @@ def link(name):
     if package and name in views:
         vars(view_of(package)).setdefault(module, views[name])
         link(package)
+
+
+def getmembers(object, predicate=None):
+    """Replaces `inspect.getmembers`: leaves out refused attributes."""
+    seen = [(name, value) for name, value in inspect.getmembers(object) if name not in guest_attribute_guards.refused_attributes]
+    guarded = [(name, guest_attribute_guards.guarded(value) if name in guest_attribute_guards.FORMATS else value) for name, value in seen]
+    return [(name, value) for name, value in guarded if predicate is None or predicate(value)]

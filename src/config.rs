@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use ai_code_executor::WaitLimits;
 use ai_code_executor::limits::{self, Limits};
-use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy};
+use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy, PolicyKind};
 use reader::{MASKED, Reader};
 use settings::{APPROVER_TOKEN, APPROVER_TOKEN_FILE, TOKEN, TOKEN_FILE};
 use token::weakness;
@@ -239,6 +239,9 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
 const HARDENING_MODES: [(&str, HardeningMode); 3] =
     [("on", HardeningMode::On), ("require", HardeningMode::Require), ("off", HardeningMode::Off)];
 
+const POLICY_KINDS: [(&str, PolicyKind); 2] =
+    [(PolicyKind::Strict.name(), PolicyKind::Strict), (PolicyKind::Open.name(), PolicyKind::Open)];
+
 const LOG_LEVELS: [(&str, LogLevel); 4] = [
     ("DEBUG", LogLevel::Debug),
     ("INFO", LogLevel::Info),
@@ -265,9 +268,11 @@ fn read_policy(reader: &mut Reader<'_>) -> Policy {
     let ast_nodes_max = reader.value("MAX_AST_NODES", number(1..=1_000_000)).unwrap_or_default();
     let context_bytes_max = read_buffer_bytes(reader, "MAX_CONTEXT_BYTES");
     let context_depth_max = reader.value("MAX_CONTEXT_DEPTH", number(0..=100)).unwrap_or_default();
+    let kind = reader.value("POLICY", one_of(&POLICY_KINDS)).unwrap_or_default();
     let allowed_imports = reader.value("ALLOWED_IMPORTS", imports).unwrap_or_default();
     reader.came_to(allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(","));
     Policy::default()
+        .kind(kind)
         .code_bytes_max(code_bytes_max)
         .ast_nodes_max(ast_nodes_max)
         .allowed_imports(allowed_imports)

@@ -24,7 +24,7 @@ use crate::PROGRESS;
 use crate::error::Error;
 use crate::memory::{self, Base, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
 use crate::meter;
-use crate::validator::{REFUSED_NAMES, hints};
+use crate::validator::{OWN_NAMES, REFUSED_NAMES, hints};
 use artifact::Kind;
 pub(crate) use interpreter::Interpreter;
 use machine_code::MachineCode;
@@ -33,9 +33,10 @@ use machine_code::MachineCode;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python modules. Each imports only modules above it.
-const GUEST_MODULES: [(&str, &str); 20] = [
+const GUEST_MODULES: [(&str, &str); 21] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
+    ("guest_executors", include_str!("../guest/executors.py")),
     ("guest_zones", include_str!("../guest/zones.py")),
     ("guest_fresh", include_str!("../guest/fresh.py")),
     ("guest_values", include_str!("../guest/values.py")),
@@ -253,6 +254,7 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "allowed_imports": spec.allowed_imports,
         "disabled_modules": spec.disabled_imports,
         "refused_names": REFUSED_NAMES,
+        "own_names": OWN_NAMES,
         "guards": spec.guards,
         "hints": hints::recipe(spec.allowed_imports),
         "tools": spec.tools,

@@ -101,7 +101,7 @@ pub use sealed_store;
 pub use tools::{
     Approval, Catalogue, Decision, Tool, ToolCall, ToolError, ToolErrorKind, ToolPolicy, ToolRequest,
 };
-pub use validator::{Policy, ValidatedSource};
+pub use validator::{Policy, PolicyKind, ValidatedSource};
 
 /// Version of the CPython interpreter that programs run in.
 pub const PYTHON_VERSION: &str = "3.13.15";

@@ -21,8 +21,6 @@ mod states;
 mod tasks;
 mod wait_limits;
 
-#[cfg(feature = "server")]
-use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -47,7 +45,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Records;
 use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
-use crate::validator::{Policy, ValidatedSource};
+use crate::validator::{Policy, PolicyKind, ValidatedSource};
 use accept::{Accepted, is_large};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
@@ -357,10 +355,13 @@ impl Sandbox {
         self.0.shared.may_ask
     }
 
-    /// Returns the modules that programs can import, without those of the tools.
+    /// Returns the policy without the modules of the tools.
     #[cfg(feature = "server")]
-    pub(crate) fn libraries(&self) -> BTreeSet<String> {
-        self.0.shared.policy.allowed_imports.difference(self.catalogue().modules()).cloned().collect()
+    pub(crate) fn policy_without_tools(&self) -> Policy {
+        let mut policy = self.0.shared.policy.clone();
+        policy.allowed_imports.retain(|name| !self.catalogue().modules().contains(name));
+        policy.tool_modules.clear();
+        policy
     }
 
     /// Returns whether every memory that was checked after a reset was equal to the image.
@@ -370,6 +371,12 @@ impl Sandbox {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.0.shared.is_sound.load(Ordering::Relaxed)
+    }
+
+    /// Returns what the sandbox refuses, beside what it limits.
+    #[must_use]
+    pub fn policy_kind(&self) -> PolicyKind {
+        self.0.shared.policy.kind
     }
 
     /// Returns whether states and executions that wait can be kept: see [`SandboxBuilder::no_store`].

@@ -3,7 +3,6 @@
 
 #![no_main]
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::LazyLock;
 
@@ -51,7 +50,7 @@ fn accepted(file: &ToolFile) {
         is_python(&card.stub);
     }
     is_python(&stubs(&cards));
-    assert!(!prompt(&cards, &BTreeSet::new()).is_empty());
+    assert!(!prompt(&cards, &Policy::default()).is_empty());
     assert!(catalogue.search("weather of a city").len() <= cards.len());
     assert_eq!(catalogue.search("").len(), cards.len());
 }

@@ -18,14 +18,15 @@ GUEST = pathlib.Path(__file__).parent.parent
 HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text(encoding="utf-8"))
 # In dependency order, as in the host's recipe.
 MODULES = (
-    "absent", "loop", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
+    "absent", "loop", "executors", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
     "caller_tools", "library_guards", "module_runs", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath
 colorsys contextlib copy csv dataclasses decimal difflib enum fractions graphlib hashlib heapq hmac html io ipaddress
 keyword numbers operator pprint random secrets statistics string struct textwrap time types unicodedata urllib.parse
-uuid zlib zoneinfo
+uuid zlib zoneinfo argparse ast binascii codecs concurrent.futures contextvars inspect logging queue sys timeit tomllib
+traceback warnings weakref xml.etree
 """.split()
 REFUSED_NAMES = """
 __base__ __bases__ __builtins__ __class__ __closure__ __code__ __defaults__ __dict__ __func__ __getattribute__
@@ -33,6 +34,7 @@ __globals__ __import__ __init_subclass__ __kwdefaults__ __loader__ __mro__ __red
 __spec__ __subclasses__ ag_code ag_frame breakpoint compile cr_code cr_frame dir eval exec exit f_back f_builtins f_code
 f_globals f_locals gi_code gi_frame globals help input locals open os quit subprocess sys tb_frame tb_next vars
 """.split()
+OWN_NAMES = "compile dir eval exit help input open os".split()
 
 
 def tool(path, description="", *parameters, takes_more=False, returns=""):
@@ -78,6 +80,7 @@ def load():
         "allowed_imports": ALLOWED_IMPORTS,
         "disabled_modules": ["automation"],
         "refused_names": REFUSED_NAMES,
+        "own_names": OWN_NAMES,
         "guards": True,
         "hints": HINTS | {"importable": "Importable here: json, re and more."},
         "tools": HOME_TOOLS,

@@ -157,7 +157,7 @@ class TestAttributeGuards(unittest.TestCase):
                 error = run(PRELUDE + code)["error"]
                 self.assertEqual((error["type"], error["message"]), ("AttributeError", REFUSED))
                 self.assertEqual(error["line"], PRELUDE.count("\n") + 1)
-                self.assertEqual(error["hint"], "Use type(x).")
+                self.assertEqual(error["hint"], "Use type(x), or x.__class__.__name__ for its name.")
 
     def test_works(self):
         for code, value in WORKS:

@@ -1,16 +1,18 @@
-"""Runs the programs in `tests/cases/` in the guest's runner on this CPython. The results equal those in the sandbox."""
+"""Runs the programs in `tests/cases/` and `tests/corpus/` in the guest's runner on this CPython. The results equal those in the sandbox."""
 
 import contextlib
 import io
 import json
+import logging
 import pathlib
 import re
 import sys
 import unittest
+import warnings
 
 from . import executor, run
 
-CASES = pathlib.Path(__file__).parents[2] / "tests" / "cases"
+TESTS = pathlib.Path(__file__).parents[2] / "tests"
 KEYS = {
     "value", "repr", "stdout", "stderr_contains", "outcome", "error", "line", "hint_contains", "context", "host",
 }  # fmt: skip
@@ -23,8 +25,8 @@ class TestCases(unittest.TestCase):
     maxDiff = None
 
     def test_programs_match_their_expectations(self):
-        paths = sorted(CASES.glob("*.py"))
-        self.assertTrue(paths, f"no programs in {CASES}")
+        paths = [*sorted(TESTS.glob("cases/*.py")), *sorted(TESTS.glob("corpus/*.py"))]
+        self.assertGreater(len(paths), 200)
         for path in paths:
             with self.subTest(path.stem):
                 check(self, path.read_text(encoding="utf-8"))
@@ -37,9 +39,11 @@ def check(test, code):
     if not runs_here(expected.get("host")):
         return
     stdout, stderr = io.StringIO(), io.StringIO()
+    restore_later(test)
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         result = run(code, expected.get("context"))
         executor.reset()
+    test.doCleanups()
     error = result["error"] or {}
     actual = {
         "error": ": ".join(filter(None, (error.get("type"), error.get("message")))) or None,
@@ -55,6 +59,15 @@ def check(test, code):
             test.assertEqual(json.dumps(actual[key], sort_keys=True), json.dumps(value, sort_keys=True), key)
     test.assertIn(expected.get("stderr_contains", ""), stderr.getvalue())
     test.assertIn(expected.get("hint_contains", ""), error.get("hint") or "")
+
+
+def restore_later(test):
+    """Restores what programs change in the library for their own process."""
+    handlers, level, filters = logging.root.handlers[:], logging.root.level, warnings.filters[:]
+    test.addCleanup(sys.setrecursionlimit, sys.getrecursionlimit())
+    test.addCleanup(logging.root.setLevel, level)
+    test.addCleanup(lambda: logging.root.handlers.__setitem__(slice(None), handlers))
+    test.addCleanup(lambda: warnings.filters.__setitem__(slice(None), filters))
 
 
 def expectations(code):

@@ -35,6 +35,8 @@ ERRORS = [
     ("raise BaseExceptionGroup('g', [KeyboardInterrupt()])", "BaseExceptionGroup", "g (1 sub-exception)", 1, 1),
     ("def f():\n  return f()\nf()", "RecursionError", None, 2, 10),
     ("raise MemoryError", "MemoryError", "", 1, 1),
+    ("raise SystemError('error return without exception set')", "MemoryError", "", 1, 1),
+    ("raise SystemError('other')", "SystemError", "other", 1, 1),
     ("[0] * (1 << 60)", "MemoryError", "", 1, 1),
     ("raise SyntaxError('made by hand')", "SyntaxError", "made by hand", 1, 1),
     # refused by the compiler
@@ -86,7 +88,7 @@ HINTS = [
     ("eval('1')", "in the program itself"),
     ("exit()", "SystemExit"),
     ("import os", "There are no files"),
-    ("from subprocess import run", "There are no files"),
+    ("from subprocess import run", "There are no processes"),
     ("os.getcwd()", "There are no files"),
     ("import shelve", "Importable here: json, re and more. Modules of tools: data, my_tools, tools."),
     ("shelve.open('x')", "Importable here"),

@@ -30,7 +30,8 @@ ALLOWED = [
 # (code, message)
 REFUSED = [
     ("import os", "Import of 'os' is not permitted"),
-    ("import sys", "Import of 'sys' is not permitted"),
+    ("from sys import path", "Import of 'sys' is not permitted"),
+    ("import sys.monitoring", "Import of 'sys' is not permitted"),
     ("import os.path", "Import of 'os' is not permitted"),
     ("from os import path", "Import of 'os' is not permitted"),
     ("import urllib", "Import of 'urllib' is not permitted"),

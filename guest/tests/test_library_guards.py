@@ -5,7 +5,8 @@ import unittest
 from . import run
 
 PRELUDE = """
-import contextlib, copy, dataclasses, enum, functools, json, pprint, types, typing
+import argparse, ast, codecs, contextlib, copy, dataclasses, enum, functools, inspect, io, json, logging, pprint, timeit, types
+import typing, weakref
 name = "__glo" + "bals__"
 class Liar(str):
     __hash__ = lambda self: hash("real")
@@ -16,6 +17,23 @@ def hints(text, **names):
 
 # Attempts that fail: (code, type of the error)
 REFUSED = [
+    ("p = argparse.ArgumentParser(); p.set_defaults(**{name: 1}); p.parse_args([])", "AttributeError"),
+    ("p = argparse.ArgumentParser(); p.add_argument('-x', dest=name, action='append'); p.parse_args(['-x', '1'], json.dumps)", "AttributeError"),
+    ("codecs.StreamReaderWriter(json.dumps, lambda *_: 1, lambda *_: 1).__getattr__(name)", "AttributeError"),
+    ("codecs.StreamReader.__getattr__(types.SimpleNamespace(stream=json.dumps), name)", "AttributeError"),
+    ("f = logging.Formatter('{x.' + name + '}', style='{')\nf.format(logging.makeLogRecord({'x': json.dumps}))", "AttributeError"),
+    ("timeit.timeit('json.dumps.' + name, globals={'json': json}, number=1)", "AttributeError"),
+    ("timeit.timeit('\"{0.' + name + '}\".format(f)', globals={'f': hints}, number=1)", "AttributeError"),
+    ("timeit.timeit('import os', number=1)", "ImportError"),
+    ("timeit.timeit('open(1)', number=1)", "NameError"),
+    ("timeit.timeit('gc', number=1)", "NameError"),
+    ("inspect.get_annotations(types.SimpleNamespace(__annotations__={'a': name}), eval_str=True)", "TypeError"),
+    ("class C: x: 'json.dumps.__globals__'\ninspect.get_annotations(C, eval_str=True)", "AttributeError"),
+    ("def f(x: 'open'): pass\ninspect.signature(f, eval_str=True)", "NameError"),
+    ("class F: pass\nobject.__setattr__(hints, name, 1)", "AttributeError"),
+    ("class F:\n  def set(self, n): super().__setattr__(n, 1)\nF().set('__cla' + 'ss__')", "AttributeError"),
+    ("class F: pass\nset = type.__setattr__\nset(F, '__ba' + 'ses__', ())", "AttributeError"),
+    ("class F: pass\nlist(map(object.__setattr__, [F()], ['__di' + 'ct__'], [1]))", "AttributeError"),
     ("functools.update_wrapper(types.SimpleNamespace(), json.dumps, assigned=[], updated=[name])", "AttributeError"),
     ("functools.wraps(json.dumps, assigned=[], updated=[Liar(name)])(types.SimpleNamespace())", "AttributeError"),
     ("functools.update_wrapper(types.SimpleNamespace(), json.dumps, assigned=[name], updated=[]).__wrapped__.x", "AttributeError"),
@@ -25,7 +43,7 @@ REFUSED = [
     ("hints('\"{0.x}\".format(1)')", "AttributeError"),
     ("hints('open')", "NameError"),
     ("hints('abort', __module__='os')", "NameError"),
-    ("hints('codecs', __module__='json')", "NameError"),
+    ("hints('_sys.modules', __module__='collections')", "AttributeError"),
     ("typing.get_type_hints(hints, {}, {'hints': 1}); hints.__annotations__ = {'a': 'open'}; typing.get_type_hints(hints)", "NameError"),
     ("typing.ForwardRef('abort', module='os')._evaluate({}, {}, recursive_guard=frozenset())", "NameError"),
     ("f = lambda x: 1; f.__annotations__ = {'x': 'open'}; functools.singledispatch(print).register(f)", "NameError"),
@@ -43,6 +61,25 @@ REFUSED = [
 
 # Programs that work as in CPython: (code, value)
 WORKS = [
+    # `iter_fields` leaves out what cannot be read.
+    ("json.dumps._fields = [name, 'real']; json.dumps.real = 1; list(ast.iter_fields(json.dumps))", [["real", 1]]),
+    ("import traceback\ndef f(): return [frame.name for frame in traceback.extract_stack()]\nf()", ["<module>", "f"]),
+    ("class P:\n  def __setattr__(self, n, v):\n    object.__setattr__(self, n, v * 2)\np = P(); p.x = 2; p.x", 4),
+    ("class P:\n  def __setattr__(self, n, v):\n    super().__setattr__(n, v + 1)\np = P(); p.x = 2; p.x", 3),
+    ("class P: pass\np = P(); p.__setattr__('x', 5); object.__setattr__(p, 'y', 6); [p.x, p.y]", [5, 6]),
+    ("'{0.__class__.__name__} {0.__class__.__qualname__}'.format(1)", "int int"),
+    ("timeit.timeit('x = \"{}\".format(1); math.sqrt(2)', 'import math', number=2) >= 0", True),
+    ("timeit.timeit(lambda: 1, number=3) >= 0 and timeit.repeat('pass', number=1, repeat=2)[0] >= 0", True),
+    ("p = argparse.ArgumentParser(prog='p'); p.add_argument('n', type=int); p.add_argument('--open', action='store_true')\n"
+     "a = p.parse_args(['3', '--open']); [a.n, a.open, dict(a._get_kwargs())]", [3, True, {"n": 3, "open": True}]),
+    ("ast.literal_eval(\"{'a': [1, (2,)]}\")", {"a": [1, [2]]}),
+    ("class V(ast.NodeVisitor):\n  def visit_Name(self, node): seen.append(node.id)\nseen = []\nV().visit(ast.parse('a + b(c)'))\nseen", ["a", "b", "c"]),
+    ("class T(ast.NodeTransformer):\n  def visit_Constant(self, n): return ast.Constant(n.value + 1)\nast.unparse(T().visit(ast.parse('f(1)')))", "f(2)"),
+    ("codecs.getwriter('utf-8')(io.BytesIO()).closed", False),
+    ("s = io.StringIO(); h = logging.StreamHandler(s); h.setFormatter(logging.Formatter('{levelname}:{message}', style='{'))\n"
+     "l = logging.getLogger('w'); l.addHandler(h); l.warning('%d!', 1); l.removeHandler(h); s.getvalue()", "WARNING:1!\n"),
+    ("def f(a, *, b: int = 2): pass\nstr(inspect.signature(f))", "(a, *, b: int = 2)"),
+    ("def f():\n  return 1\ninspect.getsource(f)", "def f():\n  return 1\n"),
     ("@functools.wraps(hints)\ndef f(): pass\n[f.__name__, f.__wrapped__ is hints]", ["hints", True]),
     ("functools.update_wrapper(types.SimpleNamespace(), print, ('__name__',), ()).__name__", "print"),
     ("hints('list[int]')['a'] == list[int]", True),

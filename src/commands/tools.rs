@@ -33,7 +33,7 @@ pub(crate) fn tools(config: &Config, query: &str, format: ToolsFormat) -> Done {
         ToolsFormat::Text => text(&catalogue, &found),
         ToolsFormat::Json => found.into_iter().map(json).collect::<Value>().to_string(),
         ToolsFormat::Pyi => catalogue::stubs(&found),
-        ToolsFormat::Prompt => catalogue::prompt(&found, &config.policy.allowed_imports),
+        ToolsFormat::Prompt => catalogue::prompt(&found, &config.policy),
     };
     print(shown.trim_end())?;
     Ok(ExitCode::SUCCESS)

@@ -34,7 +34,8 @@ const GROUPS: [(&str, &[Setting]); 10] = [
         setting("MAX_AST_NODES", "5000", "N", "Largest program, in nodes of its syntax tree"),
         setting("MAX_CONTEXT_BYTES", "1048576", "BYTES", "Largest `context`, as JSON"),
         setting("MAX_CONTEXT_DEPTH", "4", "N", "Nesting of `context` values"),
-        setting("ALLOWED_IMPORTS", "", "NAMES", "Modules that programs may import: `json,re` replaces the standard list, `+tomllib,-secrets` changes it"),
+        setting("POLICY", "strict", "POLICY", "What programs are refused: `strict`, other modules and names that reach into the interpreter; `open`, nothing"),
+        setting("ALLOWED_IMPORTS", "", "NAMES", "Modules that programs may import under the policy `strict`: `json,re` replaces the standard list, `+pickle,-secrets` changes it"),
     ]),
     ("HTTP", &[
         setting("HOST", "127.0.0.1", "ADDRESS", "Address to listen on"),

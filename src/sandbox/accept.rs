@@ -1,15 +1,16 @@
 //! Checks an execution before it waits for a slot.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::{Layers, Shared, context};
 use crate::error::Error;
-use crate::execution::{Execution, Listener, OnWait};
+use crate::execution::{Execution, KeepState, Listener, OnWait};
 use crate::instance::Pauses;
 use crate::tools::{CallerTools, Grants, Outside};
-use crate::validator::{self, Policy, ValidatedSource};
+use crate::validator::{self, OWN_NAMES, Policy, ValidatedSource};
 
 /// A larger execution takes more than a few hundred microseconds to check, so its check must not run on a shared
 /// thread.
@@ -51,6 +52,10 @@ impl Shared {
                 let mut policy = self.policy_for(&execution);
                 if let Some(tools) = &of_caller {
                     tools.admit_to(policy.to_mut());
+                }
+                let variables = variables_of(&execution);
+                if !variables.is_empty() {
+                    policy.to_mut().variables = variables;
                 }
                 validator::validate(code, &policy).map_err(Error::Rejected)?
             }
@@ -140,6 +145,14 @@ impl Shared {
         }
         context::check(&execution.context, &self.policy, &self.registry, of_caller)
     }
+}
+
+/// Returns the variables that may exist before the program begins, as far as they make a difference to the validator:
+/// keys of the context, and all that an earlier program may have left.
+fn variables_of(execution: &Execution) -> BTreeSet<String> {
+    let continues = matches!(execution.state, Some(KeepState::After(_)));
+    let names = OWN_NAMES.iter().copied().chain(continues.then_some("sys"));
+    names.filter(|name| continues || execution.context.contains_key(*name)).map(str::to_owned).collect()
 }
 
 /// Returns whether checking the execution takes too long for its caller's thread.

@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Records;
 use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
-use crate::validator::{CODE_BYTES_CEILING, Policy};
+use crate::validator::{CODE_BYTES_CEILING, Policy, PolicyKind};
 
 /// Collects the settings of a [`Sandbox`] and builds it.
 ///
@@ -98,7 +98,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets what programs may import, and how large programs and their context may be. Default: [`Policy::default`].
+    /// Sets what programs are refused, and how large programs and their context may be. Default: [`Policy::default`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -257,7 +257,7 @@ impl SandboxBuilder {
             allowed_imports: &self.policy.allowed_imports,
             disabled_imports: &self.policy.disabled_imports,
             tools: registry.definitions(),
-            guards: self.layers != Layers::WallOnly,
+            guards: self.layers != Layers::WallOnly && self.policy.kind == PolicyKind::Strict,
         };
         let opening = Instant::now();
         let is_sound = Arc::new(AtomicBool::new(true));

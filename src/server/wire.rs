@@ -410,6 +410,9 @@ pub(super) struct Health {
     /// Whether states and executions that wait can be kept; null until programs can be run
     #[schema(required)]
     store: Option<bool>,
+    /// `strict` or `open`: what programs are refused; null until programs can be run
+    #[schema(required, example = "strict")]
+    policy: Option<&'static str>,
     hardening: InForce,
 }
 
@@ -434,11 +437,12 @@ struct InForce {
 impl Health {
     pub(super) fn new(sandbox: Option<&Sandbox>, hardening: Hardening) -> Self {
         let (mcp_initialized, store) = (sandbox.is_some(), sandbox.map(Sandbox::has_store));
+        let policy = sandbox.map(|sandbox| sandbox.policy_kind().name());
         let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         // No restriction is in force: hardening was not requested.
         let is_as_asked = hardening.is_whole() || hardening == Hardening::default();
         let status = if is_as_asked { "healthy" } else { "degraded" };
-        Self { status, service, version, mcp_initialized, store, hardening: hardening.into() }
+        Self { status, service, version, mcp_initialized, store, policy, hardening: hardening.into() }
     }
 }
 

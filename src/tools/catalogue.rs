@@ -167,11 +167,11 @@ impl Catalogue {
 }
 
 /// Returns a section for a system prompt, in Markdown: what the executor is, rules, `tools` as stubs (names and
-/// summaries if there are many), and an example that calls some of them. `allowed_imports` are the importable modules
-/// other than those of the tools.
+/// summaries if there are many), and an example that calls some of them. `policy` tells what else is importable, without
+/// the modules of the tools.
 #[must_use]
-pub fn prompt(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> String {
-    prompt::section(tools, allowed_imports)
+pub fn prompt(tools: &[&ToolCard], policy: &Policy) -> String {
+    prompt::section(tools, policy)
 }
 
 /// Returns the stubs of all `tools` as one parsable Python text.

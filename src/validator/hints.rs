@@ -15,7 +15,7 @@ struct Texts {
     names: BTreeMap<String, String>,
     help_with_tools: String,
     attributes: BTreeMap<String, String>,
-    reflection: String,
+    sys: String,
     modules: Vec<(Vec<String>, String)>,
     tool_modules: String,
     add_await: String,
@@ -113,7 +113,12 @@ pub(super) fn for_name(name: &str, policy: &Policy) -> String {
 
 /// Returns the hint for a refused attribute.
 pub(super) fn for_attribute(name: &str) -> String {
-    TEXTS.attributes.get(name).unwrap_or(&TEXTS.reflection).clone()
+    TEXTS.attributes.get(name).or_else(|| TEXTS.names.get(name)).cloned().unwrap_or_default()
+}
+
+/// Returns the hint for a part of `sys` that programs do not see.
+pub(super) fn for_sys() -> String {
+    TEXTS.sys.clone()
 }
 
 /// Returns the hint for a call of an async function without `await`.
@@ -143,12 +148,15 @@ mod tests {
         for name in texts.names.keys().chain(texts.attributes.keys()) {
             assert!(REFUSED_NAMES.contains(&name.as_str()), "{name}");
         }
+        for name in REFUSED_NAMES {
+            assert!(!for_attribute(name).is_empty(), "{name} has no hint");
+        }
         let policy = Policy::default();
         for (root, hint) in
             texts.modules.iter().flat_map(|(roots, hint)| roots.iter().map(move |root| (root, hint)))
         {
             assert!(!policy.allows_import(root), "{root}");
-            assert!(hint.ends_with('.') && hint.len() < 120, "{hint}");
+            assert!(hint.ends_with('.') && hint.len() < 160, "{hint}");
         }
     }
 

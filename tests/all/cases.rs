@@ -1,10 +1,11 @@
-//! Ordinary programs, `tests/cases/*.py`. The expected results are those of CPython.
+//! Ordinary programs, `tests/cases/*.py`, and programs as models write them, `tests/corpus/*.py`. The expected results are
+//! those of CPython.
 
-use ai_code_executor::{Execution, Report};
+use ai_code_executor::{Execution, Report, Sandbox};
 use serde_json::{Value, json};
 
 use crate::expectations::{Program, programs};
-use crate::support::{sandbox, value_of};
+use crate::support::{open_sandbox, sandbox, value_of};
 
 const KEYS: [&str; 10] = [
     "value",
@@ -26,17 +27,30 @@ async fn programs_give_their_expected_results() {
     let mut wrong = Vec::new();
     for program in &programs {
         program.assert_keys(&KEYS);
-        wrong.extend(check(program).await);
+        wrong.extend(check(sandbox(), program).await);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn programs_as_models_write_them_run_under_both_policies() {
+    let programs = programs("corpus");
+    assert!(programs.len() >= 60, "only {} programs found", programs.len());
+    let mut wrong = Vec::new();
+    for program in &programs {
+        program.assert_keys(&KEYS);
+        wrong.extend(check(sandbox(), program).await);
+        wrong.extend(check(open_sandbox(), program).await.into_iter().map(|why| format!("open: {why}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Returns one line for each expectation that is not met.
-async fn check(program: &Program) -> Vec<String> {
+async fn check(sandbox: &Sandbox, program: &Program) -> Vec<String> {
     let context = program.get("context").and_then(Value::as_object).into_iter().flatten();
     let execution = context
         .fold(Execution::new(&program.code), |execution, (name, value)| execution.variable(name, value));
-    let report = match sandbox().run(execution).await {
+    let report = match sandbox.run(execution).await {
         Ok(report) => report,
         Err(error) => return vec![format!("{}: {error}", program.name)],
     };

@@ -1,7 +1,5 @@
 //! Descriptions of tools without a sandbox: stubs and the prompt.
 
-use std::collections::BTreeSet;
-
 use ai_code_executor::tools::catalogue;
 use ai_code_executor::validator::{Policy, validate};
 use ai_code_executor::{Catalogue, Tool};
@@ -202,8 +200,8 @@ fn policy_for(catalogue: &Catalogue) -> Policy {
 
 #[test]
 fn the_prompts_example_is_valid() {
-    let imports = Policy::default().allowed_imports;
-    let no_asyncio: BTreeSet<String> = ["json".to_owned()].into();
+    let policy = Policy::default();
+    let no_asyncio = Policy::default().allowed_imports(["json"]);
     let required = |path: &str| {
         let schema = json!({"properties": {"start": {"type": "string", "examples": ["-7d"]}, "n": {"type": "integer"}},
             "required": ["start", "n"]});
@@ -213,43 +211,43 @@ fn the_prompts_example_is_valid() {
     let rows = |fields: Value| json!({"properties": {"n": {}, "rows": {"items": {"properties": fields}}}});
     let readings = rows(json!({"id": {"type": "string"}, "value": {"type": "number"}}));
     let named = rows(json!({"id": {"type": "string"}, "kind": {"type": "string", "examples": ["a\"b"]}}));
-    let cases: [(Vec<Tool>, &BTreeSet<String>, &str); 8] = [
+    let cases: [(Vec<Tool>, &Policy, &str); 8] = [
         (
             vec![plain("a.x").output(readings)],
-            &imports,
+            &policy,
             "[row[\"id\"] for row in reply[\"rows\"] if row[\"value\"] > 0.5][:10]",
         ),
         (
             vec![plain("a.x").output(named)],
-            &imports,
+            &policy,
             r#"len(reply["rows"]), "found": [row["id"] for row in reply["rows"] if row["kind"] == "a\"b"]"#,
         ),
-        (vec![plain("a.x").read_only(), required("b.y").read_only()], &imports, "b.y(start=\"-7d\", n=1)"),
+        (vec![plain("a.x").read_only(), required("b.y").read_only()], &policy, "b.y(start=\"-7d\", n=1)"),
         (vec![plain("a.x").read_only(), plain("b.y").read_only()], &no_asyncio, "reply = await a.x()"),
-        (vec![plain("a.x"), required("b.y").read_only()], &imports, "reply = await b.y(start="),
-        (vec![required("a.x"), plain("b.y"), plain("c.z").destructive()], &imports, "reply = await b.y()"),
-        (vec![plain("a.x").output(json!({"type": "array"}))], &imports, "len(reply)"),
-        (hostile_tools(), &imports, "await asyncio.gather("),
+        (vec![plain("a.x"), required("b.y").read_only()], &policy, "reply = await b.y(start="),
+        (vec![required("a.x"), plain("b.y"), plain("c.z").destructive()], &policy, "reply = await b.y()"),
+        (vec![plain("a.x").output(json!({"type": "array"}))], &policy, "len(reply)"),
+        (hostile_tools(), &policy, "await asyncio.gather("),
     ];
-    for (tools, imports, part) in cases {
+    for (tools, policy, part) in cases {
         let catalogue = Catalogue::new(tools).unwrap();
-        let prompt = catalogue::prompt(&catalogue.search(""), imports);
+        let prompt = catalogue::prompt(&catalogue.search(""), policy);
         let example = example(&prompt).unwrap();
         assert!(example.contains(part), "{example}");
         validate(example.into(), &policy_for(&catalogue)).unwrap();
     }
     let catalogue = Catalogue::new(vec![plain("a.x").destructive()]).unwrap();
-    assert_eq!(example(&catalogue::prompt(&catalogue.search(""), &imports)), None);
+    assert_eq!(example(&catalogue::prompt(&catalogue.search(""), &policy)), None);
 }
 
 #[test]
 fn the_prompt_shows_stubs_or_how_to_get_them() {
-    let imports = Policy::default().allowed_imports;
+    let policy = Policy::default();
     let many = |count: usize, description: &str| {
         let tools = (0..count).map(|number| tool(&format!("home.tool_{number}"), description, &json!({})));
         Catalogue::new(tools.collect()).unwrap()
     };
-    let prompt = |catalogue: &Catalogue| catalogue::prompt(&catalogue.search(""), &imports);
+    let prompt = |catalogue: &Catalogue| catalogue::prompt(&catalogue.search(""), &policy);
     let few = prompt(&many(20, "Does something. In detail."));
     assert!(few.contains("async def tool_19():") && !few.contains("tools.search"), "{few}");
     assert!(few.contains(": __future__, abc,"), "{few}");
@@ -263,6 +261,8 @@ fn the_prompt_shows_stubs_or_how_to_get_them() {
     assert!(wordy.contains("tools.describe(") && wordy.len() < 40_000, "{} bytes", wordy.len());
     let countless = prompt(&many(5000, "Does something. In detail."));
     assert!(countless.contains(" more are not listed here.") && countless.len() < 40_000);
+    let open = catalogue::prompt(&[], &Policy::open());
+    assert!(open.contains("Importable: Python's standard library."), "{open}");
     let none = prompt(&many(0, ""));
     assert!(none.contains("## Rules") && !none.contains("ToolError"), "{none}");
 }
@@ -272,7 +272,7 @@ fn texts_in_the_prompt_cannot_close_their_fence() {
     for count in [1, 3, 19] {
         let tools: Vec<Tool> = hostile_tools().into_iter().skip(19 - count).collect();
         let catalogue = Catalogue::new(tools).unwrap();
-        let prompt = catalogue::prompt(&catalogue.search(""), &Policy::default().allowed_imports);
+        let prompt = catalogue::prompt(&catalogue.search(""), &Policy::default());
         assert_clean(&prompt);
         let mut fence = None;
         for line in prompt.lines() {

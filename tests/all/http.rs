@@ -410,7 +410,7 @@ fn answers_to_wrong_tokens_are_delayed_and_others_are_not() {
 fn reads_need_no_token_and_reveal_no_secrets() {
     let local = local();
     let health = json!({
-        "status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "store": true,
+        "status": "healthy", "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "store": true, "policy": "strict",
         "hardening": {
             "no_new_privileges": false, "no_dumps": false, "filesystem": false, "network": false, "scopes": false,
             "seccomp": false,

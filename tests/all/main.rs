@@ -21,6 +21,7 @@ mod faults;
 mod fuel;
 mod guards;
 mod hardening;
+mod hints;
 mod homeiq;
 #[path = "../../examples/homeiq/house.rs"]
 mod house;
@@ -34,6 +35,7 @@ mod mcp_stdio;
 mod mcp_upstreams;
 mod memory_budget;
 mod metrics;
+mod open_policy;
 mod properties;
 mod refusals;
 mod search;

@@ -70,7 +70,7 @@ fn answers_have_the_documented_shape() {
     let (status, mut health) = service.get("/health");
     // The values are tested in hardening.rs.
     assert!(health["hardening"].take().is_object() && health["status"].take().is_string());
-    let expected = json!({"status": null, "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "store": false, "hardening": null});
+    let expected = json!({"status": null, "service": "ai-code-executor", "version": "1.0.0", "mcp_initialized": true, "store": false, "policy": "strict", "hardening": null});
     assert_eq!((status, health), (200, expected));
 }
 

@@ -44,6 +44,18 @@ async fn a_program_begins_where_another_ended() {
     assert_eq!((fresh.error.unwrap().kind.as_str(), fresh.state), ("NameError", None));
 }
 
+/// The validator does not know what an earlier program has bound.
+#[tokio::test]
+async fn names_that_an_earlier_program_bound_may_be_used() {
+    let sandbox = sandbox(WaitLimits::default());
+    let first = follow(&sandbox, KeepState::New, "import sys\ndef open(path): return path").await;
+    let second = follow(&sandbox, after(&first), "sys.maxsize > 0, open('x')").await;
+    assert_eq!(value_of(&second), json!([true, "x"]), "{:?}", second.error);
+    let error = follow(&sandbox, after(&first), "input('x')").await.error.unwrap();
+    assert_eq!(error.to_string(), "NameError: name 'input' is not defined");
+    assert!(error.hint.unwrap().starts_with("There is no terminal"));
+}
+
 #[tokio::test]
 async fn a_state_is_kept_after_an_exception_and_not_after_a_limit() {
     let sandbox = sandbox(WaitLimits::default());

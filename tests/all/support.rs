@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use ai_code_executor::{Execution, Report, Sandbox};
+use ai_code_executor::{Execution, Policy, Report, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -32,6 +32,12 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().cache_dir(cache_dir()).build().unwrap())
+}
+
+/// Returns a sandbox with the policy `open`, shared by all tests.
+pub(crate) fn open_sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| Sandbox::builder().policy(Policy::open()).cache_dir(cache_dir()).build().unwrap())
 }
 
 /// Returns the machine code that the images of this build share.

@@ -1,6 +1,6 @@
-//! Hostile programs, `tests/survive/*.py`, against three services, each in a process of its own: with all layers,
-//! without the validator, and with WebAssembly (the wall) alone. The program's own expectations must be met, and
-//! `invariants` must hold whatever it does.
+//! Hostile programs, `tests/survive/*.py`, against four services, each in a process of its own: with all layers,
+//! without the validator, with WebAssembly (the wall) alone, and with the policy `open`. The program's own expectations
+//! must be met, and `invariants` must hold whatever it does.
 
 mod invariants;
 mod target;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ai_code_executor::Layers;
+use ai_code_executor::{Layers, PolicyKind};
 use serde_json::Value;
 
 use crate::expectations::{Program, programs};
@@ -44,17 +44,22 @@ const CLASSES: [(&str, usize); 7] = [
 
 #[test]
 fn all_layers_survive() {
-    attack(Layers::All);
+    attack(Layers::All, PolicyKind::Strict);
 }
 
 #[test]
 fn the_guards_survive_without_the_validator() {
-    attack(Layers::NoValidator);
+    attack(Layers::NoValidator, PolicyKind::Strict);
 }
 
 #[test]
 fn the_wall_alone_survives() {
-    attack(Layers::WallOnly);
+    attack(Layers::WallOnly, PolicyKind::Strict);
+}
+
+#[test]
+fn the_open_policy_survives() {
+    attack(Layers::All, PolicyKind::Open);
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn every_program_has_a_class() {
 fn health_answers_beside_guests_that_do_not_yield() {
     const QUESTIONS: usize = 300;
     let _alone = alone();
-    let target = Target::start(Layers::WallOnly);
+    let target = Target::start(Layers::WallOnly, PolicyKind::Strict);
     let ring = programs("survive").into_iter().find(|program| program.name == "types_in_a_ring").unwrap();
     let body = serde_json::json!({"code": ring.code, "timeout": 0.3});
     let asking = AtomicBool::new(true);
@@ -114,15 +119,19 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the programs one after the other against a service with `layers`.
-fn attack(layers: Layers) {
+/// Runs the programs one after the other against a service with `layers` and a policy.
+fn attack(layers: Layers, policy: PolicyKind) {
     let _alone = alone();
     let programs = programs("survive");
-    let mut target = Target::start(layers);
+    let mut target = Target::start(layers, policy);
     let mut tally = Tally::default();
     for program in &programs {
         let attack = target.attack(program);
-        let expected = if layers == Layers::WallOnly { strict } else { guarded };
+        let expected = match policy {
+            PolicyKind::Open => unguarded,
+            _ if layers == Layers::WallOnly => strict,
+            _ => guarded,
+        };
         let said: String = attack.answer.to_string().chars().take(600).collect();
         let wrong =
             expected(program, &attack, layers).into_iter().chain(invariants::broken(&target, &attack));
@@ -134,11 +143,11 @@ fn attack(layers: Layers) {
             tally.wrong.push(format!("{}: the service did not survive it", program.name));
             tally.wrong.extend(target.log_complaints());
             tally.deaths += 1;
-            target = Target::start(layers);
+            target = Target::start(layers, policy);
         }
     }
     tally.wrong.extend(target.log_complaints());
-    tally.report(layers, programs.len());
+    tally.report(&format!("{layers:?}, {}", policy.name()), programs.len());
     tally.wrong.extend(tally.overdue());
     assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
 }
@@ -155,6 +164,12 @@ fn strict(program: &Program, Attack { status, answer, .. }: &Attack, _: Layers) 
         ("stdout_starts", starts),
     ];
     complaints(program, &checks)
+}
+
+/// With the policy `open`: the validator refuses only what cannot run.
+fn unguarded(program: &Program, attack: &Attack, layers: Layers) -> Vec<String> {
+    let is_rejected = attack.status == 400 && attack.answer["findings"].is_array();
+    if is_rejected { Vec::new() } else { strict(program, attack, layers) }
 }
 
 /// With more layers than the wall: checks that there is an answer of any kind, and the program's expectations for these
@@ -220,11 +235,11 @@ impl Tally {
     }
 
     /// Writes to standard error directly, because the test harness captures `eprintln!`.
-    fn report(&mut self, layers: Layers, programs: usize) {
+    fn report(&mut self, layers: &str, programs: usize) {
         let (late, over) = (percentiles(&mut self.late), percentiles(&mut self.over_budget));
         let (wrong, deaths) = (self.wrong.len(), self.deaths);
         let line = format!(
-            "survive, {layers:?}: {programs} programs, {wrong} breaches, {deaths} deaths of the service; \
+            "survive, {layers}: {programs} programs, {wrong} breaches, {deaths} deaths of the service; \
              answers after their timeout: {late}; CPU time over its limit: {over}\n"
         );
         std::io::stderr().write_all(line.as_bytes()).unwrap();

@@ -1,6 +1,6 @@
 //! Findings of the validator and their positions.
 
-use ai_code_executor::validator::{CODE_BYTES_CEILING, FINDINGS_MAX, REFUSED_NAMES, validate};
+use ai_code_executor::validator::{CODE_BYTES_CEILING, FINDINGS_MAX, OWN_NAMES, REFUSED_NAMES, validate};
 use ai_code_executor::{Finding, Policy};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -43,6 +43,11 @@ fn valid_programs_pass() {
         "isinstance(1, type(2)), hasattr(1, 'real'), getattr(1, 'imag')",
         "'os.system and __class__ in a text'",
         "def f():\n    global counter\n    counter = 1",
+        "type(1).__name__, (1).__class__.__name__, x.y().__class__.__qualname__",
+        "import sys\nsys.stdout.write('x'); sys.exit()",
+        "import sys as system\nfrom sys import argv, exit\nexit(system.argv)",
+        "import logging, traceback, inspect, ast, warnings, weakref, contextvars, argparse, timeit, queue, binascii",
+        "import codecs, tomllib, xml.etree.ElementTree as ET\nfrom concurrent.futures import ThreadPoolExecutor",
         "for i in range(3):\n    try: pass\n    except* ValueError:\n        for j in range(3):\n            break",
     ];
     for program in programs {
@@ -72,7 +77,13 @@ fn each_rule_reports_its_position() {
         ("x.__class__", "1:3 attribute_not_allowed"),
         ("é.__class__", "1:3 attribute_not_allowed"),
         ("compile('1')", "1:1 name_not_allowed"),
-        ("json.compile", "1:6 attribute_not_allowed"),
+        ("import json\njson.compile", "2:6 attribute_not_allowed"),
+        ("import io\nwith io.open('x') as f: pass", "2:9 attribute_not_allowed"),
+        ("from io import open", "1:16 attribute_not_allowed"),
+        ("from sys import argv, path", "1:6 import_not_permitted"),
+        ("import sys.monitoring", "1:8 import_not_permitted"),
+        ("import sys\nsys.modules, sys.argv", "2:5 attribute_not_allowed"),
+        ("sys.argv", "1:1 name_not_allowed"),
     ];
     for (program, expected) in cases {
         assert_eq!(places(program), expected, "{}", program.chars().take(60).collect::<String>());
@@ -84,36 +95,36 @@ fn every_form_of_a_refused_name_is_found() {
     let cases = [
         ("ｅｖａｌ('1')", "1:1 name_not_allowed"),
         ("x.ｓｙｓ", "1:3 attribute_not_allowed"),
-        ("f(open=1)", "1:3 name_not_allowed"),
-        ("def eval(): pass", "1:5 name_not_allowed"),
-        ("class os: pass", "1:7 name_not_allowed"),
+        ("f(vars=1)", "1:3 name_not_allowed"),
+        ("def exec(): pass", "1:5 name_not_allowed"),
+        ("class vars: pass", "1:7 name_not_allowed"),
         ("def f(sys): pass", "1:7 name_not_allowed"),
         ("lambda sys: 1", "1:8 name_not_allowed"),
-        ("def f(*os, **sys): pass", "1:8 name_not_allowed, 1:14 name_not_allowed"),
-        ("def f[os](): pass", "1:7 name_not_allowed"),
-        ("class A[*os]: pass", "1:10 name_not_allowed"),
-        ("type os = int", "1:6 name_not_allowed"),
-        ("import json as os", "1:16 name_not_allowed"),
+        ("def f(*quit, **sys): pass", "1:8 name_not_allowed, 1:16 name_not_allowed"),
+        ("def f[vars](): pass", "1:7 name_not_allowed"),
+        ("class A[*vars]: pass", "1:10 name_not_allowed"),
+        ("type vars = int", "1:6 name_not_allowed"),
+        ("import json as vars", "1:16 name_not_allowed"),
         ("from json import sys", "1:18 attribute_not_allowed"),
-        ("from json import loads as eval", "1:27 name_not_allowed"),
-        ("try: pass\nexcept E as os: pass", "2:13 name_not_allowed"),
-        ("try: pass\nexcept* E as os: pass", "2:14 name_not_allowed"),
-        ("with f() as os: pass", "1:13 name_not_allowed"),
-        ("for os in x: pass", "1:5 name_not_allowed"),
-        ("[1 for os in x]", "1:8 name_not_allowed"),
-        ("(os := 1)", "1:2 name_not_allowed"),
-        ("os: int = 1", "1:1 name_not_allowed"),
-        ("os += 1", "1:1 name_not_allowed"),
-        ("del os", "1:5 name_not_allowed"),
-        ("def f():\n    global os", "2:12 name_not_allowed"),
+        ("from json import loads as vars", "1:27 name_not_allowed"),
+        ("try: pass\nexcept E as vars: pass", "2:13 name_not_allowed"),
+        ("try: pass\nexcept* E as vars: pass", "2:14 name_not_allowed"),
+        ("with f() as vars: pass", "1:13 name_not_allowed"),
+        ("for vars in x: pass", "1:5 name_not_allowed"),
+        ("[1 for vars in x]", "1:8 name_not_allowed"),
+        ("(vars := 1)", "1:2 name_not_allowed"),
+        ("vars: int = 1", "1:1 name_not_allowed"),
+        ("vars += 1", "1:1 name_not_allowed"),
+        ("del vars", "1:5 name_not_allowed"),
+        ("def f():\n    global vars", "2:12 name_not_allowed"),
         (
-            "def f():\n    os = 1\n    def g():\n        nonlocal os",
+            "def f():\n    vars = 1\n    def g():\n        nonlocal vars",
             "2:5 name_not_allowed, 4:18 name_not_allowed",
         ),
-        ("match x:\n    case os: pass", "2:10 name_not_allowed"),
-        ("match x:\n    case [*os]: pass", "2:12 name_not_allowed"),
-        ("match x:\n    case {**os}: pass", "2:13 name_not_allowed"),
-        ("match x:\n    case int() as os: pass", "2:19 name_not_allowed"),
+        ("match x:\n    case vars: pass", "2:10 name_not_allowed"),
+        ("match x:\n    case [*vars]: pass", "2:12 name_not_allowed"),
+        ("match x:\n    case {**vars}: pass", "2:13 name_not_allowed"),
+        ("match x:\n    case int() as vars: pass", "2:19 name_not_allowed"),
         ("match x:\n    case A(__class__=1): pass", "2:12 attribute_not_allowed"),
         ("match x:\n    case os.path: pass", "2:10 name_not_allowed"),
         ("f'{x.__class__}'", "1:6 attribute_not_allowed"),
@@ -125,14 +136,97 @@ fn every_form_of_a_refused_name_is_found() {
             "1:10 name_not_allowed, 1:15 name_not_allowed, 1:24 name_not_allowed",
         ),
         ("class A(metaclass=eval): pass", "1:19 name_not_allowed"),
-        ("class A:\n    def __init_subclass__(cls): pass", "2:9 name_not_allowed"),
+        ("def __init_subclass__(cls): pass", "1:5 name_not_allowed"),
+        ("def f(): object.__setattr__(x, 'y', 1)", "1:17 attribute_not_allowed"),
+        ("class A:\n    def f(self): A.__setattr__(self, 'y', 1)", "2:20 attribute_not_allowed"),
+        ("x.__class__.__name__ = 'y'", "1:3 attribute_not_allowed"),
+        ("x.__class__.__bases__", "1:3 attribute_not_allowed, 1:13 attribute_not_allowed"),
     ];
     for (program, expected) in cases {
         assert_eq!(places(program), expected, "{program}");
     }
     for name in REFUSED_NAMES {
         assert_eq!(places(name), "1:1 name_not_allowed", "{name}");
-        assert_eq!(places(&format!("x.{name}")), "1:3 attribute_not_allowed", "{name}");
+        let attribute = if OWN_NAMES.contains(name) { "" } else { "1:3 attribute_not_allowed" };
+        assert_eq!(places(&format!("x.{name}")), attribute, "{name}");
+    }
+}
+
+#[test]
+fn names_of_the_programs_own_may_be_called_like_builtins() {
+    let programs = [
+        "class File:\n    def open(self): return self.open\n    def dir(self): pass\nFile().open().dir()",
+        "def f(input, *, help=None): return input or help\nf(1, help=2)",
+        "def f(*os, **exit): return os, exit",
+        "lambda dir: dir",
+        "def help(): pass\nhelp()",
+        "class os: pass\nos()",
+        "import json as os\nos.dumps(1)",
+        "from json import loads as eval\neval('1')",
+        "from re import compile\ncompile('a')",
+        "input = [1]\ndef f(): return input\ndef g():\n    global dir\n    dir = 1\ndir, f",
+        "def f():\n    def g():\n        return open\n    open = 1\n    return g",
+        "try: pass\nexcept E as input: print(input)",
+        "with f() as open, g() as (dir, os): open(dir, os)",
+        "for open in x: open",
+        "[eval for eval in x], {dir: os for dir, os in x}, [1 for x in y if (help := x)], help",
+        "match x:\n    case [exit, *os]: exit, os\n    case {'x': dir, **input}: dir, input\n    case A(open=1): pass",
+        "def f[compile](x: compile): pass",
+        "parser.add_argument('--x', help='y')",
+        "class A:\n    input = 1\n    x = input",
+        "del open",
+        "import re as patterns\npatterns.compile('a')",
+        "import io\ndef f(io): return io.open",
+        "class A:\n    def __setattr__(self, n, v): object.__setattr__(self, n, v), super().__setattr__(n, v)",
+        "class A(type):\n    def __setattr__(cls, n, v): type.__setattr__(cls, n, v)",
+        "class A:\n    def __init_subclass__(cls, **kw): super().__init_subclass__(**kw)",
+    ];
+    for program in programs {
+        assert_eq!(findings(program), [], "{program}");
+    }
+    let policy = Policy::default().variables(["input", "rooms"]);
+    assert!(validate("def f(): return input, rooms".into(), &policy).is_ok());
+    assert!(validate("input, open".into(), &policy).is_err());
+    let refused = [
+        ("class File:\n    def open(self): return open(self)", "2:28 name_not_allowed"),
+        ("class A:\n    input = 1\n    def f(self): return input", "3:25 name_not_allowed"),
+        ("def f(open): pass\nopen(1)", "2:1 name_not_allowed"),
+        ("def f(open=open): pass", "1:12 name_not_allowed"),
+        ("[open for open in open]", "1:19 name_not_allowed"),
+        ("def f(x: compile): pass", "1:10 name_not_allowed"),
+        ("f(open=open)", "1:8 name_not_allowed"),
+        ("lambda: input()", "1:9 name_not_allowed"),
+        ("def f():\n    dir = 1\ndir(f)", "3:1 name_not_allowed"),
+    ];
+    for (program, expected) in refused {
+        assert_eq!(places(program), expected, "{program}");
+    }
+}
+
+#[test]
+fn the_open_policy_refuses_nothing_but_what_cannot_run() {
+    let policy = Policy::open().code_bytes_max(100).ast_nodes_max(30);
+    let places = |program: &str| {
+        let found = validate(program.into(), &policy).err().unwrap_or_default();
+        found.iter().map(|finding| finding.rule.code()).collect::<Vec<_>>().join(", ")
+    };
+    for program in [
+        "import os, sys, nonsense\nfrom math import *\nfrom . import x",
+        "eval('1'), open('x'), x.__class__.__bases__, f.__globals__, vars(), globals()",
+    ] {
+        assert_eq!(places(program), "", "{program}");
+    }
+    let (long, complex, deep) = ("x".repeat(101), "x\n".repeat(40), "(".repeat(150));
+    let cases: [(&str, &str); 4] = [
+        (&long, "too_large"),
+        (&complex, "too_complex"),
+        ("x = = 1", "syntax_error"),
+        (&deep, "syntax_error"),
+    ];
+    for (program, expected) in cases {
+        let policy = policy.clone().code_bytes_max(if expected == "too_large" { 100 } else { 1000 });
+        let found = validate(program.into(), &policy).unwrap_err();
+        assert_eq!(found[0].rule.code(), expected, "{program}");
     }
 }
 
@@ -205,12 +299,18 @@ fn messages_match_the_contract_and_hints_suggest_a_fix() {
         (
             "import nonsense",
             "Import of 'nonsense' is not permitted",
-            "Importable here: collections, csv, datetime, itertools, json, math, re, statistics and 41 more of the \
+            "Importable here: collections, csv, datetime, itertools, json, math, re, statistics and 57 more of the \
              standard library. Write what they lack in the program itself.",
         ),
         ("import jsn", "Import of 'jsn' is not permitted", "Did you mean 'json'? Importable here: "),
-        ("x.f_back", "Attribute 'f_back' is not allowed in sandbox", "work with the data itself"),
+        ("x.f_back", "Attribute 'f_back' is not allowed in sandbox", "Pass the values as arguments"),
         ("import urllib", "Import of 'urllib' is not permitted", "Import urllib.parse instead."),
+        (
+            "import concurrent",
+            "Import of 'concurrent' is not permitted",
+            "Import concurrent.futures instead.",
+        ),
+        ("from sys import path", "Import of 'sys' is not permitted", "Of sys there are argv, exit,"),
         ("from .. import x", "Relative imports are not permitted", "full name"),
         ("from math import *", "Star import from 'math' is not permitted", "from math import a, b"),
         ("open('x')", "Use of 'open' is not allowed in sandbox", "There are no files"),
@@ -233,7 +333,7 @@ fn messages_match_the_contract_and_hints_suggest_a_fix() {
 
 #[test]
 fn all_findings_are_reported_together() {
-    let program = "import os, re\nimport requests\nx = ().__class__\nwith open('y') as sys:\n    pass";
+    let program = "import os, re\nimport requests\nx = ().__class__\nwith open('y') as vars:\n    pass";
     let expected = "1:8 import_not_permitted, 2:8 import_not_permitted, 3:8 attribute_not_allowed, \
                     4:6 name_not_allowed, 4:19 name_not_allowed";
     assert_eq!(places(program), expected);
@@ -306,6 +406,9 @@ fn largest_hostile_programs_do_not_overflow_the_stack() {
         "x = = 1\n",
         "()",
         "os.sys\n",
+        "class A:\n def f(open):open\n",
+        "lambda os:os;",
+        "[os for os in os];",
         "elif x:\n",
         "'",
     ];
@@ -327,7 +430,7 @@ fn four_times_the_program_takes_four_times_the_work() {
         ("no statements", &|bytes| repeated("x y;", bytes)),
         ("what cannot be compiled", &|bytes| repeated("await = 1;", bytes)),
         ("names", &|bytes| "é;".to_owned() + &repeated("os;", bytes - 3)),
-        ("attributes", &|bytes| "é;".to_owned() + &repeated("a.os;", bytes - 3)),
+        ("attributes", &|bytes| "é;".to_owned() + &repeated("a.sys;", bytes - 3)),
         ("names, then imports", &|bytes| repeated("os;", bytes / 2) + &repeated("import os;", bytes / 2)),
         ("imported names", &|bytes| format!("from é import {}x", repeated("os,", bytes - 20))),
         ("type parameters", &|bytes| format!("def f[{}](): pass", numbered(bytes - 20))),

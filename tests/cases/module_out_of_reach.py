@@ -1,7 +1,7 @@
 import json
 
-json.codecs.lookup("utf-8")
+json.decoder.scanner.re.copyreg
 #> outcome: "failure"
-#> error: "AttributeError: module 'json' has no attribute 'codecs'"
+#> error: "AttributeError: module 're' has no attribute 'copyreg'"
 #> line: 3
 #> hint_contains: "Importable here: "

@@ -20,7 +20,7 @@ def is_allowed(name):
 
 
 names, seen, kept = {}, set(), []
-todo = [(0, __import__(name, fromlist=["x"])) for name in allowed]
+todo = [(0, __import__(name, fromlist=["x"])) for name in allowed] + [(0, thing) for thing in instances().items()]
 while todo:
     hops, thing = todo.pop()
     is_other_module = isinstance(thing, types.ModuleType) and not is_allowed(thing.__name__)

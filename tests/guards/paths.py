@@ -1,4 +1,5 @@
-# Follows every chain of attributes and items from `modules`, and reports those that reach a module that is not allowed.
+# Follows every chain of attributes, items and default values of parameters from `modules` and from `instances()`. Reports
+# those that reach a module that is not allowed, a refused builtin or a frame.
 
 
 def parts_of(thing):
@@ -11,6 +12,19 @@ def parts_of(thing):
             yield "." + name, getattr(thing, name)
         except Exception:
             pass
+    if callable(thing):
+        try:
+            yield "()", [parameter.default for parameter in inspect.signature(thing).parameters.values()]
+        except Exception:
+            pass
+
+
+REFUSED_BUILTINS = [f"builtins.{name}" for name in refused] + ["_io.open"]
+
+
+def is_internal(thing):
+    is_builtin = isinstance(thing, types.BuiltinFunctionType)
+    return isinstance(thing, types.FrameType) or (is_builtin and f"{thing.__module__}.{thing.__name__}" in REFUSED_BUILTINS)
 
 
 def is_allowed(name):
@@ -18,9 +32,12 @@ def is_allowed(name):
 
 
 paths, met, seen, kept = [], [], set(), []
-todo = [(0, name, module) for name, module in modules.items()]
+todo = [(0, name, module) for name, module in modules.items()] + [(0, name, things) for name, things in instances().items()]
 while todo:
     hops, path, thing = todo.pop()
+    if is_internal(thing):
+        paths.append(f"{path} is {thing!r:.50}")
+        continue
     if id(thing) in seen or hops > HOPS_MAX or isinstance(thing, LEAVES):
         continue
     seen.add(id(thing))

@@ -1,10 +1,10 @@
-import json
+import random
 
 try:
-    json.nothing
+    random.nothing
 except AttributeError as error:
     module = error.obj
-_ = getattr(module, "codecs", "out of reach") == "out of reach"
+_ = getattr(module, "_os", "out of reach") == "out of reach"
 #> class: "escape"
 #> outcome: ["completed"]
 #> value: false

@@ -6,11 +6,13 @@ import statistics
 
 found = []
 for module in (json, asyncio.events, statistics, random, collections):
-    for name in ("codecs", "s" + "ys", "_sys", "_os", "subprocess", "_" + "_spec_" + "_", "contextvars", "socket"):
+    for name in ("_os", "subprocess", "_" + "_spec_" + "_", "signal", "socket", "threading"):
         try:
             found.append(getattr(module, name))
         except AttributeError:
             pass
+# The view of `sys` has only a few names.
+found += [name for name in ("modules", "_getframe", "meta_path") if hasattr(collections._sys, name)]
 len(found)
 #> class: "escape"
 #> outcome: ["completed"]

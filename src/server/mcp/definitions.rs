@@ -8,6 +8,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
+use crate::validator::PolicyKind;
 
 pub(super) const EXECUTE: &str = "execute_python";
 pub(super) const SEARCH: &str = "search_tools";
@@ -87,10 +88,11 @@ notes.
              `ToolError`, which needs no import.\n"
         );
     }
-    text.push_str(
-        "- A part of the standard library can be imported. There is no network, and there are no files, processes and \
-         threads.\n",
-    );
+    text.push_str(match sandbox.policy_kind() {
+        PolicyKind::Strict => "- A part of the standard library can be imported.",
+        PolicyKind::Open => "- The standard library can be imported.",
+    });
+    text.push_str(" There is no network, and there are no files, processes and threads.\n");
     if sandbox.has_store() {
         text.push_str(
             "- Variables are gone afterwards. To keep them, pass `state`: \"new\"; the result has a handle. Pass that \

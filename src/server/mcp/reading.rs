@@ -82,6 +82,6 @@ pub(super) fn prompt_named(sandbox: &Sandbox, name: &str) -> Result<GetPromptRes
         return Err(ErrorData::invalid_params(format!("Unknown prompt: {name}"), None));
     }
     let tools: Vec<&ToolCard> = sandbox.catalogue().tools().iter().collect();
-    let text = catalogue::prompt(&tools, &sandbox.libraries());
+    let text = catalogue::prompt(&tools, &sandbox.policy_without_tools());
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
 }

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{ToolCard, stubs};
+use crate::validator::{Policy, PolicyKind};
 
 /// More tools than this, or longer stubs, are listed by name and summary. A program can ask for the rest.
 const STUBS_MAX: usize = 20;
@@ -17,8 +18,12 @@ const SUMMARIES_BYTES_MAX: usize = 24 << 10;
 
 const ASYNCIO: &str = "asyncio";
 
-pub(super) fn section(tools: &[&ToolCard], allowed_imports: &BTreeSet<String>) -> String {
-    let imports = allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+pub(super) fn section(tools: &[&ToolCard], policy: &Policy) -> String {
+    let allowed_imports = &policy.allowed_imports;
+    let imports = match policy.kind {
+        PolicyKind::Strict => allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        PolicyKind::Open => "Python's standard library".into(),
+    };
     let mut text = format!(
         "# Running Python\n\n{INTRODUCTION}\n\n## Rules\n\n{RULES}\n- Importable: {imports}. There are no other \
          libraries, no files, no network, no processes and no threads.\n"

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use ai_code_executor::Layers;
+use ai_code_executor::{Layers, PolicyKind};
 use serde_json::{Value, json};
 
 use super::target::{Attack, PATIENCE, Target};
@@ -105,7 +105,7 @@ pub(super) fn broken_in_log(lines: &[String], requests: &[String], canaries: &[S
 
 #[test]
 fn breaches_are_detected() {
-    let target = Target::start(Layers::WallOnly);
+    let target = Target::start(Layers::WallOnly, PolicyKind::Strict);
     let process = Path::new("/proc").join(target.service.child.id().to_string());
     let environment = std::fs::read(process.join("environ")).unwrap();
     assert!(String::from_utf8_lossy(&environment).contains(&target.canaries[0]));

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service as Server, Settings, Token};
-use ai_code_executor::{Layers, Limits, Metrics, Sandbox};
+use ai_code_executor::{Layers, Limits, Metrics, PolicyKind, Sandbox};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -52,12 +52,12 @@ pub(super) struct Attack {
 }
 
 impl Target {
-    pub(super) fn start(layers: Layers) -> Self {
+    pub(super) fn start(layers: Layers, policy: PolicyKind) -> Self {
         let [environment, file, peer] = ["environment", "file", "peer"].map(canary);
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("host-canary.txt"), &file).unwrap();
         let mut command = if layers == Layers::All { the_product() } else { this_test(layers) };
-        command.env("HOST_CANARY", &environment).current_dir(&directory);
+        command.env("HOST_CANARY", &environment).env("POLICY", policy.name()).current_dir(&directory);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         Self {
