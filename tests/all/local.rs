@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Metrics, Sandbox, SandboxBuilder};
+use ai_code_executor::{Metrics, Sandbox, SandboxBuilder, Tool};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
@@ -138,5 +140,33 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// Returns a tool that never answers. `there` counts its calls in progress.
+pub(crate) fn endless(there: &Arc<AtomicUsize>) -> Tool {
+    struct Call(Arc<AtomicUsize>);
+    impl Drop for Call {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    let there = there.clone();
+    Tool::new("spy", "wait", move |_| {
+        there.fetch_add(1, Ordering::SeqCst);
+        let call = Call(there.clone());
+        async move {
+            let _call = call;
+            std::future::pending().await
+        }
+    })
+}
+
+/// Waits until so many calls are in progress.
+pub(crate) fn await_count(there: &AtomicUsize, count: usize) {
+    let started = Instant::now();
+    while there.load(Ordering::SeqCst) != count {
+        assert!(started.elapsed() < PATIENCE, "{} calls, not {count}", there.load(Ordering::SeqCst));
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

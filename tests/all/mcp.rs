@@ -11,7 +11,7 @@ use ai_code_executor::tools::Approval;
 use ai_code_executor::{Limits, Tool};
 use serde_json::{Value, json};
 
-use crate::local::{Answer, Local};
+use crate::local::{Answer, Local, await_count, endless};
 use crate::support::TOKEN;
 
 const MODERN: &str = "2026-07-28";
@@ -270,25 +270,6 @@ fn results_fit_a_models_budget() {
     assert!(text(&result).contains("ValueError") && text(&result).contains("stdout"));
 }
 
-/// Returns a tool that never answers. `there` counts its calls in progress.
-fn endless(there: &Arc<AtomicUsize>) -> Tool {
-    struct Call(Arc<AtomicUsize>);
-    impl Drop for Call {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-    let there = there.clone();
-    Tool::new("spy", "wait", move |_| {
-        there.fetch_add(1, Ordering::SeqCst);
-        let call = Call(there.clone());
-        async move {
-            let _call = call;
-            std::future::pending().await
-        }
-    })
-}
-
 #[test]
 fn clients_that_go_away_free_their_slots() {
     let there = Arc::new(AtomicUsize::new(0));
@@ -296,30 +277,19 @@ fn clients_that_go_away_free_their_slots() {
     let local = Local::start(Settings::default().ceilings(long), |builder| {
         builder.ceilings(long).tool(endless(&there))
     });
-    let await_count = |count| {
-        let begun = Instant::now();
-        while there.load(Ordering::SeqCst) != count {
-            assert!(
-                begun.elapsed() < Duration::from_secs(10),
-                "{} calls, not {count}",
-                there.load(Ordering::SeqCst)
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
     let arguments = json!({"code": "import spy\nawait spy.wait()"});
     let params = json!({"name": "execute_python", "arguments": arguments});
     for era in ERAS {
         for meta in [json!({}), json!({"progressToken": 1})] {
             let mut stream = local.connect();
             stream.write_all(&request(era, "tools/call", params.clone(), &meta, "")).unwrap();
-            await_count(1);
+            await_count(&there, 1);
             if !meta["progressToken"].is_null() {
                 // In the middle of the stream.
                 stream.read_exact(&mut [0; 16]).unwrap();
             }
             drop(stream);
-            await_count(0);
+            await_count(&there, 0);
             local.await_metric("code_executions_active", 0.0);
         }
     }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ai_code_executor::Limits;
 use ai_code_executor::server::Settings;
-use ai_code_executor::{Limits, Tool};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 
-use crate::local::{Local, execute};
+use crate::local::{Local, await_count, endless, execute};
 use crate::support::{Service, TOKEN, executor_under};
 
 /// Much shorter than the time that the service allows a slow peer.
@@ -72,25 +72,6 @@ fn slow_peers_do_not_block_other_clients() {
     }
 }
 
-/// Returns a tool that never answers. `there` counts its calls in progress.
-fn endless(there: &Arc<AtomicUsize>) -> Tool {
-    struct Call(Arc<AtomicUsize>);
-    impl Drop for Call {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-    let there = there.clone();
-    Tool::new("spy", "wait", move |_| {
-        there.fetch_add(1, Ordering::SeqCst);
-        let call = Call(there.clone());
-        async move {
-            let _call = call;
-            std::future::pending().await
-        }
-    })
-}
-
 #[test]
 fn resources_of_disconnected_clients_are_released() {
     let there = Arc::new(AtomicUsize::new(0));
@@ -121,14 +102,6 @@ fn resources_of_disconnected_clients_are_released() {
     local.await_metric("code_executions_active", 0.0);
     local.await_metric("code_executions_queued", 0.0);
     local.assert_metric("code_execution_outcomes_total{outcome=\"cancelled\"}", 5.0);
-}
-
-fn await_count(there: &AtomicUsize, count: usize) {
-    let started = Instant::now();
-    while there.load(Ordering::SeqCst) != count {
-        assert!(started.elapsed() < SOON, "{} calls, not {count}", there.load(Ordering::SeqCst));
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
