@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::{Agents, definitions, extension, results};
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, OnWait, Report};
+use crate::server::request_id::RequestId;
 use crate::server::wire::{CheckResponse, Detail, ToolList, search_limit, seconds, state};
 
 const SEARCH_LIMIT: u32 = 20;
@@ -69,7 +70,7 @@ impl Agents {
                     return Ok(self.read(id).await.into());
                 }
             }
-            None => match self.wish(arguments) {
+            None => match self.wish(arguments, context) {
                 Err(why) => return Ok(results::unusable(&why).into()),
                 Ok(Wish::Read(id)) => return Ok(self.read(id).await.into()),
                 Ok(Wish::Run(execution)) => progress.during(|sink| self.run(*execution, sink)).await,
@@ -103,10 +104,11 @@ impl Agents {
         self.0.sandbox.run(Execution { events: sink, ..execution })
     }
 
-    fn wish(&self, mut arguments: Arguments) -> Result<Wish, String> {
+    fn wish(&self, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<Wish, String> {
+        let request_id = extension::<RequestId>(context).map(|id| id.as_str().to_owned());
         let execution: Option<String> = arguments.take("execution")?;
         let code: Option<String> = arguments.take("code")?;
-        let context: Option<BTreeMap<String, Box<RawValue>>> = arguments.take("context")?;
+        let variables: Option<BTreeMap<String, Box<RawValue>>> = arguments.take("context")?;
         let timeout: Option<f64> = arguments.take("timeout")?;
         let kept: Option<String> = arguments.take("state")?;
         let tools: Option<Vec<String>> = arguments.take("tools")?;
@@ -125,8 +127,9 @@ impl Agents {
         let state = kept.as_deref().map(state).transpose()?;
         // Whoever approves may take longer than a program may run.
         let on_wait = if self.0.sandbox.may_ask() { OnWait::Return } else { OnWait::Hold };
-        let context = context.unwrap_or_default();
-        let execution = Execution { code, context, limits, tools, on_wait, state, ..Execution::default() };
+        let context = variables.unwrap_or_default();
+        let execution =
+            Execution { code, context, limits, tools, request_id, on_wait, state, ..Execution::default() };
         Ok(Wish::Run(Box::new(execution)))
     }
 
