@@ -1,6 +1,7 @@
-//! Compares the tokens that a model reads when it calls tools one by one, and when it writes a program that calls them.
+//! Compares the tokens that a model reads when it calls tools one by one, when it writes a program that calls them, and when
+//! it does that over the Model Context Protocol.
 //!
-//! Three questions about a house are answered both ways. Tokens are counted with `o200k_base`. Each text is counted
+//! Three questions about a house are answered in each way. Tokens are counted with `o200k_base`. Each text is counted
 //! once, although a model that calls tools one by one reads all earlier replies again with each call.
 //!
 //! ```sh
@@ -15,6 +16,7 @@ mod services;
 use std::collections::HashMap;
 use std::error::Error;
 
+use ai_code_executor::server::{Service, Settings, Token};
 use ai_code_executor::tools::catalogue::prompt;
 use ai_code_executor::tools::{Catalogue, Surroundings, Tool, ToolCard, ToolFile};
 use ai_code_executor::{Execution, Policy, Sandbox};
@@ -28,6 +30,8 @@ use tokio::net::TcpListener;
 
 /// The time at which the questions are asked. It is fixed, so that the answers are the same on every run.
 const NOW: &str = "2026-11-20T19:30:00Z";
+
+const TOKEN: &str = "a-token-that-nobody-else-has-to-know";
 
 struct Question {
     text: &'static str,
@@ -144,23 +148,83 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let definition = |tool: &&ToolCard| json!({"name": tool.path, "description": tool.summary, "inputSchema": tool.parameters});
     let definitions = Value::from(cards.iter().map(definition).collect::<Vec<_>>()).to_string();
     let prompt = prompt(&cards, &Policy::default());
-    println!("| question | tools one by one | a program | saved |\n|---|---:|---:|---:|");
-    let mut totals = (0, 0);
+    let agent = Agent::start(&sandbox).await?;
+    println!(
+        "| question | tools one by one | a program | saved | by MCP | saved |\n|---|---:|---:|---:|---:|---:|"
+    );
+    let mut totals = (0, 0, 0);
     for question in questions(now) {
         let raw = raw_tokens(&tokenizer, &definitions, &question);
         let summary = summary(&sandbox, &question).await?;
         let texts = [prompt.as_str(), question.text, question.program, &summary];
         let program = texts.iter().map(|text| count(&tokenizer, text)).sum();
-        print_row(question.text, raw, program);
-        totals = (totals.0 + raw, totals.1 + program);
+        let by_mcp = agent.read(&question).await?.iter().map(|text| count(&tokenizer, text)).sum();
+        print_row(question.text, raw, program, by_mcp);
+        totals = (totals.0 + raw, totals.1 + program, totals.2 + by_mcp);
     }
-    print_row("all three", totals.0, totals.1);
+    print_row("all three", totals.0, totals.1, totals.2);
     Ok(())
 }
 
-fn print_row(what: &str, raw: usize, program: usize) {
-    let saved = 1000 - 1000 * program / raw;
-    println!("| {what} | {raw} | {program} | {}.{} % |", saved / 10, saved % 10);
+fn print_row(what: &str, raw: usize, program: usize, by_mcp: usize) {
+    let saved = |read: usize| {
+        let saved = 1000 - 1000 * read / raw;
+        format!("{}.{} %", saved / 10, saved % 10)
+    };
+    println!("| {what} | {raw} | {program} | {} | {by_mcp} | {} |", saved(program), saved(by_mcp));
+}
+
+/// A client of the Model Context Protocol.
+struct Agent {
+    url: String,
+    /// The definitions of the executor's own tools.
+    definitions: String,
+}
+
+impl Agent {
+    /// Starts a service and reads what a model is told about its tools.
+    async fn start(sandbox: &Sandbox) -> Result<Self, Box<dyn Error>> {
+        let service = Service::new(Settings::default().token(Token::new(TOKEN)));
+        service.ready(sandbox.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/mcp", listener.local_addr()?);
+        tokio::spawn(async move { service.serve(listener, std::future::pending()).await });
+        let listed = ask(&url, json!({"method": "tools/list"})).await?;
+        let tools = listed["tools"].as_array().into_iter().flatten();
+        let shown = tools.map(|tool| {
+            json!({"name": tool["name"], "description": tool["description"], "inputSchema": tool["inputSchema"]})
+        });
+        Ok(Self { definitions: Value::from_iter(shown).to_string(), url })
+    }
+
+    /// Returns all that a model reads: definitions, the question, its search for functions, its program, the results.
+    async fn read(&self, question: &Question) -> Result<Vec<String>, Box<dyn Error>> {
+        let mut texts = vec![self.definitions.clone(), question.text.to_owned()];
+        let search = json!({"query": question.text, "detail": "full", "limit": 4});
+        for (name, arguments) in
+            [("search_tools", search), ("execute_python", json!({"code": question.program}))]
+        {
+            let params = json!({"name": name, "arguments": arguments});
+            let result = ask(&self.url, json!({"method": "tools/call", "params": params})).await?;
+            if result["isError"] == true {
+                return Err(result.to_string().into());
+            }
+            let said = result["content"][0]["text"].as_str().unwrap_or_default();
+            texts.extend([params.to_string(), said.to_owned()]);
+        }
+        Ok(texts)
+    }
+}
+
+/// Sends one request of the Model Context Protocol and returns its result.
+async fn ask(url: &str, mut request: Value) -> Result<Value, Box<dyn Error>> {
+    request["jsonrpc"] = "2.0".into();
+    request["id"] = 1.into();
+    let post = ureq::post(url).header("Authorization", format!("Bearer {TOKEN}"));
+    let answer =
+        tokio::task::spawn_blocking(move || post.send_json(request)?.body_mut().read_json::<Value>());
+    let answer = answer.await??;
+    answer.get("result").cloned().ok_or_else(|| answer.to_string().into())
 }
 
 fn count(tokenizer: &CoreBPE, text: &str) -> usize {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
+use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::approval::{self, Asked};
@@ -14,7 +16,8 @@ use super::{Agents, definitions, extension, results};
 use crate::error::Error;
 use crate::execution::{Execution, ExecutionId, OnWait, Report};
 use crate::server::request_id::RequestId;
-use crate::server::wire::{CheckResponse, Detail, ToolList, search_limit, seconds, state};
+use crate::server::wire::{CheckResponse, Detail, search_limit, seconds, state};
+use crate::tools::ToolCard;
 
 const SEARCH_LIMIT: u32 = 20;
 
@@ -23,6 +26,24 @@ enum Wish {
     Run(Box<Execution>),
     /// To know what became of an execution that waited.
     Read(ExecutionId),
+}
+
+/// A function that was found. A stub says all that the other fields of a tool say, in fewer tokens.
+#[derive(Serialize)]
+struct Found<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stub: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    fn new(tool: &'a ToolCard, detail: Detail) -> Self {
+        let summary = (detail == Detail::Summary).then_some(tool.summary.as_str());
+        let stub = (detail == Detail::Full).then_some(tool.stub.as_str());
+        Self { name: &tool.path, summary, stub }
+    }
 }
 
 impl Agents {
@@ -149,7 +170,8 @@ impl Agents {
         // As many as a model can read: a list that is cut in the middle is of no use.
         let mut shown = limit.min(found.len());
         loop {
-            let result = results::of(&ToolList::new(&found, detail, shown));
+            let tools: Vec<_> = found.iter().take(shown).map(|tool| Found::new(tool, detail)).collect();
+            let result = results::of(&json!({"tools": tools, "total": found.len()}));
             if shown <= 1 || results::fits(&result) {
                 return Ok(result);
             }

@@ -111,8 +111,8 @@ notes.
 fn search_description() -> String {
     format!(
         "Finds functions that programs of {EXECUTE} can call, by words that describe what you need. Returns names such \
-         as `module.function` with a summary; with `detail`: \"full\" also signatures, schemas and Python stubs. An empty \
-         query lists all."
+         as `module.function`, each with a summary, or with its Python stub (signature and documentation) if `detail` is \
+         \"full\". An empty query lists all."
     )
 }
 
