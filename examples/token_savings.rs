@@ -194,7 +194,7 @@ impl Agent {
         let shown = tools.map(|tool| {
             json!({"name": tool["name"], "description": tool["description"], "inputSchema": tool["inputSchema"]})
         });
-        Ok(Self { definitions: Value::from_iter(shown).to_string(), url })
+        Ok(Self { definitions: shown.collect::<Value>().to_string(), url })
     }
 
     /// Returns all that a model reads: definitions, the question, its search for functions, its program, the results.

@@ -52,6 +52,9 @@ pub use catalogue::{Catalogue, ToolCard};
 #[cfg(feature = "http-tools")]
 pub use file::{Surroundings, ToolFile, ToolFileError};
 pub(crate) use grants::{EffectLog, Grants};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use mcp::listed_in;
 #[cfg(feature = "mcp-tools")]
 pub use mcp::{Launch, ServerCommand, ServerPipes};
 pub(crate) use outside::Outside;

@@ -75,6 +75,10 @@ pub(super) fn connect(servers: &[Arc<Server>], launch: Option<&Arc<dyn Launch>>)
     if servers.is_empty() {
         return Ok(Vec::new());
     }
+    if cfg!(fuzzing) {
+        // Nobody has chosen these addresses, let alone these commands.
+        return Ok(servers.iter().map(|server| unconnected(server)).collect());
+    }
     let launch = launch.cloned().unwrap_or_else(|| Arc::new(Children::new(commands(servers))));
     let background = Arc::new(Background::start()?);
     let (sender, started) = mpsc::channel();
@@ -174,4 +178,41 @@ fn unavailable(why: &str, upstream: &Arc<Upstream>, background: &Arc<Background>
         async move { Err(error) }
     });
     Tool { service: Some(service), ..tool.describe(message).read_only() }
+}
+
+/// Reads bytes as a server may send them: a stream of events, or one message. Returns tools for those that they list.
+#[cfg(fuzzing)]
+pub fn listed_in(bytes: &[u8]) -> Vec<Tool> {
+    let command =
+        ServerCommand { module: "up".into(), command: vec!["up".into()], env: Vec::new(), cwd: None };
+    let server = Server {
+        module: "up".into(),
+        reach: Reach::Command(command),
+        allow: None,
+        deny: std::collections::BTreeSet::new(),
+        approval: super::Approval::default(),
+        time_max: None,
+        trust_annotations: true,
+    };
+    let (mut events, mut listed) = (sse::Events::default(), Listed::default());
+    events.push(bytes);
+    let mut texts: Vec<String> = std::str::from_utf8(bytes).map(str::to_owned).into_iter().collect();
+    while let Ok(Some(data)) = events.next() {
+        texts.push(data);
+    }
+    for text in &texts {
+        let _ = wire::typed(text);
+        if let Ok(wire::Message::Answer { result: Ok(answer), .. }) = wire::read(text) {
+            if let Ok(value) = result::reply("tool", answer.get()) {
+                serde_json::from_str::<serde::de::IgnoredAny>(value.get()).expect("values are JSON");
+            }
+            let _ = listed.add(&server, answer.get());
+        }
+    }
+    let tool = |(name, known): (&String, &Definition)| {
+        let tool = Tool::raw("up", name, async |_| Err(ToolError::failed("not connected")));
+        let tool = Tool { output: known.output.clone(), read_only: known.read_only, ..tool };
+        tool.describe(&known.description).parameters(known.parameters.clone())
+    };
+    listed.definitions.iter().map(tool).collect()
 }
