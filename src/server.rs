@@ -393,6 +393,9 @@ fn cors() -> CorsLayer {
             header::CONTENT_TYPE,
             HeaderName::from_static(auth::HEADER),
             request_id::HEADER,
+            HeaderName::from_static("mcp-protocol-version"),
+            HeaderName::from_static("mcp-method"),
+            HeaderName::from_static("mcp-name"),
         ])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, request_id::HEADER])
 }

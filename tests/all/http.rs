@@ -301,7 +301,8 @@ fn cors_allows_configured_origins_and_the_services_own() {
         assert_eq!(answer.status, if allowed { 200 } else { 403 }, "{origin}: {answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{origin}");
         let headers = answer.header("access-control-allow-headers").unwrap_or_default();
-        for header in ["x-executor-token", "authorization"] {
+        for header in ["x-executor-token", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name"]
+        {
             assert_eq!(headers.contains(header), allowed, "{answer:?}");
         }
     }
@@ -314,6 +315,7 @@ fn foreign_hosts_and_origins_are_refused_on_every_path() {
     let paths = [
         "/",
         "/execute",
+        "/mcp",
         "/check",
         "/tools",
         "/health",
