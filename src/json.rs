@@ -1,6 +1,7 @@
 //! Measures a JSON text without parsing it.
 
-/// Returns how deep arrays and objects are nested in a JSON text. The text must be well-formed.
+/// Returns how deep arrays and objects are nested in a JSON text. Of a text that is not well-formed, it returns how deep a
+/// parser gets before it fails, or more.
 pub(crate) fn depth_of(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut rest = json;
@@ -12,7 +13,7 @@ pub(crate) fn depth_of(json: &[u8]) -> usize {
                 depth += 1;
                 deepest = deepest.max(depth);
             }
-            b']' | b'}' => depth -= 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
@@ -90,6 +91,9 @@ mod tests {
             (r#"["[[["]"#, 1),
             (r#"["\"[",[]]"#, 2),
             ("[[],[[]]]", 3),
+            ("]}][", 1),
+            ("[[[", 3),
+            (r#"{"a":"["]]"#, 1),
             (r#"["\\",[],"a long text, \"[[[\", that has none","\\\\\""]"#, 2),
         ];
         for (json, depth) in cases {

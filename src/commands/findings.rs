@@ -91,7 +91,7 @@ error[attribute_not_allowed]: Attribute '__class__' is not allowed in sandbox
 2 | é = ().__class__
   |        ^^^^^^^^^
   |
-help: Use type(x).";
+help: Use type(x), or x.__class__.__name__ for its name.";
         assert_eq!(picture, expected);
         let coloured = draw("a.py", program, &found(program), &Renderer::styled());
         assert!(coloured.contains("\x1b["), "{coloured}");
