@@ -138,8 +138,12 @@ impl WaitingNow {
 impl Shown {
     fn result(mut self, is_failure: bool) -> CallToolResult {
         let chars_max = if is_failure { FAILURE_CHARS_MAX } else { CHARS_MAX };
-        self.shorten(chars_max);
-        let data = serde_json::to_string(&self).unwrap_or_default();
+        let mut data = self.to_json();
+        let chars = data.chars().count();
+        if chars > chars_max {
+            self.shorten(chars, chars_max);
+            data = self.to_json();
+        }
         let text = if is_failure { self.as_prose() } else { data.clone() };
         let mut structured: Value = serde_json::from_str(&data).unwrap_or_default();
         if let Some(value) = &self.value
@@ -155,13 +159,16 @@ impl Shown {
         result
     }
 
-    /// Cuts the longest parts, so that all of them fit.
-    fn shorten(&mut self, chars_max: usize) {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Cuts the longest parts, so that all of them fit. `chars` is how much they take with all around them.
+    fn shorten(&mut self, chars: usize, chars_max: usize) {
         let value = self.value.as_ref().map_or(0, |value| value.get().chars().count());
         let texts = [&self.error, &self.stdout, &self.stderr].map(|text| written_chars(text));
         let costs = [value, texts[0], texts[1], texts[2]];
-        let all = serde_json::to_string(self).map_or(0, |json| json.chars().count());
-        let frame = all - costs.iter().sum::<usize>().min(all);
+        let frame = chars.saturating_sub(costs.iter().sum());
         let share = share(costs, chars_max.saturating_sub(frame));
         self.value = self.value.take().map(|value| shortened(value, share));
         for text in [&mut self.error, &mut self.stdout, &mut self.stderr] {
