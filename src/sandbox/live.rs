@@ -292,10 +292,10 @@ impl Live {
         };
         if let Err(error) = written {
             warn!(execution_id = %self.facts.id, %error, "an execution cannot be written down; it keeps its slot");
-            self.forget_memory(parks).await;
+            shared.forget_memory(self.facts.id, parks).await;
             return self.thawed(&frozen).await.map(Box::new).map(Some);
         }
-        self.forget_memory(parks - 1).await;
+        shared.forget_memory(self.facts.id, parks - 1).await;
         self.effects.parked().await;
         self.seat = None;
         // The report and the caller's tools are in the record.
@@ -319,14 +319,6 @@ impl Live {
         };
         self.revision = Some(revision);
         Ok(())
-    }
-
-    /// Removes the memory that was written for the `parks`th time, if there is one.
-    async fn forget_memory(&self, parks: u32) {
-        if parks > 0 {
-            // If that fails, it expires.
-            let _ = self.shared.records.remove(&records::name_of_memory(self.facts.id, parks)).await;
-        }
     }
 
     /// Waits without an instance and goes on. Returns `None` if the process ends.
@@ -417,7 +409,7 @@ impl Live {
             if kept.is_ok() {
                 // The note and the memory must outlive a record that says that the execution waits.
                 self.effects.forget(&self.shared).await;
-                self.forget_memory(self.effects.parks()).await;
+                self.shared.forget_memory(self.facts.id, self.effects.parks()).await;
             }
         }
         self.place.task.set(Stage::Ended(Arc::new(report.clone())));

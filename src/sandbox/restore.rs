@@ -142,8 +142,15 @@ impl Shared {
     /// Removes memories of an execution, by the number of their writing, but not `needed`.
     async fn forget_memories(&self, id: ExecutionId, written: &[u32], needed: Option<u32>) {
         for parks in written.iter().filter(|parks| Some(**parks) != needed) {
+            self.forget_memory(id, *parks).await;
+        }
+    }
+
+    /// Removes the memory that was written for the `parks`th time, if there is one.
+    pub(super) async fn forget_memory(&self, id: ExecutionId, parks: u32) {
+        if parks > 0 {
             // If that fails, it expires.
-            let _ = self.records.remove(&records::name_of_memory(id, *parks)).await;
+            let _ = self.records.remove(&records::name_of_memory(id, parks)).await;
         }
     }
 

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
     GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    RequestStateCodec, ServerCapabilities, ServerConfig, Tool,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, RequestStateCodec, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -34,6 +34,9 @@ pub(super) use http::{Endpoint, handle};
 pub use stdio::serve_stdio;
 
 const KEY_BYTES: usize = 32;
+
+/// Bound for what errors repeat of a name.
+const NAME_CHARS_MAX: usize = 100;
 
 /// How long clients may keep what the server lists, in milliseconds. Nothing of it changes while the process runs.
 const FRESH_MS: u64 = 60_000;
@@ -77,6 +80,16 @@ impl Agents {
     fn roles(&self, context: &RequestContext<RoleServer>) -> Roles {
         extension(context).copied().unwrap_or(self.0.roles)
     }
+}
+
+/// Returns whether this revision of the protocol has no handshake. Revisions are dates.
+fn is_stateless(revision: &str) -> bool {
+    revision >= ProtocolVersion::V_2026_07_28.as_str()
+}
+
+/// Returns a name that a client has chosen, bounded.
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 /// Returns what `http` has added to a request.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
-    InputRequest, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec, ServerRequest,
+    InputRequest, InputRequiredResult, InputResponses, RequestStateCodec, ServerRequest,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde::{Deserialize, Serialize};
 
+use super::is_stateless;
 use crate::execution::{Answer, ExecutionId, Waiting, WaitingCall, WaitsFor};
 
 /// The field of the form that a person answers.
@@ -46,10 +47,7 @@ pub(super) async fn ask(
     if !can_ask || calls().next().is_none() {
         return Asked::Nobody;
     }
-    let has_handshake = context
-        .protocol_version()
-        .is_none_or(|version| version.as_str() < ProtocolVersion::V_2026_07_28.as_str());
-    if has_handshake {
+    if !context.protocol_version().is_some_and(|version| is_stateless(version.as_str())) {
         return ask_now(context, calls()).await;
     }
     let question = Question { execution: id.to_string(), epoch: waiting.epoch };

@@ -50,10 +50,7 @@ impl Arguments {
     pub(super) fn end(self, known: &str) -> Result<(), String> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => {
-                let name: String = name.chars().take(100).collect();
-                Err(format!("There is no argument {name:?}; there are {known}"))
-            }
+            Some(name) => Err(format!("There is no argument {:?}; there are {known}", super::shown(name))),
         }
     }
 }

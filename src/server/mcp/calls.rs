@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::approval::{self, Asked};
 use super::arguments::{Arguments, OnTheWay};
 use super::progress::Progress;
-use super::{Agents, definitions, extension, results};
+use super::{Agents, definitions, extension, results, shown};
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, OnWait, Report};
+use crate::execution::{Execution, ExecutionId, OnWait};
 use crate::server::request_id::RequestId;
 use crate::server::wire::{CheckResponse, Detail, search_limit, seconds, state};
 use crate::tools::ToolCard;
@@ -63,10 +63,7 @@ impl Agents {
             definitions::CHECK => {
                 Ok(self.check(arguments).await.unwrap_or_else(|why| results::unusable(&why)).into())
             }
-            name => {
-                let name: String = name.chars().take(100).collect();
-                Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None))
-            }
+            name => Err(ErrorData::invalid_params(format!("Unknown tool: {}", shown(name)), None)),
         }
     }
 
@@ -94,7 +91,9 @@ impl Agents {
             None => match self.wish(arguments, context) {
                 Err(why) => return Ok(results::unusable(&why).into()),
                 Ok(Wish::Read(id)) => return Ok(self.read(id).await.into()),
-                Ok(Wish::Run(execution)) => progress.during(|sink| self.run(*execution, sink)).await,
+                Ok(Wish::Run(execution)) => {
+                    progress.during(|sink| sandbox.run(Execution { events: sink, ..*execution })).await
+                }
             },
         };
         loop {
@@ -115,14 +114,6 @@ impl Agents {
                 Asked::Nobody => return Ok(results::of_report(report).into()),
             };
         }
-    }
-
-    fn run(
-        &self,
-        execution: Execution,
-        sink: Option<crate::execution::EventSink>,
-    ) -> impl Future<Output = Result<Report, Error>> {
-        self.0.sandbox.run(Execution { events: sink, ..execution })
     }
 
     fn wish(&self, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<Wish, String> {
@@ -168,14 +159,14 @@ impl Agents {
         arguments.end("`query`, `detail` and `limit`")?;
         let found = self.0.sandbox.catalogue().search(&query);
         // As many as a model can read: a list that is cut in the middle is of no use.
-        let mut shown = limit.min(found.len());
+        let mut count = limit.min(found.len());
         loop {
-            let tools: Vec<_> = found.iter().take(shown).map(|tool| Found::new(tool, detail)).collect();
+            let tools: Vec<_> = found.iter().take(count).map(|tool| Found::new(tool, detail)).collect();
             let result = results::of(&json!({"tools": tools, "total": found.len()}));
-            if shown <= 1 || results::fits(&result) {
+            if count <= 1 || results::fits(&result) {
                 return Ok(result);
             }
-            shown /= 2;
+            count /= 2;
         }
     }
 

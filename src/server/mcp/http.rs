@@ -9,14 +9,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
-use rmcp::model::ProtocolVersion;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::json;
 
-use super::Agents;
 use super::arguments::OnTheWay;
 use super::message::{self, Fault, METHOD_NOT_FOUND};
+use super::{Agents, is_stateless};
 use crate::server::Service;
 use crate::server::answer::Memory;
 use crate::server::auth::{Proof, Roles};
@@ -77,7 +76,8 @@ pub(in crate::server) async fn handle(
             return Err(refusal);
         }
     };
-    let is_stateless = is_stateless(&parts.headers);
+    let revision = parts.headers.get(REVISION).and_then(|value| value.to_str().ok());
+    let is_stateless = revision.is_some_and(is_stateless);
     let read = apart_if_large(bytes.len(), move || message::read(bytes, is_stateless)).await?;
     let (bytes, arguments) = match read {
         Ok(message) => message,
@@ -98,13 +98,6 @@ pub(in crate::server) async fn handle(
         response.extensions_mut().insert(Memory::Stream);
     }
     Ok(response)
-}
-
-/// Returns whether a request is of a revision without a handshake.
-fn is_stateless(headers: &HeaderMap) -> bool {
-    let revision = headers.get(REVISION).and_then(|value| value.to_str().ok());
-    // Revisions are dates.
-    revision.is_some_and(|revision| revision >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 fn refused(Fault { id, code, why }: Fault) -> Response {

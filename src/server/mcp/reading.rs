@@ -78,8 +78,7 @@ pub(super) fn prompt() -> Prompt {
 /// Returns the text of a prompt.
 pub(super) fn prompt_named(sandbox: &Sandbox, name: &str) -> Result<GetPromptResult, ErrorData> {
     if name != PROMPT {
-        let name: String = name.chars().take(100).collect();
-        return Err(ErrorData::invalid_params(format!("Unknown prompt: {name}"), None));
+        return Err(ErrorData::invalid_params(format!("Unknown prompt: {}", super::shown(name)), None));
     }
     let tools: Vec<&ToolCard> = sandbox.catalogue().tools().iter().collect();
     let text = catalogue::prompt(&tools, &sandbox.policy_without_tools());

@@ -15,7 +15,7 @@ pub(super) enum Failure {
     Closed,
     /// The server does not know the session any more, so it has not looked at the request.
     Expired,
-    /// An HTTP status that is none of success, and what the server said.
+    /// An HTTP status other than success, and what the server said.
     Status(u16, String),
     /// The server's error, as JSON-RPC has it.
     Rpc { code: i64, message: String },
