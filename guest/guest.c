@@ -31,8 +31,8 @@ IMPORT(refuel) void executor_refuel(void);
 extern const struct _frozen executor_stdlib[];
 extern const wchar_t executor_stdlib_dir[];
 
-/* python-wasm/kdf.c */
-extern PyObject *PyInit__kdf(void);
+/* python-wasm/kdf.c, files/module.c */
+extern PyObject *PyInit__kdf(void), *PyInit__files(void);
 
 /* python-wasm/task_names.patch, python-wasm/watched_names.patch */
 extern uint64_t _PyAsyncio_task_name_counter;
@@ -315,7 +315,8 @@ start_python(void)
     check(Py_PreInitialize(&preconfig));
 
     PyImport_FrozenModules = executor_stdlib;
-    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0 || PyImport_AppendInittab("_kdf", PyInit__kdf) < 0) {
+    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0 || PyImport_AppendInittab("_kdf", PyInit__kdf) < 0 ||
+        PyImport_AppendInittab("_files", PyInit__files) < 0) {
         fail("modules cannot be registered");
     }
     /* An empty search path: without it zoneinfo asks sysconfig, which is not in here, for directories. */
@@ -333,7 +334,7 @@ start_python(void)
     config.buffered_stdio = 0;
     set_string(&config, &config.stdio_encoding, L"utf-8");
     set_string(&config, &config.stdio_errors, L"backslashreplace");
-    /* All paths are given, and lead nowhere: there is no file system to look for them in. */
+    /* All paths are given, and lead nowhere: the modules are frozen. */
     set_string(&config, &config.program_name, L"python");
     set_string(&config, &config.executable, L"");
     set_string(&config, &config.base_executable, L"");

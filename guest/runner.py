@@ -19,6 +19,7 @@ import guest_caller_tools
 import guest_discovery
 import guest_executors
 import guest_failure
+import guest_files
 import guest_finalization
 import guest_fresh
 import guest_guards
@@ -66,6 +67,8 @@ def run(request):
         # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
+    if guest_files.returned or guest_files.shown:
+        result = with_files(result)
     if not (ends_quietly or guest_program.keeps or result.startswith(WAITING)):
         guest_program.namespace = None
         guest_finalization.finalize()
@@ -85,6 +88,8 @@ def execute(request):
             value = guest_program.go_on()
         if value is guest_program.WAITING:
             return WAITING + json.dumps(guest_loop.wakes_after()).encode() + b"}"
+        if type(value) not in guest_values.RULES:
+            guest_files.show(value)
         value, is_repr = guest_values.encode(value, result_bytes_max)
     except MemoryError as error:
         reserve.clear()
@@ -97,6 +102,17 @@ def execute(request):
         else:
             guest_finalization.flush()
     return b'{"value":%b,"value_is_repr":%b,"error":null}' % (value, b"true" if is_repr else b"false")
+
+
+def with_files(result):
+    """Returns the result of a program that has ended together with its files. A pause has none."""
+    if result.startswith(WAITING):
+        return result
+    try:
+        return result[:-1] + guest_files.collect(result_bytes_max) + b"}"
+    except MemoryError as error:
+        reserve.clear()
+        return failed(error)
 
 
 def memory_error_for(error):
@@ -114,6 +130,7 @@ def prepare_for(request):
     guest_tools.granted = request.get("tools")
     guest_program.is_kept, guest_program.keeps = guest_program.keeps, "keeps" in request
     guest_program.parks = "parks" in request
+    guest_files.prepare_for(request)
     if "caller_tools" in request or guest_caller_tools.defined:
         guest_caller_tools.define(request.get("caller_tools", ()))
     if guest_program.is_kept:
@@ -143,6 +160,7 @@ def prepare(recipe):
     guest_discovery.install()
     guest_guards.install(recipe)
     guest_hints.install(recipe)
+    guest_files.install()
     if guest_guards.enabled:
         guest_library_guards.install()
     sys.displayhook = _executor.remember

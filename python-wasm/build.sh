@@ -146,6 +146,13 @@ unpack_sources() {
     for file in "$here"/*.patch; do
         patch --quiet --strip=1 --fuzz=0 --directory=cpython < "$file"
     done
+    # guest/files has them, libc has not.
+    sed -i '/WASI has no dup/s/ifdef .*/if 1/' sysroot/usr/include/wasm32-wasi/unistd.h
+    local function
+    for function in chmod fchmod; do
+        replace cpython/Tools/wasm/config.site-wasm32-wasi "ac_cv_func_$function=no" "ac_cv_func_$function=yes"
+    done
+    printf 'ac_cv_func_dup=yes\nac_cv_func_dup2=yes\n' >> cpython/Tools/wasm/config.site-wasm32-wasi
     # Keys derived from passwords: OpenSSL is not in here.
     replace cpython/Lib/hashlib.py 'from _hashlib import pbkdf2_hmac' 'from _kdf import pbkdf2_hmac'
     replace cpython/Lib/hashlib.py 'from _hashlib import scrypt' 'from _kdf import scrypt'
@@ -226,7 +233,8 @@ freeze_stdlib() {
 }
 
 link_module() {
-    cp "$here/link.mk" "$here/kdf.c" "$here/wcsftime.c" "$project/guest/guest.c" wasm/
+    rm -rf wasm/files
+    cp -r "$here/link.mk" "$here/kdf.c" "$here/wcsftime.c" "$project/guest/guest.c" "$project/guest/files" wasm/
     quietly wasm link make -f Makefile -f link.mk guest.wasm
     llvm-strip --strip-all -o python.wasm wasm/guest.wasm
     ! grep -aqF "$build" python.wasm || die "the path of the build is inside python.wasm"

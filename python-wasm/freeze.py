@@ -16,7 +16,7 @@ from importlib.machinery import FrozenImporter
 from pathlib import Path
 
 # Modules without a source file: other modules, or C code, put them into sys.modules.
-ALIASES = {"collections.abc", "importlib._bootstrap", "_kdf"}
+ALIASES = {"collections.abc", "importlib._bootstrap", "_kdf", "_files"}
 
 # The directory in the modules' `__file__`, and in the file names of tracebacks and warnings.
 STDLIB_DIR = f"/python/lib/python{sys.version_info.major}.{sys.version_info.minor}"

@@ -3,10 +3,14 @@
 # The shadow stack comes first in memory, so that an overflow traps below address 0 instead of overwriting data.
 GUEST_LDFLAGS = -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=8388608 -Wl,--lto-O3 -Wl,-mllvm,-hot-cold-split=true
 
+# The file system in the guest's memory, in place of libc's functions that would ask the host.
+FILES = $(patsubst %.c,%.o,$(wildcard files/*.c))
+GUEST_LDFLAGS += -Wl,--wrap=chdir,--wrap=chmod,--wrap=fchmod,--wrap=__wasilibc_find_relpath_alloc
+
 .PHONY: python-objects
 python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
 
-guest.o wcsftime.o kdf.o: %.o: %.c
+guest.o wcsftime.o kdf.o $(FILES): %.o: %.c
 	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal \
 	    -isystem ../cpython/Modules/_hacl -isystem ../cpython/Modules/_hacl/include -I. -c $< -o $@
 
@@ -14,5 +18,5 @@ guest.o wcsftime.o kdf.o: %.o: %.c
 frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin
 	$(CC) -O1 -std=c23 -I../cpython/Include -I. -c $< -o $@
 
-guest.wasm: guest.o wcsftime.o kdf.o frozen_stdlib.o python-objects
-	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o wcsftime.o kdf.o frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)
+guest.wasm: guest.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o python-objects
+	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)

@@ -29,6 +29,17 @@ pub enum Error {
         why: String,
     },
 
+    /// Caller's fault: a file cannot be put into the program's file system, a pattern of files is unusable, or files and
+    /// context are too large.
+    #[error("File '{path}' {why}")]
+    #[non_exhaustive]
+    File {
+        /// The file's path or the pattern; of a long one, only the beginning.
+        path: String,
+        /// What is wrong, as the end of a sentence.
+        why: String,
+    },
+
     /// Caller's fault: the execution grants a tool that does not exist.
     #[error("There is no tool '{name}', and no module of tools by this name")]
     #[non_exhaustive]

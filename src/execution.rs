@@ -1,6 +1,7 @@
 //! One execution as plain data: the request, the outcome and the usage.
 
 mod events;
+mod file;
 mod finding;
 mod waiting;
 
@@ -17,6 +18,7 @@ use crate::cancel::CancelHandle;
 use crate::limits::Limits;
 pub(crate) use events::Listener;
 pub use events::{Event, EventSink, Events, events};
+pub use file::File;
 pub use finding::{Finding, Rule};
 pub use waiting::{
     Answer, CallerTool, KeepState, NoStateHandle, OnWait, PlannedCall, StateHandle, Waiting, WaitingCall,
@@ -65,6 +67,12 @@ pub struct Execution {
     pub plan: bool,
     /// Where the program begins, and whether its end is kept. `None`: a fresh interpreter, which is gone afterwards.
     pub state: Option<KeepState>,
+    /// Files that are put into the program's file system before it runs. Together with the context, their contents count
+    /// towards the [policy's](crate::validator::Policy) limit of the context.
+    pub files: Vec<File>,
+    /// Which files come back in [`Report::files`]: patterns of relative paths such as `out/*.csv`. `?`, `*` and `[…]`
+    /// match within a name, `**` matches any number of directories.
+    pub return_files: Vec<String>,
 }
 
 /// An empty program, which a sandbox rejects: a starting point for setting the fields one by one.
@@ -82,6 +90,8 @@ impl Default for Execution {
             on_wait: OnWait::Hold,
             plan: false,
             state: None,
+            files: Vec::new(),
+            return_files: Vec::new(),
         }
     }
 }
@@ -158,6 +168,26 @@ impl Execution {
         self
     }
 
+    /// Puts a file into the program's file system. If the path is not a plain relative one, or two files have the same,
+    /// [`Sandbox::run`](crate::Sandbox::run) fails with [`Error::File`](crate::Error::File).
+    #[must_use]
+    pub fn file(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push(File::new(path, content));
+        self
+    }
+
+    /// Sets which files come back: see [`Execution::return_files`](field@Execution::return_files).
+    #[must_use]
+    pub fn return_files(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.return_files = patterns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Returns whether the program can open files under every policy.
+    pub(crate) fn has_files(&self) -> bool {
+        !(self.files.is_empty() && self.return_files.is_empty())
+    }
+
     /// Returns whether the execution may outlive the call that started it.
     pub(crate) fn returns_when_waiting(&self) -> bool {
         self.on_wait == OnWait::Return || !self.caller_tools.is_empty()
@@ -187,7 +217,9 @@ impl Execution {
             let output = tool.output_schema.as_ref().map_or(0, json_bytes);
             ITEM_BYTES + tool.name.len() + tool.description.len() + json_bytes(&tool.input_schema) + output
         });
-        self.code.len() + context.sum::<usize>() + tools.sum::<usize>() + schemas.sum::<usize>()
+        let files = self.files.iter().map(|file| ITEM_BYTES + file.path.len() + file.content.len());
+        let small = tools.sum::<usize>() + schemas.sum::<usize>();
+        self.code.len() + context.sum::<usize>() + files.sum::<usize>() + small
     }
 }
 
@@ -320,6 +352,12 @@ pub struct Report {
     pub state_is_lost: bool,
     /// The calls that were planned instead of made, in order, if effects were only planned.
     pub plan: Option<Vec<PlannedCall>>,
+    /// Files of the program: those that match [`Execution::return_files`](field@Execution::return_files), and those by
+    /// which the value shows itself with the methods that Jupyter calls, such as `value.png`.
+    pub files: Vec<File>,
+    /// Paths of files that would have been returned, but did not fit into [`Limits::result_bytes_max`] together with the
+    /// others; at most 100.
+    pub files_left_out: Vec<String>,
 }
 
 impl Report {
@@ -339,6 +377,8 @@ impl Report {
             state: None,
             state_is_lost: false,
             plan: None,
+            files: Vec::new(),
+            files_left_out: Vec::new(),
         }
     }
 

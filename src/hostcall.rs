@@ -96,7 +96,8 @@ impl HostState {
             asking: Asking::new(pauses),
             waited: None,
             result: None,
-            result_bytes_max: limits.result_bytes_max.saturating_add(RESULT_OVERHEAD_BYTES),
+            // Of the value, and of the files.
+            result_bytes_max: limits.result_bytes_max.saturating_mul(2).saturating_add(RESULT_OVERHEAD_BYTES),
             work: 0,
             in_callers_thread,
             #[cfg(test)]

@@ -33,7 +33,7 @@ use machine_code::MachineCode;
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
 
 /// The guest's own Python modules. Each imports only modules above it.
-const GUEST_MODULES: [(&str, &str); 21] = [
+const GUEST_MODULES: [(&str, &str); 22] = [
     ("guest_absent", include_str!("../guest/absent.py")),
     ("guest_loop", include_str!("../guest/loop.py")),
     ("guest_executors", include_str!("../guest/executors.py")),
@@ -45,6 +45,7 @@ const GUEST_MODULES: [(&str, &str); 21] = [
     ("guest_attribute_guards", include_str!("../guest/attribute_guards.py")),
     ("guest_views", include_str!("../guest/views.py")),
     ("guest_guards", include_str!("../guest/guards.py")),
+    ("guest_files", include_str!("../guest/files.py")),
     ("guest_caller_tools", include_str!("../guest/caller_tools.py")),
     ("guest_library_guards", include_str!("../guest/library_guards.py")),
     ("guest_module_runs", include_str!("../guest/module_runs.py")),

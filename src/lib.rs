@@ -85,9 +85,9 @@ pub use http_signing;
 pub use cancel::{CancelHandle, EndSignal};
 pub use error::Error;
 pub use execution::{
-    Answer, CallerTool, Event, EventSink, Events, Execution, ExecutionId, Finding, GuestError, KeepState,
-    OnWait, Outcome, Output, PlannedCall, Report, Rule, Stages, StateHandle, Usage, Waiting, WaitingCall,
-    WaitsFor, events,
+    Answer, CallerTool, Event, EventSink, Events, Execution, ExecutionId, File, Finding, GuestError,
+    KeepState, OnWait, Outcome, Output, PlannedCall, Report, Rule, Stages, StateHandle, Usage, Waiting,
+    WaitingCall, WaitsFor, events,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -7,6 +7,7 @@ mod builder;
 mod context;
 mod effects;
 mod executions;
+mod files;
 #[cfg(test)]
 pub(crate) mod isolation_tests;
 mod live;
@@ -146,7 +147,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// - [`Error::Rejected`], [`Error::Context`], [`Error::UnknownTool`], [`Error::CallerTool`],
+    /// - [`Error::Rejected`], [`Error::Context`], [`Error::File`], [`Error::UnknownTool`], [`Error::CallerTool`],
     ///   [`Error::Contradiction`] and [`Error::MemoryBelowImage`] if the execution is invalid.
     /// - [`Error::UnknownState`], [`Error::ImageGone`] and [`Error::StateDamaged`] if it cannot begin with that state.
     /// - [`Error::Busy`], [`Error::CallerLimit`], [`Error::StoreFull`] and [`Error::ShuttingDown`] if it cannot run now.

@@ -19,7 +19,7 @@ HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text
 # In dependency order, as in the host's recipe.
 MODULES = (
     "absent", "loop", "executors", "zones", "fresh", "values", "tools", "discovery", "attribute_guards", "views", "guards",
-    "caller_tools", "library_guards", "module_runs", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
+    "files", "caller_tools", "library_guards", "module_runs", "program", "hints", "failure", "finalization", "immortal", "rehearsal", "runner",
 )  # fmt: skip
 ALLOWED_IMPORTS = """
 json datetime math re typing collections itertools functools __future__ abc array asyncio base64 bisect calendar cmath

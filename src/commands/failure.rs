@@ -22,7 +22,10 @@ impl From<String> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error {
-            Error::Config { .. } | Error::Context { .. } | Error::MemoryBelowImage { .. } => USAGE,
+            Error::Config { .. }
+            | Error::Context { .. }
+            | Error::File { .. }
+            | Error::MemoryBelowImage { .. } => USAGE,
             _ => HOST_FAILURE,
         };
         Self { message: error.chain(), status }

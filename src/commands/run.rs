@@ -1,6 +1,7 @@
 //! `run`: runs one program on the terminal. Its output passes through while it runs.
 
 mod approval;
+mod files;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -33,6 +34,8 @@ pub(crate) struct RunArgs {
     /// A JSON object: each of its values becomes a variable of the program
     #[arg(long, value_name = "FILE")]
     context: Option<String>,
+    #[command(flatten)]
+    files: files::FileArgs,
 }
 
 /// Reasons why there is no report.
@@ -42,18 +45,23 @@ enum End {
 }
 
 pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
-    let RunArgs { file, json, context } = arguments;
+    let RunArgs { file, json, context, files } = arguments;
     let (Some(code), Some(context)) = (read_text(file), read_context(context.as_deref())) else {
         return Ok(ExitCode::from(USAGE));
     };
     let sandbox = sandbox(config, Metrics::default())?;
-    let mut execution = Execution::new(code.clone()).context(context);
+    let Some(mut execution) = files.add_to(Execution::new(code.clone()).context(context)) else {
+        return Ok(ExitCode::from(USAGE));
+    };
     if sandbox.catalogue().tools().iter().any(|tool| tool.needs_approval) {
         // The time that a person takes to answer is not the program's.
         execution = execution.on_wait(OnWait::Return);
     }
     match runtime()?.block_on(streamed(&sandbox, execution)) {
-        Ok(report) => shown(show(&report, *json), status(report.outcome)),
+        Ok(report) => {
+            files.write(&report)?;
+            shown(show(&report, *json), status(report.outcome))
+        }
         Err(End::Output(error)) => shown(Err(error), READER_GONE),
         Err(End::Failed(Error::Rejected(found))) => {
             complain(&findings::for_standard_error(file, &code, &found));

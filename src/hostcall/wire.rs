@@ -1,14 +1,17 @@
 //! The messages between host and guest, which `guest/README.md` defines. Messages from the guest are untrusted: their
 //! size is bounded before they get here, and they are parsed strictly.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::pause::Pauses;
-use crate::execution::{Execution, GuestError};
+use crate::execution::{Execution, File, GuestError};
 use crate::json::depth_of;
 use crate::tools::{CallerTools, Reply as ToolReply};
 
@@ -53,6 +56,35 @@ struct Request<'a> {
     keeps: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parks: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<RequestFile<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    return_files: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RequestFile<'a> {
+    path: &'a str,
+    #[serde(flatten)]
+    content: Content<Cow<'a, str>>,
+}
+
+/// The content of a file: text, if it is UTF-8.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Content<T> {
+    Text(T),
+    Base64(T),
+}
+
+impl<'a> From<&'a File> for RequestFile<'a> {
+    fn from(file: &'a File) -> Self {
+        let content = match std::str::from_utf8(&file.content) {
+            Ok(text) => Content::Text(text.into()),
+            Err(_) => Content::Base64(BASE64.encode(&file.content).into()),
+        };
+        Self { path: &file.path, content }
+    }
 }
 
 /// Encodes the request, which the guest reads from its standard input.
@@ -71,6 +103,8 @@ pub(crate) fn encode_request(
         caller_tools: caller_tools.map(CallerTools::definitions),
         keeps: execution.state.map(|_| true),
         parks: (pauses != Pauses::Never).then_some(true),
+        files: execution.files.iter().map(RequestFile::from).collect(),
+        return_files: &execution.return_files,
     };
     serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
 }
@@ -82,6 +116,43 @@ pub(crate) struct GuestResult {
     pub(crate) value: Option<Box<RawValue>>,
     pub(crate) value_is_repr: bool,
     pub(crate) error: Option<ResultError>,
+    #[serde(default)]
+    files: Vec<ResultFile>,
+    #[serde(default)]
+    left_out: Vec<String>,
+}
+
+impl GuestResult {
+    /// Takes the files, and the paths of those that were left out. Files whose names could do harm in a terminal or in
+    /// another file system are not among them. Returns `None` if a content is malformed, which an honest guest never
+    /// sends.
+    pub(crate) fn take_files(&mut self) -> Option<(Vec<File>, Vec<String>)> {
+        let files = std::mem::take(&mut self.files).into_iter().map(ResultFile::into_file);
+        let mut files = files.collect::<Option<Vec<_>>>()?;
+        files.retain(|file| File::fault_of_path(&file.path).is_none());
+        let mut left_out = std::mem::take(&mut self.left_out);
+        left_out.retain(|path| File::fault_of_path(path).is_none());
+        Some((files, left_out))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResultFile {
+    path: String,
+    text: Option<String>,
+    base64: Option<String>,
+}
+
+impl ResultFile {
+    fn into_file(self) -> Option<File> {
+        let content = match (self.text, self.base64) {
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(base64)) => BASE64.decode(base64).ok()?,
+            _ => return None,
+        };
+        Some(File::new(self.path, content))
+    }
 }
 
 #[derive(Deserialize)]

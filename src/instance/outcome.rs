@@ -53,10 +53,12 @@ pub(super) fn has_result(state: &HostState, limits: &Limits) -> bool {
 /// Fills `report` with the result of a guest that has returned.
 fn returned(report: &mut Report, state: &HostState, limits: &Limits) {
     let result = state.result().and_then(|bytes| wire::decode_result(bytes, limits.result_bytes_max));
-    let Some(result) = result else {
+    let readable = result.and_then(|mut result| Some((result.take_files()?, result)));
+    let Some(((files, left_out), result)) = readable else {
         report.error = Some(crashed("it ended without a readable result"));
         return;
     };
+    (report.files, report.files_left_out) = (files, left_out);
     report.value = result.value;
     report.value_is_repr = result.value_is_repr;
     match result.error.map(GuestError::from) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use super::{Layers, Shared, context};
+use super::{Layers, Shared, context, files};
 use crate::error::Error;
 use crate::execution::{Execution, KeepState, Listener, OnWait};
 use crate::instance::Pauses;
@@ -143,16 +143,20 @@ impl Shared {
             let why = "`plan` and `state` exclude each other: what only planned its effects is not a state to go on from";
             return Err(Error::Contradiction { why: why.into() });
         }
-        context::check(&execution.context, &self.policy, &self.registry, of_caller)
+        context::check(&execution.context, &self.policy, &self.registry, of_caller)?;
+        if execution.has_files() { files::check(execution, &self.policy) } else { Ok(()) }
     }
 }
 
 /// Returns the variables that may exist before the program begins, as far as they make a difference to the validator:
-/// keys of the context, and all that an earlier program may have left.
+/// keys of the context, all that an earlier program may have left, and `open` if there are files.
 fn variables_of(execution: &Execution) -> BTreeSet<String> {
     let continues = matches!(execution.state, Some(KeepState::After(_)));
     let names = OWN_NAMES.iter().copied().chain(continues.then_some("sys"));
-    names.filter(|name| continues || execution.context.contains_key(*name)).map(str::to_owned).collect()
+    let exists = |name: &str| {
+        continues || execution.context.contains_key(name) || (name == "open" && execution.has_files())
+    };
+    names.filter(|name| exists(name)).map(str::to_owned).collect()
 }
 
 /// Returns whether checking the execution takes too long for its caller's thread.

@@ -78,7 +78,7 @@ impl AuditRecord {
                 let codes = findings.iter().map(|finding| finding.rule.code()).collect();
                 self.reject(&codes, findings.iter().any(|finding| finding.rule.is_security()));
             }
-            Err(Error::Context { .. }) => self.reject(&BTreeSet::from([CONTEXT]), false),
+            Err(Error::Context { .. } | Error::File { .. }) => self.reject(&BTreeSet::from([CONTEXT]), false),
             Err(Error::Busy { .. }) => self.metrics.busy(),
             Err(Error::Config { .. } | Error::Image { .. } | Error::Internal { .. }) => self.fail(),
             // Refused because of the request, not because of the program: it does not count as an execution.

@@ -160,7 +160,7 @@ impl Sandbox {
             shared.wait_limits.waiting_max,
         )?;
         let keeping = Keeping { share: Share::Whole, expires_at: live.kept_until(), wakes_at: None };
-        live.put(&records::begins(&live.facts, code, &accepted.execution.context), keeping).await?;
+        live.put(&records::begins(&live.facts, code, &accepted.execution), keeping).await?;
         Ok((live, accepted))
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Shared, reports};
 use crate::error::Error;
-use crate::execution::{CallerTool, Execution, ExecutionId, KeepState, OnWait, Report};
+use crate::execution::{CallerTool, Execution, ExecutionId, File, KeepState, OnWait, Report};
 use crate::framing;
 use crate::instance::Pauses;
 use crate::limits::Limits;
@@ -146,6 +146,9 @@ enum Head {
         facts: FactsRecord,
         code: String,
         context: BTreeMap<String, Box<RawValue>>,
+        /// Paths of files and their sizes in bytes. Their contents are one after the other where others have their report.
+        files: Vec<(String, usize)>,
+        return_files: Vec<String>,
     },
     Waits {
         facts: FactsRecord,
@@ -178,9 +181,16 @@ impl Waiting<'_> {
 }
 
 /// Returns the record of an execution that nobody waits for and that has not waited yet.
-pub(super) fn begins(facts: &Facts, code: &str, context: &BTreeMap<String, Box<RawValue>>) -> Vec<u8> {
-    let head = Head::Begins { facts: facts.record(), code: code.to_owned(), context: context.clone() };
-    framing::join(&head, &[b""])
+pub(super) fn begins(facts: &Facts, code: &str, execution: &Execution) -> Vec<u8> {
+    let head = Head::Begins {
+        facts: facts.record(),
+        code: code.to_owned(),
+        context: execution.context.clone(),
+        files: execution.files.iter().map(|file| (file.path.clone(), file.content.len())).collect(),
+        return_files: execution.return_files.clone(),
+    };
+    let contents: Vec<_> = execution.files.iter().map(|file| file.content.as_slice()).collect();
+    framing::join(&head, &[&contents.concat()])
 }
 
 /// Returns the record of an execution that has ended. `report` is JSON.
@@ -199,8 +209,8 @@ pub(super) enum Kind {
     /// The program has to be run from its beginning.
     Begins {
         facts: Facts,
-        code: String,
-        context: BTreeMap<String, Box<RawValue>>,
+        /// Without what is in the facts.
+        execution: Execution,
     },
     Waits {
         facts: Facts,
@@ -246,8 +256,10 @@ impl Opened {
     /// Returns what it is about, for the execution of this id in this sandbox.
     pub(super) fn kind(self, id: ExecutionId, shared: &Shared) -> Result<Kind, Error> {
         Ok(match self.head {
-            Head::Begins { facts, code, context } => {
-                Kind::Begins { facts: facts.facts(id, shared)?, code, context }
+            Head::Begins { facts, code, context, files, return_files } => {
+                let files = split(&self.report, files).ok_or(Error::StateDamaged)?;
+                let execution = Execution { code, context, files, return_files, ..Execution::default() };
+                Kind::Begins { facts: facts.facts(id, shared)?, execution }
             }
             Head::Waits { facts, epoch, parks, expires_at, definitions } => {
                 Kind::Waits { facts: facts.facts(id, shared)?, epoch, parks, expires_at, definitions }
@@ -361,4 +373,14 @@ impl From<CallerToolRecord> for CallerTool {
         let CallerToolRecord { name, description, input_schema, output_schema, read_only } = record;
         Self { name, description, input_schema, output_schema, read_only }
     }
+}
+
+/// Returns files whose contents are one after the other in `contents`.
+fn split(mut contents: &[u8], files: Vec<(String, usize)>) -> Option<Vec<File>> {
+    let split = |(path, bytes)| {
+        let (content, others) = contents.split_at_checked(bytes)?;
+        contents = others;
+        Some(File::new(path, content))
+    };
+    files.into_iter().map(split).collect()
 }

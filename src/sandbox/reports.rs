@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::execution::{
-    ExecutionId, GuestError, Outcome, Output, PlannedCall, Report, Stages, Usage, Waiting, WaitingCall,
+    ExecutionId, File, GuestError, Outcome, Output, PlannedCall, Report, Stages, Usage, Waiting, WaitingCall,
     WaitsFor,
 };
 
@@ -29,6 +31,11 @@ struct ReportRecord {
     state: Option<String>,
     state_is_lost: bool,
     plan: Option<Vec<PlannedRecord>>,
+    /// Paths and contents, as Base64.
+    #[serde(default)]
+    files: Vec<(String, String)>,
+    #[serde(default)]
+    files_left_out: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,6 +106,8 @@ pub(super) fn encode(report: &Report) -> Vec<u8> {
         state: report.state.map(|state| state.to_string()),
         state_is_lost: report.state_is_lost,
         plan: report.plan.clone().map(|plan| plan.into_iter().map(PlannedRecord::from).collect()),
+        files: report.files.iter().map(|file| (file.path.clone(), BASE64.encode(&file.content))).collect(),
+        files_left_out: report.files_left_out.clone(),
     };
     serde_json::to_vec(&record).unwrap_or_default()
 }
@@ -123,7 +132,11 @@ pub(super) fn decode(json: &[u8]) -> Option<Report> {
         expires_at: waiting.expires_at,
         calls: waiting.calls.into_iter().map(WaitingCall::from).collect(),
     });
+    let files = record.files.into_iter();
+    let files = files.map(|(path, content)| Some(File::new(path, BASE64.decode(content).ok()?)));
     Some(Report {
+        files: files.collect::<Option<_>>()?,
+        files_left_out: record.files_left_out,
         value: record.value,
         value_is_repr: record.value_is_repr,
         stdout: Output { text: record.stdout.0, truncated: record.stdout.1 },
@@ -195,6 +208,8 @@ mod tests {
                     prompt: Some("?".into()),
                 }],
             }),
+            files: vec![File::new("a/b", [0, 255])],
+            files_left_out: vec!["c".into()],
             plan: Some(vec![PlannedCall { tool: "c.d".into(), arguments: raw("{\"x\": 1}"), line: Some(1) }]),
             ..Report::bare(ExecutionId::random(), Outcome::Waiting, None)
         };

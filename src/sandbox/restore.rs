@@ -1,11 +1,10 @@
 //! Executions that another process has left in the store: they go on, or are lost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealed_store::Share;
-use serde_json::value::RawValue;
 use tracing::warn;
 
 use super::audit::AuditRecord;
@@ -78,12 +77,12 @@ impl Sandbox {
         let report = opened.report();
         let (facts, epoch, parks, expires_at, definitions) = match opened.kind(id, shared)? {
             Kind::Ended => return Ok(()),
-            Kind::Begins { facts, code, context } => {
+            Kind::Begins { facts, execution } => {
                 if shared.has_effects_since(id, 0).await {
                     let report = Report::bare(id, Outcome::Lost, None);
                     return shared.lost(&facts, record.revision, report).await;
                 }
-                return self.begin_again(facts, record.revision, code, context);
+                return self.begin_again(facts, record.revision, execution);
             }
             Kind::Waits { facts, epoch, parks, expires_at, definitions } => {
                 (facts, epoch, parks, expires_at, definitions)
@@ -120,16 +119,11 @@ impl Sandbox {
     }
 
     /// Runs an execution from its beginning that nobody waits for and that has had no effects.
-    fn begin_again(
-        &self,
-        facts: Facts,
-        revision: u64,
-        code: String,
-        context: BTreeMap<String, Box<RawValue>>,
-    ) -> Result<(), Error> {
+    fn begin_again(&self, facts: Facts, revision: u64, begun: Execution) -> Result<(), Error> {
         let shared = &self.0.shared;
         let audit = AuditRecord::again(&shared.metrics, &facts);
-        let execution = Execution { code, context, ..facts.execution() };
+        let Execution { code, context, files, return_files, .. } = begun;
+        let execution = Execution { code, context, files, return_files, ..facts.execution() };
         let accepted = shared.accept(execution)?;
         let mut live = shared.place(facts, None, 0, usize::MAX)?;
         live.revision = Some(revision);

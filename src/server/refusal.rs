@@ -156,6 +156,7 @@ impl From<Error> for Refusal {
                 Self { findings, ..Self::new(code, detail) }
             }
             Error::Context { .. } => Self::new(Code::Context, detail),
+            Error::File { .. } => Self::new(Code::File, detail),
             Error::UnknownTool { .. } => Self::new(Code::UnknownTool, detail),
             Error::MemoryBelowImage { .. }
             | Error::CallerTool { .. }

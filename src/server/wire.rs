@@ -2,9 +2,11 @@
 
 mod check;
 mod executions;
+mod files;
 mod names;
 mod tools;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use executions::{CallerToolRequest, PlannedDetail};
 pub(super) use executions::{
     ExecutionDetail, ExecutionList, ResumeRequest, StateList, WaitQuery, WaitingDetail,
 };
+use files::{FileDetail, FileRequest};
 use names::{CodeName, OutcomeName, RuleName};
 pub(super) use tools::{Detail, ToolList, ToolsQuery, search_limit};
 
@@ -89,6 +92,14 @@ pub(super) struct ExecuteRequest {
     /// `new`, or the handle of a state to begin with; the state after the program is kept
     #[schema(example = "new")]
     state: Option<String>,
+    /// Files for the program's file system; together with `context`, they may be as large as that
+    #[serde(default)]
+    #[schema(max_items = 256, required = false)]
+    files: Vec<FileRequest>,
+    /// Files to return: patterns of relative paths
+    #[serde(default)]
+    #[schema(max_items = 256, required = false, example = json!(["out/*.csv"]))]
+    return_files: Vec<String>,
 }
 
 /// What happens when an execution waits for somebody outside
@@ -124,7 +135,10 @@ impl Request for ExecuteRequest {
         let variables = variables.map(|(name, value)| name.len() + value.get().len() + MEMBER_BYTES);
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
         let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
-        self.code.len() + variables.sum::<usize>() + tools.sum::<usize>() + caller_tools.sum::<usize>()
+        let files = self.files.iter().map(FileRequest::bytes);
+        let patterns = self.return_files.iter().map(|pattern| pattern.len() + MEMBER_BYTES);
+        let small = tools.sum::<usize>() + caller_tools.sum::<usize>() + patterns.sum::<usize>();
+        self.code.len() + variables.sum::<usize>() + files.sum::<usize>() + small
     }
 }
 
@@ -156,9 +170,10 @@ impl ProgramRequest for ExecuteRequest {
             Some(OnWaitName::Hold) | None => OnWait::Hold,
         };
         let state = self.state.as_deref().map(state).transpose()?;
+        let (files, return_files) = (files::files(self.files)?, self.return_files);
         let execution =
             Execution { code: self.code, context, limits, tools: self.tools, ..Execution::default() };
-        Ok(Execution { caller_tools, on_wait, plan: self.plan, state, ..execution })
+        Ok(Execution { caller_tools, on_wait, plan: self.plan, state, files, return_files, ..execution })
     }
 }
 
@@ -220,8 +235,9 @@ pub(super) struct ExecuteResponse {
     execution_id: String,
     #[schema(value_type = OutcomeName)]
     outcome: &'static str,
-    /// Those of `stdout` and `stderr` that were cut at the limit; `state` if the state could not be kept
-    truncated: Vec<&'static str>,
+    /// Those of `stdout` and `stderr` that were cut at the limit; `state` if the state could not be kept; paths of files
+    /// that did not fit
+    truncated: Vec<Cow<'static, str>>,
     usage: UsageDetail,
     /// Handle of the state after the program, if it was kept
     #[schema(required)]
@@ -234,6 +250,8 @@ pub(super) struct ExecuteResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     plan: Option<Vec<PlannedDetail>>,
+    /// Files that match `return_files`, and those by which the value shows itself, such as `value.png`
+    files: Vec<FileDetail>,
 }
 
 /// Upper bound of the JSON of an answer without its texts and value.
@@ -245,15 +263,21 @@ impl ExecuteResponse {
         let detail = self.error_detail.as_ref();
         let details = detail.map(|error| [&error.kind, &error.message, &error.traceback]);
         let texts = [&self.stdout, &self.stderr, &self.execution_id].into_iter();
+        let texts = texts.chain(self.truncated.iter().filter_map(|name| match name {
+            Cow::Owned(path) => Some(path),
+            Cow::Borrowed(_) => None,
+        }));
         let texts = texts.chain(&self.error).chain(details.into_iter().flatten());
         let texts = texts.chain(detail.and_then(|error| error.hint.as_ref()));
         let value = self.return_value.as_ref().map_or(0, |value| value.get().len());
         let waiting = self.waiting.as_ref().map_or(0, WaitingDetail::json_bytes_max);
+        let files = self.files.iter().map(FileDetail::json_bytes_max).sum::<usize>();
         let planned = self.plan.iter().flatten().map(PlannedDetail::json_bytes_max).sum::<usize>();
         FRAME_BYTES
             + value
             + waiting
             + planned
+            + files
             + texts.map(|text| json::written_bytes_max(text)).sum::<usize>()
     }
 }
@@ -295,6 +319,7 @@ impl From<Report> for ExecuteResponse {
             ("stderr", report.stderr.truncated),
             ("state", report.state_is_lost),
         ];
+        let truncated = streams.into_iter().filter(|(_, truncated)| *truncated).map(|(name, _)| name.into());
         Self {
             success: report.outcome == Outcome::Completed,
             return_value: report.value,
@@ -305,13 +330,14 @@ impl From<Report> for ExecuteResponse {
             error_detail: report.error.map(ErrorDetail::from),
             execution_id: report.id.to_string(),
             outcome: report.outcome.name(),
-            truncated: streams.iter().filter(|(_, truncated)| *truncated).map(|(name, _)| *name).collect(),
+            truncated: truncated.chain(report.files_left_out.into_iter().map(Cow::Owned)).collect(),
             usage: report.usage.into(),
             state: report.state.map(|state| state.to_string()),
             waiting: report.waiting.map(WaitingDetail::from),
             plan: report.plan.map(|plan| plan.into_iter().map(PlannedDetail::from).collect()),
             stdout: report.stdout.text,
             stderr: report.stderr.text,
+            files: report.files.into_iter().map(FileDetail::from).collect(),
         }
     }
 }

@@ -44,6 +44,7 @@ codes! {
     CallerLimit "caller_limit" TOO_MANY_REQUESTS;
     Context "context" BAD_REQUEST;
     Expired "expired" GONE;
+    File "file" BAD_REQUEST;
     Forbidden "forbidden" FORBIDDEN;
     ForeignOrigin "foreign_origin" FORBIDDEN;
     ImageGone "image_gone" GONE;

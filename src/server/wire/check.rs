@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::executions::{self, CallerToolRequest};
+use super::files::{self, FileRequest};
 use super::{FindingDetail, MEMBER_BYTES, ProgramRequest, Request};
 use crate::execution::{Execution, Finding};
 use crate::limits::Limits;
@@ -21,13 +22,24 @@ pub(in crate::server) struct CheckRequest {
     #[serde(default, deserialize_with = "executions::few")]
     #[schema(max_items = 64, required = false)]
     caller_tools: Vec<CallerToolRequest>,
+    /// Files for the program's file system
+    #[serde(default)]
+    #[schema(max_items = 256, required = false)]
+    files: Vec<FileRequest>,
+    /// Files to return: patterns of relative paths
+    #[serde(default)]
+    #[schema(max_items = 256, required = false)]
+    return_files: Vec<String>,
 }
 
 impl Request for CheckRequest {
     fn bytes(&self) -> usize {
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
         let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
-        self.code.len() + tools.sum::<usize>() + caller_tools.sum::<usize>()
+        let files = self.files.iter().map(FileRequest::bytes);
+        let patterns = self.return_files.iter().map(|pattern| pattern.len() + MEMBER_BYTES);
+        let files = files.sum::<usize>() + patterns.sum::<usize>();
+        self.code.len() + tools.sum::<usize>() + caller_tools.sum::<usize>() + files
     }
 }
 
@@ -36,7 +48,8 @@ impl ProgramRequest for CheckRequest {
         let caller_tools = executions::caller_tools(self.caller_tools)?;
         let execution =
             Execution { code: self.code, limits: *ceilings, tools: self.tools, ..Execution::default() };
-        Ok(Execution { caller_tools, ..execution })
+        let (files, return_files) = (files::files(self.files)?, self.return_files);
+        Ok(Execution { caller_tools, files, return_files, ..execution })
     }
 }
 
