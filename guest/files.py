@@ -8,15 +8,18 @@ import binascii
 import builtins
 import contextlib
 import gc
+import importlib
 import io
 import json
 import os
+import sys
 
 import _files
 import guest_guards
 
 # The program's current directory. All paths of requests and results are relative to it.
 WORK = "/work"
+PACKAGES = "/packages"
 # Maximum number of files that are named because they do not fit.
 LEFT_OUT_MAX = 100
 # The methods by which a value shows itself in Jupyter, and the file that holds what each returns.
@@ -36,12 +39,20 @@ returned = ()
 shown = {}
 
 
-def install():
-    """Creates the file system, in which programs can open nothing if the guards are enabled."""
+def install(recipe):
+    """Creates the file system with the recipe's packages, and imports them. If the recipe enables the guards, programs
+    can open nothing.
+    """
     _files.install()
-    _files.fix("/packages")
-    if guest_guards.enabled:
+    _files.unpack(PACKAGES)
+    _files.fix(PACKAGES)
+    if recipe["guards"]:
         _files.restrict((), ())
+    sys.path.append(PACKAGES)
+    for name in recipe["packages"]:
+        # One that needs what is not here says so to the program that imports it.
+        with contextlib.suppress(Exception, SystemExit):
+            importlib.import_module(name)
 
 
 def prepare_for(request):

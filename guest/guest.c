@@ -375,10 +375,15 @@ make_module(PyObject *name, PyObject *source)
     return module;
 }
 
+/* The recipe is one line. The files of packages may follow it (files/module.c). */
 static PyObject *
 parse_recipe(void)
 {
-    PyObject *text = read_stdin();
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t length = getline(&line, &capacity, stdin);
+    PyObject *text = length >= 0 ? PyBytes_FromStringAndSize(line, length) : PyErr_SetFromErrno(PyExc_OSError);
+    free(line);
     PyObject *json = text != NULL ? PyImport_ImportModule("json") : NULL;
     PyObject *recipe = json != NULL ? PyObject_CallMethod(json, "loads", "N", text) : NULL;
     Py_XDECREF(json);

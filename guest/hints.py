@@ -1,5 +1,6 @@
 """One sentence that helps a model to repair its program, for the failures where one is known."""
 
+import errno
 import re
 import sys
 import types
@@ -17,6 +18,7 @@ texts = {}
 replacements = {}
 LISTED_MAX = 12
 REFUSED = re.compile(r"Attribute '(\w+)' is not allowed in sandbox")
+FAULTS_OF_FILES = {errno.ENOENT: "missing", errno.EACCES: "denied", errno.ENOSPC: "full"}
 ADD_CALL = "Call the function with parentheses: `f(x)`, or `await f(x)` if it is async."
 NEEDLESS_AWAIT = "Only async calls can be awaited: leave out this `await`."
 A_FUNCTION = re.compile(r"'(function|method|builtin_function_or_method)' object|object (function|method) can't be used")
@@ -60,9 +62,9 @@ def for_missing_module(error, _message):
 
 
 def for_system(error, message):
-    """A file, a socket or a process, which do not exist here."""
-    if type(error) is FileNotFoundError:
-        return texts["names"]["open"] if type(error.errno) is int else None
+    """A file that cannot be opened; a socket or a process, which do not exist here."""
+    if type(error.errno) is int and error.errno in FAULTS_OF_FILES:
+        return texts["files"][FAULTS_OF_FILES[error.errno]]
     kind = message.partition(" do not exist in this sandbox")[0]
     return {"sockets": replacements["socket"], "processes": replacements["subprocess"]}.get(kind)
 
@@ -142,6 +144,7 @@ RULES = {
     ImportError: for_import,
     ModuleNotFoundError: for_missing_module,
     FileNotFoundError: for_system,
+    PermissionError: for_system,
     OSError: for_system,
     TypeError: for_type,
     AttributeError: for_attribute,

@@ -147,7 +147,9 @@ def prepare(recipe):
     """Builds the image's state: every run starts from the memory as it is when this function returns."""
     allowed = recipe["allowed_imports"]
     likely = [name for root, names in LIKELY_MODULES.items() if root in allowed for name in names]
-    for name in (*NEEDED_MODULES, *allowed, *likely):
+    guest_files.install(recipe)
+    own = [name for name in allowed if name not in recipe["packages"]]
+    for name in (*NEEDED_MODULES, *own, *likely):
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -160,7 +162,6 @@ def prepare(recipe):
     guest_discovery.install()
     guest_guards.install(recipe)
     guest_hints.install(recipe)
-    guest_files.install()
     if guest_guards.enabled:
         guest_library_guards.install()
     sys.displayhook = _executor.remember

@@ -152,7 +152,7 @@ unpack_sources() {
     for function in chmod fchmod; do
         replace cpython/Tools/wasm/config.site-wasm32-wasi "ac_cv_func_$function=no" "ac_cv_func_$function=yes"
     done
-    printf 'ac_cv_func_dup=yes\nac_cv_func_dup2=yes\n' >> cpython/Tools/wasm/config.site-wasm32-wasi
+    echo 'ac_cv_func_dup=yes' >> cpython/Tools/wasm/config.site-wasm32-wasi
     # Keys derived from passwords: OpenSSL is not in here.
     replace cpython/Lib/hashlib.py 'from _hashlib import pbkdf2_hmac' 'from _kdf import pbkdf2_hmac'
     replace cpython/Lib/hashlib.py 'from _hashlib import scrypt' 'from _kdf import scrypt'

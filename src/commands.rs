@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ai_code_executor::hardening::Hardening;
 use ai_code_executor::server::{Service, Settings, Token};
-use ai_code_executor::{Catalogue, Error, Metrics, Sandbox, SandboxBuilder, Tool};
+use ai_code_executor::{Catalogue, Distribution, Error, Metrics, Sandbox, SandboxBuilder, Tool};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use secrecy::ExposeSecret;
@@ -80,6 +80,8 @@ const EVENT_INTERVAL: u32 = 4;
 /// again.
 const RELIEF_PAUSE: Duration = Duration::from_millis(500);
 
+const NO_PACKAGES: &str = "There are no packages: PACKAGES names a directory made by `pip install --target`.";
+
 const REJECTED: u8 = 3;
 
 pub(crate) type Done = Result<ExitCode, Failure>;
@@ -90,6 +92,13 @@ pub(crate) fn prepare(config: &Config) -> Done {
         return Err(Failure { message, status: USAGE });
     }
     sandbox(config, Metrics::default())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn packages(config: &Config) -> Done {
+    let named = config.packages.distributions().iter();
+    let lines: Vec<_> = named.map(|Distribution { name, version, .. }| format!("{name} {version}")).collect();
+    print(if lines.is_empty() { NO_PACKAGES.into() } else { lines.join("\n") }.as_str())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -326,6 +335,7 @@ fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
     let mut builder = Sandbox::builder()
         .ceilings(config.ceilings)
         .policy(config.policy.clone())
+        .packages(config.packages.clone())
         .concurrency(config.concurrency)
         .queue(config.queue)
         .metrics(metrics)

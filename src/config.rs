@@ -17,14 +17,15 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches};
 use secrecy::{ExposeSecret, SecretString};
 
-use ai_code_executor::WaitLimits;
 use ai_code_executor::limits::{self, Limits};
 use ai_code_executor::validator::{CODE_BYTES_CEILING, Policy, PolicyKind};
+use ai_code_executor::{Packages, WaitLimits};
 use reader::{MASKED, Reader};
 use settings::{APPROVER_TOKEN, APPROVER_TOKEN_FILE, TOKEN, TOKEN_FILE};
 use token::weakness;
 use values::{
-    address, bytes, hosts, imports, mebibytes, number, one_of, origins, percent, seconds, switch, token,
+    address, bytes, hosts, imports, mebibytes, number, one_of, origins, packages, percent, seconds, switch,
+    token,
 };
 
 pub(crate) use terminal::is_plain;
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) queue: usize,
     /// The rules for programs and their contexts.
     pub(crate) policy: Policy,
+    /// Packages that programs may import, in addition to the policy's modules.
+    pub(crate) packages: Packages,
     /// The address on which the service listens.
     pub(crate) address: SocketAddr,
     /// Accepted `Host` names of requests, in addition to the loopback names and `address`.
@@ -188,6 +191,8 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     let concurrency = reader.value("MAX_CONCURRENT_EXECUTIONS", number(1..=10_000)).unwrap_or_default();
     let queue = reader.value("MAX_QUEUED_EXECUTIONS", number(0..=1_000_000)).unwrap_or_default();
     let mut policy = read_policy(reader);
+    let packages = reader.value("PACKAGES", packages).unwrap_or_default();
+    policy.allowed_imports.extend(packages.modules().map(str::to_owned));
     let host = reader.value("HOST", address).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let port = reader.value("SERVICE_PORT", number(0..=u16::MAX)).unwrap_or_default();
     let allowed_hosts = reader.value("ALLOWED_HOSTS", hosts).unwrap_or_default();
@@ -217,6 +222,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         concurrency,
         queue,
         policy,
+        packages,
         address: SocketAddr::new(host, port),
         allowed_hosts,
         allowed_origins,

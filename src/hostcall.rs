@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{
-    AsContextMut, Caller, Engine, Instance, Linker, Memory, Module, ResourceLimiter, Result, bail, format_err,
+    AsContextMut, Caller, Engine, Instance, Linker, Memory, ResourceLimiter, Result, bail, format_err,
 };
 
 use crate::execution::{Event, ExecutionId, Listener, Output, PlannedCall};
@@ -297,14 +297,10 @@ pub(crate) fn memory_of(instance: &Instance, store: impl AsContextMut) -> Result
     instance.get_memory(store, "memory").ok_or_else(|| format_err!("the guest exports no memory"))
 }
 
-/// Returns a linker with all functions that `module` may import.
-///
-/// # Errors
-///
-/// `module` imports something from WASI that is not a function.
-pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostState>> {
+/// Returns a linker with all functions that a guest may import.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker, module)?;
+    wasi::add_to_linker(&mut linker)?;
     linker.func_wrap("executor", "finish", finish)?;
     linker.func_wrap_async("executor", "refuel", |caller, ()| Box::new(fuel::refuel(caller)))?;
     linker.func_wrap_async("executor", "call", |caller, (ptr, len)| Box::new(call(caller, ptr, len)))?;

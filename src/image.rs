@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub mod fuzzing;
 mod interpreter;
 mod machine_code;
+mod packages;
 mod start;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use crate::validator::{OWN_NAMES, REFUSED_NAMES, hints};
 use artifact::Kind;
 pub(crate) use interpreter::Interpreter;
 use machine_code::MachineCode;
+pub use packages::{Distribution, Packages};
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in, compressed. See `python-wasm/README.md`.
 pub(crate) const PYTHON_WASM_ZST: &[u8] = include_bytes!("../python-wasm/python.wasm.zst");
@@ -68,6 +70,8 @@ pub(crate) struct ImageSpec<'a> {
     pub(crate) disabled_imports: &'a BTreeSet<String>,
     /// Whether the guest refuses at run time what the validator refuses in source code.
     pub(crate) guards: bool,
+    /// Packages that programs may import.
+    pub(crate) packages: &'a Packages,
     /// Tool definitions, in the format of `guest/README.md`.
     pub(crate) tools: Value,
 }
@@ -247,7 +251,7 @@ impl Keys {
     }
 }
 
-/// Returns the recipe, from which the guest initialises itself.
+/// Returns the recipe, from which the guest initialises itself: a line, and after it the files of packages.
 fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
     let recipe = json!({
         "modules": GUEST_MODULES,
@@ -258,9 +262,10 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "own_names": OWN_NAMES,
         "guards": spec.guards,
         "hints": hints::recipe(spec.allowed_imports),
+        "packages": spec.packages.modules().collect::<Vec<_>>(),
         "tools": spec.tools,
     });
-    recipe.to_string().into_bytes()
+    [format!("{recipe}\n").into_bytes(), spec.packages.archive()].concat()
 }
 
 /// A BLAKE3 hasher that also accepts wasmtime's compatibility hash, which implements `Hash`.

@@ -85,7 +85,7 @@ impl Template {
     ///
     /// [`Error::Image`] if an import cannot be resolved, [`Error::Config`] if the watchdog's thread cannot be started.
     pub(crate) fn new(image: &Image) -> Result<Self, Error> {
-        let instance = hostcall::linker(&image.engine, &image.module)
+        let instance = hostcall::linker(&image.engine)
             .and_then(|linker| linker.instantiate_pre(&image.module))
             .map_err(|error| Error::image("resolving its imports").caused_by(error))?;
         let watchdog =
@@ -475,7 +475,7 @@ impl Template {
     /// Lets later guests use wasmtime-wasi's functions in place of ours.
     pub(crate) fn ask_oracle(&mut self) -> wasmtime::Result<()> {
         let module = self.instance.module();
-        self.instance = hostcall::oracle::linker(module.engine(), module)?.instantiate_pre(module)?;
+        self.instance = hostcall::oracle::linker(module.engine())?.instantiate_pre(module)?;
         Ok(())
     }
 

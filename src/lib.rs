@@ -89,6 +89,7 @@ pub use execution::{
     KeepState, OnWait, Outcome, Output, PlannedCall, Report, Rule, Stages, StateHandle, Usage, Waiting,
     WaitingCall, WaitsFor, events,
 };
+pub use image::{Distribution, Packages};
 pub use limits::Limits;
 pub use metrics::Metrics;
 #[cfg(any(test, fuzzing, feature = "test-layers"))]

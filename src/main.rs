@@ -72,6 +72,8 @@ enum Work {
         #[arg(long, value_enum, default_value_t)]
         format: commands::ToolsFormat,
     },
+    /// Show the packages that programs can import
+    Packages,
     /// Serve a client of the Model Context Protocol on standard input and output
     ///
     /// For clients that start the executor themselves. Others use the path /mcp of the HTTP service.
@@ -132,6 +134,7 @@ fn with_settings(work: Work, matches: &ArgMatches) -> Done {
         Work::Run(arguments) => commands::run(&config, &arguments),
         Work::Check { files, format } => commands::check(&config, &files, format),
         Work::Tools { query, format } => commands::tools(&config, &query, format),
+        Work::Packages => commands::packages(&config),
         Work::Mcp { approve } => commands::mcp(&config, approve),
         Work::Prepare => commands::prepare(&config),
         Work::Config => commands::config(&effective),

@@ -153,24 +153,6 @@ dup(int fd)
     return (int)copy;
 }
 
-int
-dup2(int fd, int to)
-{
-    struct open_file *file = descriptor_file((__wasi_fd_t)fd);
-    if (file == NULL || to < 0 || to >= DESCRIPTORS_MAX || to == ROOT_DESCRIPTOR) {
-        errno = EBADF;
-        return -1;
-    }
-    if (fd != to) {
-        file->descriptors++;
-        if (open_files[to] != NULL) {
-            let_go((__wasi_fd_t)to);
-        }
-        open_files[to] = file;
-    }
-    return to;
-}
-
 __wasi_errno_t
 __wasi_fd_fdstat_get(__wasi_fd_t fd, __wasi_fdstat_t *stat)
 {

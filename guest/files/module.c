@@ -5,6 +5,8 @@
 #include "files.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +88,78 @@ matches(PyObject *Py_UNUSED(module), PyObject *args)
     return PyBool_FromLong(files_match(pattern, path));
 }
 
+/* Reads exactly `length` bytes of standard input. */
+static bool
+read_exactly(void *bytes, size_t length)
+{
+    return fread(bytes, 1, length, stdin) == length;
+}
+
+/* Makes the directories in which a file lies, below `directory`. */
+static __wasi_errno_t
+make_directories(struct node *directory, const char *path)
+{
+    __wasi_errno_t error = __WASI_ERRNO_SUCCESS;
+    for (const char *slash = strchr(path, '/'); slash != NULL && !error; slash = strchr(slash + 1, '/')) {
+        struct place place;
+        error = files_find(directory, path, (size_t)(slash - path), true, &place);
+        if (!error && place.node == NULL) {
+            error = files_make(&place, __WASI_FILETYPE_DIRECTORY);
+        }
+    }
+    return error;
+}
+
+/* Copies the next `left` bytes of standard input into a new file. */
+static __wasi_errno_t
+unpack_file(struct node *directory, const char *path, size_t left)
+{
+    static unsigned char bytes[16 * 1024];
+    struct place place;
+    __wasi_errno_t error = make_directories(directory, path);
+    error = error ? error : files_find(directory, path, strlen(path), true, &place);
+    error = error ? error : files_make(&place, __WASI_FILETYPE_REGULAR_FILE);
+    for (uint64_t offset = 0; left > 0 && !error;) {
+        size_t count = left < sizeof bytes ? left : sizeof bytes, written;
+        if (!read_exactly(bytes, count)) {
+            return __WASI_ERRNO_IO;
+        }
+        error = files_write(place.node, offset, bytes, count, &written);
+        if (!error && written < count) {
+            error = __WASI_ERRNO_NOSPC;
+        }
+        offset += count;
+        left -= count;
+    }
+    return error;
+}
+
+static PyObject *
+unpack(PyObject *Py_UNUSED(module), PyObject *directory)
+{
+    struct place place;
+    Py_ssize_t length;
+    const char *text = PyUnicode_AsUTF8AndSize(directory, &length);
+    if (text == NULL) {
+        return NULL;
+    }
+    errno = files_find(files_root(), text, (size_t)length, true, &place);
+    uint32_t sizes[2]; /* WebAssembly is little-endian, as the archive is */
+    while (errno == 0 && read_exactly(sizes, sizeof sizes)) {
+        char path[PATH_BYTES_MAX + 1];
+        if (sizes[0] > PATH_BYTES_MAX || !read_exactly(path, sizes[0])) {
+            errno = EIO;
+            break;
+        }
+        path[sizes[0]] = '\0';
+        errno = unpack_file(place.node, path, sizes[1]);
+    }
+    if (errno != 0) {
+        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, directory);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 fix(PyObject *Py_UNUSED(module), PyObject *path)
 {
@@ -115,6 +189,10 @@ static PyMethodDef functions[] = {
     {"permit_all", permit_all, METH_NOARGS, "permit_all() -> None\n\nEnd the restriction."},
     {"matches", matches, METH_VARARGS,
      "matches(pattern: str, path: str) -> bool\n\nWhether a relative path matches a pattern."},
+    {"unpack", unpack, METH_O,
+     "unpack(directory: str) -> None\n\n"
+     "Put the files that follow the recipe on standard input into a directory. Each is the lengths of its path and of its "
+     "content, as 32-bit integers, its path and its content."},
     {"fix", fix, METH_O, "fix(directory: str) -> None\n\nMake a directory and everything in it read-only."},
     {NULL, NULL, 0, NULL},
 };

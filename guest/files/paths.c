@@ -42,10 +42,10 @@ check_open(const struct place *place, __wasi_oflags_t flags, bool writes)
     if (writes && files_is_directory(node)) {
         return __WASI_ERRNO_ISDIR;
     }
-    if (writes && node->read_only) {
-        return __WASI_ERRNO_ROFS;
+    if (!(writes ? files_may_write(place) : files_may_read(place))) {
+        return __WASI_ERRNO_ACCES;
     }
-    return (writes ? files_may_write(place) : files_may_read(place)) ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_ACCES;
+    return writes && node->read_only ? __WASI_ERRNO_ROFS : __WASI_ERRNO_SUCCESS;
 }
 
 /* Finds or makes the file to open. */

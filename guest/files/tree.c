@@ -322,6 +322,16 @@ files_release(struct node *node)
     free(node);
 }
 
+/* Why the names of a place's directory cannot be changed. */
+static __wasi_errno_t
+check_change(const struct place *place)
+{
+    if (!files_may_write(place)) {
+        return __WASI_ERRNO_ACCES;
+    }
+    return place->directory->read_only ? __WASI_ERRNO_ROFS : __WASI_ERRNO_SUCCESS;
+}
+
 /* Why a place cannot get a name, apart from a lack of memory. */
 static __wasi_errno_t
 check_new_name(const struct place *place)
@@ -329,14 +339,11 @@ check_new_name(const struct place *place)
     if (place->text == NULL || place->entry != NULL) {
         return __WASI_ERRNO_EXIST;
     }
-    if (place->directory->read_only) {
-        return __WASI_ERRNO_ROFS;
-    }
     /* A directory without a name that is not the root has been removed. */
     if (place->directory != &root && place->directory->directory.own == NULL) {
         return __WASI_ERRNO_NOENT;
     }
-    return files_may_write(place) ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_ACCES;
+    return check_change(place);
 }
 
 __wasi_errno_t
@@ -394,10 +401,7 @@ check_old_name(const struct place *place)
     if (place->entry == NULL) {
         return __WASI_ERRNO_BUSY;
     }
-    if (place->directory->read_only) {
-        return __WASI_ERRNO_ROFS;
-    }
-    return files_may_write(place) ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_ACCES;
+    return check_change(place);
 }
 
 __wasi_errno_t

@@ -1,6 +1,6 @@
 """Loads the guest's modules into an ordinary CPython, under the names that they have in the sandbox.
 
-`fake_executor` simulates the host. There are two time zones.
+`fake_executor` simulates the host, `fake_files` the file system. There are two time zones.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import sys
 import types
 
 from .fake_executor import FakeExecutor
+from .fake_files import FakeFiles
 
 GUEST = pathlib.Path(__file__).parent.parent
 HINTS = json.loads((GUEST.parent / "src" / "validator" / "hints.json").read_text(encoding="utf-8"))
@@ -65,11 +66,13 @@ HOME_TOOLS = [
 ]
 
 executor = FakeExecutor()
+files = FakeFiles()
 
 
 def load():
     """Imports the guest's modules and prepares them. Called once."""
     sys.modules["_executor"] = executor
+    sys.modules["_files"] = files
     sys.modules["_tzdata"] = fake_tzdata()
     for name in MODULES:
         spec = importlib.util.spec_from_file_location(f"guest_{name}", GUEST / f"{name}.py")
@@ -82,6 +85,7 @@ def load():
         "refused_names": REFUSED_NAMES,
         "own_names": OWN_NAMES,
         "guards": True,
+        "packages": [],
         "hints": HINTS | {"importable": "Importable here: json, re and more."},
         "tools": HOME_TOOLS,
     }
@@ -140,6 +144,8 @@ def forget_program():
     del tools.files[1:]
     program.file_name = tools.files[0]
     sys.modules["guest_caller_tools"].define([])
+    guest_files = sys.modules["guest_files"]
+    guest_files.names, guest_files.patterns = set(), set()
 
 
 def forget_calls():

@@ -36,6 +36,7 @@ const GROUPS: [(&str, &[Setting]); 10] = [
         setting("MAX_CONTEXT_DEPTH", "4", "N", "Nesting of `context` values"),
         setting("POLICY", "strict", "POLICY", "What programs are refused: `strict`, other modules and names that reach into the interpreter; `open`, nothing"),
         setting("ALLOWED_IMPORTS", "", "NAMES", "Modules that programs may import under the policy `strict`: `json,re` replaces the standard list, `+pickle,-secrets` changes it"),
+        setting("PACKAGES", "", "DIR", "Packages that programs may import: a directory made by `pip install --target`"),
     ]),
     ("HTTP", &[
         setting("HOST", "127.0.0.1", "ADDRESS", "Address to listen on"),

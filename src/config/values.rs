@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ai_code_executor::Packages;
 use ai_code_executor::tools::BaseUrl;
 use ai_code_executor::validator::{self, DEFAULT_IMPORTS, REFUSED_NAMES};
 
@@ -32,6 +33,11 @@ impl Kind for u64 {}
 impl Kind for usize {}
 impl Kind for f64 {
     const KIND: &str = "number";
+}
+
+/// Reads a directory of packages; none for an empty text.
+pub(super) fn packages(dir: &str) -> Result<Packages, String> {
+    if dir.is_empty() { Ok(Packages::default()) } else { Packages::read(dir).map_err(|error| error.chain()) }
 }
 
 const TIME_UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];

@@ -7,12 +7,11 @@ mod calls;
 mod compare;
 mod memory;
 mod reasons;
-mod refused;
 mod streams;
 
 use std::time::Duration;
 
-use wasmtime::{Engine, Linker, Module, Result};
+use wasmtime::{Engine, Linker, Result};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_async};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtxBuilder};
@@ -29,8 +28,8 @@ pub(super) struct Oracle {
 }
 
 /// Returns what [`super::linker`] does, with wasmtime-wasi's functions for WASI.
-pub(crate) fn linker(engine: &Engine, module: &Module) -> Result<Linker<HostState>> {
-    let mut linker = super::linker(engine, module)?;
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<HostState>> {
+    let mut linker = super::linker(engine)?;
     linker.allow_shadowing(true);
     add_to_linker_async(&mut linker, |state: &mut HostState| {
         &mut state.oracle.get_or_insert_with(|| Oracle::new(&mut state.wasi)).context

@@ -1,5 +1,6 @@
-//! The part of WASI preview 1 that a guest gets: three streams, coarse clocks and random bytes. All other functions
-//! return `ENOTSUP`.
+//! The part of WASI preview 1 that a guest gets: three streams, coarse clocks, sleeping on them, random bytes and exit.
+//! The guest itself answers what its libc asks of files (`guest/files`). There are no other functions, so a guest that
+//! imports one cannot be instantiated.
 //!
 //! The specification defines the layouts and numbers:
 //! <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>.
@@ -7,7 +8,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use wasmtime::{Caller, ExternType, Linker, Module, Result, Val, bail};
+use wasmtime::{Caller, Linker, Result};
 
 use super::clock::{CLOCK_RESOLUTION, Clock, ClockId, nanos};
 use super::memory;
@@ -45,7 +46,7 @@ const EVENT_BYTES: usize = 32;
 const EVENT_TYPE_CLOCK: u8 = 0;
 const SUBSCRIPTION_CLOCK_ABSTIME: u16 = 1;
 
-/// The state behind a guest's three file descriptors, clocks and random numbers.
+/// The state behind a guest's three streams, clocks and random numbers.
 pub(super) struct Wasi {
     /// The rest of standard input.
     pub(super) stdin: bytes::Bytes,
@@ -69,19 +70,9 @@ pub(super) enum Random {
 #[error("the guest exited with status {0}")]
 pub(crate) struct Exit(pub(crate) i32);
 
-pub(super) fn add_to_linker(linker: &mut Linker<HostState>, module: &Module) -> Result<()> {
-    refuse_all(linker, module)?;
-    linker.allow_shadowing(true);
-    linker.func_wrap(MODULE, "args_sizes_get", empty_list)?;
-    linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| SUCCESS)?;
-    linker.func_wrap(MODULE, "environ_sizes_get", empty_list)?;
-    linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> Result<()> {
     linker.func_wrap(MODULE, "clock_res_get", clock_res_get)?;
     linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
-    linker.func_wrap(MODULE, "fd_close", |fd: u32| if fd <= STDERR { SUCCESS } else { EBADF })?;
-    linker.func_wrap(MODULE, "fd_fdstat_get", fd_fdstat_get)?;
-    linker.func_wrap(MODULE, "fd_filestat_get", fd_filestat_get)?;
-    linker.func_wrap(MODULE, "fd_prestat_get", |_: u32, _: u32| EBADF)?;
     linker.func_wrap(MODULE, "proc_exit", |status: i32| -> Result<()> { Err(Exit(status).into()) })?;
     linker.func_wrap_async(MODULE, "fd_read", |caller, (fd, vectors, count, read)| {
         Box::new(fd_read(caller, fd, Vectors { ptr: vectors, count }, read))
@@ -100,31 +91,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>, module: &Module) -> 
             SUCCESS
         })
     })?;
-    linker.allow_shadowing(false);
     Ok(())
-}
-
-/// Defines every WASI function that `module` imports as one that returns `ENOTSUP`. CPython and its libc import many
-/// more functions than a guest gets.
-fn refuse_all(linker: &mut Linker<HostState>, module: &Module) -> Result<()> {
-    for import in module.imports().filter(|import| import.module() == MODULE) {
-        let ExternType::Func(signature) = import.ty() else {
-            bail!("{MODULE}.{} is not a function", import.name());
-        };
-        linker.func_new(MODULE, import.name(), signature, |_, _, results| {
-            results.fill(Val::I32(ENOTSUP));
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-/// Answers `args_sizes_get` and `environ_sizes_get`: zero items of zero bytes.
-fn empty_list(mut caller: Caller<'_, HostState>, count: u32, bytes: u32) -> Result<Errno> {
-    let (memory, _) = memory::of(&mut caller)?;
-    memory::write(memory, count, &0_u32.to_le_bytes())?;
-    memory::write(memory, bytes, &0_u32.to_le_bytes())?;
-    Ok(SUCCESS)
 }
 
 fn clock_res_get(mut caller: Caller<'_, HostState>, clock: u32, resolution: u32) -> Result<Errno> {
@@ -148,32 +115,6 @@ fn clock_time_get(
     let (memory, state) = memory::of(&mut caller)?;
     let now = nanos(state.wasi.clock.now(clock));
     memory::write(memory, time, &now.to_le_bytes())?;
-    Ok(SUCCESS)
-}
-
-/// Writes an `fdstat`: a stream of unknown type, hence not a terminal, that can be read or written.
-fn fd_fdstat_get(mut caller: Caller<'_, HostState>, fd: u32, stat: u32) -> Result<Errno> {
-    const FD_READ: u64 = 1 << 1;
-    const FD_WRITE: u64 = 1 << 6;
-    let rights = match fd {
-        STDIN => FD_READ,
-        STDOUT | STDERR => FD_WRITE,
-        _ => return Ok(EBADF),
-    };
-    let mut bytes = [0; 24];
-    bytes[8..16].copy_from_slice(&rights.to_le_bytes());
-    let (memory, _) = memory::of(&mut caller)?;
-    memory::write(memory, stat, &bytes)?;
-    Ok(SUCCESS)
-}
-
-/// Writes a `filestat` of zeros: streams have no metadata.
-fn fd_filestat_get(mut caller: Caller<'_, HostState>, fd: u32, stat: u32) -> Result<Errno> {
-    if fd > STDERR {
-        return Ok(EBADF);
-    }
-    let (memory, _) = memory::of(&mut caller)?;
-    memory::write(memory, stat, &[0; 64])?;
     Ok(SUCCESS)
 }
 

@@ -26,8 +26,8 @@ pub(super) fn memory_of(
     recipe: &[u8],
 ) -> Result<Vec<u8>, Error> {
     let mut store = Store::new(engine, HostState::for_image(recipe.to_vec()));
-    let started = hostcall::linker(engine, module)
-        .and_then(|linker| block_on(start(&mut store, &linker, module, data)));
+    let started =
+        hostcall::linker(engine).and_then(|linker| block_on(start(&mut store, &linker, module, data)));
     started.map_err(|error| {
         let (_, said) = store.data_mut().take_outputs();
         lacking_module(&said.text).unwrap_or_else(|| {

@@ -210,7 +210,7 @@ pub(super) enum Kind {
     Begins {
         facts: Facts,
         /// Without what is in the facts.
-        execution: Execution,
+        execution: Box<Execution>,
     },
     Waits {
         facts: Facts,
@@ -259,7 +259,7 @@ impl Opened {
             Head::Begins { facts, code, context, files, return_files } => {
                 let files = split(&self.report, files).ok_or(Error::StateDamaged)?;
                 let execution = Execution { code, context, files, return_files, ..Execution::default() };
-                Kind::Begins { facts: facts.facts(id, shared)?, execution }
+                Kind::Begins { facts: facts.facts(id, shared)?, execution: Box::new(execution) }
             }
             Head::Waits { facts, epoch, parks, expires_at, definitions } => {
                 Kind::Waits { facts: facts.facts(id, shared)?, epoch, parks, expires_at, definitions }

@@ -119,10 +119,10 @@ impl Sandbox {
     }
 
     /// Runs an execution from its beginning that nobody waits for and that has had no effects.
-    fn begin_again(&self, facts: Facts, revision: u64, begun: Execution) -> Result<(), Error> {
+    fn begin_again(&self, facts: Facts, revision: u64, begun: Box<Execution>) -> Result<(), Error> {
         let shared = &self.0.shared;
         let audit = AuditRecord::again(&shared.metrics, &facts);
-        let Execution { code, context, files, return_files, .. } = begun;
+        let Execution { code, context, files, return_files, .. } = *begun;
         let execution = Execution { code, context, files, return_files, ..facts.execution() };
         let accepted = shared.accept(execution)?;
         let mut live = shared.place(facts, None, 0, usize::MAX)?;

@@ -76,7 +76,7 @@ pub(super) async fn execute(
         return stream::respond(running, events, account, held).await;
     }
     // Keep the slot until there is memory for the answer, so that no further program starts before.
-    let (report, _slot) = in_turn(sandbox.run_in_slot(execution)).await?;
+    let (report, _slot) = in_turn(Box::pin(sandbox.run_in_slot(execution))).await?;
     drop(held);
     answer(report, &account).await
 }

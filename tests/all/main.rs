@@ -18,6 +18,7 @@ mod documents;
 mod executions;
 mod expectations;
 mod faults;
+mod files;
 mod fuel;
 mod guards;
 mod hardening;

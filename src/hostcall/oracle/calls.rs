@@ -5,23 +5,6 @@ use super::memory::*;
 use super::reasons::*;
 
 pub(super) const CASES: &[Case] = &[
-    Same(&[("args_get", &[AT, AT])]),
-    Same(&[("args_get", &[MAX, MAX])]),
-    Same(&[("args_sizes_get", &[AT, AT + 8])]),
-    Same(&[("args_sizes_get", &[AT, AT])]),
-    Same(&[("args_sizes_get", &[END - 4, END - 4])]),
-    Same(&[("args_sizes_get", &[END - 3, AT])]),
-    Same(&[("args_sizes_get", &[AT, END])]),
-    Same(&[("args_sizes_get", &[AT, MAX])]),
-    differs(&[("args_sizes_get", &[ODD, AT + 8])], "0 1001=00*4 1008=00*4", "trap", UNALIGNED),
-    Same(&[("environ_get", &[AT, AT])]),
-    Same(&[("environ_get", &[MAX, MAX])]),
-    Same(&[("environ_sizes_get", &[AT, AT + 8])]),
-    Same(&[("environ_sizes_get", &[AT, AT])]),
-    Same(&[("environ_sizes_get", &[END - 4, END - 4])]),
-    Same(&[("environ_sizes_get", &[END, AT])]),
-    Same(&[("environ_sizes_get", &[AT, MAX])]),
-    differs(&[("environ_sizes_get", &[ODD, AT + 8])], "0 1001=00*4 1008=00*4", "trap", UNALIGNED),
     Same(&[("clock_res_get", &[0, AT])]),
     Same(&[("clock_res_get", &[1, END - 8])]),
     Same(&[("clock_res_get", &[1, END - 4])]),

@@ -15,9 +15,6 @@ pub(super) const ONE_EVENT: &str =
     "ours reports only the first clock, which is enough to wake a guest; padding is zeros";
 pub(super) const OTHER_FLAGS: &str = "ours ignores undefined flags";
 pub(super) const PADDING: &str = "ours writes padding as zeros; theirs leaves it unchanged";
-pub(super) const RIGHTS: &str =
-    "ours has no inheriting rights, because nothing can be opened through a stream; padding is zeros";
-pub(super) const STAYS_OPEN: &str = "ours keeps the three streams open until the guest ends";
 pub(super) const UNALIGNED: &str =
     "ours accepts unaligned pointers; the compiler aligns those of honest guests";
 pub(super) const UNKNOWN: &str = "ours returns an error for an undefined number; theirs traps";

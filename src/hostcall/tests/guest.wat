@@ -7,24 +7,14 @@
   (import "executor" "wait" (func $wait (param i64 i32 i32) (result i32)))
   (import "executor" "finish" (func $finish (param i32 i32)))
   (import "executor" "refuel" (func $refuel))
-  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_res_get" (func $clock_res_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fd_fdstat_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_filestat_get" (func $fd_filestat_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $fd_prestat_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
-  ;; One of the functions that are not supported.
-  (import "wasi_snapshot_preview1" "fd_seek" (func $fd_seek (param i32 i64 i32 i32) (result i32)))
 
   (memory (export "memory") 2)
   (data (i32.const 0x10000) "an image")
@@ -94,9 +84,9 @@
   (table funcref (elem
     $do_expect_result $do_expect_memory $do_store $do_grow $do_spin $do_recurse
     $do_call $do_wait $do_finish
-    $do_args_get $do_args_sizes_get $do_environ_get $do_environ_sizes_get $do_clock_res_get $do_clock_time_get
-    $do_fd_close $do_fd_fdstat_get $do_fd_filestat_get $do_fd_prestat_get $do_fd_read $do_fd_write $do_poll_oneoff
-    $do_proc_exit $do_random_get $do_sched_yield $do_fd_seek $do_refuel))
+    $do_clock_res_get $do_clock_time_get
+    $do_fd_read $do_fd_write $do_poll_oneoff
+    $do_proc_exit $do_random_get $do_sched_yield $do_refuel))
 
   (func $do_expect_result (type $operation)
     (if (i32.ne (local.get 0) (i32.wrap_i64 (local.get 1))) (then (unreachable)))
@@ -124,25 +114,10 @@
   (func $do_finish (type $operation)
     (call $finish (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2)))
     (local.get 0))
-  (func $do_args_get (type $operation)
-    (call $args_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
-  (func $do_args_sizes_get (type $operation)
-    (call $args_sizes_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
-  (func $do_environ_get (type $operation)
-    (call $environ_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
-  (func $do_environ_sizes_get (type $operation)
-    (call $environ_sizes_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
   (func $do_clock_res_get (type $operation)
     (call $clock_res_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
   (func $do_clock_time_get (type $operation)
     (call $clock_time_get (i32.wrap_i64 (local.get 1)) (local.get 2) (i32.wrap_i64 (local.get 3))))
-  (func $do_fd_close (type $operation) (call $fd_close (i32.wrap_i64 (local.get 1))))
-  (func $do_fd_fdstat_get (type $operation)
-    (call $fd_fdstat_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
-  (func $do_fd_filestat_get (type $operation)
-    (call $fd_filestat_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
-  (func $do_fd_prestat_get (type $operation)
-    (call $fd_prestat_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
   (func $do_fd_read (type $operation)
     (call $fd_read (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2)) (i32.wrap_i64 (local.get 3))
       (i32.wrap_i64 (local.get 4))))
@@ -156,7 +131,4 @@
   (func $do_random_get (type $operation)
     (call $random_get (i32.wrap_i64 (local.get 1)) (i32.wrap_i64 (local.get 2))))
   (func $do_sched_yield (type $operation) (call $sched_yield))
-  (func $do_fd_seek (type $operation)
-    (call $fd_seek (i32.wrap_i64 (local.get 1)) (local.get 2) (i32.wrap_i64 (local.get 3))
-      (i32.wrap_i64 (local.get 4))))
   (func $do_refuel (type $operation) (call $refuel) (local.get 0)))

@@ -92,7 +92,9 @@ impl Agents {
                 Err(why) => return Ok(results::unusable(&why).into()),
                 Ok(Wish::Read(id)) => return Ok(self.read(id).await.into()),
                 Ok(Wish::Run(execution)) => {
-                    progress.during(|sink| sandbox.run(Execution { events: sink, ..*execution })).await
+                    progress
+                        .during(|sink| Box::pin(sandbox.run(Execution { events: sink, ..*execution })))
+                        .await
                 }
             },
         };

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{ToolCard, stubs};
-use crate::validator::{Policy, PolicyKind};
+use crate::validator::{DEFAULT_IMPORTS, Policy, PolicyKind};
 
 /// More tools than this, or longer stubs, are listed by name and summary. A program can ask for the rest.
 const STUBS_MAX: usize = 20;
@@ -22,11 +22,19 @@ pub(super) fn section(tools: &[&ToolCard], policy: &Policy) -> String {
     let allowed_imports = &policy.allowed_imports;
     let imports = match policy.kind {
         PolicyKind::Strict => allowed_imports.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
-        PolicyKind::Open => "Python's standard library".into(),
+        PolicyKind::Open => {
+            let is_extra = |name: &&str| !DEFAULT_IMPORTS.contains(name);
+            let extra = allowed_imports.iter().map(String::as_str).filter(is_extra);
+            ["Python's standard library"].into_iter().chain(extra).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let files = match policy.kind {
+        PolicyKind::Strict => "no files, ",
+        PolicyKind::Open => "",
     };
     let mut text = format!(
         "# Running Python\n\n{INTRODUCTION}\n\n## Rules\n\n{RULES}\n- Importable: {imports}. There are no other \
-         libraries, no files, no network, no processes and no threads.\n"
+         libraries, {files}no network, no processes and no threads.\n"
     );
     if !tools.is_empty() {
         text.push_str(TOOL_RULES);
