@@ -66,7 +66,9 @@ async fn a_reader_who_applies_a_hint_has_a_program_that_runs() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let missing: Vec<_> = texts.keys().filter(|key| !seen.contains(*key)).collect();
+    // Programs with files are in files.rs.
+    let is_missing = |key: &&String| !seen.contains(*key) && !key.starts_with("files ");
+    let missing: Vec<_> = texts.keys().filter(is_missing).collect();
     assert!(missing.is_empty(), "no program for {missing:?}");
 }
 

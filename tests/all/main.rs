@@ -37,6 +37,7 @@ mod mcp_upstreams;
 mod memory_budget;
 mod metrics;
 mod open_policy;
+mod packages;
 mod properties;
 mod refusals;
 mod search;
