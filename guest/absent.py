@@ -26,6 +26,8 @@ CONTENTS = {
     "asyncio.unix_events": {"__all__": ()},
     # `types` reads `CAPI` to get the type of capsules; any capsule will do.
     "_socket": {"CAPI": datetime.datetime_CAPI},
+    # `sysconfig` reads the settings of CPython's build; `numpy.testing` asks for one that is not set.
+    "_sysconfigdata__wasi_wasm32-wasi": {"build_time_vars": {}},
 }
 
 

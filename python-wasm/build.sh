@@ -327,6 +327,7 @@ link_module() {
     quietly wasm link make -f Makefile -f link.mk guest.wasm
     llvm-strip --strip-all -o python.wasm wasm/guest.wasm
     ! grep -aqF "$build" python.wasm || die "the path of the build is inside python.wasm"
+    python3 "$here/imports.py" python.wasm | diff "$here/imports.txt" - >&2 || die "python.wasm imports other functions than imports.txt"
 }
 
 check_result() {
@@ -359,9 +360,8 @@ keep_licenses() {
     cp /usr/share/doc/libclang-rt-22-dev-wasm32/copyright "$licenses/compiler-rt.txt"
     cp tzdata/tzdata-*.dist-info/licenses/LICENSE "$licenses/tzdata.txt"
     cp sqlite/LICENSE.md "$licenses/sqlite.txt"
-    cp numpy/LICENSE.txt "$licenses/numpy.txt"
-    cp numpy/numpy/random/LICENSE.md "$licenses/numpy-random.txt"
-    cp numpy/numpy/fft/pocketfft/LICENSE.md "$licenses/pocketfft.txt"
+    # numpy's own, and those of the code that it contains, each under its path.
+    (cd numpy && find LICENSE.txt numpy \( -name '*LICENSE*' -o -name COPYING \) -not -path '*/_build_utils/*' | sort | xargs tail -n +1) > "$licenses/numpy.txt"
     cp /usr/share/doc/libc++-22-dev-wasm32/copyright "$licenses/libc++.txt"
     cp /usr/share/common-licenses/Apache-2.0 /usr/share/common-licenses/CC0-1.0 "$licenses/" # those two refer to them
     chmod 644 "$licenses"/*
