@@ -144,7 +144,7 @@ def prepare_metadata_for_build_wheel(directory, settings=None):
     return info.name
 END
     echo "$1==$2 --hash=sha256:$3" > downloads/requirements.txt
-    PYTHONPATH=downloads/backend python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+    PYTHONPATH=$PWD/downloads/backend python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
         --no-build-isolation --ignore-requires-python --require-hashes -r downloads/requirements.txt --dest downloads
 }
 
