@@ -1,8 +1,8 @@
 """Stands in for what does not exist without sockets, processes and threads.
 
 Stub modules let CPython's `asyncio` import unchanged: it uses constants of these modules as default arguments, and its
-last import is a selector event loop. Programs cannot import the stubs. `time.thread_time` is `time.process_time`, because
-there is one thread.
+last import is a selector event loop. Programs cannot import the stubs. The clock `thread_time` is `process_time`, because there
+is one thread.
 """
 
 import datetime
@@ -26,6 +26,8 @@ CONTENTS = {
     "asyncio.unix_events": {"__all__": ()},
     # `types` reads `CAPI` to get the type of capsules; any capsule will do.
     "_socket": {"CAPI": datetime.datetime_CAPI},
+    # `sysconfig` reads the settings of CPython's build; `numpy.testing` asks for one that is not set.
+    "_sysconfigdata__wasi_wasm32-wasi": {"build_time_vars": {}},
 }
 
 
@@ -55,10 +57,19 @@ class Finder:
         vars(module).update(CONTENTS[module.__name__])
 
 
+clock_info = time.get_clock_info
+
+
+def get_clock_info(name):
+    """Replaces `time.get_clock_info`."""
+    return clock_info("process_time" if name == "thread_time" else name)
+
+
 def install():
     """Makes the stubs importable. Call it before `asyncio` is first imported."""
     sys.meta_path.insert(0, Finder)
     time.thread_time, time.thread_time_ns = time.process_time, time.process_time_ns
+    time.get_clock_info = get_clock_info
 
 
 # At import time, because the guest modules after this one import `asyncio`. Other platforms have the real modules.

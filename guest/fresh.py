@@ -8,6 +8,7 @@ program imports a module that may need it: a program cannot reach that state wit
 import functools
 import logging
 import random
+import sys
 import time
 import uuid
 
@@ -22,24 +23,28 @@ STATELESS = frozenset(
 # Seconds before CPython 3.13, nanoseconds since.
 start_time = time.time_ns if isinstance(logging._startTime, int) else time.time
 
-is_fresh = has_started_logging = False
-# Whether the program has chosen the state of `random` itself.
-is_chosen = False
+has_started_logging = False
+# Modules with a generator for the whole program: those that have been seeded in this run, and those whose state the program
+# has chosen itself.
+seeded, chosen = set(), set()
 
 
 def install():
-    """Notes when a program seeds `random` itself, so that its choice outlives the program in a kept interpreter."""
-    for name in ("seed", "setstate"):
-        setattr(random, name, noted(getattr(random, name)))
+    """Notes when a program seeds a generator itself, so that its choice outlives the program in a kept interpreter."""
+    for module, names in (("random", ("seed", "setstate")), ("numpy.random", ("seed", "set_state"))):
+        for name in names if module in sys.modules else ():
+            setattr(sys.modules[module], name, noted(module, getattr(sys.modules[module], name)))
 
 
-def noted(function):
+def noted(module, function):
     """Returns a function that calls `function`, and notes whether the program chose the state."""
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        global is_chosen
-        is_chosen = any(value is not None for value in (*args, *kwargs.values()))
+        if any(value is not None for value in (*args, *kwargs.values())):
+            chosen.add(module)
+        else:
+            chosen.discard(module)
         return function(*args, **kwargs)
 
     return call
@@ -50,10 +55,12 @@ def freeze():
 
     Clears the node address that `uuid` caches, and its lookup functions: all runs would share an address found now.
     """
-    global is_fresh, has_started_logging
+    global has_started_logging
     uuid._GETTERS = []
     uuid._node = uuid._last_timestamp = None
-    is_fresh = has_started_logging = False
+    has_started_logging = False
+    seeded.clear()
+    chosen.clear()
 
 
 def refresh_for(root):
@@ -61,18 +68,26 @@ def refresh_for(root):
 
     Without it, every run would get the same numbers from `random`.
     """
-    global is_fresh, has_started_logging
+    global has_started_logging
     if root == "logging" and not has_started_logging:
         logging._startTime = start_time()
         has_started_logging = True
-    elif not is_fresh and root not in STATELESS:
-        random.seed()
-        is_fresh = True
+    elif root == "numpy":
+        seed("numpy.random")
+    elif root not in STATELESS:
+        seed("random")
+
+
+def seed(module):
+    """Seeds the generator of a module, once in a run."""
+    if module not in seeded and module in sys.modules:
+        sys.modules[module].seed()
+        seeded.add(module)
 
 
 def refresh_again():
-    """Seeds `random` anew for a program that follows another one, unless that one has chosen the state: two programs
-    that continue the same one must not get the same random numbers.
+    """Seeds the generators anew for a program that follows another one, unless that one has chosen the state: two
+    programs that continue the same one must not get the same random numbers.
     """
-    if is_fresh and not is_chosen:
-        random.seed()
+    for module in seeded - chosen:
+        sys.modules[module].seed()

@@ -31,8 +31,8 @@ IMPORT(refuel) void executor_refuel(void);
 extern const struct _frozen executor_stdlib[];
 extern const wchar_t executor_stdlib_dir[];
 
-/* python-wasm/kdf.c, files/module.c */
-extern PyObject *PyInit__kdf(void), *PyInit__files(void);
+/* python-wasm/modules.c */
+extern int executor_add_modules(void);
 
 /* python-wasm/task_names.patch, python-wasm/watched_names.patch */
 extern uint64_t _PyAsyncio_task_name_counter;
@@ -315,8 +315,7 @@ start_python(void)
     check(Py_PreInitialize(&preconfig));
 
     PyImport_FrozenModules = executor_stdlib;
-    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0 || PyImport_AppendInittab("_kdf", PyInit__kdf) < 0 ||
-        PyImport_AppendInittab("_files", PyInit__files) < 0) {
+    if (PyImport_AppendInittab("_executor", PyInit__executor) < 0 || executor_add_modules() < 0) {
         fail("modules cannot be registered");
     }
     /* An empty search path: without it zoneinfo asks sysconfig, which is not in here, for directories. */

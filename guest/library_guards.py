@@ -44,6 +44,12 @@ OWN_NAMES = {
 }
 # The modules above that set attributes by name.
 SETTERS = (argparse, ast, copy, dataclasses, functools)
+# Modules that open files by paths, and modules that read and write pickles, which may name any function.
+FILES_OF_NUMPY = {
+    "numpy._core._methods", "numpy._core.memmap", "numpy._core.records", "numpy.lib._datasource", "numpy.lib._format_impl",
+    "numpy.lib._npyio_impl",
+}  # fmt: skip
+PICKLES_OF_NUMPY = {"numpy._core._methods", "numpy.lib._format_impl", "numpy.lib._npyio_impl"}
 # Classes that pass reads of attributes on to `self.stream`.
 STREAMS_OF_CODECS = (codecs.StreamReader, codecs.StreamReaderWriter, codecs.StreamRecoder, codecs.StreamWriter)
 
@@ -65,6 +71,10 @@ def install():
     dataclasses._get_field = field_with_checked_name(dataclasses._get_field)
     dataclasses._dataclass_setstate = set_state_of_dataclass
     typing.sys = enum.sys = dataclasses.sys = seen_sys()
+    for name in FILES_OF_NUMPY & sys.modules.keys():
+        sys.modules[name].open = open_of_program
+    for name in PICKLES_OF_NUMPY & sys.modules.keys():
+        sys.modules[name].pickle = no_pickle
 
 
 # ---- names
@@ -244,3 +254,21 @@ def seen_sys():
     seen = types.ModuleType("sys")
     vars(seen).update(vars(sys), modules=seen_modules)
     return seen
+
+
+# ---- numpy
+
+
+def open_of_program(*args, **kwargs):
+    """Replaces `open` in numpy: opens what the program itself may open."""
+    if "open" not in guest_guards.user_builtins:
+        raise PermissionError("There are no files: pass an io.BytesIO or io.StringIO instead of a path")
+    return guest_guards.user_builtins["open"](*args, **kwargs)
+
+
+def refuse_pickles(*args, **kwargs):
+    """Replaces the functions of `pickle` in numpy."""
+    raise ValueError("Arrays of Python objects cannot be saved or loaded: they need pickle, which is not available")
+
+
+no_pickle = types.SimpleNamespace(dump=refuse_pickles, dumps=refuse_pickles, load=refuse_pickles, loads=refuse_pickles, UnpicklingError=ValueError)

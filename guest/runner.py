@@ -37,7 +37,15 @@ import guest_zones
 NEEDED_MODULES = ("_pydecimal", "_strptime", "unicodedata", "warnings")
 # What the library imports at its first use, and submodules that programs need: imported when the image is made, because
 # an import takes much longer than most programs. By the allowed module that leads to them.
-LIKELY_MODULES = {"argparse": ["shutil"], "html": ["html.parser"], "xml.etree": ["xml.etree.ElementTree"]}
+LIKELY_MODULES = {
+    "argparse": ["shutil"],
+    "html": ["html.parser"],
+    "numpy": [
+        "numpy.char", "numpy.dtypes", "numpy.exceptions", "numpy.fft", "numpy.lib.recfunctions", "numpy.lib.stride_tricks",
+        "numpy.ma", "numpy.polynomial", "numpy.random", "numpy.rec", "numpy.strings", "numpy.testing", "numpy.typing",
+    ],
+    "xml.etree": ["xml.etree.ElementTree"],
+}  # fmt: skip
 # The size of `reserve`, which is freed when memory runs out, so that the failure can still be encoded.
 RESERVE_BYTES = 512 * 1024
 # Free heap in the image, because growing the heap during a run costs more.

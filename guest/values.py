@@ -179,10 +179,14 @@ class Converter:
         # The byte limit also bounds the items, because each takes at least one byte of JSON. A program's own iterators
         # may never end.
         items = list(islice(items, self._items_left + 1))
-        self._items_left -= len(items)
+        self.count(len(items))
+        return items
+
+    def count(self, items):
+        """Counts the items of a container towards the limit."""
+        self._items_left -= items
         if self._items_left < 0:
             raise ValueError(f"{self.what} is more than {self._items_max} bytes; limit is {self._items_max} bytes")
-        return items
 
 
 def key_text(key):
@@ -195,6 +199,8 @@ def find_rule(kind):
     `RULES`, else for dataclasses the dataclass rule, else the repr.
     """
     bases = bases_of(kind)
+    if "numpy" in sys.modules and numpy is None:
+        add_rules_for_numpy()
     if enum.Enum in bases:
         return RULES[enum.Enum]
     for base in bases:
@@ -222,10 +228,77 @@ def refuse_future(converter, value):
     raise UnawaitedCoroutineError(f"{converter.what} contains a {type(value).__name__.strip('_')}, not its result")
 
 
+def add_rules_for_numpy():
+    """Adds the rules for arrays and scalars. Called when a value has a class that is not in `RULES`."""
+    global numpy
+    import numpy
+
+    RULES.update({kind: convert_scalar for kind in {*numpy.sctypeDict.values(), numpy.generic}})
+    RULES.update(dict.fromkeys((numpy.str_, numpy.bytes_), convert_text))
+    RULES.update({numpy.datetime64: convert_datetime64, numpy.timedelta64: convert_timedelta64, numpy.void: convert_record})
+    RULES[numpy.ndarray] = convert_ndarray
+
+
+def convert_scalar(converter, value):
+    """Converts a number of numpy. Numbers of more digits than Python has are rounded."""
+    if isinstance(value, numpy.inexact):
+        return converter.convert(float(value) if isinstance(value, numpy.floating) else complex(value))
+    return numpy.generic.item(value)
+
+
+def convert_text(converter, value):
+    """Converts a text or bytes of numpy as those of Python, of which they are subclasses."""
+    return converter.convert(numpy.generic.item(value))
+
+
+def convert_datetime64(_, value):
+    """Converts a time to ISO 8601 text, and `NaT` to null."""
+    return None if numpy.isnat(value) else str(value)
+
+
+def convert_timedelta64(converter, value):
+    """Converts a duration to seconds, months and years to their number, and `NaT` to null."""
+    if numpy.isnat(value):
+        return None
+    try:
+        return converter.convert(float(value / numpy.timedelta64(1, "s")))
+    except TypeError:
+        return int(value.astype("int64"))
+
+
+def convert_record(converter, value):
+    """Converts a record to an object of its fields, and other memory as bytes."""
+    names = value.dtype.names
+    if names is None:
+        return converter.convert(numpy.generic.item(value))
+    return converter.object(value, [(name, value[name]) for name in names])
+
+
+def convert_ndarray(converter, value):
+    """Converts an array to nested lists; masked items and those that are not finite are null."""
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and issubclass(type(value), masked.MaskedArray):
+        return converter.convert(masked.MaskedArray.tolist(value))
+    array = numpy.asarray(value)
+    if array.ndim == 0:
+        return converter.convert(array[()])
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        return converter.array(value, array)
+    converter.count(array.size)
+    if array.dtype.kind == "f":
+        finite = numpy.isfinite(array)
+        if not finite.all():
+            array = numpy.where(finite, array.astype(object), None)
+    return array.tolist()
+
+
 def array_of(iterate):
     """Returns a rule for containers. `iterate` returns an iterator over their items."""
     return lambda converter, value: converter.array(value, iterate(value))
 
+
+# The module, once a value may be of its classes.
+numpy = None
 
 RULES = {
     str: lambda _, value: value,

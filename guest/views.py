@@ -24,6 +24,8 @@ replaced = {}
 ABSENT = object()
 # Attributes that CPython sets on every module. Views leave them out.
 INTERNALS = frozenset({"__builtins__", "__loader__", "__spec__"})
+# Functions of numpy's modules that import others at the first use of an attribute.
+LAZY = frozenset(("__getattr__", "__dir__"))
 # Modules of which programs see these names only. The validator has the same list for `sys`.
 PUBLIC = {
     "inspect": frozenset(inspect.__all__),
@@ -42,6 +44,10 @@ HIDDEN = {
         " getmro getouterframes stack trace".split()
     ),
     "logging": frozenset(("currentframe",)),
+    "numpy": frozenset(("memmap", "test")),
+    "numpy.lib.format": frozenset(("open_memmap",)),
+    "numpy.lib.npyio": frozenset(("DataSource",)),
+    "numpy.testing": frozenset("NUMPY_ROOT measure rundocs runstring tempdir temppath".split()),
     "timeit": frozenset(("main",)),
     "traceback": frozenset(("walk_stack", "walk_tb")),
 }
@@ -91,8 +97,8 @@ def import_module(name, fromlist):
 
 
 def is_allowed(name):
-    """Returns whether the module `name`, or a package that contains it, may be imported."""
-    if name.startswith("sys."):
+    """Returns whether the module `name`, or a package that contains it, may be imported. numpy's internal modules may not."""
+    if name.startswith("sys.") or (name.startswith("numpy.") and "._" in name):
         return False
     while name and name not in allowed_imports:
         name = name.rpartition(".")[0]
@@ -130,6 +136,8 @@ def shared(module, name):
 def is_seen(name, attribute):
     """Returns whether the view of the module `name` has a dict entry for this attribute."""
     if attribute in INTERNALS or attribute in HIDDEN.get(name, ()) or attribute in SHARED.get(name, ()):
+        return False
+    if attribute in LAZY and name.partition(".")[0] == "numpy":
         return False
     return name not in PUBLIC or attribute in PUBLIC[name] or attribute in ("__doc__", "__name__", "__all__")
 

@@ -19,7 +19,8 @@ mode=${1:-}
 
 # One fixed environment: the result depends on the inputs alone.
 export LC_ALL=C TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
-export PATH=/usr/lib/llvm-22/bin:/usr/sbin:/usr/bin:/sbin:/bin
+llvm=/usr/lib/llvm-22
+export PATH=$llvm/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset CFLAGS CPPFLAGS LDFLAGS PYTHONPATH PYTHONHOME MAKEFLAGS
 
 # CFLAGS of everything that ends up in the module. LTO: the linker sees one program. Not all of it is in the profile.
@@ -59,9 +60,13 @@ main() {
     step native build_native_python
     zstd -dqf "$here/pgo/profile.zst" -o profile.profdata
     step zlib build_zlib
+    step bzip2 build_bzip2
+    step sqlite build_sqlite
     step configured configure_cpython
     step objects compile_cpython
-    freeze_stdlib
+    step numpy-configured configure_numpy
+    step numpy compile_numpy
+    freeze_modules
     link_module
     if [ "$mode" = --check ]; then check_result; else keep_result; fi
 }
@@ -69,7 +74,7 @@ main() {
 # Steps made from other inputs do not count.
 forget_stale_steps() {
     local inputs
-    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here"/*.patch "$here/pgo/profile.zst" | sha256sum)
+    inputs=$(grep -v '^result' "$lock" | cat - "$here/build.sh" "$here/Setup.local" "$here/tail_calls.py" "$here"/*.patch "$here"/numpy/*.{patch,py} "$here/modules.c" "$here/sqlite.c" "$here/pgo/profile.zst" | sha256sum)
     [ "$(cat inputs 2>/dev/null)" = "$inputs" ] || rm -f stamp.*
     echo "$inputs" > inputs
 }
@@ -97,7 +102,7 @@ install_tools() {
             die "Debian 12 does not offer $name $version with the locked SHA-256 (apt-get update? see README.md)"
         installed "$name" "$version" || wanted+=("$name=$version")
     done < <(locked compiler)
-    for name in build-essential make xz-utils zstd python3 python3-pip; do
+    for name in build-essential make ninja-build xz-utils zstd python3 python3-pip; do
         installed "$name" || wanted+=("$name")
     done
     [ ${#wanted[@]} = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
@@ -122,6 +127,26 @@ fetch_sources() {
         python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-compile \
             --only-binary :all: --require-hashes -r downloads/requirements.txt --target "$name"
     done < <(locked pypi)
+    while read -r name version sha256; do
+        fetch_sdist "$name" "$version" "$sha256"
+    done < <(locked sdist)
+}
+
+# fetch_sdist NAME VERSION SHA256: pip keeps a source distribution only after its build backend has told its metadata. This
+# stands in for the backend, which would configure a build for this machine.
+fetch_sdist() {
+    rm -rf downloads/backend && mkdir downloads/backend
+    cat > downloads/backend/mesonpy.py <<END
+import pathlib
+def prepare_metadata_for_build_wheel(directory, settings=None):
+    info = pathlib.Path(directory, "$1.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: $1\nVersion: $2\n")
+    return info.name
+END
+    echo "$1==$2 --hash=sha256:$3" > downloads/requirements.txt
+    PYTHONPATH=$PWD/downloads/backend python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+        --no-build-isolation --ignore-requires-python --require-hashes -r downloads/requirements.txt --dest downloads
 }
 
 # fetch NAME SHA256 PATH [UPSTREAM]: from the archive that this machine's apt uses, or else from upstream.
@@ -136,15 +161,21 @@ fetch() {
 }
 
 unpack_sources() {
-    rm -rf cpython zlib sysroot
-    mkdir cpython zlib
+    rm -rf cpython zlib bzip2 sqlite numpy sysroot
+    mkdir cpython zlib bzip2 sqlite numpy
     tar -xf downloads/python3.13 -C cpython --strip-components=1
     tar -xf downloads/zlib -C zlib --strip-components=1
+    tar -xf downloads/bzip2 -C bzip2 --strip-components=1
+    tar -xf downloads/sqlite3 -C sqlite --strip-components=1
+    tar -xf downloads/numpy-*.tar.gz -C numpy --strip-components=1
     dpkg-deb --extract downloads/wasi-libc sysroot
     python3 "$here/tail_calls.py" cpython/Python
     local file
     for file in "$here"/*.patch; do
         patch --quiet --strip=1 --fuzz=0 --directory=cpython < "$file"
+    done
+    for file in "$here"/numpy/*.patch; do
+        patch --quiet --strip=1 --fuzz=0 --directory=numpy < "$file"
     done
     # guest/files has them, libc has not.
     sed -i '/WASI has no dup/s/ifdef .*/if 1/' sysroot/usr/include/wasm32-wasi/unistd.h
@@ -171,11 +202,12 @@ replace() {
 
 # ---- compile ------------------------------------------------------------------------------------------------------
 
-# The same CPython for this machine. It only compiles Python to bytecode, so it is made quickly, not well. Its loop needs
-# clang, too (`musttail`).
+# The same CPython for this machine. It compiles Python to bytecode and runs build tools, so it is made quickly, not well.
+# Its loop needs clang, too (`musttail`).
 build_native_python() {
     rm -rf native && mkdir native
-    quietly native configure env CC=clang-22 ../cpython/configure OPT=-O0 --disable-test-modules --without-ensurepip
+    quietly native configure env CC=clang-22 PKG_CONFIG=false MODULE_BUILDTYPE=static ../cpython/configure OPT=-O0 \
+        --disable-test-modules --without-ensurepip
     quietly native make make -j"$(nproc)" python
 }
 
@@ -205,6 +237,26 @@ build_zlib() {
     llvm-ar rcD zlib-wasm/libz.a zlib-wasm/*.o
 }
 
+build_bzip2() {
+    rm -rf bzip2-wasm && mkdir bzip2-wasm
+    local name
+    for name in blocksort bzlib compress crctable decompress huffman randtable; do
+        (cd bzip2-wasm && $target_cc $target_cflags -I../bzip2 -c "../bzip2/$name.c" -o "$name.o")
+    done
+    llvm-ar rcD bzip2-wasm/libbz2.a bzip2-wasm/*.o
+}
+
+# SQLite's own tools, for this machine, make its single source file. Without LTO, which would gain little.
+build_sqlite() {
+    quietly sqlite configure env CC=clang-22 ./configure --disable-tcl
+    quietly sqlite make make sqlite3.c
+    rm -rf sqlite-wasm && mkdir sqlite-wasm
+    cp sqlite/sqlite3.h sqlite-wasm/
+    cp "$here/sqlite.c" sqlite-wasm/
+    (cd sqlite-wasm && $target_cc $target_cflags -fno-lto -Wno-macro-redefined -c sqlite.c -o sqlite.o)
+    llvm-ar rcD sqlite-wasm/libsqlite3.a sqlite-wasm/sqlite.o
+}
+
 configure_cpython() {
     rm -rf wasm && mkdir -p wasm/Modules
     cp "$here/Setup.local" wasm/Modules/
@@ -213,6 +265,8 @@ configure_cpython() {
     quietly wasm configure env CONFIG_SITE=../cpython/Tools/wasm/config.site-wasm32-wasi \
         CC="$target_cc" AR=llvm-ar RANLIB=llvm-ranlib OPT=-DNDEBUG CFLAGS="$target_cflags" PKG_CONFIG=false \
         ZLIB_CFLAGS=-I../zlib ZLIB_LIBS=../zlib-wasm/libz.a \
+        BZIP2_CFLAGS=-I../bzip2 BZIP2_LIBS=../bzip2-wasm/libbz2.a \
+        LIBSQLITE3_CFLAGS=-I../sqlite-wasm LIBSQLITE3_LIBS="-L../sqlite-wasm -lsqlite3" \
         ../cpython/configure --host=wasm32-wasip1 --build=x86_64-pc-linux-gnu --with-build-python=../native/python \
         --prefix=/python --disable-test-modules --disable-ipv6 --without-ensurepip \
         --without-computed-gotos --with-pymalloc --without-mimalloc
@@ -223,21 +277,77 @@ compile_cpython() {
     quietly wasm make make -f Makefile -f link.mk -j"$(nproc)" python-objects
 }
 
+# numpy's own build describes how its files are compiled. Meson runs on the CPython of this machine, which answers questions
+# about Python as the target's would (numpy-build/python). Without -fPIC: the objects are linked statically.
+configure_numpy() {
+    quietly wasm sysconfig make -f Makefile pybuilddir.txt
+    rm -rf numpy-build && mkdir numpy-build
+    cat > numpy-build/python <<END
+#!/bin/sh
+export _PYTHON_PROJECT_BASE=$build/wasm _PYTHON_HOST_PLATFORM=wasi-wasm32
+export _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__wasi_wasm32-wasi
+export PYTHONPATH=$build/wasm/$(cat wasm/pybuilddir.txt):$build/cpython/Lib\${PYTHONPATH:+:\$PYTHONPATH}
+exec $build/native/python -B "\$@"
+END
+    chmod +x numpy-build/python
+    cat > numpy-build/native.ini <<END
+[binaries]
+cython = ['$build/native/python', '-B', '$build/cython/cython.py']
+END
+    cat > numpy-build/target.ini <<END
+[constants]
+target = ['--target=wasm32-wasip1', '--sysroot=$build/sysroot/usr']
+flags = ['$(echo $features | sed "s/ /', '/g")', '-fno-ident', '-ffile-prefix-map=$build/=', '-D_WASI_EMULATED_SIGNAL']
+[binaries]
+c = ['clang-22'] + target
+cpp = ['clang++-22'] + target + ['-nostdinc++', '-isystem', '$llvm/include/wasm32-wasi/c++/v1']
+ar = 'llvm-ar'
+strip = 'llvm-strip'
+python = '$build/numpy-build/python'
+pkg-config = 'false'
+[built-in options]
+c_args = flags
+cpp_args = flags + ['-fignore-exceptions']
+[properties]
+needs_exe_wrapper = true
+skip_sanity_check = true
+longdouble_format = 'IEEE_QUAD_LE'
+[host_machine]
+system = 'wasi'
+cpu_family = 'wasm32'
+cpu = 'wasm'
+endian = 'little'
+END
+    quietly . meson native/python -B numpy/vendored-meson/meson/meson.py setup numpy-build numpy --buildtype release \
+        --cross-file numpy-build/target.ini --native-file numpy-build/native.ini \
+        -Dblas=none -Dlapack=none -Ddisable-threading=true -Dcpu-dispatch=none
+    sed -i 's/ -fPIC\b//g' numpy-build/build.ninja
+}
+
+# Only the objects: what Meson would link are shared libraries. Without LTO, which takes long and gains little here.
+compile_numpy() {
+    python3 "$here/numpy/objects.py" numpy-build/build.ninja "$here/modules.c" > numpy-build/objects
+    quietly numpy-build ninja xargs ninja -j"$(nproc)" < numpy-build/objects
+    cp numpy-build/numpy/__config__.py numpy/numpy/
+}
+
 # ---- put together -------------------------------------------------------------------------------------------------
 
-freeze_stdlib() {
+freeze_modules() {
     rm -rf frozen && mkdir frozen
     python3 "$here/tz.py" tzdata/tzdata frozen/_tzdata.py
     env -i PYTHONHASHSEED=0 PYTHONPATH=cpython/Lib native/python -S -B "$here/freeze.py" \
-        "$here/stdlib.txt" cpython/Lib wasm/Modules/config.c frozen/_tzdata.py frozen
+        "$here/stdlib.txt" cpython/Lib "$here/numpy/modules.txt" numpy wasm/Modules/config.c frozen/_tzdata.py frozen
 }
 
 link_module() {
     rm -rf wasm/files
-    cp -r "$here/link.mk" "$here/kdf.c" "$here/wcsftime.c" "$project/guest/guest.c" "$project/guest/files" wasm/
+    cp -r "$here/link.mk" "$here/kdf.c" "$here/modules.c" "$here/wcsftime.c" "$project/guest/guest.c" "$project/guest/files" wasm/
+    sed 's|^|../numpy-build/|' numpy-build/objects > wasm/numpy-objects
     quietly wasm link make -f Makefile -f link.mk guest.wasm
     llvm-strip --strip-all -o python.wasm wasm/guest.wasm
     ! grep -aqF "$build" python.wasm || die "the path of the build is inside python.wasm"
+    python3 "$here/imports.py" python.wasm | diff "$here/imports.txt" - >&2 || die "python.wasm imports other functions than imports.txt"
 }
 
 check_result() {
@@ -265,10 +375,15 @@ keep_licenses() {
     cp cpython/Modules/expat/COPYING "$licenses/expat.txt"
     sed '/\*\//q' cpython/Modules/_decimal/libmpdec/mpdecimal.h > "$licenses/libmpdec.txt"
     sed '/\*\//q' cpython/Modules/_hacl/Hacl_Hash_SHA2.c > "$licenses/hacl.txt"
+    cp bzip2/LICENSE "$licenses/bzip2.txt"
     cp zlib/LICENSE "$licenses/zlib.txt"
     cp sysroot/usr/share/doc/wasi-libc/copyright "$licenses/wasi-libc.txt"
     cp /usr/share/doc/libclang-rt-22-dev-wasm32/copyright "$licenses/compiler-rt.txt"
     cp tzdata/tzdata-*.dist-info/licenses/LICENSE "$licenses/tzdata.txt"
+    cp sqlite/LICENSE.md "$licenses/sqlite.txt"
+    # numpy's own, and those of the code that it contains, each under its path.
+    (cd numpy && find LICENSE.txt numpy \( -name '*LICENSE*' -o -name COPYING \) -not -path '*/_build_utils/*' | sort | xargs tail -n +1) > "$licenses/numpy.txt"
+    cp /usr/share/doc/libc++-22-dev-wasm32/copyright "$licenses/libc++.txt"
     cp /usr/share/common-licenses/Apache-2.0 /usr/share/common-licenses/CC0-1.0 "$licenses/" # those two refer to them
     chmod 644 "$licenses"/*
 }

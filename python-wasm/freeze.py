@@ -1,14 +1,15 @@
-"""Freezes the standard library: compiles the modules of stdlib.txt to bytecode and writes them as a C table.
+"""Freezes the standard library and numpy: compiles modules to bytecode and writes them as a C table.
 
-usage: freeze.py STDLIB.TXT LIB CONFIG.C GENERATED.PY... OUT
+usage: freeze.py STDLIB.TXT LIB NUMPY.TXT NUMPY CONFIG.C GENERATED.PY... OUT
 
-LIB is CPython's Lib directory, CONFIG.C its list of C modules, and each GENERATED.PY an additional module. The script
-must run under the CPython version that is being built, because bytecode is specific to a version. It writes
+The lists name the modules; LIB is CPython's Lib directory, NUMPY that of numpy's sources, CONFIG.C CPython's list of C
+modules, and each GENERATED.PY an additional module. The script must run under the CPython version that is being built, because bytecode is specific to a version. It writes
 OUT/frozen_stdlib.bin and OUT/frozen_stdlib.c. On stderr, it lists the imports that cannot be resolved, so that a person
 can tell optional modules from forgotten ones.
 """
 
 import ast
+import fnmatch
 import marshal
 import re
 import sys
@@ -45,13 +46,13 @@ FOOTER = """\
 """
 
 
-def main(stdlib_list, lib, config, *generated_and_out):
+def main(stdlib_list, lib, numpy_list, numpy, config, *generated_and_out):
     *generated, out = map(Path, generated_and_out)
-    modules = read_list(Path(stdlib_list), Path(lib))
+    modules = read_list(Path(stdlib_list), Path(lib)) | read_list(Path(numpy_list), Path(numpy))
     modules |= {path.stem: path for path in generated}
     blob, rows = bytearray(), []
     for name, path in sorted(modules.items()):
-        code = compile(path.read_bytes(), file_of(name, path), "exec", dont_inherit=True, optimize=0)
+        code = compile(path.read_bytes(), file_of(name, path), "exec", dont_inherit=True, optimize=optimization(name))
         data = marshal.dumps(code)
         rows.append(f'    {{"{name}", code + {len(blob)}, {len(data)}, {str(is_package(path)).lower()}}},\n')
         blob += data
@@ -63,13 +64,22 @@ def main(stdlib_list, lib, config, *generated_and_out):
     print("imports that lead nowhere:", *sorted(lost), sep="\n  ", file=sys.stderr)
 
 
+def optimization(name):
+    """Returns 2 for numpy, whose docstrings are half of its bytecode, except for what uses `assert`."""
+    return 2 if name.startswith("numpy.") and not name.startswith("numpy.testing") else 0
+
+
 def read_list(path, lib):
-    """Returns the modules of stdlib.txt as {module name: path of its source}."""
+    """Returns the modules of a list as {module name: path of its source}."""
     modules = {}
     for line in path.read_text().splitlines():
         pattern = line.partition("#")[0].strip()
         if pattern.startswith("-"):
-            del modules[pattern.removeprefix("-")]
+            left_out = fnmatch.filter(modules, pattern.removeprefix("-"))
+            if not left_out:
+                raise ValueError(f"no module for {pattern}")
+            for name in left_out:
+                del modules[name]
         elif pattern.endswith(".*"):
             modules |= package(lib, pattern.removesuffix(".*"))
         elif pattern:

@@ -10,7 +10,7 @@ GUEST_LDFLAGS += -Wl,--wrap=chdir,--wrap=chmod,--wrap=fchmod,--wrap=__wasilibc_f
 .PHONY: python-objects
 python-objects: $(LINK_PYTHON_DEPS) $(LINK_PYTHON_OBJS)
 
-guest.o wcsftime.o kdf.o $(FILES): %.o: %.c
+guest.o modules.o wcsftime.o kdf.o $(FILES): %.o: %.c
 	$(CC) $(CONFIGURE_CFLAGS) -std=c11 -Wall -Wextra -Werror -isystem ../cpython/Include -isystem ../cpython/Include/internal \
 	    -isystem ../cpython/Modules/_hacl -isystem ../cpython/Modules/_hacl/include -I. -c $< -o $@
 
@@ -18,5 +18,10 @@ guest.o wcsftime.o kdf.o $(FILES): %.o: %.c
 frozen_stdlib.o: ../frozen/frozen_stdlib.c ../frozen/frozen_stdlib.bin
 	$(CC) -O1 -std=c23 -I../cpython/Include -I. -c $< -o $@
 
-guest.wasm: guest.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o python-objects
-	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS)
+# Compiled already, without LTO, C++ in part; it prints numbers of type `long double`.
+NUMPY_OBJS = $(shell cat numpy-objects)
+NUMPY_LIBS = -L/usr/lib/llvm-22/lib/wasm32-wasi -lc++ -lc++abi -lc-printscan-long-double
+
+guest.wasm: guest.o modules.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o python-objects numpy-objects
+	$(CC) $(CONFIGURE_CFLAGS) $(GUEST_LDFLAGS) -o $@ guest.o modules.o wcsftime.o kdf.o $(FILES) frozen_stdlib.o $(NUMPY_OBJS) \
+	    $(LINK_PYTHON_OBJS) $(LIBS) $(MODLIBS) $(SYSLIBS) $(NUMPY_LIBS)

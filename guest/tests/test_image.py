@@ -41,7 +41,7 @@ except OSError as error:
 
 def prepared():
     """Resets `guest_fresh` to its state in the image: nothing has been refreshed."""
-    sys.modules["guest_fresh"].is_fresh = False
+    sys.modules["guest_fresh"].seeded.clear()
 
 
 class TestImage(unittest.TestCase):

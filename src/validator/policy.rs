@@ -50,6 +50,7 @@ pub const DEFAULT_IMPORTS: &[&str] = &[
     "logging",
     "math",
     "numbers",
+    "numpy",
     "operator",
     "pprint",
     "queue",

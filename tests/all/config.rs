@@ -271,8 +271,8 @@ fn an_allowed_module_that_the_interpreter_lacks_is_an_invalid_setting() {
             "names 'tomlib', which this interpreter lacks: No module named 'tomlib'; did you mean 'tomllib'?",
         ),
         (
-            "json,numpy",
-            "names 'numpy', which this interpreter lacks: No module named 'numpy'; remove it, or name a module of docs/programs.md",
+            "json,pandas",
+            "names 'pandas', which this interpreter lacks: No module named 'pandas'; remove it, or name a module of docs/programs.md",
         ),
     ];
     for (value, message) in cases {

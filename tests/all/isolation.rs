@@ -19,7 +19,10 @@ async fn nothing_is_left_for_the_next_execution() {
 
 #[tokio::test]
 async fn no_two_executions_share_their_randomness() {
-    let code = "import random, uuid, secrets\n[random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8), random.Random().random()]";
+    let code = "import random, uuid, secrets\n\
+        import numpy as np\n\
+        [random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8), random.Random().random(),\n\
+         np.random.rand(), np.random.default_rng().random(), np.random.RandomState().rand()]";
     let mut seen = HashSet::new();
     for _ in 0..5 {
         for value in value_of(&run(code).await).as_array().unwrap() {

@@ -295,7 +295,7 @@ fn messages_match_the_contract_and_hints_suggest_a_fix() {
         ("", "Code payload is empty", ""),
         ("import os.path", "Import of 'os' is not permitted", "There are no files"),
         ("import requests", "Import of 'requests' is not permitted", "call the tools"),
-        ("import pandas", "Import of 'pandas' is not permitted", "Only the standard library"),
+        ("import pandas", "Import of 'pandas' is not permitted", "Only numpy and the standard library"),
         (
             "import nonsense",
             "Import of 'nonsense' is not permitted",
