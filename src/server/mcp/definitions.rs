@@ -89,10 +89,14 @@ notes.
         );
     }
     text.push_str(match sandbox.policy_kind() {
-        PolicyKind::Strict => "- A part of the standard library can be imported.",
-        PolicyKind::Open => "- The standard library can be imported.",
+        PolicyKind::Strict => {
+            "- A part of the standard library can be imported. There are no files, network, processes and threads.\n"
+        }
+        PolicyKind::Open => {
+            "- The standard library can be imported. Files are gone afterwards. There are no network, processes and \
+             threads.\n"
+        }
     });
-    text.push_str(" There is no network, and there are no files, processes and threads.\n");
     if sandbox.has_store() {
         text.push_str(
             "- Variables are gone afterwards. To keep them, pass `state`: \"new\"; the result has a handle. Pass that \
