@@ -7,6 +7,7 @@ mod builder;
 mod context;
 mod effects;
 mod executions;
+mod images;
 #[cfg(test)]
 pub(crate) mod isolation_tests;
 mod live;
@@ -51,6 +52,7 @@ use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
 pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
+use images::Images;
 use live::Seat;
 pub use states::StateInfo;
 use tasks::Tasks;
@@ -95,6 +97,7 @@ struct Inner {
 
 struct Shared {
     template: Template,
+    images: Arc<Images>,
     registry: Arc<Registry>,
     catalogue: Arc<Catalogue>,
     tool_policy: Option<Arc<dyn ToolPolicy>>,

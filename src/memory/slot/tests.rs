@@ -23,10 +23,11 @@ fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
     for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
         bytes.fill(u8::try_from(page % 251).unwrap() | 1);
     }
-    let image = MemoryImage::map_bytes(&memory_image::file_of(&memory)).unwrap();
+    let image = MemoryImage::map_bytes(&memory_image::file_of(&memory, &Default::default())).unwrap();
     assert_eq!(image.memory_bytes(), memory.len());
     let layout = SlotLayout { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
-    Slot::new(Arc::new(image), page_map, PollingPages::default(), layout, None).unwrap()
+    let base = Base { id: "".into(), image: Arc::new(image), page_map };
+    Slot::new(base, PollingPages::default(), layout, None).unwrap()
 }
 
 /// The linear memory, as a guest sees it.
