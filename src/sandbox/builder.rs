@@ -205,8 +205,8 @@ impl SandboxBuilder {
     }
 
     /// Sets where executions that wait and states are kept, and what encrypts them. A sandbox that is built with the same
-    /// store later goes on with the executions in it. A store belongs to one sandbox at a time. Default: in memory, at
-    /// most 256 MiB, gone with the sandbox.
+    /// store later goes on with the executions in it; if it has other tools or imports, it needs the same cache directory
+    /// for that. A store belongs to one sandbox at a time. Default: in memory, at most 256 MiB, gone with the sandbox.
     #[must_use]
     pub fn store(mut self, store: impl Store, sealer: Sealer) -> Self {
         self.store = Kept::In(Arc::new(store), sealer);

@@ -42,8 +42,8 @@ pub(super) struct Memory {
 impl Memory {
     /// Returns the memory of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        let mut parts = name.strip_prefix(MEMORIES)?.splitn(3, '/');
-        let (id, parks, image) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut fields = name.strip_prefix(MEMORIES)?.splitn(3, '/');
+        let (id, parks, image) = (fields.next()?, fields.next()?, fields.next()?);
         Some(Self { id: id.parse().ok()?, parks: parks.parse().ok()?, image: image.into() })
     }
 }

@@ -1,7 +1,7 @@
 //! The tools of a sandbox, by the names that programs use.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -89,7 +89,8 @@ impl Registered {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     tools: BTreeMap<String, Registered>,
-    digest: OnceLock<String>,
+    /// Of [`Registry::definitions_with_digests`]; empty for tools of a caller.
+    digest: String,
 }
 
 impl Registry {
@@ -99,6 +100,17 @@ impl Registry {
     ///
     /// [`Error::Config`] if two tools have the same module and name, if a tool has no name, or if a schema cannot be used.
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
+        let registry = Self::of_caller(tools)?;
+        let digest = sha256(&registry.definitions_with_digests());
+        Ok(Self { digest, ..registry })
+    }
+
+    /// Does the same for tools that come with a request, and computes no digest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::new`].
+    pub(super) fn of_caller(tools: Vec<Tool>) -> Result<Self, Error> {
         let mut given: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
         for tool in tools {
             let fault = |why: &str| Error::config(format!("tool '{}.{}' {why}", tool.module, tool.name));
@@ -218,7 +230,7 @@ impl Registry {
 
     /// Returns a digest of [`Registry::definitions_with_digests`].
     pub(crate) fn digest(&self) -> &str {
-        self.digest.get_or_init(|| sha256(&self.definitions_with_digests()))
+        &self.digest
     }
 }
 

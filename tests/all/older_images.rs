@@ -345,16 +345,33 @@ for call in (changed(day='x'), removed()):
     assert_eq!(value_after(&second, &end, "day").await, json!("monday"));
     let end = second.wait(sleeper, 0, Duration::from_secs(20)).await.unwrap().into_report().unwrap();
     assert_eq!(value_of(&end), json!(["kept", {"room": "bed"}]), "{end:?}");
-    // Without its image, an execution that waits is lost; one that has not begun begins in the current image.
-    let waits =
-        Execution::new("import agenda\nawait agenda.ask()").caller_tools([CallerTool::new("agenda.ask")]);
-    let waits = second.run(waits).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_waits_is_lost_without_its_image() {
+    let home = Home::new();
+    let first = home.open(before).await;
+    let ask =
+        || Execution::new("import agenda\nawait agenda.ask()").caller_tools([CallerTool::new("agenda.ask")]);
+    let waiting = [first.run(ask()).await.unwrap().id, first.run(ask()).await.unwrap().id];
+    first.shutdown(Duration::from_secs(10)).await;
+    drop(first);
+    let memory = home.memories().remove(0);
+    let mut damaged = fs::read(&memory).unwrap();
+    damaged[1_000_000] ^= 1;
+    fs::write(&memory, damaged).unwrap();
+    let second = home.open(afterwards).await;
+    let reply = Answer::Reply(RawValue::from_string("1".into()).unwrap());
+    let end = second.resume(waiting[0], 1, vec![(0, reply)], None).await.unwrap();
+    assert_eq!(end.outcome, Outcome::Lost, "{end:?}");
     second.shutdown(Duration::from_secs(10)).await;
     drop(second);
-    home.memories().iter().for_each(|memory| fs::remove_file(memory).unwrap());
-    let third = home.open(before).await;
-    let end = third.status(waits.id).await.unwrap().into_report().unwrap();
-    assert_eq!(end.outcome, Outcome::Lost, "{end:?}");
+    fs::remove_file(memory).unwrap();
+    let third = home.open(afterwards).await;
+    for id in waiting {
+        let end = third.status(id).await.unwrap().into_report().unwrap();
+        assert_eq!(end.outcome, Outcome::Lost, "{end:?}");
+    }
 }
 
 const REGISTRY: &str = "services.house = { url = 'http://127.0.0.1:9', signed = false }\n";
