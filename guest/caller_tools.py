@@ -1,4 +1,6 @@
-"""The tools that an execution's caller answers itself: modules that come with the request instead of the image."""
+"""Modules of tools that come with the request instead of the image: tools that an execution's caller answers itself, and
+the executor's tools in an interpreter that began with others.
+"""
 
 import sys
 
@@ -6,7 +8,10 @@ import guest_discovery
 import guest_tools
 import guest_views
 
-# The definitions of each module that is defined here.
+REDEFINED = "is not there any more, or has changed: import it again"
+REMOVED = "is not there any more: the executor was started again with other tools. See `tools.search`"
+CHANGED = "has changed since it was imported: the executor was started again. Import it again, and see `tools.describe`"
+# The definitions of each module of the caller's tools.
 defined = {}
 
 
@@ -26,6 +31,11 @@ def define(tools):
             guest_tools.of_caller.update(guest_tools.modules[name])
             guest_views.views[name] = sys.modules[name]
             defined[name] = definitions
+    update_discovery()
+
+
+def update_discovery():
+    """Lets programs import the module `tools` if there are tools."""
     guest_discovery.install()
     if guest_discovery.MODULE in sys.modules:
         guest_views.views[guest_discovery.MODULE] = sys.modules[guest_discovery.MODULE]
@@ -34,6 +44,36 @@ def define(tools):
 def remove(name):
     """Removes a module. The program may still hold its functions."""
     for full_name in guest_tools.modules.pop(name):
-        guest_tools.signatures.pop(full_name).is_gone = True
+        guest_tools.signatures.pop(full_name).is_gone = REDEFINED
         guest_tools.of_caller.discard(full_name)
     del defined[name], sys.modules[name], guest_views.views[name]
+
+
+def redefine(tools):
+    """Replaces the executor's tools by `tools`, and their modules by new ones.
+
+    Functions of tools that a program can use as before go on working, also in the modules that it has imported. Others
+    raise `ToolDenied` when they are called.
+    """
+    modules, digests = {}, {}
+    for tool in tools:
+        modules.setdefault(tool["module"], []).append(tool)
+        digests[f"{tool['module']}.{tool['name']}"] = tool["digest"]
+    for name in [name for name in defined if name in modules]:
+        remove(name)
+    replaced = {}
+    for name in [name for name in guest_tools.modules if name not in defined and name != guest_discovery.MODULE]:
+        for full_name in guest_tools.modules.pop(name):
+            signature = guest_tools.signatures[full_name]
+            if signature.digest != digests.get(full_name):
+                signature.is_gone = CHANGED if full_name in digests else REMOVED
+                del guest_tools.signatures[full_name]
+        replaced[name] = sys.modules.pop(name)
+        guest_views.views.pop(name, None)
+    for name, definitions in modules.items():
+        guest_tools.define_module(name, definitions)
+        guest_views.views[name] = module = sys.modules[name]
+        if name in replaced:
+            # Tools that have come since are also in the module that the program has imported.
+            vars(replaced[name]).update(vars(module) | vars(replaced[name]))
+    update_discovery()

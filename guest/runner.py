@@ -68,8 +68,13 @@ def run(request):
     try:
         if request:
             request, _ = scan_json(str(request, "utf-8"), 0)
-            # The shortest program that needs finalization is longer.
-            ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
+            if len(request) > 1:
+                # The shortest program that needs finalization is longer.
+                ends_quietly = len(request["code"]) < 25 or guest_finalization.is_quiet(request["code"])
+            else:
+                # The program goes on, and the executor has other tools than when it paused.
+                guest_caller_tools.redefine(request["all_tools"])
+                request = None
         result = execute(request)
     except BaseException as error:
         # When memory is short, even encoding a failure can fail.
@@ -139,6 +144,8 @@ def prepare_for(request):
     guest_program.is_kept, guest_program.keeps = guest_program.keeps, "keeps" in request
     guest_program.parks = "parks" in request
     guest_files.prepare_for(request)
+    if "all_tools" in request:
+        guest_caller_tools.redefine(request["all_tools"])
     if "caller_tools" in request or guest_caller_tools.defined:
         guest_caller_tools.define(request.get("caller_tools", ()))
     if guest_program.is_kept:

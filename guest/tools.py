@@ -85,12 +85,13 @@ def install(tools):
 
 
 def define_module(module_name, tools):
-    """Creates one module of tools and registers it in `sys.modules`."""
+    """Creates one module of tools and registers it in `sys.modules`. Functions that there are already are taken over."""
     module = types.ModuleType(module_name, f"Tools of {module_name}.")
     vars(module).update(ERRORS)
     module.__all__ = [tool["name"] for tool in tools]
     for tool in tools:
-        setattr(module, tool["name"], make_function(tool))
+        known = signatures.get(f"{module_name}.{tool['name']}")
+        setattr(module, tool["name"], known.function if known else make_function(tool))
     sys.modules[module_name] = module
     modules[module_name] = [f"{module_name}.{tool['name']}" for tool in tools]
 
@@ -98,7 +99,7 @@ def define_module(module_name, tools):
 def make_function(tool):
     """Returns an async function that calls `tool`. Its metadata is that of a handwritten function."""
     full_name = f"{tool['module']}.{tool['name']}"
-    signature = signatures[full_name] = Signature(full_name, tool["signature"])
+    signature = signatures[full_name] = Signature(full_name, tool["signature"], tool.get("digest"))
 
     async def begin_call(key, args, kwargs):
         """Calls the tool on the host and returns its reply. Raises `ToolError`.
@@ -108,7 +109,7 @@ def make_function(tool):
         # It is not there if an earlier program of this interpreter has forgotten it.
         *_, line = not_begun.pop(key, (None,))
         if signature.is_gone:
-            raise ToolDenied(f"'{full_name}' is not there any more, or has changed: import it again")
+            raise ToolDenied(f"'{full_name}' {signature.is_gone}")
         try:
             payload = encode_call(signature, args, kwargs, line)
         except ToolArgumentError as error:
@@ -133,6 +134,7 @@ def make_function(tool):
         return coroutine
 
     functions[function] = full_name
+    signature.function = function
     mark_as_async(function)
     for made in (function, begin_call):
         made.__name__ = made.__qualname__ = tool["name"]
@@ -213,15 +215,17 @@ def annotation_of(text):
 class Signature:
     """The parameters of a tool."""
 
-    def __init__(self, full_name, signature):
+    def __init__(self, full_name, signature, digest=None):
         self.full_name = full_name
         self.parameters = {parameter["name"]: Parameter(parameter) for parameter in signature["parameters"]}
         self.required = [name for name, parameter in self.parameters.items() if parameter.required]
         self.takes_more = signature["takes_more"]
         self.returns = annotation_of(signature["returns"])
         self.head_of_call = b'{"tool":%b,"arguments":{' % encode_json(full_name).encode()
-        # Whether this definition no longer holds. A later program in the same interpreter may come with others.
-        self.is_gone = False
+        # A digest of what a program relies on that calls the tool; `None` for tools of the execution's caller.
+        self.digest = digest
+        # Why this definition no longer holds. A later program in the same interpreter may come with others.
+        self.is_gone = None
 
     def shown(self):
         """Returns the `inspect.Signature` of the tool's function."""

@@ -126,8 +126,8 @@ pub enum Error {
         way_out: &'static str,
     },
 
-    /// The interpreter that made this state or execution is not there any more: the executor was updated, or its tools
-    /// or importable modules were changed.
+    /// The image that the interpreter of this state or execution began as is not there any more: it is not in the cache,
+    /// or it is one of another version of the executor or with other guards.
     #[error("The interpreter image that this was made with is gone")]
     ImageGone,
 

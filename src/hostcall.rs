@@ -188,7 +188,13 @@ impl HostState {
             truncated,
             monotonic,
             said_at: SystemTime::now(),
+            tools: self.tools().to_owned(),
         }
+    }
+
+    /// Returns the digest of the sandbox's tools, which the guest knows.
+    pub(crate) fn tools(&self) -> &str {
+        self.calls.registry().digest()
     }
 
     /// Says that the calls that wait go on in another instance.
@@ -203,8 +209,12 @@ impl HostState {
 
     /// Takes over from another instance.
     pub(crate) fn take_over(&mut self, record: HostRecord, written: [Vec<u8>; 2]) {
-        let HostRecord { calls, fuel_burned, bytes_peak, refused, truncated, monotonic, said_at } = record;
+        let HostRecord { calls, fuel_burned, bytes_peak, refused, truncated, monotonic, said_at, tools } =
+            record;
         self.calls.take_over(calls);
+        if tools != self.tools() {
+            self.wasi.stdin = wire::encode_tools(self.calls.registry()).into();
+        }
         self.fuel.move_on(fuel_burned);
         (self.memory.bytes_peak, self.memory.refused) = (bytes_peak, refused);
         self.set_monotonic(monotonic, said_at);
@@ -241,6 +251,8 @@ pub(crate) struct HostRecord {
     truncated: [bool; 2],
     monotonic: Duration,
     said_at: SystemTime,
+    /// The digest of the sandbox's tools.
+    tools: String,
 }
 
 /// Limits the size of one linear memory, and records its peak and whether it was refused.

@@ -8,11 +8,11 @@ pub(crate) mod engine;
 pub mod fuzzing;
 mod interpreter;
 mod machine_code;
+mod older;
 mod packages;
 mod start;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::Instant;
@@ -23,12 +23,13 @@ use wasmtime::{Engine, Module};
 
 use crate::PROGRESS;
 use crate::error::Error;
-use crate::memory::{self, Base, LAYOUT, Memories, MemoryImage, OnResetCheck, PollingPages};
+use crate::memory::{self, Base, LAYOUT, Memories, MemoryImage, OnResetCheck, Origin, PollingPages};
 use crate::meter;
 use crate::validator::{OWN_NAMES, REFUSED_NAMES, hints};
-use artifact::Kind;
+use artifact::{Artifact, Kind};
 pub(crate) use interpreter::Interpreter;
 use machine_code::MachineCode;
+pub(crate) use older::OlderImage;
 pub use packages::{Distribution, Packages};
 
 /// CPython for `wasm32-wasip1` with its standard library frozen in, compressed. See `python-wasm/README.md`.
@@ -86,14 +87,15 @@ pub(crate) struct Image {
     pub(crate) base: Base,
     /// The size of linear memory at the start of an execution.
     pub(crate) memory_bytes_min: u64,
-    /// Names the image: interpreters that began as another image cannot go on in this one.
-    pub(crate) id: String,
+    /// Images of other recipes in which interpreters in the store began, and that run in the same code.
+    pub(crate) older: Vec<OlderImage>,
     /// Whether the image was made now, instead of mapped from the cache.
     pub(crate) built: bool,
 }
 
 impl Image {
-    /// Maps the image of `spec` from the cache in `cache_dir`, or makes it and caches it.
+    /// Maps the image of `spec` from the cache in `cache_dir`, or makes it and caches it. Of the images with the ids
+    /// `needed`, those that can be used stay in the cache: they are [`Image::older`].
     ///
     /// This function blocks. Mapping takes milliseconds. Making an image takes seconds on all cores; if only the recipe
     /// has changed, so that the compiled code is in the cache, it takes a fraction of a second.
@@ -106,28 +108,31 @@ impl Image {
         spec: &ImageSpec<'_>,
         slots: u32,
         cache_dir: Option<&Path>,
+        needed: &[String],
         on_check: OnResetCheck,
     ) -> Result<Self, Error> {
         let started = Instant::now();
         probe(slots)?;
         let recipe = recipe(spec);
         let blank = engine::blank()?;
-        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec.interpreter, &recipe) };
+        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec, &recipe) };
+        // Before anything is added to the cache, because that may remove them.
+        let mut older = cache.older(needed);
         // In parallel, because loading reads the whole artifact to check its digest.
         let (code, memory) = std::thread::scope(|scope| {
             let memory = scope.spawn(|| cache.load(Kind::Memory));
             (cache.load(Kind::Code), memory.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         let built = code.is_none() || memory.is_none();
-        let (code, memory) = match (code, memory) {
-            (Some(code), Some(memory)) => (MachineCode::File(code), mapped(MemoryImage::map(memory))?),
+        let (code, base) = match (code, memory) {
+            (Some(code), Some(memory)) => (MachineCode::File(code.file), mapped(memory)?),
             (code, memory) => {
                 let interpreter = Interpreter::unpack(spec.interpreter)?;
                 make(&cache, &blank, &interpreter, &recipe, code, memory)?
             }
         };
-        let memory_bytes_min = memory.memory_bytes() as u64;
-        let base = Base::new(memory);
+        older.retain(|image| image.id() != &**base.id());
+        let memory_bytes_min = base.memory_bytes() as u64;
         let memories = Memories::new(base.clone(), on_check)
             .map_err(|error| Error::config("starting the thread that checks resets").caused_by(error))?;
         let polling_pages = memories.polling_pages().clone();
@@ -135,7 +140,7 @@ impl Image {
         let module = code.module(&engine)?;
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, id: cache.keys.memory, built })
+        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, older, built })
     }
 }
 
@@ -155,16 +160,16 @@ fn make(
     blank: &Engine,
     interpreter: &Interpreter,
     recipe: &[u8],
-    code: Option<File>,
-    memory: Option<File>,
-) -> Result<(MachineCode, MemoryImage), Error> {
+    code: Option<Artifact>,
+    memory: Option<Artifact>,
+) -> Result<(MachineCode, Base), Error> {
     info!(target: PROGRESS, "making the interpreter image; this takes some seconds, once");
     let code = match code {
-        Some(file) => MachineCode::File(file),
+        Some(artifact) => MachineCode::File(artifact.file),
         None => compile(cache, blank, interpreter)?,
     };
     let memory = match memory {
-        Some(file) => mapped(MemoryImage::map(file))?,
+        Some(artifact) => mapped(artifact)?,
         None => start(cache, blank, &code, interpreter, recipe)?,
     };
     Ok((code, memory))
@@ -176,7 +181,8 @@ fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Res
         .precompile_module(&interpreter.code)
         .map_err(|error| Error::image("compiling the interpreter").caused_by(error))?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = code.len(), "interpreter compiled");
-    Ok(cache.store(Kind::Code, &code).map_or(MachineCode::Bytes(code), MachineCode::File))
+    let stored = cache.store(Kind::Code, &code);
+    Ok(stored.map_or(MachineCode::Bytes(code), |artifact| MachineCode::File(artifact.file)))
 }
 
 fn start(
@@ -185,20 +191,24 @@ fn start(
     code: &MachineCode,
     interpreter: &Interpreter,
     recipe: &[u8],
-) -> Result<MemoryImage, Error> {
+) -> Result<Base, Error> {
     let started = Instant::now();
     let memory = start::memory_of(engine, &code.module(engine)?, &interpreter.data, recipe)?;
-    let memory = memory::file_of(&memory);
+    let memory = memory::file_of(&memory, &cache.keys.origin);
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = memory.len(), "interpreter started");
-    let memory = match cache.store(Kind::Memory, &memory) {
-        Some(file) => MemoryImage::map(file),
-        None => MemoryImage::map_bytes(&memory),
-    };
-    mapped(memory)
+    match cache.store(Kind::Memory, &memory) {
+        Some(artifact) => mapped(artifact),
+        None => base(MemoryImage::map_bytes(&memory), &blake3::hash(&memory).to_hex()),
+    }
 }
 
-fn mapped(memory: std::io::Result<MemoryImage>) -> Result<MemoryImage, Error> {
-    memory.map_err(|error| Error::image("mapping the memory image").caused_by(error))
+fn mapped(memory: Artifact) -> Result<Base, Error> {
+    base(MemoryImage::map(memory.file), &memory.digest)
+}
+
+fn base(memory: std::io::Result<MemoryImage>, digest: &str) -> Result<Base, Error> {
+    let memory = memory.map_err(|error| Error::image("mapping the memory image").caused_by(error))?;
+    Ok(Base::new(memory, digest))
 }
 
 /// The cache, for the artifacts of one image.
@@ -208,13 +218,19 @@ struct Cache<'a> {
 }
 
 impl Cache<'_> {
-    fn load(&self, kind: Kind) -> Option<File> {
+    /// Returns the images with these ids that can be used.
+    fn older(&self, ids: &[String]) -> Vec<OlderImage> {
+        let Some(dir) = self.dir else { return Vec::new() };
+        ids.iter().filter_map(|id| OlderImage::find(dir, id, &self.keys.origin)).collect()
+    }
+
+    fn load(&self, kind: Kind) -> Option<Artifact> {
         let loaded = artifact::load(self.dir?, self.keys.of(kind), kind);
         loaded.inspect_err(|why| warn!(%why, "cached image refused; building it again")).ok().flatten()
     }
 
-    /// Stores an artifact and returns its file, so that the process shares its pages with the file.
-    fn store(&self, kind: Kind, bytes: &[u8]) -> Option<File> {
+    /// Stores an artifact and returns it, so that the process shares its pages with the file.
+    fn store(&self, kind: Kind, bytes: &[u8]) -> Option<Artifact> {
         let (dir, key) = (self.dir?, self.keys.of(kind));
         let stored = artifact::store(dir, key, kind, bytes).and_then(|()| artifact::load(dir, key, kind));
         stored.inspect_err(|why| warn!(dir = %dir.display(), %why, "image not cached")).ok().flatten()
@@ -225,22 +241,31 @@ impl Cache<'_> {
 struct Keys {
     code: String,
     memory: String,
+    /// What the recipes have in common whose memories run in the same code and understand the same messages.
+    origin: Origin,
 }
 
 impl Keys {
-    fn new(engine: &Engine, interpreter: &[u8], recipe: &[u8]) -> Self {
+    fn new(engine: &Engine, spec: &ImageSpec<'_>, recipe: &[u8]) -> Self {
         let mut code = KeyHasher(blake3::Hasher::new());
-        code.part(interpreter);
+        code.part(spec.interpreter);
         code.part(env!("CARGO_PKG_VERSION").as_bytes());
         for source in meter::SOURCE {
             code.part(source.as_bytes());
+        }
+        let mut origin = KeyHasher(code.0.clone());
+        // A memory without guards would take them away from an executor that has them.
+        origin.part(&[u8::from(spec.guards)]);
+        for (name, source) in GUEST_MODULES {
+            origin.part(name.as_bytes());
+            origin.part(source.as_bytes());
         }
         let mut memory = KeyHasher(code.0.clone());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut code);
         memory.part(recipe);
         memory.part(&memory::BLOCK_BYTES.to_le_bytes());
         let [code, memory] = [code, memory].map(|hash| hash.0.finalize().to_hex().to_string());
-        Self { code, memory }
+        Self { code, memory, origin: origin.0.finalize().into() }
     }
 
     fn of(&self, kind: Kind) -> &str {

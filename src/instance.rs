@@ -67,12 +67,13 @@ pub(crate) struct Thaw {
     pub(crate) keeps: bool,
     /// When the execution began, if its wall clock runs on while it waits.
     pub(crate) began: Option<Instant>,
+    /// The image that it began as, if that is not the current one.
+    pub(crate) base: Option<Base>,
 }
 
 /// An image with its imports resolved. Every execution is instantiated from it.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
-    memory_bytes_min: u64,
     polling_pages: PollingPages,
     base: Base,
     watchdog: Watchdog,
@@ -90,9 +91,8 @@ impl Template {
             .map_err(|error| Error::image("resolving its imports").caused_by(error))?;
         let watchdog =
             Watchdog::start().map_err(|error| Error::config("starting the watchdog").caused_by(error))?;
-        let (memory_bytes_min, polling_pages) = (image.memory_bytes_min, image.polling_pages.clone());
-        let base = image.base.clone();
-        Ok(Self { instance, memory_bytes_min, polling_pages, base, watchdog })
+        let (polling_pages, base) = (image.polling_pages.clone(), image.base.clone());
+        Ok(Self { instance, polling_pages, base, watchdog })
     }
 
     /// Runs a program in a new instance until it ends or pauses.
@@ -108,7 +108,8 @@ impl Template {
         loop {
             let begun = Instant::now();
             let store = self.store(Self::state(&run, slice.is_some()));
-            let mut guest = self.instantiate(store).await.map_err(instantiating)?;
+            let base = run.after.and_then(|kept| kept.base.as_ref());
+            let mut guest = self.instantiate(store, base).await.map_err(instantiating)?;
             if let Some(kept) = run.after {
                 self.restore(&mut guest, &kept.delta).map_err(|error| unfit(&error))?;
                 guest.store.data_mut().set_monotonic(kept.monotonic, kept.said_at);
@@ -187,7 +188,7 @@ impl Template {
     /// [`Error::Internal`] if the record does not fit this image, or if the host fails.
     pub(crate) async fn thaw(&self, frozen: Frozen, thaw: Thaw) -> Result<Paused, Error> {
         let (begun, before) = (Instant::now(), thread_cpu_time());
-        let Thaw { id, limits, grants, pauses, keeps, began } = thaw;
+        let Thaw { id, limits, grants, pauses, keeps, began, base } = thaw;
         let mut life = Life::new(id, limits, pauses, keeps);
         life.started = began.unwrap_or(life.started);
         frozen.tell(&mut life);
@@ -197,7 +198,8 @@ impl Template {
             state.observe(listener);
         }
         state.take_over(frozen.host, frozen.written);
-        let mut guest = self.instantiate(self.store(state)).await.map_err(instantiating)?;
+        let store = self.store(state);
+        let mut guest = self.instantiate(store, base.as_ref()).await.map_err(instantiating)?;
         self.restore(&mut guest, &frozen.delta).map_err(|error| unfit(&error))?;
         // Counts as the guest's: the more it has written, the longer it takes.
         life.cpu_time += thread_cpu_time().saturating_sub(before);
@@ -208,7 +210,8 @@ impl Template {
 
     fn delta(&self, guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
         let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
-        self.base.delta(memory.data(&guest.store), bytes_max)
+        let base = guest.base.as_ref().unwrap_or(&self.base);
+        base.delta(memory.data(&guest.store), bytes_max)
     }
 
     fn restore(&self, guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
@@ -218,7 +221,8 @@ impl Template {
         let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
         let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
         memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
-        Ok(self.base.apply(delta, memory.data_mut(&mut guest.store))?)
+        let base = guest.base.as_ref().unwrap_or(&self.base);
+        Ok(base.apply(delta, memory.data_mut(&mut guest.store))?)
     }
 
     /// Calls the guest's `run` and meters it until it ends, pauses or exceeds its slice.
@@ -286,10 +290,13 @@ impl Template {
     fn keep(&self, guest: &mut Guest) -> Option<Kept> {
         let delta = self.delta(guest, usize::MAX);
         let delta = delta.inspect_err(|error| warn!(%error, "cannot keep an interpreter")).ok()?;
-        Some(Kept { delta, monotonic: guest.store.data().monotonic(), said_at: SystemTime::now() })
+        let (base, state) = (guest.base.clone(), guest.store.data());
+        let (tools, monotonic) = (state.tools().to_owned(), state.monotonic());
+        Some(Kept { delta, base, tools, monotonic, said_at: SystemTime::now() })
     }
 
     async fn report(&self, guest: &mut Guest, life: &Life, end: End) -> Report {
+        let memory_bytes_min = guest.base.as_ref().unwrap_or(&self.base).memory_bytes() as u64;
         let store = &mut guest.store;
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // At its first yield, an execution moves from its caller's thread, which also serves others, to a guests'
@@ -301,7 +308,7 @@ impl Template {
             fuel: fuel::burned(&mut *store),
             cpu_time: life.cpu_time,
             wall_time: life.used,
-            memory_bytes_peak: self.memory_bytes_min.max(store.data().memory.bytes_peak as u64),
+            memory_bytes_peak: memory_bytes_min.max(store.data().memory.bytes_peak as u64),
             tool_calls: store.data().tool_calls(),
         };
         outcome::report(life.id, end, store.data_mut(), &life.limits, usage)
@@ -310,8 +317,10 @@ impl Template {
     /// Returns the host state for a new execution, with its encoded request.
     fn state(run: &Run<'_>, in_callers_thread: bool) -> HostState {
         let limits = &run.execution.limits;
-        let of_caller = run.grants.of_caller.as_deref();
-        let request = wire::encode_request(run.source.as_str(), run.execution, of_caller, run.pauses);
+        let Grants { of_caller, registry, .. } = &run.grants;
+        let all_tools = run.after.filter(|kept| kept.tools != registry.digest()).map(|_| &**registry);
+        let (source, of_caller) = (run.source.as_str(), of_caller.as_deref());
+        let request = wire::encode_request(source, run.execution, of_caller, all_tools, run.pauses);
         let mut state =
             HostState::new(run.id, request, limits, run.grants.clone(), run.pauses, in_callers_thread);
         if let Some(listener) = &run.grants.listener {
@@ -326,17 +335,21 @@ impl Template {
         store
     }
 
-    /// Creates an instance that is ready to run. No guest code has run yet.
-    async fn instantiate(&self, mut store: Store<HostState>) -> wasmtime::Result<Guest> {
+    /// Creates an instance that is ready to run, from `base` if that is not the current image. No guest code has run yet.
+    async fn instantiate(&self, mut store: Store<HostState>, base: Option<&Base>) -> wasmtime::Result<Guest> {
         // Measured here, because the time and faults of the instantiation count as the guest's. No other guest runs
         // in this thread before this one is polled.
         let before = Some((thread_cpu_time(), thread_faults()));
-        let instance = self.instance.instantiate_async(&mut store).await?;
+        let instantiating = self.instance.instantiate_async(&mut store);
+        let instance = match base {
+            None => instantiating.await?,
+            Some(base) => memory::begin_as(base, instantiating).await??,
+        };
         fuel::fill(&instance, &mut store)?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         let page = self.polling_pages.of(memory.data_ptr(&store));
         let page = page.ok_or_else(|| format_err!("its memory has no polling page"))?;
-        Ok(Guest { store, instance, page, before, faults: 0 })
+        Ok(Guest { store, instance, base: base.cloned(), page, before, faults: 0 })
     }
 }
 
@@ -384,6 +397,8 @@ impl Life {
 struct Guest {
     store: Store<HostState>,
     instance: Instance,
+    /// The image that its memory began as, if that is not the current one.
+    base: Option<Base>,
     page: Arc<PollingPage>,
     /// CPU time and page faults of the thread before the instance was created. Taken when the guest first runs.
     before: Option<(Duration, u64)>,
@@ -482,7 +497,7 @@ impl Template {
     /// Returns an instance as an execution starts from it.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
         let Guest { mut store, instance, .. } =
-            self.instantiate(self.store(Self::state(&run, false))).await?;
+            self.instantiate(self.store(Self::state(&run, false)), None).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }

@@ -14,14 +14,16 @@ mod reset_check;
 mod slot;
 mod stack;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 pub(crate) use delta::{Base, Delta};
-pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, file_of};
+pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, Origin, file_of, origin_of};
 #[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
 #[cfg(feature = "server")]
@@ -70,6 +72,35 @@ pub(crate) fn drop_without_fault<T>(store: T) {
     drop(store);
 }
 
+thread_local! {
+    /// What the next memory that is created in this thread begins as, if not as the image.
+    static OTHER_BASE: RefCell<Option<Base>> = const { RefCell::new(None) };
+}
+
+/// Does what `instantiating` does, which creates one memory. It begins as `base`, and is not used again afterwards.
+///
+/// # Errors
+///
+/// Fails if `instantiating` has created no memory.
+pub(crate) async fn begin_as<T>(base: &Base, instantiating: impl Future<Output = T>) -> io::Result<T> {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            OTHER_BASE.take();
+        }
+    }
+    let (mut instantiating, mut is_taken) = (pin!(instantiating), false);
+    let instance = poll_fn(|context| {
+        let _restore = Restore;
+        OTHER_BASE.set(Some(base.clone()));
+        let polled = instantiating.as_mut().poll(context);
+        is_taken |= OTHER_BASE.take().is_none();
+        polled
+    });
+    let instance = instance.await;
+    if is_taken { Ok(instance) } else { Err(io::Error::other("the instance has no memory")) }
+}
+
 /// Creates linear memories for wasmtime, and reuses them.
 #[derive(Clone)]
 pub(crate) struct Memories {
@@ -102,11 +133,22 @@ impl Memories {
     }
 
     fn slot(&self, bytes_min: usize, layout: SlotLayout) -> io::Result<Slot> {
-        let Base { image, page_map } = match &self.base {
+        let base = match &self.base {
             Some(base) => base.clone(),
-            None => Base { image: Arc::new(MemoryImage::zeros(bytes_min)?), page_map: None },
+            None => Base::zeros(bytes_min)?,
         };
-        Slot::new(image, page_map, self.polling_pages.clone(), layout, self.checker.clone())
+        Slot::new(base, self.polling_pages.clone(), layout, self.checker.clone())
+    }
+
+    /// Returns a slot that begins as `base` and is used once.
+    fn slot_once(&self, base: &Base, layout: SlotLayout) -> io::Result<Lent<Slot>> {
+        let make = || Slot::new(base.clone(), self.polling_pages.clone(), layout, None);
+        let slot = make().or_else(|_| {
+            // Idle slots may have the addresses that it needs.
+            self.pool.clear();
+            make()
+        });
+        slot.map(Lent::once)
     }
 }
 
@@ -128,10 +170,12 @@ unsafe impl MemoryCreator for Memories {
     ) -> Result<Box<dyn LinearMemory>, String> {
         let memory_bytes = reserved_bytes.ok_or("movable memories are not supported")?;
         let layout = SlotLayout { memory_bytes, guard_bytes };
-        let slot = self
-            .pool
-            .lend(|| self.slot(bytes_min, layout))
-            .map_err(|error| format!("cannot reserve address space for another execution: {error}"))?;
+        let slot = match OTHER_BASE.take() {
+            Some(base) => self.slot_once(&base, layout),
+            None => self.pool.lend(|| self.slot(bytes_min, layout)),
+        };
+        let slot =
+            slot.map_err(|error| format!("cannot reserve address space for another execution: {error}"))?;
         if slot.bytes() < bytes_min || slot.layout() != layout {
             return Err("the image does not fit the module".into());
         }

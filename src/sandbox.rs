@@ -8,6 +8,7 @@ mod context;
 mod effects;
 mod executions;
 mod files;
+mod images;
 #[cfg(test)]
 pub(crate) mod isolation_tests;
 mod live;
@@ -52,6 +53,7 @@ use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
 pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
+use images::Images;
 use live::Seat;
 pub use states::StateInfo;
 use tasks::Tasks;
@@ -96,6 +98,7 @@ struct Inner {
 
 struct Shared {
     template: Template,
+    images: Arc<Images>,
     registry: Arc<Registry>,
     catalogue: Arc<Catalogue>,
     tool_policy: Option<Arc<dyn ToolPolicy>>,

@@ -1,8 +1,7 @@
 //! What outlives an instance, and with a store on disk, the process: encrypted records under names.
 //!
-//! A record is bound to its name, to the image and to its caller: one that was moved, damaged or made by another key
-//! cannot be opened. The image is also in front of it in plain text, so that a record of an image that is gone can be
-//! told from a damaged one. This module does not know what is in a record.
+//! A record is bound to its name and to its caller: one that was moved, damaged or made by another key cannot be opened.
+//! The names of interpreters also name their images. This module does not know what is in a record.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,7 +20,6 @@ const IN_MEMORY_BYTES: u64 = 256 << 20;
 pub(crate) struct Records {
     store: Arc<dyn Store>,
     sealer: Sealer,
-    image: String,
     is_durable: bool,
     is_there: bool,
 }
@@ -30,18 +28,6 @@ pub(crate) struct Records {
 pub(crate) struct Record {
     pub(crate) revision: u64,
     pub(crate) bytes: Vec<u8>,
-    is_of_image: bool,
-}
-
-impl Record {
-    /// Returns the record if an interpreter in it can go on in the current image.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ImageGone`].
-    pub(crate) fn of_image(self) -> Result<Self, Error> {
-        if self.is_of_image { Ok(self) } else { Err(Error::ImageGone) }
-    }
 }
 
 /// The times of a record, and how much room records like it may take.
@@ -60,9 +46,9 @@ impl Keeping {
 }
 
 impl Records {
-    /// Returns records in `store`, made with the image of this name.
-    pub(crate) fn new(store: Arc<dyn Store>, sealer: Sealer, image: String) -> Self {
-        Self { store, sealer, image, is_durable: true, is_there: true }
+    /// Returns records in `store`.
+    pub(crate) fn new(store: Arc<dyn Store>, sealer: Sealer) -> Self {
+        Self { store, sealer, is_durable: true, is_there: true }
     }
 
     /// Returns records that are gone when they are dropped.
@@ -70,12 +56,12 @@ impl Records {
     /// # Errors
     ///
     /// [`Error::Config`] if the system has no random numbers for a key.
-    pub(crate) fn in_memory(image: String) -> Result<Self, Error> {
+    pub(crate) fn in_memory() -> Result<Self, Error> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| Error::config("making a key").caused_by(error))?;
         let key = Key::derive(&secret).map_err(|error| Error::config("making a key").caused_by(error))?;
         let store = Arc::new(InMemory::new(IN_MEMORY_BYTES));
-        Ok(Self { store, sealer: Sealer::new(key, None), image, is_durable: false, is_there: true })
+        Ok(Self { store, sealer: Sealer::new(key, None), is_durable: false, is_there: true })
     }
 
     /// Returns records that cannot be kept: [`Records::create`] fails.
@@ -83,8 +69,8 @@ impl Records {
     /// # Errors
     ///
     /// As for [`Records::in_memory`].
-    pub(crate) fn none(image: String) -> Result<Self, Error> {
-        Ok(Self { is_there: false, ..Self::in_memory(image)? })
+    pub(crate) fn none() -> Result<Self, Error> {
+        Ok(Self { is_there: false, ..Self::in_memory()? })
     }
 
     /// # Errors
@@ -146,14 +132,11 @@ impl Records {
         if entry.expires_at <= SystemTime::now() {
             return Ok(None);
         }
-        let damaged = || {
+        let opened = self.sealer.open(&[name.as_bytes(), CALLER], &entry.bytes).map_err(|_| {
             tracing::warn!(record = name, "a record is damaged, was moved, or is not sealed by this key");
             Error::StateDamaged
-        };
-        let (image, sealed) = entry.bytes.split_at_checked(self.image.len()).ok_or_else(damaged)?;
-        let opened = self.sealer.open(&[name.as_bytes(), image, CALLER], sealed).map_err(|_| damaged())?;
-        let is_of_image = image == self.image.as_bytes();
-        Ok(Some(Record { revision, bytes: opened, is_of_image }))
+        })?;
+        Ok(Some(Record { revision, bytes: opened }))
     }
 
     /// Returns whether there is room for a record of this size that has half a share.
@@ -208,10 +191,9 @@ impl Records {
     }
 
     fn entry(&self, name: &str, bytes: &[u8], keeping: Keeping) -> Entry {
-        let image = self.image.as_bytes();
-        let sealed = self.sealer.seal(&[name.as_bytes(), image, CALLER], bytes);
+        let sealed = self.sealer.seal(&[name.as_bytes(), CALLER], bytes);
         let Keeping { share, expires_at, wakes_at } = keeping;
-        Entry { bytes: [image, &sealed].concat(), share, expires_at, wakes_at }
+        Entry { bytes: sealed, share, expires_at, wakes_at }
     }
 }
 
@@ -233,16 +215,14 @@ mod tests {
     #[tokio::test]
     async fn records_open_only_as_what_they_are() {
         let store: Arc<dyn Store> = Arc::new(InMemory::new(1 << 20));
-        let of = |key, image: &str| Records::new(store.clone(), sealer(key), image.into());
-        let ours = of(1, "image-1");
+        let of = |key| Records::new(store.clone(), sealer(key));
+        let ours = of(1);
         let day = Keeping::within(Share::Whole, Duration::from_hours(24));
         let first = ours.create("state/1", b"text", day).await.unwrap();
         assert_eq!(ours.get("state/1").await.unwrap().unwrap().bytes, b"text");
         assert!(ours.get("state/2").await.unwrap().is_none());
-        let of_other = of(1, "image-2").get("state/1").await.unwrap().unwrap();
-        assert_eq!(of_other.bytes, b"text");
-        assert!(matches!(of_other.of_image(), Err(Error::ImageGone)));
-        assert!(matches!(of(2, "image-1").get("state/1").await, Err(Error::StateDamaged)));
+        assert_eq!(of(1).get("state/1").await.unwrap().unwrap().bytes, b"text");
+        assert!(matches!(of(2).get("state/1").await, Err(Error::StateDamaged)));
         // Moved to another name.
         let (_, entry) = store.get("state/1").await.unwrap().unwrap();
         store.create("state/2", entry).await.unwrap();
@@ -257,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_store_first_forgets_what_has_expired() {
-        let records = Records::new(Arc::new(InMemory::new(256 << 10)), sealer(1), "image".into());
+        let records = Records::new(Arc::new(InMemory::new(256 << 10)), sealer(1));
         let large = vec![7; 30 << 10];
         let gone = Keeping::within(Share::Half, Duration::ZERO);
         let day = Keeping::within(Share::Half, Duration::from_hours(24));

@@ -64,6 +64,8 @@ HOME_TOOLS = [
     ),
     tool("my_tools.import_", "Takes anything.", takes_more=True),
 ]
+for _tool in HOME_TOOLS:
+    _tool["digest"] = _tool["name"]
 
 executor = FakeExecutor()
 files = FakeFiles()

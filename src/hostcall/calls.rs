@@ -22,7 +22,8 @@ use crate::cancel::{EndGuard, EndSignal};
 use crate::execution::{Answer, ExecutionId, PlannedCall, WaitsFor};
 use crate::limits::Limits;
 use crate::tools::{
-    Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, ReplyBudget, ReplyShare, UNREADABLE,
+    Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, Registry, ReplyBudget, ReplyShare,
+    UNREADABLE,
 };
 
 pub(super) use record::CallsRecord;
@@ -121,6 +122,11 @@ impl Calls {
             cpu_time_elsewhere: Arc::default(),
             _end: end_guard,
         }
+    }
+
+    /// Returns the sandbox's tools.
+    pub(super) fn registry(&self) -> &Registry {
+        self.caller.registry()
     }
 
     pub(super) fn started(&self) -> u32 {

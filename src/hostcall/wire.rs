@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::pause::Pauses;
 use crate::execution::{Execution, File, GuestError};
 use crate::json::depth_of;
-use crate::tools::{CallerTools, Reply as ToolReply};
+use crate::tools::{CallerTools, Registry, Reply as ToolReply};
 
 /// Maximum nesting of a result's value, because clients' parsers may recurse for each level.
 const VALUE_DEPTH_MAX: usize = 100;
@@ -52,6 +52,9 @@ struct Request<'a> {
     tools: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     caller_tools: Option<serde_json::Value>,
+    /// The sandbox's tools, for an interpreter that knows others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_tools: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keeps: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +96,7 @@ pub(crate) fn encode_request(
     code: &str,
     execution: &Execution,
     caller_tools: Option<&CallerTools>,
+    all_tools: Option<&Registry>,
     pauses: Pauses,
 ) -> Vec<u8> {
     let request = Request {
@@ -101,12 +105,18 @@ pub(crate) fn encode_request(
         result_bytes_max: execution.limits.result_bytes_max.min(GUEST_SIZE_MAX),
         tools: execution.tools.as_deref(),
         caller_tools: caller_tools.map(CallerTools::definitions),
+        all_tools: all_tools.map(Registry::definitions_with_digests),
         keeps: execution.state.map(|_| true),
         parks: (pauses != Pauses::Never).then_some(true),
         files: execution.files.iter().map(RequestFile::from).collect(),
         return_files: &execution.return_files,
     };
     serde_json::to_vec(&request).expect("strings, numbers and JSON are JSON")
+}
+
+/// Encodes the request that tells a paused guest, before it goes on, that the sandbox has other tools.
+pub(super) fn encode_tools(registry: &Registry) -> Vec<u8> {
+    serde_json::json!({ "all_tools": registry.definitions_with_digests() }).to_string().into_bytes()
 }
 
 /// The result, which the guest passes to `finish`.

@@ -4,8 +4,8 @@
 //! write it, and its content has the BLAKE3 digest in its name. Each start computes the digest of the whole file;
 //! SHA-256 would take twice as long.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -36,7 +36,7 @@ impl Kind {
 const UNFINISHED: &str = "tmp";
 
 /// The artifacts of one kind that are kept, a new one included. The others belong to other versions or tool lists; each
-/// takes some 15 megabytes.
+/// takes some 15 megabytes. More are kept while processes use them: those hold locks on them.
 const ARTIFACTS_KEPT: usize = 8;
 
 /// Why an artifact was not loaded or not stored.
@@ -52,25 +52,62 @@ pub(super) enum ArtifactError {
     Corrupt(PathBuf),
 }
 
-/// Returns the file of this kind that is cached under `key`, or `None` if there is none.
-///
-/// The digest in its name proves that the content is what [`store`] wrote. It stays so, because this user owns the file
-/// and nobody else may write it or its directory. The checks apply to the returned handle, not to a path.
+/// An artifact in the cache. It stays there as long as this value exists.
+pub(super) struct Artifact {
+    path: PathBuf,
+    pub(super) digest: String,
+    pub(super) file: File,
+}
+
+impl Artifact {
+    /// Opens the file of this name.
+    fn open(dir: &Path, path: PathBuf, digest: String) -> Result<Self, ArtifactError> {
+        check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
+        let file = open(&path)?;
+        // Keeps other processes from removing it. Some file systems have no locks.
+        let _ = file.try_lock_shared();
+        Ok(Self { path, digest, file })
+    }
+
+    /// Checks that the content has the digest in its name, which proves that it is what [`store`] wrote. It stays so,
+    /// because this user owns the file and nobody else may write it or its directory.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or if the digest differs.
+    pub(super) fn check(&self) -> Result<(), ArtifactError> {
+        let path = &self.path;
+        (&self.file).rewind().map_err(io_at(path))?;
+        if digest_of(&self.file, path)? == self.digest {
+            Ok(())
+        } else {
+            Err(ArtifactError::Corrupt(path.clone()))
+        }
+    }
+}
+
+/// Returns the artifact of this kind that is cached under `key`, or `None` if there is none. Its content is checked. All
+/// checks apply to the returned file, not to a path.
 ///
 /// # Errors
 ///
 /// Fails if the file or its directory cannot be read, belongs to another user or is writable by others, or if the
 /// digest differs.
-pub(super) fn load(dir: &Path, key: &str, kind: Kind) -> Result<Option<File>, ArtifactError> {
-    let Some((path, digest)) = find(dir, key, kind)? else {
-        return Ok(None);
-    };
-    check_private(dir, &fs::metadata(dir).map_err(io_at(dir))?)?;
-    let file = open(&path)?;
-    if digest_of(&file, &path)? != digest {
-        return Err(ArtifactError::Corrupt(path));
-    }
-    Ok(Some(file))
+pub(super) fn load(dir: &Path, key: &str, kind: Kind) -> Result<Option<Artifact>, ArtifactError> {
+    let Some((path, digest)) = find(dir, kind, |found, _| found == key)? else { return Ok(None) };
+    let artifact = Artifact::open(dir, path, digest)?;
+    artifact.check()?;
+    Ok(Some(artifact))
+}
+
+/// Returns the artifact of this kind and digest, or `None` if there is none. Its content is not checked.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub(super) fn unchecked(dir: &Path, digest: &str, kind: Kind) -> Result<Option<Artifact>, ArtifactError> {
+    let found = find(dir, kind, |_, found| found == digest)?;
+    found.map(|(path, digest)| Artifact::open(dir, path, digest)).transpose()
 }
 
 /// Writes `artifact` under `key` atomically, and removes the artifacts that it replaces.
@@ -96,10 +133,15 @@ pub(super) fn store(dir: &Path, key: &str, kind: Kind, artifact: &[u8]) -> Resul
     Ok(())
 }
 
-/// Returns the path of the artifact of `key`, and the digest in its name.
-fn find(dir: &Path, key: &str, kind: Kind) -> Result<Option<(PathBuf, String)>, ArtifactError> {
+/// Returns the path of the newest artifact with a key and a digest that are `wanted`, and the digest.
+fn find(
+    dir: &Path,
+    kind: Kind,
+    wanted: impl Fn(&str, &str) -> bool,
+) -> Result<Option<(PathBuf, String)>, ArtifactError> {
     let found = list(dir, kind.extension())?.into_iter().find_map(|(_, path)| {
-        let digest = path.file_stem()?.to_str()?.strip_prefix(key)?.strip_prefix('-')?.to_owned();
+        let (key, digest) = path.file_stem()?.to_str()?.split_once('-')?;
+        let digest = wanted(key, digest).then(|| digest.to_owned())?;
         Some((path, digest))
     });
     Ok(found)
@@ -163,14 +205,14 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the artifacts that `kept` replaces, the oldest of too many, and files that killed processes left behind.
-/// Best effort: the new artifact is in place already.
+/// Removes the artifacts that `kept` replaces, the oldest of too many, and files that killed processes left behind, but
+/// none that a process uses. Best effort: the new artifact is in place already.
 fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
     let artifacts =
         list(dir, kind.extension()).unwrap_or_default().into_iter().filter(|(_, path)| path != kept);
     for (age, (_, path)) in artifacts.enumerate() {
         let same_key = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(key));
-        if same_key || age + 1 >= ARTIFACTS_KEPT {
+        if (same_key || age + 1 >= ARTIFACTS_KEPT) && !is_in_use(&path) {
             let _ = fs::remove_file(&path);
         }
     }
@@ -179,6 +221,10 @@ fn prune(dir: &Path, key: &str, kind: Kind, kept: &Path) {
             let _ = fs::remove_file(&path);
         }
     }
+}
+
+fn is_in_use(path: &Path) -> bool {
+    open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {

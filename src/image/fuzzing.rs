@@ -17,7 +17,7 @@ pub struct Runner {
 
 impl Runner {
     pub fn new() -> Result<Self> {
-        let memories = Memories::new(Base::new(MemoryImage::zeros(MEMORY_BYTES)?), Box::new(|_| ()))?;
+        let memories = Memories::new(Base::new(MemoryImage::zeros(MEMORY_BYTES)?, ""), Box::new(|_| ()))?;
         let polling_pages = memories.polling_pages().clone();
         Ok(Self { engine: engine::counting(memories)?, polling_pages })
     }

@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::{Guest, Life};
 use crate::framing;
 use crate::hostcall::{HostRecord, fuel};
-use crate::memory::Delta;
+use crate::memory::{Base, Delta};
 
 /// The interpreter that a program leaves.
 pub(crate) struct Kept {
     pub(super) delta: Delta,
+    /// The image that it began as, if that is not the current one.
+    pub(crate) base: Option<Base>,
+    /// The digest of the sandbox's tools that it knows.
+    pub(super) tools: String,
     /// What its monotonic clock said, and when.
     pub(super) monotonic: Duration,
     pub(super) said_at: SystemTime,
@@ -36,6 +40,7 @@ struct Head {
 
 #[derive(Serialize, Deserialize)]
 struct KeptHead {
+    tools: String,
     monotonic: Duration,
     said_at: SystemTime,
 }
@@ -71,14 +76,14 @@ impl Frozen {
 impl Kept {
     /// Returns it as bytes.
     pub(crate) fn encode(self) -> Vec<u8> {
-        let Self { delta, monotonic, said_at } = self;
-        framing::join(&KeptHead { monotonic, said_at }, &[delta.bytes()])
+        let Self { delta, tools, monotonic, said_at, .. } = self;
+        framing::join(&KeptHead { tools, monotonic, said_at }, &[delta.bytes()])
     }
 
     /// Returns what [`Kept::encode`] made bytes of, or `None` if these are others.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (KeptHead { monotonic, said_at }, [delta]) = framing::split(bytes)?;
-        Some(Self { delta: Delta::from_bytes(delta.to_vec()), monotonic, said_at })
+        let (KeptHead { tools, monotonic, said_at }, [delta]) = framing::split(bytes)?;
+        Some(Self { delta: Delta::from_bytes(delta.to_vec()), base: None, tools, monotonic, said_at })
     }
 
     /// Returns the size of the linear memory in bytes, or `None` if it is damaged.

@@ -22,6 +22,8 @@ type Page = [u8; PAGE_BYTES];
 /// The initial contents of memories. Deltas are relative to it.
 #[derive(Clone)]
 pub(crate) struct Base {
+    /// Names the image: deltas of one image cannot be applied to another.
+    pub(super) id: Arc<str>,
     pub(super) image: Arc<MemoryImage>,
     /// Finds the pages that were written to. `None` if the kernel cannot.
     pub(super) page_map: Option<Arc<PageMap>>,
@@ -56,8 +58,26 @@ impl Delta {
 }
 
 impl Base {
-    pub(crate) fn new(image: MemoryImage) -> Self {
-        Self { image: Arc::new(image), page_map: PageMap::of_process() }
+    pub(crate) fn new(image: MemoryImage, id: &str) -> Self {
+        Self { id: id.into(), image: Arc::new(image), page_map: PageMap::of_process() }
+    }
+
+    /// Returns memories' initial contents of `memory_bytes` zeros.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the kernel cannot map them.
+    pub(super) fn zeros(memory_bytes: usize) -> io::Result<Self> {
+        Ok(Self { id: "".into(), image: Arc::new(MemoryImage::zeros(memory_bytes)?), page_map: None })
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// Returns the size of a memory at its beginning.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.image.memory_bytes()
     }
 
     /// Returns the delta of `memory`, which must be the linear memory of a slot in which no guest runs.
@@ -181,8 +201,8 @@ mod tests {
         for (at, byte) in memory[BLOCK_BYTES..2 * BLOCK_BYTES + 5000].iter_mut().enumerate() {
             *byte = u8::try_from(at % 251).unwrap();
         }
-        let image = MemoryImage::map_bytes(&file_of(&memory)).unwrap();
-        (Base { image: Arc::new(image), page_map: None }, memory)
+        let image = MemoryImage::map_bytes(&file_of(&memory, &Default::default())).unwrap();
+        (Base { id: "".into(), image: Arc::new(image), page_map: None }, memory)
     }
 
     proptest! {

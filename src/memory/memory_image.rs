@@ -23,10 +23,16 @@ pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 /// The content of pages that nobody has written to and that the file does not hold.
 pub(super) static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
+/// A digest of what a memory only makes sense with: the code that runs in it. It is all zeros if that is not known.
+pub(crate) type Origin = [u8; 32];
+
+/// Where the first block holds the origin.
+const ORIGIN_AT: usize = 8;
+
 /// The image's memory, in a file that is mapped.
 ///
-/// The first block of the file holds the offset in linear memory at which the other blocks belong. Memory before that
-/// offset is zero.
+/// The first block of the file holds the offset in linear memory at which the other blocks belong, and the image's
+/// [`Origin`]. Memory before that offset is zero.
 pub(crate) struct MemoryImage {
     file: File,
     address: *mut u8,
@@ -41,13 +47,25 @@ unsafe impl Send for MemoryImage {}
 unsafe impl Sync for MemoryImage {}
 
 /// Returns the content of the file for `memory`, as [`MemoryImage::map`] expects it.
-pub(crate) fn file_of(memory: &[u8]) -> Vec<u8> {
+pub(crate) fn file_of(memory: &[u8], origin: &Origin) -> Vec<u8> {
     let is_zero = |block: &&[u8]| block.chunks_exact(PAGE_BYTES).all(|page| *page == ZEROS);
     let start = memory.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES;
     let mut file = vec![0; BLOCK_BYTES];
-    file[..8].copy_from_slice(&(start as u64).to_le_bytes());
+    file[..ORIGIN_AT].copy_from_slice(&(start as u64).to_le_bytes());
+    file[ORIGIN_AT..ORIGIN_AT + origin.len()].copy_from_slice(origin);
     file.extend_from_slice(&memory[start..]);
     file
+}
+
+/// Returns the origin that a file from [`file_of`] names.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(crate) fn origin_of(file: &File) -> io::Result<Origin> {
+    let mut origin = Origin::default();
+    file.read_exact_at(&mut origin, ORIGIN_AT as u64)?;
+    Ok(origin)
 }
 
 impl MemoryImage {
@@ -79,7 +97,7 @@ impl MemoryImage {
     /// As [`MemoryImage::map`].
     pub(crate) fn zeros(memory_bytes: usize) -> io::Result<Self> {
         let mut header = vec![0; BLOCK_BYTES];
-        header[..8].copy_from_slice(&(memory_bytes as u64).to_le_bytes());
+        header[..ORIGIN_AT].copy_from_slice(&(memory_bytes as u64).to_le_bytes());
         Self::map_bytes(&header)
     }
 

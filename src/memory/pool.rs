@@ -46,7 +46,7 @@ impl<T: Reusable> Pool<T> {
             Some(thing) => thing,
             None => make()?,
         };
-        Ok(Lent { thing: Some(thing), home: self.clone() })
+        Ok(Lent { thing: Some(thing), home: Some(self.clone()) })
     }
 }
 
@@ -57,6 +57,11 @@ impl<T> Pool<T> {
         if things.len() < IDLE_MAX {
             things.insert(0, thing);
         }
+    }
+
+    /// Drops the resources that are ready.
+    pub(super) fn clear(&self) {
+        drop(std::mem::take(&mut *self.lock()));
     }
 
     /// Returns how many resources are ready.
@@ -75,7 +80,15 @@ impl<T> Pool<T> {
 pub(super) struct Lent<T: Reusable> {
     /// `Some` until this is dropped.
     thing: Option<T>,
-    home: Arc<Pool<T>>,
+    /// `None` if the resource is used only once.
+    home: Option<Arc<Pool<T>>>,
+}
+
+impl<T: Reusable> Lent<T> {
+    /// Returns a resource that is dropped after its use.
+    pub(super) fn once(thing: T) -> Self {
+        Self { thing: Some(thing), home: None }
+    }
 }
 
 #[expect(clippy::expect_used, reason = "only `drop` takes the resource")]
@@ -96,11 +109,11 @@ impl<T: Reusable> DerefMut for Lent<T> {
 
 impl<T: Reusable> Drop for Lent<T> {
     fn drop(&mut self) {
-        if let Some(mut thing) = self.thing.take()
+        if let (Some(mut thing), Some(home)) = (self.thing.take(), &self.home)
             && thing.renew().is_ok()
             && let Some(thing) = thing.ready()
         {
-            let mut things = self.home.lock();
+            let mut things = home.lock();
             if things.len() < IDLE_MAX {
                 things.push(thing);
             }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rustix::mm::Advice;
 
+use super::delta::Base;
 use super::memory_image::{MemoryImage, PAGE_BYTES};
 use super::pagemap::PageMap;
 use super::polling::{PollingPage, PollingPages};
@@ -92,12 +93,12 @@ impl Slot {
     ///
     /// Panics if the image is larger than a memory can be.
     pub(super) fn new(
-        image: Arc<MemoryImage>,
-        page_map: Option<Arc<PageMap>>,
+        base: Base,
         polling_pages: PollingPages,
         layout: SlotLayout,
         checker: Option<Arc<ResetChecker>>,
     ) -> io::Result<Self> {
+        let Base { image, page_map, .. } = base;
         let bytes = image.memory_bytes();
         assert!(bytes <= layout.bytes_max(), "the image is larger than a memory can be");
         let reservation = Arc::new(Reservation::reserve(layout.bytes())?);

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::images::{self, Images};
 use super::{Inner, Layers, Sandbox, Shared, WaitLimits};
 use crate::error::Error;
 use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST, Packages};
@@ -214,8 +215,8 @@ impl SandboxBuilder {
     }
 
     /// Sets where executions that wait and states are kept, and what encrypts them. A sandbox that is built with the same
-    /// store later goes on with the executions in it. A store belongs to one sandbox at a time. Default: in memory, at
-    /// most 256 MiB, gone with the sandbox.
+    /// store later goes on with the executions in it; if it has other tools or imports, it needs the same cache directory
+    /// for that. A store belongs to one sandbox at a time. Default: in memory, at most 256 MiB, gone with the sandbox.
     #[must_use]
     pub fn store(mut self, store: impl Store, sealer: Sealer) -> Self {
         self.store = Kept::In(Arc::new(store), sealer);
@@ -272,9 +273,15 @@ impl SandboxBuilder {
             allowed_imports: &self.policy.allowed_imports,
             disabled_imports: &self.policy.disabled_imports,
             packages: &self.packages,
-            tools: registry.definitions(),
+            tools: registry.definitions_with_digests(),
             guards: self.layers != Layers::WallOnly && self.policy.kind == PolicyKind::Strict,
         };
+        let records = match self.store {
+            Kept::In(store, sealer) => Records::new(store, sealer),
+            Kept::InMemory => Records::in_memory()?,
+            Kept::Nowhere => Records::none()?,
+        };
+        let needed = if records.is_durable() { images::needed(&records)? } else { Vec::new() };
         let opening = Instant::now();
         let is_sound = Arc::new(AtomicBool::new(true));
         let (audited, sound) = (self.metrics.clone(), is_sound.clone());
@@ -282,7 +289,7 @@ impl SandboxBuilder {
             audited.audited(is_image);
             sound.fetch_and(is_image, Ordering::Relaxed);
         });
-        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref(), on_audit)?;
+        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref(), &needed, on_audit)?;
         self.metrics.image(image.built, opening.elapsed());
         if self.ceilings.memory_bytes_max < image.memory_bytes_min {
             return Err(Error::MemoryBelowImage {
@@ -293,13 +300,11 @@ impl SandboxBuilder {
         let (mut policy, catalogue) = (self.policy, Catalogue::of(&registry));
         catalogue.admit_to(&mut policy);
         let may_ask = self.tool_policy.is_some() || registry.may_ask();
-        let records = match self.store {
-            Kept::In(store, sealer) => Records::new(store, sealer, image.id.clone()),
-            Kept::InMemory => Records::in_memory(image.id.clone())?,
-            Kept::Nowhere => Records::none(image.id.clone())?,
-        };
+        let template = Template::new(&image)?;
+        let runtime = runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?;
         let shared = Shared {
-            template: Template::new(&image)?,
+            template,
+            images: Images::new(image.base.id().clone(), image.older, runtime.handle().clone()),
             catalogue: Arc::new(catalogue),
             registry: Arc::new(registry),
             tool_policy: self.tool_policy,
@@ -323,7 +328,7 @@ impl SandboxBuilder {
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
             accepting: Admission::new(1, self.waiting_max.saturating_add(self.slots as usize)),
-            runtime: Some(runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?),
+            runtime: Some(runtime),
         }));
         sandbox.go_on_with_the_rest()?;
         Ok(sandbox)

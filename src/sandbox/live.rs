@@ -29,6 +29,8 @@ pub(super) struct Live {
     pub(super) seat: Option<Seat>,
     /// The revision of its record, if it has one.
     pub(super) revision: Option<u64>,
+    /// The id of the image that its interpreter began as.
+    pub(super) image: Arc<str>,
     pub(super) effects: Arc<Effects>,
     pub(super) expires_at: SystemTime,
     /// The report that others see while it waits.
@@ -88,11 +90,15 @@ impl Live {
         let effects = Effects::new(&shared, facts.id, facts.is_detached, 0);
         facts.grants.effects = Some(effects.clone());
         let expires_at = SystemTime::now() + shared.wait_limits.wait_max;
-        Self { shared, facts, cancel, place, seat: None, revision: None, effects, expires_at, shown: None }
+        let (image, revision) = (shared.images.current().clone(), None);
+        Self { shared, facts, cancel, place, seat: None, revision, image, effects, expires_at, shown: None }
     }
 
     /// Runs the program from its beginning.
     pub(super) async fn run(mut self, run: Run<'_>) -> Result<Lived, Error> {
+        if let Some(base) = run.after.and_then(|kept| kept.base.as_ref()) {
+            self.image = base.id().clone();
+        }
         let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
         self.place.task.set(Stage::Running);
         let lived = match self.watched(shared.template.run(run, &cancel)).await {
@@ -117,9 +123,10 @@ impl Live {
         if let Err(error) = &lived
             && self.revision.is_some()
         {
+            let outcome = if matches!(error, Error::ImageGone) { Outcome::Lost } else { Outcome::Failure };
             let error =
                 GuestError { message: format!("The executor failed: {error}"), ..GuestError::default() };
-            let report = Report::bare(self.facts.id, Outcome::Failure, Some(error));
+            let report = Report::bare(self.facts.id, outcome, Some(error));
             self.end(report, None).await;
         }
         lived
@@ -285,17 +292,17 @@ impl Live {
         let keeping =
             Keeping { share: Share::Whole, expires_at: self.kept_until(), wakes_at: waits.wakes_at };
         // The memory first: a record in the store always has the memory that it needs.
-        let memory = records::name_of_memory(self.facts.id, parks);
+        let memory = records::name_of_memory(self.facts.id, parks, &self.image);
         let written = match shared.records.create(&memory, &frozen, keeping).await {
             Ok(_) => self.put(&record.encode(), keeping).await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
             warn!(execution_id = %self.facts.id, %error, "an execution cannot be written down; it keeps its slot");
-            shared.forget_memory(self.facts.id, parks).await;
+            self.forget_memory(parks).await;
             return self.thawed(&frozen).await.map(Box::new).map(Some);
         }
-        shared.forget_memory(self.facts.id, parks - 1).await;
+        self.forget_memory(parks - 1).await;
         self.effects.parked().await;
         self.seat = None;
         // The report and the caller's tools are in the record.
@@ -319,6 +326,15 @@ impl Live {
         };
         self.revision = Some(revision);
         Ok(())
+    }
+
+    /// Removes the memory that was written for the `parks`th time, if there is one.
+    async fn forget_memory(&self, parks: u32) {
+        if parks > 0 {
+            // If that fails, it expires.
+            let name = records::name_of_memory(self.facts.id, parks, &self.image);
+            let _ = self.shared.records.remove(&name).await;
+        }
     }
 
     /// Waits without an instance and goes on. Returns `None` if the process ends.
@@ -354,7 +370,7 @@ impl Live {
         let Ok(slot) = slot else { return Ok(None) };
         self.seat = Some(Seat::new(&shared, Slot(Some(slot))));
         let record = self.record().await?;
-        let memory = records::name_of_memory(self.facts.id, self.effects.parks());
+        let memory = records::name_of_memory(self.facts.id, self.effects.parks(), &self.image);
         let frozen = shared.records.get(&memory).await?;
         let frozen = frozen.ok_or_else(|| Error::internal("the memory of an execution is gone"))?.bytes;
         self.facts.grants.of_caller = record.caller_tools(&shared)?;
@@ -373,7 +389,8 @@ impl Live {
         let frozen = Frozen::decode(frozen).ok_or(Error::StateDamaged)?;
         let Facts { id, limits, grants, pauses, .. } = &self.facts;
         let (keeps, began) = (self.facts.state.is_some(), self.facts.began());
-        let thaw = Thaw { id: *id, limits: *limits, grants: grants.clone(), pauses: *pauses, keeps, began };
+        let (base, grants) = (self.shared.images.open(&self.image).await?, grants.clone());
+        let thaw = Thaw { id: *id, limits: *limits, grants, pauses: *pauses, keeps, began, base };
         self.shared.template.thaw(frozen, thaw).await
     }
 
@@ -409,7 +426,7 @@ impl Live {
             if kept.is_ok() {
                 // The note and the memory must outlive a record that says that the execution waits.
                 self.effects.forget(&self.shared).await;
-                self.shared.forget_memory(self.facts.id, self.effects.parks()).await;
+                self.forget_memory(self.effects.parks()).await;
             }
         }
         self.place.task.set(Stage::Ended(Arc::new(report.clone())));

@@ -69,7 +69,15 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
                 answer(&outside, wakes_after).await;
                 let frozen = Frozen::decode(&frozen.encode()).unwrap();
                 let limits = execution.limits;
-                let thaw = Thaw { id, limits, grants: grants.clone(), pauses, keeps: false, began: None };
+                let thaw = Thaw {
+                    id,
+                    limits,
+                    grants: grants.clone(),
+                    pauses,
+                    keeps: false,
+                    began: None,
+                    base: None,
+                };
                 let thawed = shared.template.thaw(frozen, thaw).await.unwrap();
                 progress = answered_inside(shared.template.go_on(thawed, &cancel), &outside).await;
             }

@@ -26,16 +26,31 @@ pub(super) fn name_of(id: ExecutionId) -> String {
 /// The beginning of the names of memories of executions that wait.
 pub(super) const MEMORIES: &str = "memory/";
 
-/// Returns the name of the memory of an execution that was written down for the `parks`th time. It is apart from the
-/// record, because most readers of the record do not need it.
-pub(super) fn name_of_memory(id: ExecutionId, parks: u32) -> String {
-    format!("{MEMORIES}{id}/{parks}")
+/// Returns the name of the memory of an execution that was written down for the `parks`th time, and that began as the
+/// image with this id. It is apart from the record, because most readers of the record do not need it.
+pub(super) fn name_of_memory(id: ExecutionId, parks: u32, image: &str) -> String {
+    format!("{MEMORIES}{id}/{parks}/{image}")
 }
 
-/// Returns which memory has this name.
-pub(super) fn memory_named(name: &str) -> Option<(ExecutionId, u32)> {
-    let (id, parks) = name.strip_prefix(MEMORIES)?.split_once('/')?;
-    Some((id.parse().ok()?, parks.parse().ok()?))
+/// A memory in the store.
+pub(super) struct Memory {
+    pub(super) id: ExecutionId,
+    pub(super) parks: u32,
+    pub(super) image: Arc<str>,
+}
+
+impl Memory {
+    /// Returns the memory of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let mut fields = name.strip_prefix(MEMORIES)?.splitn(3, '/');
+        let (id, parks, image) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Self { id: id.parse().ok()?, parks: parks.parse().ok()?, image: image.into() })
+    }
+}
+
+/// Returns the id of the image that is in this name, if it is a memory's.
+pub(super) fn image_of(name: &str) -> Option<&str> {
+    name.strip_prefix(MEMORIES)?.splitn(3, '/').nth(2)
 }
 
 pub(super) fn name_of_effects(id: ExecutionId) -> String {

@@ -1,6 +1,6 @@
 //! Executions that another process has left in the store: they go on, or are lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,12 +9,15 @@ use tracing::warn;
 
 use super::audit::AuditRecord;
 use super::effects::Effects;
-use super::records::{self, Facts, Kind, Opened};
+use super::records::{self, Facts, Kind, Memory, Opened};
 use super::tasks::Stage;
 use super::{Sandbox, Shared, reports};
 use crate::error::Error;
-use crate::execution::{Execution, ExecutionId, GuestError, Outcome, Report};
+use crate::execution::{
+    Answer, Execution, ExecutionId, GuestError, Outcome, Report, Waiting, WaitingCall, WaitsFor,
+};
 use crate::store::Keeping;
+use crate::tools::Grants;
 
 impl Sandbox {
     /// Goes on with the executions in the store, which another process has left. **Blocks**, also where async code is
@@ -32,10 +35,10 @@ impl Sandbox {
 
     async fn restore(&self) -> Result<(), Error> {
         let shared = &self.0.shared;
-        let mut memories = HashMap::<ExecutionId, Vec<u32>>::new();
+        let mut memories = HashMap::<ExecutionId, Vec<Memory>>::new();
         for listed in shared.records.list(records::MEMORIES).await? {
-            let Some((id, parks)) = records::memory_named(&listed.name) else { continue };
-            memories.entry(id).or_default().push(parks);
+            let Some(memory) = Memory::named(&listed.name) else { continue };
+            memories.entry(memory.id).or_default().push(memory);
         }
         for listed in shared.records.list(records::PREFIX).await? {
             let Some(id) = listed.name.strip_prefix(records::PREFIX).and_then(|id| id.parse().ok()) else {
@@ -49,31 +52,30 @@ impl Sandbox {
                 let report =
                     shared.lose(id, listed.revision, Report::bare(id, Outcome::Lost, None), why).await?;
                 shared.metrics.observe(&report);
-                shared.forget_memories(id, &written, None).await;
+                shared.forget_memories(&written, None).await;
             }
         }
         // What a process left that ended between two writes.
-        for (id, written) in memories {
-            shared.forget_memories(id, &written, None).await;
+        for written in memories.into_values() {
+            shared.forget_memories(&written, None).await;
         }
         Ok(())
     }
 
-    /// Goes on with one execution, of which the store has the memories `written`, by the number of their writing.
+    /// Goes on with one execution, of which the store has the memories `written`.
     async fn restore_one(
         &self,
         id: ExecutionId,
         wakes_at: Option<SystemTime>,
-        written: &[u32],
+        written: &[Memory],
     ) -> Result<(), Error> {
         let shared = &self.0.shared;
         let Some(record) = shared.records.get(&records::name_of(id)).await? else { return Ok(()) };
         let opened = Opened::decode(&record.bytes)?;
-        shared.forget_memories(id, written, opened.parks()).await;
+        shared.forget_memories(written, opened.parks()).await;
         if opened.has_ended() {
             return Ok(());
         }
-        let record = record.of_image()?;
         let report = opened.report();
         let (facts, epoch, parks, expires_at, definitions) = match opened.kind(id, shared)? {
             Kind::Ended => return Ok(()),
@@ -88,27 +90,33 @@ impl Sandbox {
                 (facts, epoch, parks, expires_at, definitions)
             }
         };
-        let mut report = report?;
+        let (mut report, memory) = (report?, written.iter().find(|memory| memory.parks == parks));
         if shared.has_effects_since(id, parks).await {
             return shared.lost(&facts, record.revision, report).await;
         }
+        let image =
+            memory.ok_or_else(|| Error::internal("the memory of an execution is gone"))?.image.clone();
+        shared.images.check(&image)?;
         let audit = AuditRecord::again(&shared.metrics, &facts);
         for call in report.waiting.iter().flat_map(|waiting| &waiting.calls) {
             facts.grants.outside.add(call.clone());
         }
         // Answers to calls of another definition are not answers to these calls: they are asked again, in a new epoch.
         let epoch = if facts.definitions() == definitions { epoch } else { epoch + 1 };
+        let denials = denials(&facts.grants, report.waiting.as_ref(), &definitions);
+        let is_answered = !denials.is_empty();
+        facts.grants.outside.answer(denials);
         let mut live = shared.place(facts, None, epoch.saturating_sub(1), usize::MAX)?;
-        (live.revision, live.expires_at) = (Some(record.revision), expires_at);
+        (live.revision, live.image, live.expires_at) = (Some(record.revision), image, expires_at);
         live.effects = Effects::new(shared, id, true, parks);
         live.facts.grants.effects = Some(live.effects.clone());
         match &mut report.waiting {
-            Some(waiting) => {
+            Some(waiting) if !is_answered => {
                 waiting.epoch = epoch;
                 let report = Arc::new(report);
                 live.shown = Some(live.place.task.wait(|_| report));
             }
-            None => live.place.task.set(Stage::Running),
+            _ => live.place.task.set(Stage::Running),
         }
         live.place.task.skip_epochs();
         live.place.task.forget_report();
@@ -133,18 +141,11 @@ impl Sandbox {
 }
 
 impl Shared {
-    /// Removes memories of an execution, by the number of their writing, but not `needed`.
-    async fn forget_memories(&self, id: ExecutionId, written: &[u32], needed: Option<u32>) {
-        for parks in written.iter().filter(|parks| Some(**parks) != needed) {
-            self.forget_memory(id, *parks).await;
-        }
-    }
-
-    /// Removes the memory that was written for the `parks`th time, if there is one.
-    pub(super) async fn forget_memory(&self, id: ExecutionId, parks: u32) {
-        if parks > 0 {
+    /// Removes memories of executions, but not the one that was written for the `needed`th time.
+    async fn forget_memories(&self, written: &[Memory], needed: Option<u32>) {
+        for Memory { id, parks, image } in written.iter().filter(|memory| Some(memory.parks) != needed) {
             // If that fails, it expires.
-            let _ = self.records.remove(&records::name_of_memory(id, parks)).await;
+            let _ = self.records.remove(&records::name_of_memory(*id, *parks, image)).await;
         }
     }
 
@@ -184,4 +185,23 @@ impl Shared {
         self.records.remove(&records::name_of_effects(id)).await?;
         Ok(report)
     }
+}
+
+/// Returns denials of the calls that nobody can approve any more: their tools are gone, or have changed so that the
+/// arguments do not fit. `definitions` are the digests of the tools' definitions when the calls were made.
+fn denials(
+    grants: &Grants,
+    waiting: Option<&Waiting>,
+    definitions: &BTreeMap<String, String>,
+) -> Vec<(u32, Answer)> {
+    let denial = |call: &WaitingCall| {
+        let is_same = grants.definition(&call.tool).as_ref() == definitions.get(&call.tool);
+        if call.waits_for != WaitsFor::Approval || is_same {
+            return None;
+        }
+        let error = grants.check_again(&call.tool, &call.arguments).err()?;
+        let why = format!("the executor was started again with other tools: {}", error.message);
+        Some((call.call, Answer::Deny(why)))
+    };
+    waiting.iter().flat_map(|waiting| &waiting.calls).filter_map(denial).collect()
 }

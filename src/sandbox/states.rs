@@ -8,6 +8,7 @@ use super::{Sandbox, Shared};
 use crate::error::Error;
 use crate::execution::{KeepState, StateHandle};
 use crate::instance::Kept;
+use crate::memory::Base;
 use crate::store::Keeping;
 
 /// What is known of a state.
@@ -80,12 +81,13 @@ impl Shared {
         }
         let KeepState::After(handle) = state else { return Ok(None) };
         let name = self.name_of(handle).await?;
-        let record = self.records.get(&name).await?.ok_or(Error::UnknownState { handle })?.of_image()?;
-        let kept = Kept::decode(&record.bytes).ok_or(Error::StateDamaged)?;
+        let record = self.records.get(&name).await?.ok_or(Error::UnknownState { handle })?;
+        let mut kept = Kept::decode(&record.bytes).ok_or(Error::StateDamaged)?;
         let bytes = kept.memory_bytes().ok_or(Error::StateDamaged)?;
         if bytes > memory_bytes_max {
             return Err(Error::MemoryBelowImage { asked_bytes: memory_bytes_max, image_bytes: bytes });
         }
+        kept.base = self.images.open(image_of(&name).ok_or(Error::StateDamaged)?).await?;
         // It counts from the last use. Somebody else may use it at the same time, or there may be no room for a moment.
         let _ = self.records.swap(&name, record.revision, &record.bytes, self.keeping()).await;
         Ok(Some(kept))
@@ -104,7 +106,8 @@ impl Shared {
             KeepState::New => String::new(),
         };
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("{PREFIX}{handle}.{parent}.{}", created.as_millis());
+        let image = kept.base.as_ref().map_or(self.images.current(), Base::id);
+        let name = format!("{PREFIX}{handle}.{parent}.{}.{image}", created.as_millis());
         let bytes = kept.encode();
         let others = self.records.list(PREFIX).await?.len();
         if bytes.len() > self.wait_limits.state_bytes_max || others >= self.wait_limits.states_max {
@@ -125,10 +128,15 @@ impl Shared {
     }
 }
 
-const PREFIX: &str = "state/";
+pub(super) const PREFIX: &str = "state/";
 
 /// Without room for a small state, a program that is to leave one does not begin.
 const STATE_BYTES_MIN: u64 = 64 << 10;
+
+/// Returns the id of the image that is in the name of a record, if it is a state's.
+pub(super) fn image_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)?.splitn(4, '.').nth(3)
+}
 
 /// Returns the handle, the parent and the time that are in the name of a record.
 fn parse(name: &str) -> Option<(StateHandle, Option<StateHandle>, SystemTime)> {

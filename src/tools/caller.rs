@@ -16,7 +16,7 @@ use tracing::{Span, info, info_span};
 use super::arguments::{Effort, TooLarge};
 use super::text::NAME_CHARS_MAX;
 use super::{
-    Decision, Grants, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, approval,
+    Decision, Grants, Registry, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, approval,
     catalogue, text,
 };
 use crate::SPANS;
@@ -65,6 +65,11 @@ impl Caller {
     pub(crate) fn new(execution: ExecutionId, limits: &Limits, grants: Grants, end: EndSignal) -> Self {
         let (time_max, reply_bytes_max) = (limits.tool_time, limits.tool_reply_bytes_max);
         Self { execution, grants, end, time_max, reply_bytes_max, plan: Mutex::default() }
+    }
+
+    /// Returns the sandbox's tools.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.grants.registry
     }
 
     /// Checks a call before it is made.

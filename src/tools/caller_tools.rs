@@ -71,7 +71,7 @@ impl CallerTools {
             }
         }
         let definitions = tools.iter().map(Tool::of_caller).collect();
-        let registry = Registry::new(definitions).map_err(|error| match error {
+        let registry = Registry::of_caller(definitions).map_err(|error| match error {
             Error::Config { message, .. } => named(String::new(), message),
             error => error,
         })?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use futures::future::BoxFuture;
+use serde_json::value::RawValue;
 
+use super::arguments::{Effort, TooLarge};
 use super::catalogue::Catalogue;
 use super::outside::Outside;
 use super::registry::{Registered, Registry, is_granted};
@@ -68,6 +70,20 @@ impl Grants {
     /// Returns a digest of what the definition of the tool `path` says. An approval is for this definition.
     pub(crate) fn definition(&self, path: &str) -> Option<String> {
         self.find(path).ok().map(Registered::digest)
+    }
+
+    /// Checks that arguments, which an earlier definition of the tool `path` accepted, fit its current one. This may take
+    /// half a second.
+    ///
+    /// # Errors
+    ///
+    /// Why they do not, or that there is no such tool any more.
+    pub(crate) fn check_again(&self, path: &str, arguments: &RawValue) -> Result<(), ToolError> {
+        let (tool, waiting) = (self.find(path)?, Arc::new(()));
+        let effort = Effort::Full(Arc::downgrade(&waiting));
+        let read = tool.arguments.read(path, &tool.signature, arguments.get(), &effort);
+        read.unwrap_or_else(|TooLarge| Err(ToolError::arguments("its arguments are too large to be checked")))
+            .map(drop)
     }
 
     /// Returns the tools that it may call, sorted by path; those of the caller come first.

@@ -52,8 +52,21 @@ impl Registered {
     /// Returns a digest of what the definition says.
     pub(super) fn digest(&self) -> String {
         let Tool { description, parameters, output, read_only, destructive, place, .. } = &self.tool;
-        let definition = json!([description, parameters, output, read_only, destructive, place]);
-        base16ct::lower::encode_string(&Sha256::digest(definition.to_string()))
+        sha256(&json!([description, parameters, output, read_only, destructive, place]))
+    }
+
+    /// Returns a digest of what a program relies on that calls the tool.
+    fn digest_of_use(&self) -> String {
+        sha256(&json!([self.tool.parameters, self.tool.output, self.signature]))
+    }
+
+    fn definition(&self) -> Value {
+        json!({
+            "module": self.module,
+            "name": self.name,
+            "description": self.description,
+            "signature": self.signature,
+        })
     }
 
     fn new(module: String, name: String, tool: Tool) -> Result<Self, String> {
@@ -74,7 +87,11 @@ impl Registered {
 
 /// Tools by `module.name`.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(BTreeMap<String, Registered>);
+pub(crate) struct Registry {
+    tools: BTreeMap<String, Registered>,
+    /// Of [`Registry::definitions_with_digests`]; empty for tools of a caller.
+    digest: String,
+}
 
 impl Registry {
     /// Registers `tools` under legal Python names.
@@ -83,6 +100,17 @@ impl Registry {
     ///
     /// [`Error::Config`] if two tools have the same module and name, if a tool has no name, or if a schema cannot be used.
     pub(crate) fn new(tools: Vec<Tool>) -> Result<Self, Error> {
+        let registry = Self::of_caller(tools)?;
+        let digest = sha256(&registry.definitions_with_digests());
+        Ok(Self { digest, ..registry })
+    }
+
+    /// Does the same for tools that come with a request, and computes no digest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::new`].
+    pub(super) fn of_caller(tools: Vec<Tool>) -> Result<Self, Error> {
         let mut given: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
         for tool in tools {
             let fault = |why: &str| Error::config(format!("tool '{}.{}' {why}", tool.module, tool.name));
@@ -105,7 +133,7 @@ impl Registry {
                 let called = format!("{}.{}", tool.module, tool.name);
                 let registered = Registered::new(module.clone(), name, tool)
                     .map_err(|why| Error::config(format!("tool '{called}' is unusable: {why}")))?;
-                registry.0.insert(format!("{module}.{}", registered.name), registered);
+                registry.tools.insert(format!("{module}.{}", registered.name), registered);
             }
         }
         Ok(registry)
@@ -123,11 +151,11 @@ impl Registry {
 
     /// Returns whether a call of any of the tools may need approval.
     pub(crate) fn may_ask(&self) -> bool {
-        self.0.values().any(|tool| tool.tool.needs_approval())
+        self.tools.values().any(|tool| tool.tool.needs_approval())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.tools.is_empty()
     }
 
     /// Returns whether programs import tools from a module of this name.
@@ -136,24 +164,24 @@ impl Registry {
     }
 
     fn has_tools_in(&self, module: &str) -> bool {
-        self.0.values().any(|tool| tool.module == module)
+        self.tools.values().any(|tool| tool.module == module)
     }
 
     /// Returns whether `name` is a module or `module.tool`.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name) || self.has_tools_in(name)
+        self.tools.contains_key(name) || self.has_tools_in(name)
     }
 
     /// Returns the names of the modules that programs can import.
     pub(crate) fn modules(&self) -> BTreeSet<&str> {
         let discovery = (!self.is_empty()).then_some(DISCOVERY_MODULE);
-        self.0.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
+        self.tools.values().map(|tool| tool.module.as_str()).chain(discovery).collect()
     }
 
     /// Returns the tools as the validator needs them, by module.
     pub(crate) fn tool_modules(&self) -> BTreeMap<String, Arc<ToolModule>> {
         let mut modules: BTreeMap<String, ToolModule> = BTreeMap::new();
-        for tool in self.0.values() {
+        for tool in self.tools.values() {
             let module = modules.entry(tool.module.clone()).or_insert_with(|| ToolModule {
                 functions: BTreeMap::new(),
                 other_names: names::in_each_module().map(str::to_owned).collect(),
@@ -165,7 +193,7 @@ impl Registry {
 
     /// Returns the modules without any tool in `granted`, a list of modules and `module.tool`.
     pub(crate) fn modules_without(&self, granted: &[String]) -> BTreeSet<&str> {
-        let tools = self.0.iter().filter(|(path, tool)| is_granted(granted, path, &tool.module));
+        let tools = self.tools.iter().filter(|(path, tool)| is_granted(granted, path, &tool.module));
         let with: BTreeSet<&str> = tools.map(|(_, tool)| tool.module.as_str()).collect();
         // A program that may call any tool may also search and describe tools.
         let discovery = (!with.is_empty()).then_some(DISCOVERY_MODULE);
@@ -176,26 +204,38 @@ impl Registry {
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Registered> {
-        self.0.get(path)
+        self.tools.get(path)
     }
 
     /// Returns all tools with their `module.name`, sorted by it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Registered)> {
-        self.0.iter().map(|(path, tool)| (path.as_str(), tool))
+        self.tools.iter().map(|(path, tool)| (path.as_str(), tool))
     }
 
-    /// Returns the tool definitions for the image's recipe.
+    /// Returns the tool definitions for the guest.
     pub(crate) fn definitions(&self) -> Value {
-        let definition = |tool: &Registered| {
-            json!({
-                "module": tool.module,
-                "name": tool.name,
-                "description": tool.description,
-                "signature": tool.signature,
-            })
-        };
-        self.0.values().map(definition).collect()
+        self.tools.values().map(Registered::definition).collect()
     }
+
+    /// Returns the tool definitions for the image's recipe, and for interpreters that began with others. They tell
+    /// which tools take and return the same as before.
+    pub(crate) fn definitions_with_digests(&self) -> Value {
+        let definition = |tool: &Registered| {
+            let mut definition = tool.definition();
+            definition["digest"] = tool.digest_of_use().into();
+            definition
+        };
+        self.tools.values().map(definition).collect()
+    }
+
+    /// Returns a digest of [`Registry::definitions_with_digests`].
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+fn sha256(value: &Value) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(value.to_string()))
 }
 
 /// Returns whether `only`, a list of modules and tools, grants the tool `path` of `module`.

@@ -34,7 +34,7 @@ const SEALED: &str = "sealed";
 const FIELDS: [&str; 6] = ["no_new_privileges", "no_dumps", "filesystem", "network", "scopes", "seccomp"];
 
 /// Returns the version of Landlock's ABI; 0 without Landlock.
-fn landlock_version() -> i64 {
+pub(crate) fn landlock_version() -> i64 {
     let get_version: libc::c_ulong = 1;
     // SAFETY: the call only queries the version; it is given no memory to read or write.
     unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_usize, 0_usize, get_version) }.max(0)

@@ -36,6 +36,7 @@ mod mcp_stdio;
 mod mcp_upstreams;
 mod memory_budget;
 mod metrics;
+mod older_images;
 mod open_policy;
 mod packages;
 mod properties;

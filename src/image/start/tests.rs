@@ -24,11 +24,11 @@ fn images_are_the_same_with_wasmtimes_own_wasi() {
     };
     let (engine, recipe) = (engine::blank().unwrap(), recipe(&spec));
     let dir = cache_dir();
-    let cache = Cache { dir: Some(&dir), keys: Keys::new(&engine, spec.interpreter, &recipe) };
+    let cache = Cache { dir: Some(&dir), keys: Keys::new(&engine, &spec, &recipe) };
     let interpreter = Interpreter::unpack(spec.interpreter).unwrap();
     let code = cache
         .load(Kind::Code)
-        .map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), MachineCode::File);
+        .map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), |code| MachineCode::File(code.file));
     let module = code.module(&engine).unwrap();
     let ours = memory_of(&engine, &module, &interpreter.data, &recipe).unwrap();
     let mut store = Store::new(&engine, HostState::for_image(recipe));

@@ -6,14 +6,17 @@ use std::slice;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use futures::executor::block_on;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use wasmtime::{LinearMemory, MemoryCreator};
 
-use super::super::memory_image;
+use super::super::memory_image::{self, BLOCK_BYTES};
 use super::super::pool::Pool;
+use super::super::{Memories, begin_as};
 use super::*;
 
 const IMAGE_PAGES: usize = 3008;
@@ -23,10 +26,11 @@ fn slot(page_map: Option<Arc<PageMap>>) -> Slot {
     for (page, bytes) in memory.chunks_exact_mut(PAGE_BYTES).enumerate().skip(100) {
         bytes.fill(u8::try_from(page % 251).unwrap() | 1);
     }
-    let image = MemoryImage::map_bytes(&memory_image::file_of(&memory)).unwrap();
+    let image = MemoryImage::map_bytes(&memory_image::file_of(&memory, &Default::default())).unwrap();
     assert_eq!(image.memory_bytes(), memory.len());
     let layout = SlotLayout { memory_bytes: 64 << 20, guard_bytes: 1 << 20 };
-    Slot::new(Arc::new(image), page_map, PollingPages::default(), layout, None).unwrap()
+    let base = Base { id: "".into(), image: Arc::new(image), page_map };
+    Slot::new(base, PollingPages::default(), layout, None).unwrap()
 }
 
 /// The linear memory, as a guest sees it.
@@ -235,4 +239,36 @@ fn a_memory_that_differs_from_the_image_is_found_and_discarded() {
     drop(checker);
     assert_eq!(audited.recv().ok(), None, "the thread has ended");
     assert_eq!(pool.count(), 1);
+}
+
+#[test]
+fn a_memory_of_another_image_is_used_once() {
+    let memories = Memories::blank();
+    let (bytes, layout) = (3 * BLOCK_BYTES, SlotLayout { memory_bytes: 64 << 20, guard_bytes: 1 << 20 });
+    let contents: Vec<u8> = (0..bytes).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    let image = MemoryImage::map_bytes(&memory_image::file_of(&contents, &Default::default())).unwrap();
+    let base = Base { id: "another".into(), image: Arc::new(image), page_map: None };
+    let new_memory = async || {
+        let kind = wasmtime::MemoryType::new(1, None);
+        let memory =
+            memories.new_memory(kind, BLOCK_BYTES, None, Some(layout.memory_bytes), layout.guard_bytes);
+        memory.unwrap()
+    };
+    for _ in 0..2 {
+        let other = block_on(begin_as(&base, new_memory())).unwrap();
+        // SAFETY: `byte_size` bytes of the memory are readable, and nothing writes to them.
+        assert!(unsafe { slice::from_raw_parts(other.as_ptr(), other.byte_size()) } == contents);
+        drop(other);
+        assert_eq!(memories.pool.count(), 0);
+        // The next memory begins as the others again.
+        let own = block_on(new_memory());
+        assert_eq!(own.byte_size(), BLOCK_BYTES);
+        drop(own);
+        assert_eq!(memories.pool.count(), 1);
+        memories.pool.clear();
+    }
+    assert!(block_on(begin_as(&base, async {})).is_err(), "there is no memory");
+    let panicked = std::panic::catch_unwind(|| block_on(begin_as(&base, async { panic!("on purpose") })));
+    assert!(panicked.is_err());
+    assert_eq!(block_on(new_memory()).byte_size(), BLOCK_BYTES);
 }
