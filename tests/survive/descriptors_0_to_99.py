@@ -10,7 +10,7 @@ for number in range(100):
         written += [number] if os.write(number, b"%d," % number) else []
     except OSError:
         pass
-    for act in (os.fstat, os.isatty, os.ftruncate, os.fsync, os.dup, os.get_inheritable):
+    for act in (os.fstat, os.isatty, os.ftruncate, os.fsync, os.get_inheritable):
         try:
             act(number, 0) if act is os.ftruncate else act(number)
         except (OSError, AttributeError):

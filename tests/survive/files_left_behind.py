@@ -11,4 +11,3 @@ for path in ("left.txt", "/tmp/left.txt", "/dev/shm/left", "../left.txt", "/proc
 left
 #> class: "exfiltration"
 #> outcome: ["completed"]
-#> value: []
