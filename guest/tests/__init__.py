@@ -148,6 +148,7 @@ def forget_program():
     sys.modules["guest_caller_tools"].define([])
     guest_files = sys.modules["guest_files"]
     guest_files.names, guest_files.patterns = set(), set()
+    sys.modules["guest_guards"].user_builtins.pop("open", None)
 
 
 def forget_calls():

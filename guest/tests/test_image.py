@@ -112,7 +112,7 @@ class TestImage(unittest.TestCase):
 
     def test_error_for_an_allowed_import_that_does_not_exist(self):
         with self.assertRaisesRegex(ImportError, "ALLOWED_IMPORTS names 'nosuch', which this interpreter lacks"):
-            sys.modules["guest_runner"].prepare({"allowed_imports": ["json", "nosuch"]})
+            sys.modules["guest_runner"].prepare({"allowed_imports": ["json", "nosuch"], "guards": True, "packages": []})
 
     def test_asyncio_without_sockets(self):
         done = subprocess.run(
