@@ -68,12 +68,13 @@ def redefine(tools):
             if signature.digest != digests.get(full_name):
                 signature.is_gone = CHANGED if full_name in digests else REMOVED
                 del guest_tools.signatures[full_name]
-        replaced[name] = sys.modules.pop(name)
+        # A program may have removed it there.
+        replaced[name] = sys.modules.pop(name, None)
         guest_views.views.pop(name, None)
     for name, definitions in modules.items():
         guest_tools.define_module(name, definitions)
         guest_views.views[name] = module = sys.modules[name]
-        if name in replaced:
+        if replaced.get(name):
             # Tools that have come since are also in the module that the program has imported.
             vars(replaced[name]).update(vars(module) | vars(replaced[name]))
     update_discovery()

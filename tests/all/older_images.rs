@@ -180,6 +180,28 @@ async fn two_images_are_used_in_one_process() {
     assert_eq!((run(&old).await, run(&new).await, second.is_sound()), (json!("old"), json!("new"), true));
 }
 
+/// More than stay open.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_images_are_used_in_turn() {
+    let (home, names) = (Home::new(), ["a", "b", "c", "d", "e", "f"]);
+    let mut states = Vec::new();
+    for name in names {
+        let sandbox = home.open(|builder| builder.tool(tool(name, json!({})))).await;
+        states.push(follow(&sandbox, KeepState::New, &format!("import home\nname = '{name}'")).await);
+    }
+    let last = home.open(|builder| builder.tool(tool("a", json!({}))).tool(tool("z", json!({})))).await;
+    for _ in 0..2 {
+        for (name, state) in names.iter().zip(&states) {
+            assert_eq!(value_after(&last, state, "name").await, json!(name));
+        }
+        let code = "[await home.a(), name]";
+        assert_eq!(value_after(&last, &states[0], code).await, json!([["a", {}], "a"]));
+    }
+    let all =
+        join_all(states.iter().map(|state| value_after(&last, state, "import home\nawait home.z()"))).await;
+    assert!(all.iter().all(|value| *value == json!(["z", {}])), "{all:?}");
+}
+
 async fn gone(sandbox: &Sandbox, state: &Report) {
     for _ in 0..2 {
         let refused = sandbox.run(Execution::new("x").state(after(state))).await;

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wasmtime::{LinearMemory, MemoryCreator};
+use wasmtime::MemoryCreator;
 
 use super::super::memory_image::{self, BLOCK_BYTES};
 use super::super::pool::Pool;
