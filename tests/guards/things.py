@@ -19,10 +19,13 @@ import warnings
 import weakref
 import xml.etree.ElementTree as ElementTree
 
+import numpy
+
 # Types not to descend into: they hold nothing, or are created anew on each access.
 LEAVES = (
     str, bytes, numbers.Number, types.BuiltinFunctionType, types.MethodDescriptorType, types.MethodWrapperType,
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType,
+    numpy.ndarray, numpy.generic, numpy.dtype,
 )
 HOPS_MAX = 12
 
@@ -39,6 +42,13 @@ def caught(function, *args):
         return function(*args)
     except Exception as error:
         return error
+
+
+def saved():
+    file = io.BytesIO()
+    numpy.savez(file, a=numpy.arange(2))
+    file.seek(0)
+    return file
 
 
 def instances():
@@ -70,6 +80,12 @@ def instances():
         "contextvars": [contextvars.copy_context(), contextvars.ContextVar("v")],
         "inspect": [inspect.signature(caught), inspect.getfullargspec(caught), inspect.getmembers(tree)],
         "logging": [logger, handler, handler.formatter, logging.LoggerAdapter(logger), logger.makeRecord("n", 1, "f", 1, "m", (), None)],
+        "numpy": [
+            numpy.arange(2).ctypes, numpy.arange(2).flat, numpy.arange(2).flags, numpy.nditer([1, 2]), numpy.vectorize(len),
+            numpy.random.default_rng(1), numpy.random.RandomState(1), numpy.random.SeedSequence(1), numpy.random.PCG64(1),
+            numpy.poly1d([1]), numpy.polynomial.Polynomial([1]), numpy.errstate(), numpy.finfo(float), numpy.iinfo(int),
+            caught(numpy.linalg.inv, numpy.zeros((2, 2))), caught(numpy.load, "x"), numpy.load(saved()),
+        ],
         "queue": [queue.Queue(), queue.PriorityQueue(), queue.SimpleQueue(), caught(queue.Queue().get_nowait)],
         "sys": [sys.stdout, sys.stderr, sys.version_info, sys.argv],
         "timeit": [timeit.Timer("1"), timeit.Timer(caught)],

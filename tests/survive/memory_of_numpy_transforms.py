@@ -6,4 +6,4 @@ while True:
     kept.append(np.fft.fft(np.ones(2**16 + 1)))
 #> class: "host denial of service"
 #> outcome: ["memory_limit", "failure"]
-#> error_type: ["", null, "MemoryError", "_ArrayMemoryError"]
+#> error_type: ["", null, "MemoryError", "_ArrayMemoryError", "SystemError"]

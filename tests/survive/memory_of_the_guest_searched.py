@@ -1,5 +1,5 @@
 # All of the linear memory as one bytearray: what was ever in it of the host, or of another execution?
-readable = 25 << 20
+readable = 39 << 20
 header = struct.pack("<IIIIIII", 1 << 30, id(bytearray), readable, readable, 0, 0, 0)
 memory = object_at(id(header) + BYTES_DATA)
 place = memory.find(b"CANARY")

@@ -1,5 +1,5 @@
 found = []
-for name in ("ctypes", "_ctypes", "cffi", "mmap", "fcntl", "resource", "_posixsubprocess", "multiprocessing", "_multiprocessing", "_testcapi", "_testinternalcapi", "_ssl", "_sqlite3", "readline", "pty", "termios", "syslog", "pwd", "grp", "venv", "ensurepip", "pip", "nt", "winreg"):
+for name in ("ctypes", "_ctypes", "cffi", "mmap", "fcntl", "resource", "_posixsubprocess", "multiprocessing", "_multiprocessing", "_testcapi", "_testinternalcapi", "_ssl", "readline", "pty", "termios", "syslog", "pwd", "grp", "venv", "ensurepip", "pip", "nt", "winreg"):
     try:
         __import__(name)
         found.append(name)

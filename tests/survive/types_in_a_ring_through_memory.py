@@ -8,10 +8,10 @@ class Ring:
 
 header = struct.pack("<IIIIIII", 1 << 30, id(bytearray), 1 << 30, 1 << 30, 0, 0, 0)
 memory = object_at(id(header) + BYTES_DATA)
-ring, room = Ring(), bytearray(90 << 20)
+ring, room = Ring(), bytearray(76 << 20)
 # The data of a bytearray begins somewhere behind its pointer to it, at offset 20.
 (first,) = struct.unpack_from("<I", memory, id(room) + 20)
-step, count = 4096 + 64, (90 << 20) // (4096 + 64) - 1
+step, count = 4096 + 64, (76 << 20) // (4096 + 64) - 1
 place = [first + n * 7919 % count * step for n in range(count)]
 for here, there in zip(place, place[1:] + place[:1]):
     struct.pack_into("<I", memory, here + TYPE_BASE, there)
