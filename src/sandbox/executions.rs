@@ -20,8 +20,8 @@ use super::{Admitted, Sandbox, Shared, Slot, flatten};
 use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{
-    Answer, Event, EventSink, Execution, ExecutionId, GuestError, Listener, OnWait, Outcome, Report,
-    WaitingCall, WaitsFor,
+    Answer, Event, EventSink, Execution, ExecutionId, GuestError, OnWait, Outcome, Report, WaitingCall,
+    WaitsFor,
 };
 use crate::instance::{Cancel, GiveUp, Kept, Run};
 use crate::limits::TIME_MAX;
@@ -239,10 +239,11 @@ impl Sandbox {
         answers: Vec<(u32, Answer)>,
         events: Option<EventSink>,
     ) -> Result<Report, Error> {
-        let listener = self.answer_to(id, epoch, answers, events.clone()).await?;
-        let status = self.wait(id, epoch, Duration::MAX).await;
+        let task = self.answer_to(id, epoch, answers, events.clone()).await?;
+        // Not by its id: without a store, nobody knows it any more once it has ended.
+        let status = self.0.shared.status_of(id, task.beyond(epoch).await).await;
         // The events end with this report.
-        if let (Some(listener), Some(events)) = (listener, events) {
+        if let (Some(listener), Some(events)) = (task.listener(), events) {
             listener.clear(&events);
         }
         match status?.into_report() {
@@ -265,14 +266,14 @@ impl Sandbox {
         self.answer_to(id, epoch, answers, None).await.map(drop)
     }
 
-    /// Returns whom the execution tells what happens.
+    /// Returns the execution that was answered.
     async fn answer_to(
         &self,
         id: ExecutionId,
         epoch: u32,
         answers: Vec<(u32, Answer)>,
         events: Option<EventSink>,
-    ) -> Result<Option<Listener>, Error> {
+    ) -> Result<Arc<Task>, Error> {
         let shared = &self.0.shared;
         if !self.is_open() {
             return Err(Error::ShuttingDown);
@@ -300,7 +301,7 @@ impl Sandbox {
                 return Err(Error::Busy { queued: shared.admission.waiting() });
             }
             if task.answer(epoch, answers, events) {
-                return Ok(task.listener());
+                return Ok(task);
             }
         }
         Err(self.stale(id).await?)
