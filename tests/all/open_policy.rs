@@ -115,7 +115,11 @@ async fn what_does_not_exist_raises_what_python_raises_elsewhere() {
         ("input()", "EOFError: EOF when reading a line", ""),
         ("import nonsense", "ModuleNotFoundError: No module named 'nonsense'", ""),
         ("import requests", "ModuleNotFoundError: No module named 'requests'", "There is no network"),
-        ("import pandas as pd", "ModuleNotFoundError: No module named 'pandas'", "Only numpy and the standard library"),
+        (
+            "import pandas as pd",
+            "ModuleNotFoundError: No module named 'pandas'",
+            "Only numpy and the standard library",
+        ),
         (
             "import threading\nthreading.Thread(target=print).start()",
             "RuntimeError: can't start new thread",
