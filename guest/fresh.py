@@ -7,6 +7,7 @@ program imports a module that may need it: a program cannot reach that state wit
 
 import functools
 import logging
+import os
 import random
 import sys
 import time
@@ -20,6 +21,8 @@ STATELESS = frozenset(
     " secrets string struct textwrap time timeit tomllib traceback types typing unicodedata urllib warnings weakref"
     " xml zlib zoneinfo".split()
 )
+# The size of the state of a Mersenne Twister.
+STATE_WORDS = 624
 # Seconds before CPython 3.13, nanoseconds since.
 start_time = time.time_ns if isinstance(logging._startTime, int) else time.time
 
@@ -81,8 +84,15 @@ def refresh_for(root):
 def seed(module):
     """Seeds the generator of a module, once in a run."""
     if module not in seeded and module in sys.modules:
-        sys.modules[module].seed()
+        SEEDS[module]()
         seeded.add(module)
+
+
+def seed_numpy():
+    """Seeds the generator of `numpy.random`. Its own function would mix few bytes into a state; this reads all of it."""
+    generator = sys.modules["numpy.random"].mtrand._rand
+    words = memoryview(os.urandom(4 * STATE_WORDS)).cast("I")
+    generator.set_state(("MT19937", sys.modules["numpy"].asarray(words), STATE_WORDS))
 
 
 def refresh_again():
@@ -90,4 +100,7 @@ def refresh_again():
     programs that continue the same one must not get the same random numbers.
     """
     for module in seeded - chosen:
-        sys.modules[module].seed()
+        SEEDS[module]()
+
+
+SEEDS = {"random": random.seed, "numpy.random": seed_numpy}
