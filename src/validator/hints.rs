@@ -29,8 +29,8 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| serde_json::from_str(JSON).unwr
 const DISCOVERY_MODULE: &str = "tools";
 
 /// Modules shown in place of a longer list.
-const FREQUENT: [&str; 8] =
-    ["collections", "csv", "datetime", "itertools", "json", "math", "re", "statistics"];
+const FREQUENT: [&str; 9] =
+    ["collections", "csv", "datetime", "itertools", "json", "math", "numpy", "re", "statistics"];
 
 /// The way for a program that needs more than the importable modules.
 const WITHOUT_IMPORT: &str = "Write what they lack in the program itself.";
@@ -168,8 +168,7 @@ mod tests {
         let words = "Importable here: json, re. Write what they lack in the program itself.";
         assert_eq!(recipe(&few)["importable"], words);
         let many: BTreeSet<String> = (0..40).map(|n| format!("m{n:02}")).collect();
-        let words =
-            "Importable here: m00, m01, m02, m03, m04, m05, m06, m07 and 32 more of the standard library.";
+        let words = "Importable here: m00, m01, m02, m03, m04, m05, m06, m07, m08 and 31 more of the standard library.";
         assert!(recipe(&many)["importable"].as_str().unwrap().starts_with(words));
         let mut policy = Policy::default();
         for n in 0..50 {

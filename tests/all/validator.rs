@@ -299,7 +299,7 @@ fn messages_match_the_contract_and_hints_suggest_a_fix() {
         (
             "import nonsense",
             "Import of 'nonsense' is not permitted",
-            "Importable here: collections, csv, datetime, itertools, json, math, re, statistics and 57 more of the \
+            "Importable here: collections, csv, datetime, itertools, json, math, numpy, re, statistics and 57 more of the \
              standard library. Write what they lack in the program itself.",
         ),
         ("import jsn", "Import of 'jsn' is not permitted", "Did you mean 'json'? Importable here: "),
