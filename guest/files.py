@@ -16,6 +16,7 @@ import sys
 
 import _files
 import guest_guards
+import guest_values
 
 # The program's current directory. All paths of requests and results are relative to it.
 WORK = "/work"
@@ -37,12 +38,15 @@ names, patterns = set(), set()
 returned = ()
 # Files that show the program's value, by name.
 shown = {}
+# Whether the result has files.
+are_wanted = False
 
 
 def install(recipe):
     """Creates the file system with the recipe's packages, and imports them. If the recipe enables the guards, programs
     can open nothing.
     """
+    guest_values.show = show
     _files.install()
     _files.unpack(PACKAGES)
     _files.fix(PACKAGES)
@@ -57,8 +61,9 @@ def install(recipe):
 
 def prepare_for(request):
     """Puts the request's files into the file system."""
-    global returned
+    global returned, are_wanted
     files, returned = request.get("files", ()), request.get("return_files", ())
+    are_wanted = bool(returned)
     shown.clear()
     if not (files or returned):
         return
@@ -86,6 +91,7 @@ def make_directory_of(path):
 
 def show(value):
     """Keeps what `value` shows of itself by Jupyter's protocol. A method that fails shows nothing."""
+    global are_wanted
     for method, name in SHOWN.items():
         if getattr(type(value), method, None) is None:
             continue
@@ -99,14 +105,13 @@ def show(value):
             shown[name] = binascii.a2b_base64(content) if name.endswith(".png") else content.encode("utf-8", "replace")
         elif isinstance(content, (bytes, bytearray)):
             shown[name] = bytes(content)
+    are_wanted = are_wanted or bool(shown)
 
 
 def collect(bytes_max):
     """Returns the last fields of the result's JSON: the files that match the request's patterns and those that show the
-    value, and the names of those for which `bytes_max` does not suffice. Empty if there are none.
+    value, and the names of those for which `bytes_max` does not suffice.
     """
-    if not (returned or shown):
-        return b""
     flush()
     entries, left_out = [], []
     for path in [*shown, *sorted(filter(is_returned, paths_below(WORK)))]:

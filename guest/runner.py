@@ -80,7 +80,7 @@ def run(request):
         # When memory is short, even encoding a failure can fail.
         reserve.clear()
         result = failed(error)
-    if guest_files.returned or guest_files.shown:
+    if guest_files.are_wanted:
         result = with_files(result)
     if not (ends_quietly or guest_program.keeps or result.startswith(WAITING)):
         guest_program.namespace = None
@@ -101,8 +101,6 @@ def execute(request):
             value = guest_program.go_on()
         if value is guest_program.WAITING:
             return WAITING + json.dumps(guest_loop.wakes_after()).encode() + b"}"
-        if type(value) not in guest_values.RULES:
-            guest_files.show(value)
         value, is_repr = guest_values.encode(value, result_bytes_max)
     except MemoryError as error:
         reserve.clear()

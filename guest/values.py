@@ -28,6 +28,12 @@ UNCHANGED = frozenset({str, int, bool, type(None)})
 
 bases_of = type.__dict__["__mro__"].__get__
 
+RETURN_VALUE = "Return value"
+
+
+def show(_value):
+    """Called with the program's value if it is not plain. `guest_files` replaces it."""
+
 
 class UnawaitedCoroutineError(TypeError):
     """A coroutine, task or tool was used where its result was meant."""
@@ -39,7 +45,7 @@ class UnawaitedCoroutineError(TypeError):
         self.line = line
 
 
-def encode(value, bytes_max, what="Return value"):
+def encode(value, bytes_max, what=RETURN_VALUE):
     """Returns the JSON bytes of `value`, and whether any part of them is a repr.
 
     `what` names the value in messages. Raises `ValueError` for cycles, for nesting deeper than `DEPTH_MAX`, for
@@ -48,6 +54,8 @@ def encode(value, bytes_max, what="Return value"):
     """
     text, used_repr = encode_as_it_is(value, bytes_max), False
     if text is None:
+        if what is RETURN_VALUE:
+            show(value)
         text, used_repr = encode_converted(value, bytes_max, what)
     try:
         encoded = text.encode()

@@ -260,7 +260,7 @@ const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json",
 fn read_limits(reader: &mut Reader<'_>) -> Limits {
     let wall_time = reader.value("EXECUTION_TIMEOUT", seconds(0.1..=86_400.0)).unwrap_or_default();
     let percent = reader.value("MAX_CPU_PERCENT", percent).unwrap_or_default();
-    let memory_bytes_max = reader.value("MAX_MEMORY_MB", mebibytes(32..=4096)).unwrap_or_default();
+    let memory_bytes_max = reader.value("MAX_MEMORY_MB", mebibytes(48..=4096)).unwrap_or_default();
     Limits::default()
         .wall_time(wall_time)
         .cpu_time(limits::cpu_time_of(wall_time, percent))

@@ -16,6 +16,7 @@ class Files(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.addCleanup(setattr, guest_files, "WORK", guest_files.WORK)
         self.addCleanup(setattr, guest_files, "returned", ())
+        self.addCleanup(setattr, guest_files, "are_wanted", False)
         self.addCleanup(forget_program)
         guest_files.WORK = directory.name
         self.work = pathlib.Path(directory.name)

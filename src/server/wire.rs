@@ -32,7 +32,7 @@ use names::{CodeName, OutcomeName, RuleName};
 pub(super) use tools::{Detail, ToolList, ToolsQuery, search_limit};
 
 /// Smallest `max_memory_mb`: the memory of the interpreter and some for the program.
-const MEMORY_MB_MIN: f64 = 32.0;
+const MEMORY_MB_MIN: f64 = 48.0;
 
 /// A request with a body.
 pub(super) trait Request: DeserializeOwned + Send + 'static {
@@ -65,7 +65,7 @@ pub(super) struct ExecuteRequest {
     #[schema(exclusive_minimum = 0, example = 5.0)]
     timeout: Option<f64>,
     /// Linear memory in MiB, including the interpreter's
-    #[schema(minimum = 32, example = 64)]
+    #[schema(minimum = 48, example = 64)]
     max_memory_mb: Option<f64>,
     /// CPU time in seconds
     #[schema(exclusive_minimum = 0, example = 2.5)]

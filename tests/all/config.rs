@@ -77,7 +77,7 @@ fn all_invalid_settings_are_reported_together() {
     let settings = [
         ("EXECUTION_TIMEOUT", "soon", "must be a number from 0.1 to 86400"),
         ("MAX_CPU_PERCENT", "NaN", "must be a number"),
-        ("MAX_MEMORY_MB", "1", "must be a whole number from 32 to 4096"),
+        ("MAX_MEMORY_MB", "1", "must be a whole number from 48 to 4096"),
         ("MAX_OUTPUT_BYTES", "-1", "must be a whole number from 0 to 268435456"),
         ("MAX_RESULT_BYTES", "1e6", "must be a whole number from 0 to 268435456"),
         ("MAX_CONCURRENT_EXECUTIONS", "0", "must be a whole number from 1 to 10000"),

@@ -78,7 +78,7 @@ async fn memory_grows_from_one_program_to_the_next_within_each_ones_limit() {
     let first = follow(&sandbox, KeepState::New, "data = bytearray(range(256)) * 100_000").await;
     let second = follow(&sandbox, after(&first), "data[-1], len(data)").await;
     assert_eq!(value_of(&second), json!([255, 25_600_000]));
-    let small = Limits::default().memory_bytes_max(32 << 20);
+    let small = Limits::default().memory_bytes_max(48 << 20);
     let refused = sandbox.run(Execution::new("1").state(after(&first)).limits(small)).await;
     assert!(matches!(refused, Err(Error::MemoryBelowImage { .. })), "{refused:?}");
     // Numbers that do not compress are over the largest size.
