@@ -18,10 +18,12 @@ TARGET = "x86_64-unknown-linux-gnu"
 
 
 # The names in vulnerability databases of inputs that are in no package registry.
-CPE = {"python3.13": "python:python", "zlib": "zlib:zlib"}
+CPE = {
+    "bzip2": "bzip:bzip2", "numpy": "numpy:numpy", "python3.13": "python:python", "sqlite3": "sqlite:sqlite", "zlib": "zlib:zlib",
+}  # fmt: skip
 
-# The only package of the compiler from which code is linked in.
-COMPILER_RT = "libclang-rt-22-dev-wasm32"
+# The packages of the compiler from which code is linked in.
+LINKED_IN = {"libc++-22-dev-wasm32", "libc++abi-22-dev-wasm32", "libclang-rt-22-dev-wasm32"}
 
 
 def main():
@@ -100,10 +102,10 @@ def interpreter_part(kind, name, version, sha256):
     match kind:
         case "source":
             return component(name, version, purl("generic", name, version), sha256) | cpe
-        case "pypi":
-            return component(name, version, purl("pypi", name, version), sha256)
+        case "pypi" | "sdist":
+            return component(name, version, purl("pypi", name, version), sha256) | cpe
         case "compiler":
-            scope = {"scope": "required" if name == COMPILER_RT else "excluded"}
+            scope = {"scope": "required" if name in LINKED_IN else "excluded"}
             return component(name, version, purl("deb/debian", name, version) + "?arch=amd64", sha256) | scope
         case "result":
             return component(name, None, purl("generic", name), sha256) | {"type": "file"}

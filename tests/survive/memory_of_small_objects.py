@@ -3,4 +3,4 @@ while True:
     kept[len(kept)] = [len(kept)]
 #> class: "host denial of service"
 #> outcome: ["memory_limit"]
-#> limits: {"max_memory_mb": 40}
+#> limits: {"max_memory_mb": 56}
