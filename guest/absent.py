@@ -24,6 +24,8 @@ CONTENTS = {
     "socket": {"socket": Socket, "AF_UNSPEC": 0, "AI_PASSIVE": 1, "SOCK_STREAM": 1},
     "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},
     "asyncio.unix_events": {"__all__": ()},
+    # `xml.sax` imports it, for documents at addresses.
+    "urllib.request": {},
     # `types` reads `CAPI` to get the type of capsules; any capsule will do.
     "_socket": {"CAPI": datetime.datetime_CAPI},
     # `sysconfig` reads the settings of CPython's build; `numpy.testing` asks for one that is not set.

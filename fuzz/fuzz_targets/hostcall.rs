@@ -16,7 +16,7 @@ use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use script::{Function, MEMORY_BYTES, Operation, store};
 
-const FUNCTIONS: [Function; 27] = [
+const FUNCTIONS: [Function; 18] = [
     Function::ExpectResult,
     Function::ExpectMemory,
     Function::Store,
@@ -26,30 +26,22 @@ const FUNCTIONS: [Function; 27] = [
     Function::Call,
     Function::Wait,
     Function::Finish,
-    Function::ArgsGet,
-    Function::ArgsSizesGet,
-    Function::EnvironGet,
-    Function::EnvironSizesGet,
     Function::ClockResGet,
     Function::ClockTimeGet,
-    Function::FdClose,
-    Function::FdFdstatGet,
-    Function::FdFilestatGet,
-    Function::FdPrestatGet,
     Function::FdRead,
     Function::FdWrite,
     Function::PollOneoff,
     Function::ProcExit,
     Function::RandomGet,
     Function::SchedYield,
-    Function::FdSeek,
     Function::Refuel,
 ];
 
 const RESULT: &str = r#"{"value":42,"value_is_repr":false,"error":null}"#;
 
-const MESSAGES: [&str; 10] = [
+const MESSAGES: [&str; 11] = [
     RESULT,
+    r#"{"value":1,"value_is_repr":false,"error":null,"files":[{"path":"a/b","base64":"AP8="},{"path":"../c","text":"x"}],"left_out":["d","/e"]}"#,
     r#"{"value":[[1.5,"x"],null],"value_is_repr":true,"error":{"type":"E","message":"m","line":1,"column":2,"hint":null,"traceback":"","compiled":true}}"#,
     r#"{"value":null,"value_is_repr":false,"error":{"type":"MemoryError","message":"","line":null,"column":null,"hint":"h","traceback":"t","compiled":false}}"#,
     r#"{"tool":"tool.quick","arguments":{"number":1,"text":"x"}}"#,

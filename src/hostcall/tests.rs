@@ -334,7 +334,7 @@ async fn waits_of_zero_duration_take_no_time() {
 async fn a_result_is_handed_over_once_and_within_its_limit() {
     let unreadable = "without a readable result";
     let grow = Grow.with([1]);
-    let beyond = small().result_bytes_max as u64 + super::RESULT_OVERHEAD_BYTES as u64 + 1;
+    let beyond = 2 * small().result_bytes_max as u64 + super::RESULT_OVERHEAD_BYTES as u64 + 1;
     let cases: Vec<(Vec<Operation>, Operation, End)> = vec![
         (vec![], SchedYield.with([]), Fails(unreadable)),
         (vec![], Finish.with([0, 0]), Fails(unreadable)),

@@ -289,4 +289,23 @@ mod tests {
         );
         assert!(decode_result(br#"{"value":1}"#, 1000).is_none());
     }
+    #[test]
+    fn files_with_harmful_names_are_left_out_and_malformed_ones_refused() {
+        let taken = |files: &str| {
+            let head =
+                r#"{"value":null,"value_is_repr":false,"error":null,"left_out":["d","/e","f\ng"],"files":"#;
+            decode_result(format!("{head}{files}}}").as_bytes(), 1000)
+                .and_then(|mut result| result.take_files())
+        };
+        let (files, left_out) = taken(
+            r#"[{"path":"a/b","base64":"AP8="},{"path":"../c","text":"x"},{"path":"/c","text":"x"},{"path":"c\u0000","text":"x"}]"#,
+        )
+        .unwrap();
+        assert_eq!((files, left_out), (vec![File::new("a/b", [0, 255])], vec!["d".to_owned()]));
+        for file in
+            [r#"{"path":"a"}"#, r#"{"path":"a","text":"","base64":""}"#, r#"{"path":"a","base64":"A"}"#]
+        {
+            assert!(taken(&format!("[{file}]")).is_none(), "{file}");
+        }
+    }
 }

@@ -109,10 +109,10 @@ fn combined_attacks_stay_within_a_containers_memory() {
     let most = getrlimit(Resource::Nofile).maximum;
     prlimit(None, Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let mut service = Service::start(&[("MAX_CONCURRENT_EXECUTIONS", "3")]);
-    let greedy = || service.execute(&json!({"code": "x = bytearray(90 << 20)\nlen(x)"})).1;
-    assert_eq!(greedy()["return_value"], 90 << 20);
+    let greedy = || service.execute(&json!({"code": "x = bytearray(80 << 20)\nlen(x)"})).1;
+    assert_eq!(greedy()["return_value"], 80 << 20);
     let before = memory(&service, "RssAnon");
-    let code = "import time\nx = bytearray(90 << 20)\ntime.sleep(8)\nlen(x)";
+    let code = "import time\nx = bytearray(80 << 20)\ntime.sleep(8)\nlen(x)";
     std::thread::scope(|scope| {
         let executions = [(); 2].map(|()| scope.spawn(|| service.execute(&json!({"code": code})).1));
         service.await_metric("code_executions_active 2\n");
@@ -131,7 +131,7 @@ fn combined_attacks_stay_within_a_containers_memory() {
         }
         assert_honest(&service);
         for execution in executions {
-            assert_eq!(execution.join().unwrap()["return_value"], 90 << 20);
+            assert_eq!(execution.join().unwrap()["return_value"], 80 << 20);
         }
         drop(held);
     });
