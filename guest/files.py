@@ -95,16 +95,14 @@ def show(value):
     for method, name in SHOWN.items():
         if getattr(type(value), method, None) is None:
             continue
-        try:
+        with contextlib.suppress(Exception):
             content = getattr(value, method)()
-        except Exception:
-            continue
-        if type(content) is tuple and content:
-            content, *_ = content  # and its metadata
-        if isinstance(content, str):
-            shown[name] = binascii.a2b_base64(content) if name.endswith(".png") else content.encode("utf-8", "replace")
-        elif isinstance(content, (bytes, bytearray)):
-            shown[name] = bytes(content)
+            if type(content) is tuple and content:
+                content, *_ = content  # and its metadata
+            if isinstance(content, str):
+                shown[name] = binascii.a2b_base64(content) if name.endswith(".png") else content.encode("utf-8", "replace")
+            elif isinstance(content, (bytes, bytearray)):
+                shown[name] = bytes(content)
     are_wanted = are_wanted or bool(shown)
 
 

@@ -54,7 +54,9 @@ with open({str(self.work / 'a.txt')!r}, 'wb') as file:
         result = run(code)
         self.assertEqual([(file["path"], file.get("text")) for file in result["files"]], [("value.png", None), ("value.svg", "<svg/>")])
         self.assertTrue(result["value_is_repr"])
-        self.assertNotIn("files", run("class A:\n    def _repr_svg_(self): return 1 / 0\nA()"))
+        for failing in ("_repr_svg_(self): return 1 / 0", "_repr_png_(self): return 'x'"):
+            result = run(f"class A:\n    def {failing}\nA()")
+            self.assertEqual((result["error"], "files" in result), (None, False), failing)
 
     def test_a_program_without_files_has_none(self):
         self.assertNotIn("files", run("1 + 1"))
