@@ -290,7 +290,9 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "packages": spec.packages.modules().collect::<Vec<_>>(),
         "tools": spec.tools,
     });
-    [format!("{recipe}\n").into_bytes(), spec.packages.archive()].concat()
+    let mut recipe = format!("{recipe}\n").into_bytes();
+    spec.packages.append_to(&mut recipe);
+    recipe
 }
 
 /// A BLAKE3 hasher that also accepts wasmtime's compatibility hash, which implements `Hash`.

@@ -49,10 +49,11 @@ pub(crate) fn run(config: &Config, arguments: &RunArgs) -> Done {
     let (Some(code), Some(context)) = (read_text(file), read_context(context.as_deref())) else {
         return Ok(ExitCode::from(USAGE));
     };
-    let sandbox = sandbox(config, Metrics::default())?;
+    // Before the image is made, which can take seconds.
     let Some(mut execution) = files.add_to(Execution::new(code.clone()).context(context)) else {
         return Ok(ExitCode::from(USAGE));
     };
+    let sandbox = sandbox(config, Metrics::default())?;
     if sandbox.catalogue().tools().iter().any(|tool| tool.needs_approval) {
         // The time that a person takes to answer is not the program's.
         execution = execution.on_wait(OnWait::Return);

@@ -1,7 +1,6 @@
 //! The messages between host and guest, which `guest/README.md` defines. Messages from the guest are untrusted: their
 //! size is bounded before they get here, and they are parsed strictly.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,22 +68,22 @@ struct Request<'a> {
 struct RequestFile<'a> {
     path: &'a str,
     #[serde(flatten)]
-    content: Content<Cow<'a, str>>,
+    content: Content<'a>,
 }
 
 /// The content of a file: text, if it is UTF-8.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Content<T> {
-    Text(T),
-    Base64(T),
+enum Content<'a> {
+    Text(&'a str),
+    Base64(String),
 }
 
 impl<'a> From<&'a File> for RequestFile<'a> {
     fn from(file: &'a File) -> Self {
         let content = match std::str::from_utf8(&file.content) {
-            Ok(text) => Content::Text(text.into()),
-            Err(_) => Content::Base64(BASE64.encode(&file.content).into()),
+            Ok(text) => Content::Text(text),
+            Err(_) => Content::Base64(BASE64.encode(&file.content)),
         };
         Self { path: &file.path, content }
     }
@@ -289,6 +288,7 @@ mod tests {
         );
         assert!(decode_result(br#"{"value":1}"#, 1000).is_none());
     }
+
     #[test]
     fn files_with_harmful_names_are_left_out_and_malformed_ones_refused() {
         let taken = |files: &str| {

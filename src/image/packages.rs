@@ -16,9 +16,6 @@ const DEPTH_MAX: usize = 32;
 /// Endings of files with machine code, which cannot run in the sandbox.
 const NATIVE: [&str; 4] = ["so", "pyd", "dylib", "dll"];
 
-/// What `pip install --target` writes that no program needs: scripts, and bytecode of another interpreter.
-const NEEDLESS_DIRECTORIES: [&str; 2] = ["__pycache__", "bin"];
-
 /// Packages that programs can import, read from a directory.
 ///
 /// ```no_run
@@ -53,7 +50,8 @@ impl Packages {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the directory cannot be read, contains machine code (the message names the file), or is larger than 64 MiB or 20,000 files.
+    /// [`Error::Config`] if the directory cannot be read, contains machine code (the message names the file),
+    /// or is larger than 64 MiB or 20,000 files.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let fault = |why: String| Error::config(format!("packages in {}: {why}", dir.display()));
@@ -101,10 +99,9 @@ impl Packages {
         &self.distributions
     }
 
-    /// Returns the files in the format that `guest/files/module.c` reads.
-    pub(super) fn archive(&self) -> Vec<u8> {
-        let bytes = self.files.iter().map(|file| 8 + file.path.len() + file.content.len()).sum();
-        let mut archive = Vec::with_capacity(bytes);
+    /// Appends the files in the format that `guest/files/module.c` reads.
+    pub(super) fn append_to(&self, archive: &mut Vec<u8>) {
+        archive.reserve_exact(self.files.iter().map(|file| 8 + file.path.len() + file.content.len()).sum());
         for File { path, content, .. } in self.files.iter() {
             for length in [path.len(), content.len()] {
                 // They are bounded above.
@@ -113,7 +110,6 @@ impl Packages {
             archive.extend(path.as_bytes());
             archive.extend(content);
         }
-        archive
     }
 }
 
@@ -126,8 +122,9 @@ fn list(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), String
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let (path, kind, name) = (entry.path(), entry.file_type().map_err(unreadable)?, entry.file_name());
-        let is_needless = |needless: &str| name == needless && (depth == 0 || needless != "bin");
-        if kind.is_dir() && !NEEDLESS_DIRECTORIES.iter().any(|needless| is_needless(needless)) {
+        // What `pip install --target` writes that no program needs: bytecode of another interpreter, and scripts.
+        let is_needless = name == "__pycache__" || (depth == 0 && name == "bin");
+        if kind.is_dir() && !is_needless {
             list(&path, depth + 1, paths)?;
         } else if kind.is_file() {
             paths.push(path);

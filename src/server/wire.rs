@@ -135,10 +135,9 @@ impl Request for ExecuteRequest {
         let variables = variables.map(|(name, value)| name.len() + value.get().len() + MEMBER_BYTES);
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
         let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
-        let files = self.files.iter().map(FileRequest::bytes);
-        let patterns = self.return_files.iter().map(|pattern| pattern.len() + MEMBER_BYTES);
-        let small = tools.sum::<usize>() + caller_tools.sum::<usize>() + patterns.sum::<usize>();
-        self.code.len() + variables.sum::<usize>() + files.sum::<usize>() + small
+        let files = files::bytes(&self.files, &self.return_files);
+        let tools = tools.sum::<usize>() + caller_tools.sum::<usize>();
+        self.code.len() + variables.sum::<usize>() + tools + files
     }
 }
 

@@ -36,9 +36,7 @@ impl Request for CheckRequest {
     fn bytes(&self) -> usize {
         let tools = self.tools.iter().flatten().map(|name| name.len() + MEMBER_BYTES);
         let caller_tools = self.caller_tools.iter().map(CallerToolRequest::bytes);
-        let files = self.files.iter().map(FileRequest::bytes);
-        let patterns = self.return_files.iter().map(|pattern| pattern.len() + MEMBER_BYTES);
-        let files = files.sum::<usize>() + patterns.sum::<usize>();
+        let files = files::bytes(&self.files, &self.return_files);
         self.code.len() + tools.sum::<usize>() + caller_tools.sum::<usize>() + files
     }
 }

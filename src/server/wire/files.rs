@@ -24,11 +24,14 @@ pub(super) struct FileRequest {
     base64: Option<String>,
 }
 
-impl FileRequest {
-    pub(super) fn bytes(&self) -> usize {
-        let content = self.text.iter().chain(&self.base64).map(String::len);
-        MEMBER_BYTES + self.path.len() + content.sum::<usize>()
-    }
+/// Returns about how much memory files and patterns of a request take.
+pub(super) fn bytes(files: &[FileRequest], patterns: &[String]) -> usize {
+    let files = files.iter().map(|FileRequest { path, text, base64 }| {
+        let content = text.iter().chain(base64).map(String::len);
+        MEMBER_BYTES + path.len() + content.sum::<usize>()
+    });
+    let patterns = patterns.iter().map(|pattern| pattern.len() + MEMBER_BYTES);
+    files.sum::<usize>() + patterns.sum::<usize>()
 }
 
 /// Converts the files of a request. An `Err` names the invalid field.
