@@ -244,8 +244,6 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), Failure> {
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
         let sandbox = sandbox_with_store(&builder_config, metrics);
-        // Memory that the compiler has freed would otherwise count towards the memory limit of the container.
-        malloc::give_back();
         if let Ok(sandbox) = &sandbox {
             write_stubs(&sandbox.catalogue(), &builder_config.workspace_dir);
         }
@@ -315,7 +313,8 @@ fn tools_of(config: &Config) -> Result<Vec<Tool>, Error> {
 }
 
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, Error> {
-    builder(config, metrics)?.build()
+    let builder = builder(config, metrics)?;
+    malloc::thrifty(|| builder.build())
 }
 
 /// Returns the sandbox of the service. Without a store it runs programs, but keeps nothing.
@@ -328,7 +327,7 @@ fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, Erro
             builder.no_store()
         }
     };
-    builder.build()
+    malloc::thrifty(|| builder.build())
 }
 
 fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
