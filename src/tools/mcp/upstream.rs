@@ -17,7 +17,7 @@ use super::launch::Launch;
 use super::result;
 use super::server::Server;
 use crate::tools::http::{Breaker, Secrets};
-use crate::tools::{Reply, ToolCall, ToolError};
+use crate::tools::{Reply, ToolCall, ToolError, text};
 
 /// Longest time for connecting, unless the registry file sets another. Starting a command may load it first.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -30,6 +30,9 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 const REFRESH: Duration = Duration::from_mins(5);
 const REFRESH_MIN: Duration = Duration::from_mins(1);
 const REFRESH_MAX: Duration = Duration::from_hours(1);
+
+/// How much is shown of why there is no connection. The server may have worded it.
+const WHY_CHARS_MAX: usize = 500;
 
 /// Least time between two reads of the list that the server asks for.
 const CHANGE_PAUSE: Duration = Duration::from_secs(5);
@@ -110,16 +113,17 @@ impl Upstream {
     }
 
     async fn reply(&self, tool: &str, call: ToolCall) -> Reply {
+        let shown = shown(tool);
         let attempt = self.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
             let seconds = wait.as_secs_f64().ceil();
             ToolError::failed(format!(
-                "MCP tool '{tool}' connection failed: server is not answering; next attempt in {seconds}s"
+                "MCP tool '{shown}' connection failed: server is not answering; next attempt in {seconds}s"
             ))
         })?;
         match self.answer(tool, &call).await {
             Ok(Ok(result)) => {
                 attempt.answered();
-                result::reply(tool, &result)
+                result::reply(&shown, &result)
             }
             Ok(Err(failure)) => {
                 if !failure.is_of_server() {
@@ -129,11 +133,11 @@ impl Upstream {
                 }
                 if call.happens_once && failure.is_open() {
                     let why = format!(
-                        "MCP tool '{tool}' was called, but the connection closed before the answer: nobody knows whether it happened"
+                        "MCP tool '{shown}' was called, but the connection closed before the answer: nobody knows whether it happened"
                     );
-                    return Err(ToolError::interrupted(why).caused_by(failure.error(tool)));
+                    return Err(ToolError::interrupted(why).caused_by(failure.error(&shown)));
                 }
-                Err(failure.error(tool))
+                Err(failure.error(&shown))
             }
             // Nothing was sent, so this says nothing new about the server.
             Err(error) => Err(error),
@@ -172,13 +176,15 @@ impl Upstream {
                 return match &*self.link.borrow() {
                     Link::Up(client) => Ok(client.clone()),
                     Link::Down(why) => Err(ToolError::failed(format!(
-                        "MCP tool '{tool}' connection failed: server is not connected: {why}"
+                        "MCP tool '{}' connection failed: server is not connected: {why}",
+                        shown(tool)
                     ))),
                 };
             }
         };
         Err(ToolError::failed(format!(
-            "MCP tool '{tool}' was not called: {what} since this executor started; a restart of the executor takes over the new one"
+            "MCP tool '{}' was not called: {what} since this executor started; a restart of the executor takes over the new one",
+            shown(tool)
         )))
     }
 
@@ -202,7 +208,7 @@ impl Upstream {
                 Ok(listed)
             }
             Err(why) => {
-                let why = self.secrets.hidden_in(&why);
+                let why = self.told(&why);
                 self.is_failing.store(true, Ordering::Relaxed);
                 self.link.send_replace(Link::Down(why.clone()));
                 Err(why)
@@ -252,9 +258,14 @@ impl Upstream {
                     self.compare(&listed);
                     refresh = refresh_after(&listed);
                 }
-                Err(failure) => return failure.why(),
+                Err(failure) => return self.told(&failure.why()),
             }
         }
+    }
+
+    /// Returns a reason, which the server may have worded, in one line without secrets.
+    fn told(&self, why: &str) -> String {
+        self.secrets.hidden_in(&text::line(why, WHY_CHARS_MAX))
     }
 
     /// Notes how the tools differ from those that programs know, and logs it once.
@@ -279,10 +290,15 @@ impl Upstream {
             }
         }
         if !news.is_empty() {
-            let tools = crate::tools::text::line(&news.join(", "), 500);
+            let tools = text::line(&news.join(", "), WHY_CHARS_MAX);
             warn!(mcp = %self.server.module, tools, "tools of an MCP server have changed; they are refused until a restart takes them over");
         }
     }
+}
+
+/// Returns a tool's name as messages show it. The server has chosen it.
+fn shown(tool: &str) -> String {
+    text::line(tool, text::NAME_CHARS_MAX)
 }
 
 fn refresh_after(listed: &Listed) -> Duration {
