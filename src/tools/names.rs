@@ -77,6 +77,8 @@ fn numbered(name: String, mut number: u32, is_taken: impl Fn(&str) -> bool) -> (
     if !is_taken(&name) {
         return (name, number);
     }
+    // A name that starts with `__` would not be legal.
+    let name = if name == "_" { "t_" } else { &name };
     while is_taken(&format!("{name}_{number}")) {
         number += 1;
     }
@@ -87,13 +89,13 @@ fn numbered(name: String, mut number: u32, is_taken: impl Fn(&str) -> bool) -> (
 /// it is in the list; texts that were changed yield to it. Takes time linear in the texts, although thousands of them may
 /// have the same legal name.
 pub(super) fn all_legal(texts: &[&str], kind: Kind) -> Vec<String> {
-    let is_legal = |text: &str| legal(text, kind, |_| false) == text;
-    let mut given: BTreeSet<String> =
-        texts.iter().filter(|text| is_legal(text)).map(|&text| text.into()).collect();
+    let is_legal = |text: &&str| legal(text, kind, |_| false) == *text;
+    let kept: BTreeSet<&str> = texts.iter().copied().filter(is_legal).collect();
+    let mut given: BTreeSet<String> = kept.iter().map(|&text| text.into()).collect();
     // The number at which the search for a free name begins, by name: the smaller ones are taken.
     let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut name = |&text: &&str| {
-        if given.contains(text) {
+        if kept.contains(text) {
             return text.to_owned();
         }
         let plain = plain(text, kind);
@@ -155,13 +157,14 @@ mod tests {
         let begun = std::time::Instant::now();
         let names = all_legal(&texts, Kind::Argument);
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert_eq!((names[0].as_str(), names[19_999].as_str()), ("__2", "__20001"));
+        assert_eq!((names[0].as_str(), names[19_999].as_str()), ("t__2", "t__20001"));
+        assert_eq!(names[20_000..], ["_", "t_7"]);
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), texts.len());
-        assert_eq!(names.last().unwrap(), "t_7");
     }
 
     #[test]
     fn legal_names_are_kept() {
+        assert_eq!(all_legal(&["_", "ü", "ä", "__2"], Kind::Argument), ["_", "t__2", "t__3", "t_2"]);
         for (texts, names) in [
             (["a.b", "a_b", "a-b"], ["a_b_2", "a_b", "a_b_3"]),
             (["a_b", "a.b", "a-b"], ["a_b", "a_b_2", "a_b_3"]),
