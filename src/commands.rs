@@ -247,7 +247,7 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), Failure> {
         // Memory that the compiler has freed would otherwise count towards the memory limit of the container.
         malloc::give_back();
         if let Ok(sandbox) = &sandbox {
-            write_stubs(sandbox.catalogue(), &builder_config.workspace_dir);
+            write_stubs(&sandbox.catalogue(), &builder_config.workspace_dir);
         }
         done.send(sandbox)
     });
@@ -340,8 +340,11 @@ fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
         .queue(config.queue)
         .metrics(metrics)
         .log_code(config.log_code)
-        .wait_limits(config.wait_limits)
-        .tools(tools_of(config)?);
+        .wait_limits(config.wait_limits);
+    let NetworkTools { enabled, file, signer } = &config.network_tools;
+    if *enabled {
+        builder = builder.follow(file.source(signer.as_ref())?);
+    }
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }
