@@ -245,7 +245,7 @@ async fn names_and_reasons_of_hostile_servers_are_text() {
         (format!("{path}()"), format!("{failed}x [2J ")),
         (format!("{path}(1)"), format!("{failed}1 - x [2J ")),
         (format!("{path}(object())"), "ToolArgumentError: Argument 'a____b' of evil.say__2J".to_owned()),
-        ("mute.unavailable()".to_owned(), "ToolError: MCP server 'mute' did not answer when this".to_owned()),
+        ("mute.unavailable()".to_owned(), "ToolError: MCP server 'mute' has not answered yet, so".to_owned()),
     ] {
         let why = call(&sandbox, &asked).await.unwrap_err();
         assert!(why.starts_with(&beginning), "{why:?}");
