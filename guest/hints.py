@@ -98,7 +98,7 @@ def for_attribute(error, message):
         return texts["attributes"].get(refused[1]) or texts["names"].get(refused[1])
     if guest_guards.enabled and issubclass(type(error.obj), types.ModuleType) and type(error.name) is str:
         if error.obj is guest_views.views.get("sys"):
-            return texts["sys"]
+            return for_sys(error.name)
         if error.name in texts["names"] and not guest_tools.is_granted(error.obj.__name__):
             return texts["names"][error.name]
         if is_out_of_reach(error.name):
@@ -106,6 +106,11 @@ def for_attribute(error, message):
     if "does not exist in this sandbox" in message:
         return replacements.get(message.partition(".")[0])
     return for_type(error, message)
+
+
+def for_sys(name):
+    """What does the work of a part of `sys` that programs do not see."""
+    return texts["of_sys"].get(name, texts["sys"])
 
 
 def is_out_of_reach(name):

@@ -199,8 +199,7 @@ class Parameter:
     """One argument of a tool."""
 
     def __init__(self, parameter):
-        self.key = parameter["key"]
-        self.encoded_key = encode_key(self.key)
+        self.encoded_key = encode_key(parameter["key"])
         self.required = parameter["required"]
         self.takes_null = parameter["takes_null"]
         self.default = EMPTY if self.required else parameter["default"]
@@ -300,7 +299,7 @@ def encode_call(signature, args, kwargs, line=None):
         if parameter is None:
             fields.append(encode_key(name) + encode_argument(signature.full_name, name, value))
         elif value is not None or parameter.required or parameter.takes_null:
-            fields.append(parameter.encoded_key + encode_argument(signature.full_name, parameter.key, value))
+            fields.append(parameter.encoded_key + encode_argument(signature.full_name, name, value))
     if line is None:
         return b"%b%b}}" % (signature.head_of_call, b",".join(fields))
     return b'%b%b},"line":%d}' % (signature.head_of_call, b",".join(fields), line)

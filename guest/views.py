@@ -28,6 +28,8 @@ INTERNALS = frozenset({"__builtins__", "__loader__", "__spec__"})
 LEAKY = frozenset(("numpy.random.bit_generator",))
 # Functions of numpy's modules that import others at the first use of an attribute.
 LAZY = frozenset(("__getattr__", "__dir__"))
+# Modules that get their contents by such a function, and the modules that have them.
+SOURCES = {"numpy.char": "numpy._core.defchararray"}
 # Modules of which programs see these names only. The validator has the same list for `sys`.
 PUBLIC = {
     "inspect": frozenset(inspect.__all__),
@@ -116,11 +118,18 @@ def view_of(name):
         return ABSENT
     module = sys.modules[name]
     view = views[name] = empty_view(module, name)
-    for attribute, value in list(vars(module).items()):
+    for attribute, value in contents(module, name):
         value = shown(value)
         if value is not ABSENT and is_seen(name, attribute):
             vars(view)[attribute] = value
     return view
+
+
+def contents(module, name):
+    """Returns the names and values in a module, with those of its source."""
+    own = list(vars(module).items())
+    source = sys.modules.get(SOURCES.get(name))
+    return own + [(each, vars(source)[each]) for each in source.__all__] if source else own
 
 
 def empty_view(module, name):

@@ -34,11 +34,11 @@ ARGUMENT_ERRORS = [
     ("data.search_events()", "data.search_events() needs argument 'entity_id'"),
     ("data.search_events('a', entity_id='b')", "data.search_events() got two values for argument 'entity_id'"),
     ("data.search_events('a', bad=1)", "data.search_events() has no argument 'bad' (it has: entity_id, limit, class_, fields, free)"),
-    ("data.search_events(print)", "Argument 'entity-id' of data.search_events() cannot be sent as JSON: builtin_function_or_method"),
-    ("data.search_events([[object()]])", "Argument 'entity-id' of data.search_events() cannot be sent as JSON: list"),
-    ("data.search_events(10 ** 4300)", "Argument 'entity-id' of data.search_events() contains an integer of more than 4300 digits: send it as hex() text"),
-    ("data.search_events(x)", "Argument 'entity-id' of data.search_events() contains a circular reference"),
-    ("data.search_events(data.get_devices())", "Argument 'entity-id' of data.search_events() contains a coroutine that was never awaited: get_devices()"),
+    ("data.search_events(print)", "Argument 'entity_id' of data.search_events() cannot be sent as JSON: builtin_function_or_method"),
+    ("data.search_events([[object()]])", "Argument 'entity_id' of data.search_events() cannot be sent as JSON: list"),
+    ("data.search_events(10 ** 4300)", "Argument 'entity_id' of data.search_events() contains an integer of more than 4300 digits: send it as hex() text"),
+    ("data.search_events(x)", "Argument 'entity_id' of data.search_events() contains a circular reference"),
+    ("data.search_events(data.get_devices())", "Argument 'entity_id' of data.search_events() contains a coroutine that was never awaited: get_devices()"),
 ]
 
 REPLIES = [

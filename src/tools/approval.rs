@@ -38,18 +38,11 @@ impl Approval {
 }
 
 /// Returns the text that asks a person for approval: the tool and its arguments in plain text. It says how much it
-/// leaves out.
+/// leaves out, and shows characters that nobody sees as escapes.
 pub(super) fn prompt(path: &str, arguments: &Map<String, Value>) -> String {
     let shown = arguments.iter().take(ARGUMENTS_MAX).map(|(name, value)| {
-        let value = value.to_string();
-        let chars = value.chars().count();
-        let name = text::line(name, text::NAME_CHARS_MAX);
-        if chars <= ARGUMENT_CHARS_MAX {
-            return format!("{name} = {}", text::line(&value, ARGUMENT_CHARS_MAX));
-        }
-        let beginning: String = value.chars().take(ARGUMENT_CHARS_MAX).collect();
-        let left_out = chars - ARGUMENT_CHARS_MAX;
-        format!("{name} = {} [{left_out} more characters]", text::line(&beginning, ARGUMENT_CHARS_MAX))
+        let name = beginning(name, text::NAME_CHARS_MAX);
+        format!("{name} = {}", beginning(&value.to_string(), ARGUMENT_CHARS_MAX))
     });
     let mut lines = vec![format!("Call {path}?")];
     lines.extend(shown);
@@ -57,6 +50,26 @@ pub(super) fn prompt(path: &str, arguments: &Map<String, Value>) -> String {
         lines.push(format!("[{} more arguments]", arguments.len() - ARGUMENTS_MAX));
     }
     lines.join("\n")
+}
+
+/// Returns the beginning of `text` in one line of at most `chars_max` characters, and how many more there are.
+fn beginning(text: &str, chars_max: usize) -> String {
+    let (mut shown, mut shown_chars) = (String::new(), 0);
+    for (number, char) in text.chars().enumerate() {
+        let visible = visible(char);
+        shown_chars += visible.chars().count();
+        if shown_chars > chars_max {
+            return format!("{shown} [{} more characters]", text.chars().count() - number);
+        }
+        shown.push_str(&visible);
+    }
+    shown
+}
+
+/// Returns the character, or its escape if it is invisible, moves the cursor, or is a space other than the ordinary one.
+fn visible(char: char) -> String {
+    let is_plain = char == ' ' || !(char.is_whitespace() || char.is_control() || text::is_invisible(char));
+    if is_plain { char.into() } else { char.escape_unicode().to_string() }
 }
 
 #[cfg(test)]
@@ -82,7 +95,16 @@ mod tests {
     #[test]
     fn arguments_cannot_forge_the_text() {
         let forged = asks(&json!({"a\nCall lights.on?": "x\nApproved\u{202e}\u{1b}[2J\u{200b}"}));
-        assert_eq!(forged.lines().count(), 2, "{forged}");
-        assert!(!forged.contains(['\u{202e}', '\u{1b}', '\u{200b}']), "{forged:?}");
+        assert_eq!(
+            forged,
+            "Call lock.unlock?\na\\u{a}Call lights.on? = \"x\\nApproved\\u{202e}\\u001b[2J\\u{200b}\""
+        );
+        // Two values that look the same are shown as different ones.
+        let shown = asks(&json!({"account": "12\u{2060}34  5\u{a0}6"}));
+        assert_eq!(shown, "Call lock.unlock?\naccount = \"12\\u{2060}34  5\\u{a0}6\"");
+        let name = asks(&json!({"n".repeat(150): 1}));
+        assert!(name.ends_with("n [50 more characters] = 1"), "{name}");
+        let invisible = asks(&json!({"text": "\u{200b}".repeat(5000)}));
+        assert!(invisible.len() < 400 && invisible.ends_with(" [4964 more characters]"), "{invisible}");
     }
 }

@@ -1,6 +1,6 @@
 //! Makes legal Python names for tools, modules and arguments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ruff_python_stdlib::keyword::is_keyword;
 use ruff_python_stdlib::sys::is_known_standard_library;
@@ -55,36 +55,53 @@ impl Kind {
 /// empty or start with a digit or `__`, or for a module with `_` or `guest_`, gets the prefix `t_` in place of leading
 /// underscores. Keywords and refused names get the suffix `_`. Names that are taken get `_2`, `_3`, ….
 fn legal(text: &str, kind: Kind, is_given: impl Fn(&str) -> bool) -> String {
-    let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
-    let mut name: String = text.chars().take(NAME_CHARS_MAX).map(plain).collect();
+    numbered(plain(text, kind), 2, |name| kind.is_taken(name) || is_given(name)).0
+}
+
+/// Returns the legal name for `text`, without a number.
+fn plain(text: &str, kind: Kind) -> String {
+    let legal = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
+    let mut name: String = text.chars().take(NAME_CHARS_MAX).map(legal).collect();
     if kind.needs_prefix(&name) {
         name = format!("t_{}", name.trim_start_matches('_'));
     }
     if is_keyword(&name) || REFUSED_NAMES.contains(&name.as_str()) {
         name.push('_');
     }
-    let is_taken = |name: &str| kind.is_taken(name) || is_given(name);
+    name
+}
+
+/// Returns `name`, or if it is taken, `name` with the first number from `number` on that makes it free. Returns that number
+/// too.
+fn numbered(name: String, mut number: u32, is_taken: impl Fn(&str) -> bool) -> (String, u32) {
     if !is_taken(&name) {
-        return name;
+        return (name, number);
     }
-    let mut number = 2_u32;
+    // A name that starts with `__` would not be legal.
+    let name = if name == "_" { "t_" } else { &name };
     while is_taken(&format!("{name}_{number}")) {
         number += 1;
     }
-    format!("{name}_{number}")
+    (format!("{name}_{number}"), number)
 }
 
 /// Returns a distinct legal name for each of `texts`, in order. A text that is already legal keeps its name, wherever
-/// it is in the list; texts that were changed yield to it.
+/// it is in the list; texts that were changed yield to it. Takes time linear in the texts, although thousands of them may
+/// have the same legal name.
 pub(super) fn all_legal(texts: &[&str], kind: Kind) -> Vec<String> {
-    let is_legal = |text: &str| legal(text, kind, |_| false) == text;
-    let mut given: BTreeSet<String> =
-        texts.iter().filter(|text| is_legal(text)).map(|&text| text.into()).collect();
+    let is_legal = |text: &&str| legal(text, kind, |_| false) == *text;
+    let kept: BTreeSet<&str> = texts.iter().copied().filter(is_legal).collect();
+    let mut given: BTreeSet<String> = kept.iter().map(|&text| text.into()).collect();
+    // The number at which the search for a free name begins, by name: the smaller ones are taken.
+    let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut name = |&text: &&str| {
-        if given.contains(text) {
+        if kept.contains(text) {
             return text.to_owned();
         }
-        let name = legal(text, kind, |name| given.contains(name));
+        let plain = plain(text, kind);
+        let number = numbers.entry(plain.clone()).or_insert(2);
+        let (name, free) = numbered(plain, *number, |name| kind.is_taken(name) || given.contains(name));
+        *number = free;
         given.insert(name.clone());
         name
     };
@@ -131,8 +148,23 @@ mod tests {
         }
     }
 
+    /// A schema of 64 KiB can have so many arguments.
+    #[test]
+    fn thousands_of_texts_with_the_same_legal_name_take_no_time() {
+        let texts: Vec<String> =
+            (0..20_000).map(|n| char::from_u32(0x4e00 + n).unwrap().to_string()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).chain(["_", "__7"]).collect();
+        let begun = std::time::Instant::now();
+        let names = all_legal(&texts, Kind::Argument);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert_eq!((names[0].as_str(), names[19_999].as_str()), ("t__2", "t__20001"));
+        assert_eq!(names[20_000..], ["_", "t_7"]);
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), texts.len());
+    }
+
     #[test]
     fn legal_names_are_kept() {
+        assert_eq!(all_legal(&["_", "ü", "ä", "__2"], Kind::Argument), ["_", "t__2", "t__3", "t_2"]);
         for (texts, names) in [
             (["a.b", "a_b", "a-b"], ["a_b_2", "a_b", "a_b_3"]),
             (["a_b", "a.b", "a-b"], ["a_b", "a_b_2", "a_b_3"]),

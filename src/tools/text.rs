@@ -25,13 +25,14 @@ pub(super) fn line(text: &str, chars_max: usize) -> String {
     clean(&text.split_whitespace().collect::<Vec<_>>().join(" "), chars_max)
 }
 
-/// Returns whether a character is zero-width, a filler, a directional override or isolate, a tag, or a variation
-/// selector.
+/// Returns whether a character is zero-width, a filler, a directional override or isolate, a tag, a variation selector,
+/// or a control of shorthand or musical notation.
 pub(super) fn is_invisible(char: char) -> bool {
     matches!(char,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ mod tests {
             ("a\u{1b}[31mred\0\u{9b}b\tc", "a [31mred  b c"),
             ("x\u{202e}y\u{200b}z\u{e0041}\u{feff}", "xyz"),
             ("x\u{fe00}\u{fe0f}\u{34f}\u{3164}\u{2800}y", "xy"),
+            ("x\u{1bca0}\u{1bca3}\u{1d173}\u{1d17a}\u{fff0}y", "xy"),
             ("größe 家", "größe 家"),
             ("0123456789abcdef", "0123456789abcdef"),
             ("0123456789abcdefg", "0123456789abcde…"),

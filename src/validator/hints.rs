@@ -16,6 +16,7 @@ struct Texts {
     help_with_tools: String,
     attributes: BTreeMap<String, String>,
     sys: String,
+    of_sys: BTreeMap<String, String>,
     modules: Vec<(Vec<String>, String)>,
     tool_modules: String,
     add_await: String,
@@ -117,8 +118,8 @@ pub(super) fn for_attribute(name: &str) -> String {
 }
 
 /// Returns the hint for a part of `sys` that programs do not see.
-pub(super) fn for_sys() -> String {
-    TEXTS.sys.clone()
+pub(super) fn for_sys(name: &str) -> String {
+    TEXTS.of_sys.get(name).unwrap_or(&TEXTS.sys).clone()
 }
 
 /// Returns the hint for a call of an async function without `await`.
@@ -141,6 +142,7 @@ pub(crate) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str>
 mod tests {
     use super::*;
     use crate::validator::REFUSED_NAMES;
+    use crate::validator::policy::SYS_NAMES;
 
     #[test]
     fn each_hint_is_for_a_refused_name() {
@@ -152,6 +154,7 @@ mod tests {
             assert!(!for_attribute(name).is_empty(), "{name} has no hint");
         }
         let policy = Policy::default();
+        assert!(!texts.of_sys.keys().any(|name| SYS_NAMES.contains(&name.as_str())));
         for (root, hint) in
             texts.modules.iter().flat_map(|(roots, hint)| roots.iter().map(move |root| (root, hint)))
         {

@@ -85,7 +85,7 @@ impl<'a> Names<'a> {
                 self.refuse_attribute(name, range, hints::for_attribute(name));
             }
             Some("sys") if !SYS_NAMES.contains(&name) && self.policy.allows_import("sys") => {
-                self.refuse_attribute(name, range, hints::for_sys());
+                self.refuse_attribute(name, range, hints::for_sys(name));
             }
             _ if METHODS.contains(&name) && self.classes > 0 && is_class_above(&attribute.value) => {}
             _ => self.attribute(name, range),
@@ -120,9 +120,13 @@ impl<'a> Names<'a> {
         if !import.names.iter().all(is_submodule) {
             self.import(module, range);
         }
-        let is_small = |alias: &Alias| SYS_NAMES.contains(&alias.name.as_str()) || alias.name.as_str() == "*";
-        if module == "sys" && self.policy.allows_import(module) && !import.names.iter().all(is_small) {
-            self.refuse_import(module, range, hints::for_sys());
+        let is_large =
+            |alias: &&Alias| !SYS_NAMES.contains(&alias.name.as_str()) && alias.name.as_str() != "*";
+        if module == "sys"
+            && self.policy.allows_import(module)
+            && let Some(alias) = import.names.iter().find(is_large)
+        {
+            self.refuse_import(module, range, hints::for_sys(&alias.name));
         }
         for alias in &import.names {
             self.imported_name(module, alias, at);

@@ -32,6 +32,7 @@ mod limits;
 mod local;
 mod log;
 mod mcp;
+mod mcp_hostile_texts;
 mod mcp_stdio;
 mod mcp_upstreams;
 mod memory_budget;

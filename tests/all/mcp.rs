@@ -89,7 +89,9 @@ fn both_eras_begin() {
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
         let client = json!({"name": "test", "version": "1"});
         let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
-        let result = ask(&local, Era::Handshake, "initialize", params)["result"].clone();
+        let answer = local.raw(&request(Era::Handshake, "initialize", params, &json!({}), ""));
+        assert_eq!(answer.header("mcp-session-id"), None, "nothing is kept for a client");
+        let result = last(&answer)["result"].clone();
         assert_eq!(result["protocolVersion"], version);
         assert_eq!(result["serverInfo"]["name"], "ai-code-executor");
         let done = raw(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "");

@@ -30,6 +30,9 @@ const REFRESH: Duration = Duration::from_mins(5);
 const REFRESH_MIN: Duration = Duration::from_mins(1);
 const REFRESH_MAX: Duration = Duration::from_hours(1);
 
+/// How much is shown of why there is no connection. The server may have worded it.
+const WHY_CHARS_MAX: usize = 500;
+
 /// Least time between two reads of the list that the server asks for.
 const CHANGE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -120,16 +123,17 @@ impl Upstream {
     }
 
     async fn reply(&self, tool: &str, digest: [u8; 32], call: ToolCall) -> Reply {
+        let shown = shown(tool);
         let attempt = self.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
             let seconds = wait.as_secs_f64().ceil();
             ToolError::failed(format!(
-                "MCP tool '{tool}' connection failed: server is not answering; next attempt in {seconds}s"
+                "MCP tool '{shown}' connection failed: server is not answering; next attempt in {seconds}s"
             ))
         })?;
         match self.answer(tool, digest, &call).await {
             Ok(Ok(result)) => {
                 attempt.answered();
-                result::reply(tool, &result)
+                result::reply(&shown, &result)
             }
             Ok(Err(failure)) => {
                 if !failure.is_of_server() {
@@ -139,11 +143,11 @@ impl Upstream {
                 }
                 if call.happens_once && failure.is_open() {
                     let why = format!(
-                        "MCP tool '{tool}' was called, but the connection closed before the answer: nobody knows whether it happened"
+                        "MCP tool '{shown}' was called, but the connection closed before the answer: nobody knows whether it happened"
                     );
-                    return Err(ToolError::interrupted(why).caused_by(failure.error(tool)));
+                    return Err(ToolError::interrupted(why).caused_by(failure.error(&shown)));
                 }
-                Err(failure.error(tool))
+                Err(failure.error(&shown))
             }
             // Nothing was sent, so this says nothing new about the server.
             Err(error) => Err(error),
@@ -195,12 +199,13 @@ impl Upstream {
             }
         };
         if let Some(why) = why {
-            return Err(ToolError::failed(format!("MCP tool '{tool}' was not called: {why}")));
+            return Err(ToolError::failed(format!("MCP tool '{}' was not called: {why}", shown(tool))));
         }
         match &*self.link.borrow() {
             Link::Up(client) => Ok(client.clone()),
             Link::Down(why) => Err(ToolError::failed(format!(
-                "MCP tool '{tool}' connection failed: server is not connected: {why}"
+                "MCP tool '{}' connection failed: server is not connected: {why}",
+                shown(tool)
             ))),
         }
     }
@@ -225,7 +230,7 @@ impl Upstream {
                 Ok(listed)
             }
             Err(why) => {
-                let why = self.secrets.hidden_in(&why);
+                let why = self.told(&why);
                 self.is_failing.store(true, Ordering::Relaxed);
                 self.link.send_replace(Link::Down(why.clone()));
                 Err(why)
@@ -273,9 +278,14 @@ impl Upstream {
                     self.take(&listed);
                     refresh = refresh_after(&listed);
                 }
-                Err(failure) => return failure.why(),
+                Err(failure) => return self.told(&failure.why()),
             }
         }
+    }
+
+    /// Returns a reason, which the server may have worded, in one line without secrets.
+    fn told(&self, why: &str) -> String {
+        self.secrets.hidden_in(&text::line(why, WHY_CHARS_MAX))
     }
 
     /// Takes over what the server offers. Logs what has changed, and tells it.
@@ -304,7 +314,8 @@ impl Upstream {
             offered.insert(name.clone(), tool.clone());
         }
         news.extend(before.keys().filter(|name| !listed.definitions.contains_key(*name)).map(String::as_str));
-        let (module, line) = (&self.server.module, |names: &[&str]| text::line(&names.join(", "), 500));
+        let (module, line) =
+            (&self.server.module, |names: &[&str]| text::line(&names.join(", "), WHY_CHARS_MAX));
         if !held.is_empty() {
             let tools = line(&held);
             warn!(mcp = %module, tools, "tools of an MCP server have changed that need approval; they are refused until a restart takes them over");
@@ -323,6 +334,11 @@ impl Upstream {
     fn tell_change(&self) {
         self.changes.send_replace(());
     }
+}
+
+/// Returns a tool's name as messages show it. The server has chosen it.
+fn shown(tool: &str) -> String {
+    text::line(tool, text::NAME_CHARS_MAX)
 }
 
 fn refresh_after(listed: &Listed) -> Duration {

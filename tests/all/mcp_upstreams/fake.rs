@@ -38,6 +38,7 @@ pub(super) type Call = dyn Fn(&Request, &mut TcpStream) -> bool + Send + Sync;
 /// A server.
 pub(super) struct Fake {
     pub(super) url: String,
+    /// The list of tools, or the error that the server answers in its place.
     pub(super) tools: Arc<Mutex<Value>>,
     pub(super) seen: Arc<Mutex<Vec<Request>>>,
     /// The session that the server knows.
@@ -140,6 +141,10 @@ fn answer(
             json_body(stream, &body)
         }
         (_, "tools/list") => {
+            let error = tools.lock().unwrap().clone();
+            if error.is_object() {
+                return json_body(stream, &json!({"jsonrpc": "2.0", "id": id, "error": error}));
+            }
             let listed = json!({"resultType": "complete", "tools": *tools.lock().unwrap(), "ttlMs": 3_600_000, "cacheScope": "private"});
             json_body(stream, &result(listed))
         }
