@@ -144,6 +144,27 @@ async fn tools_of_a_server_are_functions_in_both_eras() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn arguments_are_repeated_in_headers_where_a_schema_asks_for_that() {
+    let tool = |name: &str, header: &str| {
+        let region = json!({"type": "string", "x-mcp-header": header});
+        json!({"name": name, "inputSchema": {"type": "object", "properties": {"region": region, "other": {}}}})
+    };
+    let tools = json!([tool("move", "Region"), tool("impossible", "My Region"), tool("empty", "")]);
+    let fake = Fake::start(Era::New, tools, |request, stream| {
+        let headers = ["mcp-param-region", "mcp-param-other"].map(|name| request.header(name));
+        result(request, stream, &json!({"structuredContent": {"headers": headers}}))
+    });
+    let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
+    let names: Vec<_> = sandbox.catalogue().tools().iter().map(|tool| tool.path.as_str()).collect();
+    assert_eq!(names, ["crm.move"]);
+    let headers = async |call: &str| self::call(&sandbox, call).await.unwrap()["headers"].take();
+    assert_eq!(headers("crm.move(region='north', other='x')").await, json!(["north", null]));
+    assert_eq!(headers("crm.move(other='x')").await, json!([null, null]));
+    let encoded = headers("crm.move(region='Süd')").await;
+    assert!(encoded[0].as_str().unwrap().starts_with("=?base64?"), "{encoded}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn help_and_search_know_the_tools() {
     let fake = good(Era::New);
     let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
