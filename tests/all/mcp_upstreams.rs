@@ -164,6 +164,13 @@ async fn arguments_are_repeated_in_headers_where_a_schema_asks_for_that() {
     assert!(encoded[0].as_str().unwrap().starts_with("=?base64?"), "{encoded}");
 }
 
+#[test]
+fn a_server_may_answer_the_probe_with_nothing() {
+    let fake = good(Era::Lax);
+    let found = paths(tools(&format!("[mcp.lax]\nurl = \"{}\"\nallow = [\"get-user\"]\n", fake.url)));
+    assert_eq!(found, ["lax.get_user"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_search_know_the_tools() {
     let fake = good(Era::New);

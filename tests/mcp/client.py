@@ -3,7 +3,7 @@
 usage: client.py URL
 
 The suite appends the URL of a scenario's server and names the scenario in the environment. `EXECUTOR` is the executor's
-binary. Exits with the status of the executor.
+binary. Exits with the status of the executor, or 1 if it cannot connect.
 """
 
 import fcntl
@@ -20,13 +20,12 @@ import suite
 _ = [await getattr(suite, name)(**arguments) for name, arguments in calls]
 """
 
-# Calls each tool that there is; a module has its own names beside them.
+# Calls each tool that there is. A module has `ToolError` and the like beside them.
 ALL = """
-import suite
-def is_tool(name):
-    return not name.startswith("_") and name[0].islower()
-for name in filter(is_tool, dir(suite)):
-    await getattr(suite, name)(**{parameter: "x" for parameter in parameters.get(name, [])})
+import inspect, suite
+for name, tool in inspect.getmembers(suite):
+    if name[0].islower():
+        await tool(**arguments.get(name, {}))
 """
 
 # Tools that ask for input fail with a reason; the others do not.
@@ -42,11 +41,8 @@ assert all("input" in why for why in refused) and len(refused) == 2, refused
 _ = [await suite.test_mrtr_unrelated(), await suite.test_mrtr_no_result_type()]
 """
 
-# The suite starts all scenarios at once, but several executors at once would only be slower.
-LOCK = Path(tempfile.gettempdir()) / f"ai-code-executor-conformance-{os.getuid()}"
 
-
-def program(scenario: str, given: dict) -> tuple[str, dict] | None:
+def program(scenario: str, given: dict, tools: dict) -> tuple[str, dict] | None:
     """Returns the program for a scenario and its variables, or None if connecting is all that there is to test."""
     match scenario:
         case "tools_call":
@@ -56,36 +52,48 @@ def program(scenario: str, given: dict) -> tuple[str, dict] | None:
         case "http-custom-headers":
             return CALLS, {"calls": [(call["name"], call["arguments"]) for call in given["toolCalls"]]}
         case "http-invalid-tool-headers":
-            return ALL, {"parameters": {"valid_tool": ["region"]}}
+            return ALL, {"arguments": {"valid_tool": {"region": "x"}}}
         case "sep-2322-client-request-state":
             return QUESTIONS, {}
         case "sse-retry":
             return CALLS, {"calls": [("test_reconnection", {})]}
+        case "json-schema-2020-12-preservation":
+            schema = tools["json_schema_2020_12_tool"]["parameters"]
+            return CALLS, {"calls": [("json_schema_echo", {"schema": schema})]}
         case "elicitation-sep1034-client-defaults":
             return CALLS, {"calls": [("test_client_elicitation_defaults", {})]}
     return None
 
 
+def environment(registry: Path) -> dict[str, str]:
+    return os.environ | {
+        "ENABLE_MCP_NETWORK_TOOLS": "true",
+        "TOOL_SIGNING_KEY": "a key for tests, which all know!",
+        "TOOLS_CONFIG": str(registry),
+    }
+
+
 def main(url: str) -> int:
     given = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
-    wanted = program(os.environ["MCP_CONFORMANCE_SCENARIO"], given)
-    with tempfile.TemporaryDirectory() as name, LOCK.open("w") as lock:
+    executor, scenario = os.environ["EXECUTOR"], os.environ["MCP_CONFORMANCE_SCENARIO"]
+    with tempfile.TemporaryDirectory() as name, open(__file__) as lock:
+        # The suite starts all scenarios at once, but several executors at once would only be slower.
         fcntl.flock(lock, fcntl.LOCK_EX)
         work = Path(name)
-        (work / "tools.toml").write_text(f"[mcp.suite]\nurl = {json.dumps(url)}\n")
-        environment = os.environ | {
-            "ENABLE_MCP_NETWORK_TOOLS": "true",
-            "TOOL_SIGNING_KEY": "a key for tests, which all know!",
-            "TOOLS_CONFIG": str(work / "tools.toml"),
-        }
-        command = [os.environ["EXECUTOR"], "tools"]
-        if wanted:
-            code, variables = wanted
-            (work / "program.py").write_text(code)
-            (work / "context.json").write_text(json.dumps(variables))
-            context = ["--context", str(work / "context.json")]
-            command = [os.environ["EXECUTOR"], "run", "--json", *context, str(work / "program.py")]
-        return subprocess.run(command, env=environment, check=False).returncode
+        registry = work / "tools.toml"
+        registry.write_text(f"[mcp.suite]\nurl = {json.dumps(url)}\n")
+        listing = [executor, "tools", "--format", "json"]
+        listed = subprocess.run(listing, env=environment(registry), stdout=subprocess.PIPE, check=True)
+        tools = {tool["name"].removeprefix("suite."): tool for tool in json.loads(listed.stdout)}
+        wanted = program(scenario, given, tools)
+        if not wanted:
+            return 1 if "unavailable" in tools else 0
+        code, variables = wanted
+        (work / "program.py").write_text(code)
+        (work / "context.json").write_text(json.dumps(variables))
+        context = ["--context", str(work / "context.json")]
+        running = [executor, "run", "--json", *context, str(work / "program.py")]
+        return subprocess.run(running, env=environment(registry), check=False).returncode
 
 
 if __name__ == "__main__":
