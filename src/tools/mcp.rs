@@ -14,6 +14,7 @@ mod server;
 mod slot;
 mod sse;
 mod stdio;
+mod stream;
 mod upstream;
 mod wire;
 

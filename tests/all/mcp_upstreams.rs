@@ -205,6 +205,38 @@ async fn a_session_that_the_server_forgot_is_opened_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_off_is_opened_again_where_it_ended() {
+    let tools = json!([{"name": "wait", "inputSchema": {}}, {"name": "never", "inputSchema": {}}]);
+    let asked = Mutex::new(json!(null));
+    let fake = Fake::start(Era::Old, tools, move |request, stream| {
+        let mut id = asked.lock().unwrap();
+        match (request.header("last-event-id"), request.body["params"]["name"].as_str()) {
+            (Some("e-1"), _) => {
+                events(stream) && write(stream, "id: e-2\nretry: 10\ndata:\n\nid: e-3\ndata: {\"jso")
+            }
+            (Some("e-2"), _) => {
+                let result = json!({"content": [{"type": "text", "text": "done"}]});
+                let answer = json!({"jsonrpc": "2.0", "id": *id, "result": result});
+                events(stream) && write(stream, format!("data: {answer}\n\n"))
+            }
+            (Some(_), _) => say(stream, 405, "", ""),
+            (None, name) => {
+                id.clone_from(&request.body["id"]);
+                let event = if name == Some("wait") { "e-1" } else { "gone" };
+                events(stream) && write(stream, format!("id: {event}\nretry: 10\ndata: \n\n"))
+            }
+        };
+        false
+    });
+    let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
+    assert_eq!(call(&sandbox, "crm.wait()").await, Ok(json!("done")));
+    let why = call(&sandbox, "crm.never()").await.unwrap_err();
+    assert!(why.contains("closed before the answer"), "{why}");
+    let seen = fake.seen.lock().unwrap();
+    assert_eq!(seen.iter().filter(|request| request.head.starts_with("get /mcp ")).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_dead_at_the_start_is_a_module_that_says_so() {
     let fake = good(Era::New);
     let text = format!("[mcp.dead]\nurl = \"http://127.0.0.1:9/mcp\"\n[mcp.crm]\nurl = \"{}\"\n", fake.url);

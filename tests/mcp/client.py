@@ -14,18 +14,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Fails unless each of the tools can be called. Arguments come as the program's variables.
+# Fails unless each of the tools can be called. JSON, because variables are not nested as deep as arguments.
 CALLS = """
-import suite
-_ = [await getattr(suite, name)(**arguments) for name, arguments in calls]
+import json, suite
+_ = [await getattr(suite, name)(**arguments) for name, arguments in json.loads(calls)]
 """
 
 # Calls each tool that there is. A module has `ToolError` and the like beside them.
 ALL = """
-import inspect, suite
+import inspect, json, suite
 for name, tool in inspect.getmembers(suite):
     if name[0].islower():
-        await tool(**arguments.get(name, {}))
+        await tool(**json.loads(calls).get(name, {}))
 """
 
 # Tools that ask for input fail with a reason; the others do not.
@@ -42,26 +42,26 @@ _ = [await suite.test_mrtr_unrelated(), await suite.test_mrtr_no_result_type()]
 """
 
 
-def program(scenario: str, given: dict, tools: dict) -> tuple[str, dict] | None:
-    """Returns the program for a scenario and its variables, or None if connecting is all that there is to test."""
+def program(scenario: str, given: dict, tools: dict) -> tuple[str, object] | None:
+    """Returns the program for a scenario and the calls to make, or None if connecting is all that there is to test."""
     match scenario:
         case "tools_call":
-            return CALLS, {"calls": [("add_numbers", {"a": 2, "b": 3})]}
+            return CALLS, [("add_numbers", {"a": 2, "b": 3})]
         case "http-standard-headers":
-            return CALLS, {"calls": [("test_headers", {}), ("my_hyphenated_tool", {})]}
+            return CALLS, [("test_headers", {}), ("my_hyphenated_tool", {})]
         case "http-custom-headers":
-            return CALLS, {"calls": [(call["name"], call["arguments"]) for call in given["toolCalls"]]}
+            return CALLS, [(call["name"], call["arguments"]) for call in given["toolCalls"]]
         case "http-invalid-tool-headers":
-            return ALL, {"arguments": {"valid_tool": {"region": "x"}}}
+            return ALL, {"valid_tool": {"region": "x"}}
         case "sep-2322-client-request-state":
-            return QUESTIONS, {}
+            return QUESTIONS, None
         case "sse-retry":
-            return CALLS, {"calls": [("test_reconnection", {})]}
+            return CALLS, [("test_reconnection", {})]
         case "json-schema-2020-12-preservation":
             schema = tools["json_schema_2020_12_tool"]["parameters"]
-            return CALLS, {"calls": [("json_schema_echo", {"schema": schema})]}
+            return CALLS, [("json_schema_echo", {"schema": schema})]
         case "elicitation-sep1034-client-defaults":
-            return CALLS, {"calls": [("test_client_elicitation_defaults", {})]}
+            return CALLS, [("test_client_elicitation_defaults", {})]
     return None
 
 
@@ -88,9 +88,9 @@ def main(url: str) -> int:
         wanted = program(scenario, given, tools)
         if not wanted:
             return 1 if "unavailable" in tools else 0
-        code, variables = wanted
+        code, calls = wanted
         (work / "program.py").write_text(code)
-        (work / "context.json").write_text(json.dumps(variables))
+        (work / "context.json").write_text(json.dumps({"calls": json.dumps(calls)}))
         context = ["--context", str(work / "context.json")]
         running = [executor, "run", "--json", *context, str(work / "program.py")]
         return subprocess.run(running, env=environment(registry), check=False).returncode

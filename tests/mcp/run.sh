@@ -129,5 +129,6 @@ service fixtures /health "$fixtures"
 proxy "$url"
 for revision in 2026-07-28 2025-11-25; do
     judged "$revision" server --url "$proxied"
+    # Each program makes an image. Those that are in use, as the service's is, stay in the cache.
     judged "$revision" client --command "python3 tests/mcp/client.py" --timeout 300000
 done

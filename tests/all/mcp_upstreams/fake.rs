@@ -34,7 +34,7 @@ impl Request {
     }
 }
 
-/// Answers a call, on the bare connection. Returns whether the connection goes on.
+/// Answers a call, or a GET, on the bare connection. Returns whether the connection goes on.
 pub(super) type Call = dyn Fn(&Request, &mut TcpStream) -> bool + Send + Sync;
 
 /// A server.
@@ -96,7 +96,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         }
     }
     let head = head.replace("\r\n", "\n").to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse().unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Request { head, body: serde_json::from_slice(&body).unwrap_or_default() })
@@ -123,6 +124,9 @@ fn answer(
     if era == Era::New {
         assert_eq!(request.header("mcp-protocol-version"), Some("2026-07-28"), "{}", request.head);
         assert_eq!(request.header("mcp-method"), Some(method));
+    }
+    if request.head.starts_with("get ") {
+        return call(request, stream);
     }
     match (era, method) {
         (Era::Old, "server/discover") => {
