@@ -32,6 +32,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
 /// The request whose answer is a stream, so that the stream can be opened again.
 pub(super) struct Origin {
     client: HttpClient,
@@ -48,7 +50,7 @@ impl Origin {
         session: Option<&str>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Option<Self> {
-        let revision = headers.get("mcp-protocol-version")?;
+        let revision = headers.get(&REVISION)?;
         let is_old = revision.as_bytes() < ProtocolVersion::V_2026_07_28.as_str().as_bytes();
         let (client, uri, session) = (client.clone(), uri.to_owned(), session.map(str::to_owned));
         is_old.then_some(Self { client, uri, session, headers })
