@@ -42,7 +42,7 @@ fuel: ## What fixed programs may burn, anew: benches/fuel.json
 	WRITE_FUEL=1 cargo test --locked --test all fuel::
 
 conformance-mcp: ## Clients of the Model Context Protocol and its conformance suite, from PyPI and npm (minutes)
-	cargo build --locked
+	cargo build --locked --bins --example mcp_fixtures
 	tests/mcp/run.sh
 
 survive: ## Hostile programs against each set of layers, with figures (some minutes)

@@ -194,18 +194,22 @@ impl ServerHandler for Agents {
         reading::prompt_named(&self.0.sandbox, &request.name).map(Into::into)
     }
 
-    /// Answers what is no request of the protocol, or has parameters that are not those of its method.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        const WITH_PARAMETERS: [&str; 6] =
-            ["initialize", "tools/call", "tools/list", "resources/list", "resources/read", "prompts/get"];
-        if WITH_PARAMETERS.contains(&request.method.as_str()) {
-            let message = format!("{}: params are not what is expected", request.method);
-            return Err(ErrorData::invalid_params(message, None));
-        }
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, Cow::Owned(request.method), None))
+        Err(refused(request))
     }
+}
+
+/// Returns the answer to what is no request of the protocol, or has parameters that are not those of its method.
+fn refused(request: CustomRequest) -> ErrorData {
+    const WITH_PARAMETERS: [&str; 6] =
+        ["initialize", "tools/call", "tools/list", "resources/list", "resources/read", "prompts/get"];
+    if WITH_PARAMETERS.contains(&request.method.as_str()) {
+        let message = format!("{}: params are not what is expected", request.method);
+        return ErrorData::invalid_params(message, None);
+    }
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, Cow::Owned(request.method), None)
 }

@@ -14,6 +14,7 @@ mod server;
 mod slot;
 mod sse;
 mod stdio;
+mod stream;
 mod upstream;
 mod wire;
 
@@ -238,7 +239,7 @@ pub fn listed_in(bytes: &[u8]) -> Vec<Tool> {
             if let Ok(value) = result::reply("tool", answer.get()) {
                 serde_json::from_str::<serde::de::IgnoredAny>(value.get()).expect("values are JSON");
             }
-            let _ = listed.add(&server, answer.get());
+            let _ = listed.add(&server, answer.get(), None);
         }
     }
     let tool = |(name, known): (&String, &Arc<Definition>)| {

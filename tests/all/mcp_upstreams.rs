@@ -160,6 +160,35 @@ async fn tools_of_a_server_are_functions_in_both_eras() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn arguments_are_repeated_in_headers_where_a_schema_asks_for_that() {
+    let tool = |name: &str, header: &str| {
+        let region = json!({"type": "string", "x-mcp-header": header});
+        json!({"name": name, "inputSchema": {"type": "object", "properties": {"region": region, "other": {}}}})
+    };
+    let tools = json!([tool("move", "Region"), tool("impossible", "My Region"), tool("empty", "")]);
+    let fake = Fake::start(Era::New, tools, |request, stream| {
+        let headers = ["mcp-param-region", "mcp-param-other"].map(|name| request.header(name));
+        result(request, stream, &json!({"structuredContent": {"headers": headers}}))
+    });
+    let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
+    let catalogue = sandbox.catalogue();
+    let names: Vec<_> = catalogue.tools().iter().map(|tool| tool.path.as_str()).collect();
+    assert_eq!(names, ["crm.move"]);
+    let headers = async |call: &str| self::call(&sandbox, call).await.unwrap()["headers"].take();
+    assert_eq!(headers("crm.move(region='north', other='x')").await, json!(["north", null]));
+    assert_eq!(headers("crm.move(other='x')").await, json!([null, null]));
+    let encoded = headers("crm.move(region='Süd')").await;
+    assert!(encoded[0].as_str().unwrap().starts_with("=?base64?"), "{encoded}");
+}
+
+#[test]
+fn a_server_may_answer_the_probe_with_nothing() {
+    let fake = good(Era::Lax);
+    let found = paths(tools(&format!("[mcp.lax]\nurl = \"{}\"\nallow = [\"get-user\"]\n", fake.url)));
+    assert_eq!(found, ["lax.get_user"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn help_and_search_know_the_tools() {
     let fake = good(Era::New);
     let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
@@ -190,6 +219,38 @@ async fn a_session_that_the_server_forgot_is_opened_again() {
     let why = call(&sandbox, "crm.fails()").await.unwrap_err();
     assert!(why.contains("does not offer it any more"), "{why}");
     assert_eq!(call(&sandbox, "crm.streams()").await, Ok(json!([1, 2])), "others go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_off_is_opened_again_where_it_ended() {
+    let tools = json!([{"name": "wait", "inputSchema": {}}, {"name": "never", "inputSchema": {}}]);
+    let asked = Mutex::new(json!(null));
+    let fake = Fake::start(Era::Old, tools, move |request, stream| {
+        let mut id = asked.lock().unwrap();
+        match (request.header("last-event-id"), request.body["params"]["name"].as_str()) {
+            (Some("e-1"), _) => {
+                events(stream) && write(stream, "id: e-2\nretry: 10\ndata:\n\nid: e-3\ndata: {\"jso")
+            }
+            (Some("e-2"), _) => {
+                let result = json!({"content": [{"type": "text", "text": "done"}]});
+                let answer = json!({"jsonrpc": "2.0", "id": *id, "result": result});
+                events(stream) && write(stream, format!("data: {answer}\n\n"))
+            }
+            (Some(_), _) => say(stream, 405, "", ""),
+            (None, name) => {
+                id.clone_from(&request.body["id"]);
+                let event = if name == Some("wait") { "e-1" } else { "gone" };
+                events(stream) && write(stream, format!("id: {event}\nretry: 10\ndata: \n\n"))
+            }
+        };
+        false
+    });
+    let sandbox = sandbox(&format!("[mcp.crm]\nurl = \"{}\"\n", fake.url));
+    assert_eq!(call(&sandbox, "crm.wait()").await, Ok(json!("done")));
+    let why = call(&sandbox, "crm.never()").await.unwrap_err();
+    assert!(why.contains("closed before the answer"), "{why}");
+    let seen = fake.seen.lock().unwrap();
+    assert_eq!(seen.iter().filter(|request| request.head.starts_with("get /mcp ")).count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Clients of the Model Context Protocol against the service: Python and TypeScript SDKs of both generations, LangChain, the
-# inspector, and the protocol's conformance suite. Some minutes.
+# inspector. Then the protocol's conformance suite, against our server and our client. Some minutes.
 #
-# usage: tests/mcp/run.sh [BINARY]     default: target/debug/ai-code-executor
+# usage: tests/mcp/run.sh [BINARY [FIXTURES]]
+#        default: target/debug/ai-code-executor target/debug/examples/mcp_fixtures
 #
 # Installs the clients from PyPI and npm into target/mcp. What cannot be installed is skipped, and named.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 EXECUTOR=$(realpath "${1:-target/debug/ai-code-executor}")
+fixtures=$(realpath "${2:-target/debug/examples/mcp_fixtures}")
 clients=$PWD/target/mcp
 export EXECUTOR TOKEN=token-for-clients-of-mcp CACHE_DIR="$PWD/target/tmp/images"
 mkdir -p "$clients"
@@ -36,20 +38,27 @@ npm_packages() {
 }
 
 work=$(mktemp -d)
-: >"$work/log"
-EXECUTOR_API_TOKEN=$TOKEN SERVICE_PORT=0 STORE="$work/store" "$EXECUTOR" 2>"$work/log" &
-service=$!
-proxy=
-trap 'kill $service $proxy 2>/dev/null; wait $service 2>/dev/null; rm -rf "$work"' EXIT
+started=()
+trap 'kill "${started[@]}" 2>/dev/null; wait "${started[@]}" 2>/dev/null; rm -rf "$work"' EXIT
 
-address=
-for _ in $(seq 3000); do
-    address=$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$work/log")
-    if [ -n "$address" ] && curl --silent --fail --output /dev/null "http://$address/ready"; then break; fi
-    if ! kill -0 "$service" 2>/dev/null; then cat "$work/log" >&2; exit 1; fi
-    sleep 0.1
-done
-export URL=http://$address/mcp EXECUTOR_API_TOKEN=$TOKEN
+# service NAME PATH COMMAND…: starts a service, waits until it answers at PATH, and puts its URL for MCP into `url`.
+service() {
+    local log=$work/$1.log path=$2 address
+    EXECUTOR_API_TOKEN=$TOKEN "${@:3}" 2>"$log" &
+    started+=($!)
+    for _ in $(seq 3000); do
+        address=$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$log")
+        url=http://$address/mcp
+        if [ -n "$address" ] && curl --silent --fail --output /dev/null "http://$address$path"; then return; fi
+        if ! kill -0 "${started[-1]}" 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    cat "$log" >&2
+    exit 1
+}
+
+service executor /ready env SERVICE_PORT=0 STORE="$work/store" "$EXECUTOR"
+export URL=$url EXECUTOR_API_TOKEN=$TOKEN
 
 said=$(python3 examples/agent.py --url "$URL")
 [[ $said == *'"cold": [18.0]'* ]] || { echo "$said" >&2; exit 1; }
@@ -77,14 +86,20 @@ fi
 cp tests/mcp/*.mjs "$clients/npm/"
 node "$clients/npm/typescript.mjs"
 
-"$clients/npm/node_modules/.bin/node" "$clients/npm/proxy.mjs" >"$work/port" &
-proxy=$!
-for _ in $(seq 100); do
-    [ -s "$work/port" ] && break
-    sleep 0.1
-done
-proxied=http://127.0.0.1:$(cat "$work/port")/mcp
 bin=$clients/npm/node_modules/.bin
+
+# proxy URL: starts a proxy that adds the token, and puts its URL into `proxied`.
+proxy() {
+    rm -f "$work/port"
+    URL=$1 "$bin/node" "$clients/npm/proxy.mjs" >"$work/port" &
+    started+=($!)
+    for _ in $(seq 100); do
+        [ -s "$work/port" ] && break
+        sleep 0.1
+    done
+    proxied=http://127.0.0.1:$(cat "$work/port")/mcp
+}
+proxy "$URL"
 
 called() { node "$bin/mcp-inspector" --cli "$@" --method tools/call --tool-name execute_python --tool-arg 'code=6*7'; }
 for said in "$(called "$proxied" --transport http)" "$(called "$EXECUTOR" mcp)"; do
@@ -92,9 +107,28 @@ for said in "$(called "$proxied" --transport http)" "$(called "$EXECUTOR" mcp)";
 done
 echo "inspector, HTTP and stdio: as expected"
 
-for revision in 2026-07-28 2025-11-25; do
-    node "$bin/conformance" server --url "$proxied" --requirements "$revision" --output-dir "$work" \
-        --expected-failures "tests/mcp/expected-failures-$revision.yml" >"$work/conformance" 2>&1 ||
+conformance() { node "$bin/conformance" "$@" --output-dir "$work/results" >"$work/conformance" 2>&1; }
+
+# judged REVISION ROLE OPTION…: runs all that the suite has for a revision. Other failures than those expected are an error.
+judged() {
+    local revision=$1 role=$2
+    conformance "$role" "${@:3}" --requirements "$revision" --expected-failures "tests/mcp/expected-failures-$revision.yml" ||
         { cat "$work/conformance" >&2; exit 1; }
-    echo "conformance suite, $revision: $(grep -a '^Total' "$work/conformance"), as expected"
+    python3 tests/mcp/score.py "$clients/npm/node_modules/@modelcontextprotocol/conformance/requirements/$revision.yaml" \
+        "$role" "$work/conformance"
+}
+
+# Scenarios that need none of the suite's own tools.
+for scenario in tools-list resources-list prompts-list caching sep-2164-resource-not-found dns-rebinding-protection \
+    http-header-validation server-initialize ping; do
+    conformance server --url "$proxied" --scenario "$scenario" || { cat "$work/conformance" >&2; exit 1; }
+done
+echo "conformance suite, the executor's own tools: as expected"
+
+service fixtures /health "$fixtures"
+proxy "$url"
+for revision in 2026-07-28 2025-11-25; do
+    judged "$revision" server --url "$proxied"
+    # Each program makes an image. Those that are in use, as the service's is, stay in the cache.
+    judged "$revision" client --command "python3 tests/mcp/client.py" --timeout 300000
 done

@@ -1,6 +1,7 @@
 //! `/mcp`: streamable HTTP. Everything that the service demands of requests is checked before the protocol's library
 //! sees them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -8,7 +9,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::json;
@@ -33,23 +38,38 @@ const REVISION: &str = "mcp-protocol-version";
 /// What clients accept. Clients that name no media types accept both.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
+type Answer =
+    dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Response<BoxBody<Bytes, Infallible>>> + Send + Sync;
+
 /// The endpoint. A handle.
 #[derive(Clone)]
-pub(in crate::server) struct Endpoint(StreamableHttpService<Agents, NeverSessionManager>);
+pub(in crate::server) struct Endpoint {
+    answer: Arc<Answer>,
+    /// Whether the arguments of calls stay text, beside the message.
+    has_arguments_apart: bool,
+}
 
 impl Endpoint {
     pub(in crate::server) fn new(agents: Agents) -> Self {
-        // Host and origin are checked for all paths. Without sessions, a client that goes away leaves nothing behind.
-        let config = StreamableHttpServerConfig::default()
-            .disable_allowed_hosts()
-            .disable_allowed_origins()
-            .with_legacy_session_mode(false)
-            .with_json_response(true)
-            .with_sse_retry(None)
-            .with_max_request_body_bytes(usize::MAX);
-        let sessions = Arc::new(NeverSessionManager::default());
-        Self(StreamableHttpService::new(move || Ok(agents.clone()), sessions, config))
+        Self { answer: answer(agents), has_arguments_apart: true }
     }
+}
+
+fn answer(handler: impl ServerHandler + Clone) -> Arc<Answer> {
+    // Host and origin are checked for all paths. Without sessions, a client that goes away leaves nothing behind.
+    let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_sse_retry(None)
+        .with_max_request_body_bytes(usize::MAX);
+    let sessions = Arc::new(NeverSessionManager::default());
+    let library = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
+    Arc::new(move |request| {
+        let library = library.clone();
+        async move { library.handle(request).await }.boxed()
+    })
 }
 
 pub(in crate::server) async fn handle(
@@ -76,9 +96,12 @@ pub(in crate::server) async fn handle(
             return Err(refusal);
         }
     };
+    let bytes_count = bytes.len();
     let revision = parts.headers.get(REVISION).and_then(|value| value.to_str().ok());
     let is_stateless = revision.is_some_and(is_stateless);
-    let read = apart_if_large(bytes.len(), move || message::read(bytes, is_stateless)).await?;
+    let has_arguments_apart = endpoint.has_arguments_apart;
+    let read = move || message::read(bytes, is_stateless, has_arguments_apart);
+    let read = apart_if_large(bytes_count, read).await?;
     let (bytes, arguments) = match read {
         Ok(message) => message,
         Err(fault) => return Ok(refused(fault)),
@@ -88,7 +111,7 @@ pub(in crate::server) async fn handle(
     parts.extensions.insert(OnTheWay::new(arguments));
     // The memory of the request counts until its program has ended.
     parts.extensions.insert(Arc::new(held));
-    let response = endpoint.0.handle(Request::from_parts(parts, Full::new(Bytes::from(bytes)))).await;
+    let response = (endpoint.answer)(Request::from_parts(parts, Full::new(Bytes::from(bytes)))).await;
     if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return Ok(refused(Fault::no_message("This is not a message of the protocol")));
     }
@@ -125,5 +148,22 @@ impl Service {
         let nobody = Roles { executes: false, approves: false };
         let agents = Agents::new(sandbox.clone(), self.0.settings.ceilings, nobody).map_err(Refusal::from)?;
         Ok(self.0.agents.get_or_init(|| Endpoint::new(agents)).clone())
+    }
+}
+
+#[cfg(feature = "test-layers")]
+impl Service {
+    /// Answers `/mcp` with another server, behind everything that is before this crate's own. Does nothing after the
+    /// first request.
+    #[doc(hidden)]
+    pub fn answer_mcp_with(&self, handler: impl ServerHandler + Clone) {
+        self.0.agents.get_or_init(|| Endpoint { answer: answer(handler), has_arguments_apart: false });
+    }
+
+    /// Returns how this crate's own server refuses what is no request of the protocol.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn refused_by_mcp(request: rmcp::model::CustomRequest) -> rmcp::ErrorData {
+        super::refused(request)
     }
 }

@@ -54,8 +54,13 @@ struct Message<'a> {
     error: Option<IgnoredAny>,
 }
 
-/// Checks that `body` is one message. Returns it without the arguments of a call, and these.
-pub(super) fn read(body: Vec<u8>, is_stateless: bool) -> Result<(Vec<u8>, Option<Arguments>), Fault> {
+/// Checks that `body` is one message. Returns it without the arguments of a call, and these, if they are wanted
+/// `apart`.
+pub(super) fn read(
+    body: Vec<u8>,
+    is_stateless: bool,
+    apart: bool,
+) -> Result<(Vec<u8>, Option<Arguments>), Fault> {
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(Fault::no_message("Batches are not supported: send one message"));
     }
@@ -82,7 +87,7 @@ pub(super) fn read(body: Vec<u8>, is_stateless: bool) -> Result<(Vec<u8>, Option
         return Err(fault(METHOD_NOT_FOUND, HANDSHAKE));
     }
     let call = match (method, message.params, id) {
-        (CALL, Some(params), Some(id)) => without_arguments(params, id),
+        (CALL, Some(params), Some(id)) if apart => without_arguments(params, id),
         _ => None,
     };
     let (rest, arguments) = match call {
@@ -124,7 +129,7 @@ mod tests {
     fn arguments_of_calls_stay_text() {
         let body = br#" {"id": "a", "method": "tools/call", "jsonrpc": "2.0", "params": {"name": "n",
             "arguments": {"context": {"x": 123456789012345678901234567890}}, "_meta": {"m": [1]}}}"#;
-        let (rest, arguments) = read(body.to_vec(), true).unwrap();
+        let (rest, arguments) = read(body.to_vec(), true, true).unwrap();
         let rest: Value = serde_json::from_slice(&rest).unwrap();
         let params = serde_json::json!({"name": "n", "_meta": {"m": [1]}});
         assert_eq!(
@@ -144,7 +149,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
         ] {
-            let (rest, arguments) = read(body.as_bytes().to_vec(), false).unwrap();
+            let (rest, arguments) = read(body.as_bytes().to_vec(), false, true).unwrap();
             assert_eq!((rest.as_slice(), arguments.is_none()), (body.as_bytes(), true));
         }
     }
@@ -155,7 +160,7 @@ mod tests {
         let call = |params: Value| {
             let message =
                 serde_json::json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
-            read(message.to_string().into_bytes(), false)
+            read(message.to_string().into_bytes(), false, true)
         };
         assert!(call(serde_json::json!({"name": "n", "arguments": {"code": large}})).is_ok());
         for params in [

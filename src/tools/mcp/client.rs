@@ -133,7 +133,14 @@ impl Client {
             let mut request =
                 ListToolsRequest::with_param(PaginatedRequestParams::default().with_cursor(cursor));
             request.extensions.insert(slot.clone());
-            let page = self.request(ClientRequest::ListToolsRequest(request), slot).await?;
+            let (page, read) = self.request(ClientRequest::ListToolsRequest(request), slot).await?;
+            // The library leaves out tools whose calls would need impossible headers.
+            let usable = match read {
+                Some(ServerResult::ListToolsResult(list)) => {
+                    Some(list.tools.into_iter().map(|tool| tool.name.into_owned()).collect())
+                }
+                _ => None,
+            };
             bytes += page.len();
             if bytes > LIST_BYTES_MAX {
                 return Err(Failure::TooLong(LIST_BYTES_MAX));
@@ -141,7 +148,7 @@ impl Client {
             // Checking schemas takes time, and this thread is that of all servers.
             let server = server.clone();
             let added = tokio::task::spawn_blocking(move || {
-                let next = listed.add(&server, &page);
+                let next = listed.add(&server, &page, usable.as_ref());
                 (listed, next)
             });
             let (all, next) =
@@ -168,11 +175,16 @@ impl Client {
         params.arguments = Some(arguments);
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(slot.clone());
-        self.request(ClientRequest::CallToolRequest(request), slot).await
+        self.request(ClientRequest::CallToolRequest(request), slot).await.map(|(result, _)| result)
     }
 
-    /// Makes a request. If the future is dropped, the server is told that nobody waits any more.
-    async fn request(&self, request: ClientRequest, slot: Slot) -> Result<String, Failure> {
+    /// Makes a request. Returns the result as the server sent it, and as the library has read it. If the future is
+    /// dropped, the server is told that nobody waits any more.
+    async fn request(
+        &self,
+        request: ClientRequest,
+        slot: Slot,
+    ) -> Result<(String, Option<ServerResult>), Failure> {
         let (mut done, answered) = oneshot::channel();
         let peer = self.peer.clone();
         tokio::spawn(async move {
@@ -196,7 +208,7 @@ impl Client {
         let answer = answered.await.unwrap_or(Err(ServiceError::TransportClosed));
         // The slot knows more than the library.
         match (slot.take(), answer) {
-            (Some(kept), _) => kept,
+            (Some(kept), answer) => kept.map(|kept| (kept, answer.ok())),
             (None, Ok(ServerResult::CallToolResult(_)) | Err(ServiceError::TransportClosed)) => {
                 Err(Failure::Closed)
             }

@@ -1,8 +1,8 @@
 //! What a server says about its tools → definitions. All of it is untrusted: texts are cleaned where they are registered,
 //! and a tool that cannot be used is left out.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -57,12 +57,18 @@ pub(super) struct Definition {
 }
 
 impl Listed {
-    /// Adds a page. Returns the cursor of the next one.
+    /// Adds a page. Returns the cursor of the next one. Tools that are not among `usable` are left out: `x-mcp-header` in
+    /// their schemas asks for headers that cannot be.
     ///
     /// # Errors
     ///
     /// If it is no page.
-    pub(super) fn add(&mut self, server: &Server, page: &str) -> Result<Option<String>, &'static str> {
+    pub(super) fn add(
+        &mut self,
+        server: &Server,
+        page: &str,
+        usable: Option<&BTreeSet<String>>,
+    ) -> Result<Option<String>, &'static str> {
         let page: Page<'_> = serde_json::from_str(page).map_err(|_| "the answer is not a list of tools")?;
         self.ttl_ms = self.ttl_ms.into_iter().chain(page.ttl_ms).min();
         for tool in page.tools {
@@ -71,6 +77,10 @@ impl Listed {
                 return Ok(None);
             }
             let (name, definition) = match read(tool, server) {
+                Ok(Some((name, _))) if usable.is_some_and(|names| !names.contains(&name)) => {
+                    self.leave_out(&name, "its schema asks for headers that cannot be (`x-mcp-header`)");
+                    continue;
+                }
                 Ok(Some(read)) => read,
                 Ok(None) => continue,
                 Err((name, why)) => {
@@ -189,7 +199,7 @@ mod tests {
 
     fn listed(tools: &Value, trust: bool) -> Listed {
         let mut listed = Listed::default();
-        listed.add(&server(trust), &json!({"tools": tools}).to_string()).unwrap();
+        listed.add(&server(trust), &json!({"tools": tools}).to_string(), None).unwrap();
         listed
     }
 
@@ -272,10 +282,10 @@ mod tests {
             (0..1100).map(|n| json!({"name": format!("t{n}"), "inputSchema": {}})).collect();
         let found = listed(&json!(many), false);
         assert_eq!((found.definitions.len(), found.left_out.len()), (1024, 1));
-        assert!(Listed::default().add(&server(false), "{}").is_err());
+        assert!(Listed::default().add(&server(false), "{}", None).is_err());
         let mut paged = Listed::default();
         let page = json!({"tools": [], "nextCursor": "b", "ttlMs": 5000}).to_string();
-        assert_eq!(paged.add(&server(false), &page), Ok(Some("b".into())));
+        assert_eq!(paged.add(&server(false), &page, None), Ok(Some("b".into())));
         assert_eq!(paged.ttl_ms, Some(5000));
     }
 }

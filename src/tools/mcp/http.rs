@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -20,7 +20,7 @@ use sse_stream::Sse;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::sse::Events;
+use super::stream::{Origin, events};
 use super::wire::{self, Expected, Message};
 use crate::tools::http::{Client, Failure as Connection, Secrets, Service};
 use crate::tools::text;
@@ -28,17 +28,12 @@ use crate::tools::text;
 /// For messages that belong to no call: those that begin a connection, and notifications.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// What a server may send in one stream of events beside the answer.
-const BESIDE_BYTES_MAX: usize = 1 << 20;
-
-/// What is read after the answer to keep a connection.
-const AFTER_BYTES_MAX: usize = 16 << 10;
-
 /// Bounds for the body of an error.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 const ERROR_CHARS_MAX: usize = 500;
 const ERROR_TIME_MAX: Duration = Duration::from_secs(1);
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: &str = "application/json";
@@ -111,7 +106,7 @@ impl HttpClient {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let body = serde_json::to_vec(message).map_err(|_| Failure::Unreadable("the request is not JSON"))?;
-        let response = self.send(Method::POST, uri, body, session, headers).await?;
+        let response = self.send(Method::POST, uri, body, session, headers.clone()).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND && session.is_some() {
             return Err(Failure::Expired);
@@ -140,10 +135,27 @@ impl HttpClient {
                 Ok(StreamableHttpPostResponse::Json(answer_in(&text, expected)?, named))
             }
             EVENTS => {
-                Ok(StreamableHttpPostResponse::Sse(events(response.into_body(), bytes_max, expected), named))
+                let origin = Origin::of(self, uri, session, headers);
+                let stream = events(response.into_body(), bytes_max, expected, origin);
+                Ok(StreamableHttpPostResponse::Sse(stream, named))
             }
             _ => Err(Failure::Unreadable("the answer is neither JSON nor a stream of events")),
         }
+    }
+
+    /// Opens a stream again, after the event `last`.
+    pub(super) async fn reopen(
+        &self,
+        uri: &str,
+        session: Option<&str>,
+        mut headers: HashMap<HeaderName, HeaderValue>,
+        last: &str,
+    ) -> Result<Incoming, Failure> {
+        headers.insert(LAST_EVENT_ID, HeaderValue::from_str(last).map_err(|_| Failure::Closed)?);
+        let response = self.send(Method::GET, uri, Vec::new(), session, headers).await;
+        let response = response.map_err(|_| Failure::Closed)?;
+        let is_stream = response.status().is_success() && kind_of(response.headers()) == EVENTS;
+        if is_stream { Ok(response.into_body()) } else { Err(Failure::Closed) }
     }
 
     /// Reads the answer of a server that does not do what it was asked.
@@ -297,95 +309,12 @@ async fn whole(mut body: Incoming, bytes_max: usize, expected: &Expected) -> Res
     String::from_utf8(bytes).map_err(|_| Failure::Unreadable("the answer is not UTF-8"))
 }
 
-fn too_long(expected: &Expected, bytes_max: usize) -> Failure {
+pub(super) fn too_long(expected: &Expected, bytes_max: usize) -> Failure {
     expected.slot.as_ref().map_or(Failure::TooLong(bytes_max), super::slot::Slot::too_long)
 }
 
-fn hold(expected: &Expected, bytes: usize) -> Result<(), Failure> {
+pub(super) fn hold(expected: &Expected, bytes: usize) -> Result<(), Failure> {
     expected.slot.as_ref().map_or(Ok(()), |slot| slot.hold(bytes))
-}
-
-/// A stream of events, up to the answer.
-struct Reader {
-    body: Incoming,
-    events: Events,
-    expected: Expected,
-    bytes_max: usize,
-    /// Bytes of all events so far.
-    bytes: usize,
-    is_over: bool,
-}
-
-/// Returns the events of `body` as the library needs them. The last one is the answer, or an error in its place.
-fn events(
-    body: Incoming,
-    bytes_max: usize,
-    expected: &Expected,
-) -> BoxStream<'static, Result<Sse, SseError>> {
-    let expected = Expected { id: expected.id.clone(), slot: expected.slot.clone() };
-    let reader = Reader { body, events: Events::default(), expected, bytes_max, bytes: 0, is_over: false };
-    Box::pin(stream::unfold(reader, async |mut reader| {
-        if reader.is_over {
-            reader.end().await;
-            return None;
-        }
-        let message = reader.next().await.unwrap_or_else(|failure| {
-            reader.is_over = true;
-            let message = reader.expected.failed(&failure);
-            serde_json::to_string(&message).unwrap_or_default()
-        });
-        Some((Ok(Sse { data: Some(message), ..Sse::default() }), reader))
-    }))
-}
-
-impl Reader {
-    /// Reads what a server may write after its answer, so that the connection can be used again. The library gives up
-    /// soon.
-    async fn end(&mut self) {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = self.body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > AFTER_BYTES_MAX {
-                return;
-            }
-        }
-    }
-
-    /// Returns the next message for the library.
-    async fn next(&mut self) -> Result<String, Failure> {
-        loop {
-            let not_text = |_| Failure::Unreadable("the answer is not UTF-8");
-            while let Some(data) = self.events.next().map_err(not_text)? {
-                if data.trim().is_empty() {
-                    continue;
-                }
-                match wire::read(&data)? {
-                    Message::Answer { id, result } => {
-                        if id.is_some_and(|id| !self.expected.is(&id)) {
-                            return Err(Failure::Unreadable("the answer is to another request"));
-                        }
-                        self.is_over = true;
-                        let answer = self.expected.answer(&data, result)?;
-                        return serde_json::to_string(&answer)
-                            .map_err(|_| Failure::Unreadable("the answer is not JSON"));
-                    }
-                    // The library refuses it. One that it cannot read is of no use to it.
-                    Message::Request if wire::typed(&data).is_ok() => return Ok(data),
-                    // Nobody waits for progress and the like.
-                    Message::Request | Message::Notification(_) => {}
-                }
-            }
-            let Some(frame) = self.body.frame().await else { return Err(Failure::Closed) };
-            let Ok(data) = frame.map_err(|_| Failure::Closed)?.into_data() else { continue };
-            self.bytes += data.len();
-            self.events.push(&data);
-            let kept = self.events.kept();
-            if kept > self.bytes_max || self.bytes > self.bytes_max.saturating_add(BESIDE_BYTES_MAX) {
-                return Err(too_long(&self.expected, self.bytes_max));
-            }
-            hold(&self.expected, kept)?;
-        }
-    }
 }
 
 /// Returns an error of the library as a reason of this module, for requests without a slot.

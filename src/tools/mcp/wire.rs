@@ -73,7 +73,7 @@ impl Expected {
         text: &str,
         result: Result<&RawValue, &RawValue>,
     ) -> Result<ServerJsonRpcMessage, Failure> {
-        let Some(slot) = &self.slot else { return typed(text) };
+        let Some(slot) = &self.slot else { return self.beginning(text) };
         match result {
             Ok(result) => {
                 slot.put(Ok(result.get().to_owned()));
@@ -87,6 +87,19 @@ impl Expected {
                 Ok(self.failed(&failure))
             }
         }
+    }
+
+    /// Reads the answer to a request that begins a connection. Some servers of the earlier protocol answer requests that
+    /// they do not know, such as the probe for the newer one, with an empty result.
+    fn beginning(&self, text: &str) -> Result<ServerJsonRpcMessage, Failure> {
+        let message = typed(text)?;
+        let ServerJsonRpcMessage::Response(response) = &message else { return Ok(message) };
+        if matches!(response.result, ServerResult::DiscoverResult(_) | ServerResult::InitializeResult(_)) {
+            return Ok(message);
+        }
+        let error =
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "the answer is not one of the protocol", None);
+        Ok(ServerJsonRpcMessage::error(error, Some(self.id.clone())))
     }
 
     /// Returns the message that tells the library about a failure.
@@ -200,6 +213,22 @@ mod tests {
             (&deep, "the answer is nested too deeply"),
         ] {
             assert_eq!(kind(text), expected, "{}", &text[..text.len().min(60)]);
+        }
+    }
+
+    #[test]
+    fn connections_begin_with_certain_answers_only() {
+        let expected = Expected { id: RequestId::Number(1), slot: None };
+        let discovered = r#"{"supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private","resultType":"complete"}"#;
+        let initialized =
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"1"}}"#;
+        for (result, is_one) in
+            [(discovered, true), (initialized, true), ("{}", false), (r#"{"tools":[]}"#, false)]
+        {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+            let Ok(Message::Answer { result, .. }) = read(&text) else { panic!("{text}") };
+            let answer = expected.answer(&text, result).unwrap();
+            assert_eq!(matches!(answer, ServerJsonRpcMessage::Response(_)), is_one, "{answer:?}");
         }
     }
 
