@@ -36,18 +36,18 @@ pub(super) fn tune() {
 /// hundreds of MiB in blocks of such sizes; with this, it takes a sixth less memory, and no more time.
 const BYTES_WHILE_MAKING: libc::c_int = 64 << 10;
 
-/// Calls `make`, which may make an image, and then returns what is free to the kernel.
-pub(super) fn thrifty<T>(make: impl FnOnce() -> T) -> T {
+/// Calls `work`, which may make an image, and then returns what is free to the kernel.
+pub(super) fn thrifty<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: as above.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES_WHILE_MAKING);
         libc::mallopt(libc::M_TRIM_THRESHOLD, BYTES_WHILE_MAKING);
     }
-    let made = make();
+    let done = work();
     tune();
     give_back();
-    made
+    done
 }
 
 /// Returns every free page to the kernel, except at the ends of heaps other than the first.
