@@ -244,10 +244,8 @@ async fn make_ready(config: &Config, service: &Service) -> Result<(), Failure> {
     let (builder_config, metrics) = (config.clone(), service.settings().metrics.clone());
     std::thread::spawn(move || {
         let sandbox = sandbox_with_store(&builder_config, metrics);
-        // Memory that the compiler has freed would otherwise count towards the memory limit of the container.
-        malloc::give_back();
         if let Ok(sandbox) = &sandbox {
-            write_stubs(sandbox.catalogue(), &builder_config.workspace_dir);
+            write_stubs(&sandbox.catalogue(), &builder_config.workspace_dir);
         }
         done.send(sandbox)
     });
@@ -315,7 +313,8 @@ fn tools_of(config: &Config) -> Result<Vec<Tool>, Error> {
 }
 
 fn sandbox(config: &Config, metrics: Metrics) -> Result<Sandbox, Error> {
-    builder(config, metrics)?.build()
+    let builder = builder(config, metrics)?;
+    malloc::thrifty(|| builder.build())
 }
 
 /// Returns the sandbox of the service. Without a store it runs programs, but keeps nothing.
@@ -328,7 +327,7 @@ fn sandbox_with_store(config: &Config, metrics: Metrics) -> Result<Sandbox, Erro
             builder.no_store()
         }
     };
-    builder.build()
+    malloc::thrifty(|| builder.build())
 }
 
 fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
@@ -340,8 +339,11 @@ fn builder(config: &Config, metrics: Metrics) -> Result<SandboxBuilder, Error> {
         .queue(config.queue)
         .metrics(metrics)
         .log_code(config.log_code)
-        .wait_limits(config.wait_limits)
-        .tools(tools_of(config)?);
+        .wait_limits(config.wait_limits);
+    let NetworkTools { enabled, file, signer } = &config.network_tools;
+    if *enabled {
+        builder = builder.follow(file.source(signer.as_ref())?);
+    }
     if let Some(dir) = &config.cache_dir {
         builder = builder.cache_dir(dir);
     }

@@ -8,10 +8,12 @@ pub(crate) mod engine;
 pub mod fuzzing;
 mod interpreter;
 mod machine_code;
+mod maker;
 mod older;
 mod packages;
 mod start;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -28,7 +30,9 @@ use crate::meter;
 use crate::validator::{OWN_NAMES, REFUSED_NAMES, hints};
 use artifact::{Artifact, Kind};
 pub(crate) use interpreter::Interpreter;
+use interpreter::Segment;
 use machine_code::MachineCode;
+pub(crate) use maker::Maker;
 pub(crate) use older::OlderImage;
 pub use packages::{Distribution, Packages};
 
@@ -62,17 +66,17 @@ const GUEST_MODULES: [(&str, &str); 22] = [
 ];
 
 /// The inputs of an image.
-pub(crate) struct ImageSpec<'a> {
+pub(crate) struct ImageSpec {
     /// The interpreter as compressed WebAssembly: [`PYTHON_WASM_ZST`], or another guest in tests of the isolation.
-    pub(crate) interpreter: &'a [u8],
+    pub(crate) interpreter: Cow<'static, [u8]>,
     /// Names that programs may import, such as `json` or `urllib.parse`.
-    pub(crate) allowed_imports: &'a BTreeSet<String>,
+    pub(crate) allowed_imports: BTreeSet<String>,
     /// Names whose import fails with the message that tools are disabled.
-    pub(crate) disabled_imports: &'a BTreeSet<String>,
+    pub(crate) disabled_imports: BTreeSet<String>,
     /// Whether the guest refuses at run time what the validator refuses in source code.
     pub(crate) guards: bool,
     /// Packages that programs may import.
-    pub(crate) packages: &'a Packages,
+    pub(crate) packages: Packages,
     /// Tool definitions, in the format of `guest/README.md`.
     pub(crate) tools: Value,
 }
@@ -85,8 +89,10 @@ pub(crate) struct Image {
     pub(crate) polling_pages: PollingPages,
     /// The initial content of linear memory, which deltas are relative to.
     pub(crate) base: Base,
-    /// The size of linear memory at the start of an execution.
-    pub(crate) memory_bytes_min: u64,
+    /// A digest of the recipe.
+    pub(crate) recipe: blake3::Hash,
+    /// Makes images with other tools.
+    pub(crate) maker: Maker,
     /// Images of other recipes in which interpreters in the store began, and that run in the same code.
     pub(crate) older: Vec<OlderImage>,
     /// Whether the image was made now, instead of mapped from the cache.
@@ -105,7 +111,7 @@ impl Image {
     /// [`Error::Image`] if the image cannot be made, or if there are not enough addresses for `slots` executions.
     /// [`Error::Config`] if the thread that checks resets cannot be started. An unusable cache is only a warning.
     pub(crate) fn open(
-        spec: &ImageSpec<'_>,
+        spec: ImageSpec,
         slots: u32,
         cache_dir: Option<&Path>,
         needed: &[String],
@@ -113,9 +119,10 @@ impl Image {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         probe(slots)?;
-        let recipe = recipe(spec);
+        let recipe = recipe(&spec, &spec.tools);
+        let recipe_digest = blake3::hash(&recipe);
         let blank = engine::blank()?;
-        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, spec, &recipe) };
+        let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, &spec, &recipe) };
         // Before anything is added to the cache, because that may remove them.
         let mut older = cache.older(needed);
         // In parallel, because loading reads the whole artifact to check its digest.
@@ -127,20 +134,20 @@ impl Image {
         let (code, base) = match (code, memory) {
             (Some(code), Some(memory)) => (MachineCode::File(code.file), mapped(memory)?),
             (code, memory) => {
-                let interpreter = Interpreter::unpack(spec.interpreter)?;
-                make(&cache, &blank, &interpreter, &recipe, code, memory)?
+                let interpreter = Interpreter::unpack(&spec.interpreter)?;
+                make(&cache, &blank, interpreter, recipe, code, memory)?
             }
         };
         older.retain(|image| image.id() != &**base.id());
-        let memory_bytes_min = base.memory_bytes() as u64;
         let memories = Memories::new(base.clone(), on_check)
             .map_err(|error| Error::config("starting the thread that checks resets").caused_by(error))?;
         let polling_pages = memories.polling_pages().clone();
-        let engine = engine::runner(memories)?;
+        let engine = engine::runner(memories.clone())?;
         let module = code.module(&engine)?;
+        let maker = Maker::new(spec, cache.keys.origin, engine.clone(), module.clone(), memories)?;
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, polling_pages, base, memory_bytes_min, older, built })
+        Ok(Self { engine, module, polling_pages, base, recipe: recipe_digest, maker, older, built })
     }
 }
 
@@ -158,27 +165,29 @@ fn probe(slots: u32) -> Result<(), Error> {
 fn make(
     cache: &Cache<'_>,
     blank: &Engine,
-    interpreter: &Interpreter,
-    recipe: &[u8],
+    interpreter: Interpreter,
+    recipe: Vec<u8>,
     code: Option<Artifact>,
     memory: Option<Artifact>,
 ) -> Result<(MachineCode, Base), Error> {
     info!(target: PROGRESS, "making the interpreter image; this takes some seconds, once");
+    let Interpreter { code: wasm, data } = interpreter;
     let code = match code {
         Some(artifact) => MachineCode::File(artifact.file),
-        None => compile(cache, blank, interpreter)?,
+        None => compile(cache, blank, &wasm)?,
     };
+    drop(wasm);
     let memory = match memory {
         Some(artifact) => mapped(artifact)?,
-        None => start(cache, blank, &code, interpreter, recipe)?,
+        None => start(cache, blank, &code, &data, recipe)?,
     };
     Ok((code, memory))
 }
 
-fn compile(cache: &Cache<'_>, engine: &Engine, interpreter: &Interpreter) -> Result<MachineCode, Error> {
+fn compile(cache: &Cache<'_>, engine: &Engine, wasm: &[u8]) -> Result<MachineCode, Error> {
     let started = Instant::now();
     let code = engine
-        .precompile_module(&interpreter.code)
+        .precompile_module(wasm)
         .map_err(|error| Error::image("compiling the interpreter").caused_by(error))?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = code.len(), "interpreter compiled");
     let stored = cache.store(Kind::Code, &code);
@@ -189,12 +198,13 @@ fn start(
     cache: &Cache<'_>,
     engine: &Engine,
     code: &MachineCode,
-    interpreter: &Interpreter,
-    recipe: &[u8],
+    data: &[Segment],
+    recipe: Vec<u8>,
 ) -> Result<Base, Error> {
     let started = Instant::now();
-    let memory = start::memory_of(engine, &code.module(engine)?, &interpreter.data, recipe)?;
-    let memory = memory::file_of(&memory, &cache.keys.origin);
+    let module = code.module(engine)?;
+    let take = |memory: &[u8]| Ok(memory::file_of(memory, &cache.keys.origin));
+    let memory = start::with_memory(engine, &module, &start::zeros_for(&module)?, data, recipe, take)?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = memory.len(), "interpreter started");
     match cache.store(Kind::Memory, &memory) {
         Some(artifact) => mapped(artifact),
@@ -246,9 +256,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(engine: &Engine, spec: &ImageSpec<'_>, recipe: &[u8]) -> Self {
+    fn new(engine: &Engine, spec: &ImageSpec, recipe: &[u8]) -> Self {
         let mut code = KeyHasher(blake3::Hasher::new());
-        code.part(spec.interpreter);
+        code.part(&spec.interpreter);
         code.part(env!("CARGO_PKG_VERSION").as_bytes());
         for source in meter::SOURCE {
             code.part(source.as_bytes());
@@ -276,8 +286,8 @@ impl Keys {
     }
 }
 
-/// Returns the recipe, from which the guest initialises itself: a line, and after it the files of packages.
-fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
+/// Returns the recipe with these tools, from which the guest initialises itself: a line, and after it the files of packages.
+fn recipe(spec: &ImageSpec, tools: &Value) -> Vec<u8> {
     let recipe = json!({
         "modules": GUEST_MODULES,
         "entry": "guest_runner",
@@ -286,9 +296,9 @@ fn recipe(spec: &ImageSpec<'_>) -> Vec<u8> {
         "refused_names": REFUSED_NAMES,
         "own_names": OWN_NAMES,
         "guards": spec.guards,
-        "hints": hints::recipe(spec.allowed_imports),
+        "hints": hints::recipe(&spec.allowed_imports),
         "packages": spec.packages.modules().collect::<Vec<_>>(),
-        "tools": spec.tools,
+        "tools": tools,
     });
     let mut recipe = format!("{recipe}\n").into_bytes();
     spec.packages.append_to(&mut recipe);

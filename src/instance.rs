@@ -46,6 +46,8 @@ const WASM_PAGE_BYTES: usize = 64 << 10;
 /// The input of one execution.
 pub(crate) struct Run<'a> {
     pub(crate) id: ExecutionId,
+    /// The image that a fresh interpreter begins as.
+    pub(crate) base: &'a Base,
     pub(crate) source: &'a ValidatedSource,
     /// Context and limits. Its `code` is ignored.
     pub(crate) execution: &'a Execution,
@@ -67,15 +69,15 @@ pub(crate) struct Thaw {
     pub(crate) keeps: bool,
     /// When the execution began, if its wall clock runs on while it waits.
     pub(crate) began: Option<Instant>,
-    /// The image that it began as, if that is not the current one.
-    pub(crate) base: Option<Base>,
+    /// The image that it began as.
+    pub(crate) base: Base,
 }
 
-/// An image with its imports resolved. Every execution is instantiated from it.
+/// The interpreter's code with its imports resolved. Every execution is instantiated from it, with a memory that begins as
+/// one of the images.
 pub(crate) struct Template {
     instance: InstancePre<HostState>,
     polling_pages: PollingPages,
-    base: Base,
     watchdog: Watchdog,
 }
 
@@ -91,8 +93,7 @@ impl Template {
             .map_err(|error| Error::image("resolving its imports").caused_by(error))?;
         let watchdog =
             Watchdog::start().map_err(|error| Error::config("starting the watchdog").caused_by(error))?;
-        let (polling_pages, base) = (image.polling_pages.clone(), image.base.clone());
-        Ok(Self { instance, polling_pages, base, watchdog })
+        Ok(Self { instance, polling_pages: image.polling_pages.clone(), watchdog })
     }
 
     /// Runs a program in a new instance until it ends or pauses.
@@ -108,10 +109,10 @@ impl Template {
         loop {
             let begun = Instant::now();
             let store = self.store(Self::state(&run, slice.is_some()));
-            let base = run.after.and_then(|kept| kept.base.as_ref());
+            let base = run.after.map_or(run.base, |kept| &kept.base);
             let mut guest = self.instantiate(store, base).await.map_err(instantiating)?;
             if let Some(kept) = run.after {
-                self.restore(&mut guest, &kept.delta).map_err(|error| unfit(&error))?;
+                restore(&mut guest, &kept.delta).map_err(|error| unfit(&error))?;
                 guest.store.data_mut().set_monotonic(kept.monotonic, kept.said_at);
             }
             life.stages.instantiate = begun.elapsed();
@@ -163,15 +164,11 @@ impl Template {
     /// # Errors
     ///
     /// The execution, if its record would exceed `bytes_max` or its memory cannot be read. It stays paused.
-    pub(crate) fn freeze(
-        &self,
-        paused: Paused,
-        bytes_max: usize,
-    ) -> Result<Frozen, (Box<Paused>, std::io::Error)> {
+    pub(crate) fn freeze(paused: Paused, bytes_max: usize) -> Result<Frozen, (Box<Paused>, std::io::Error)> {
         let Paused { mut guest, mut life, wakes_after } = paused;
         let written: usize = guest.store.data().written().iter().map(|bytes| bytes.len()).sum();
         let before = thread_cpu_time();
-        let delta = self.delta(&mut guest, bytes_max.saturating_sub(written));
+        let delta = delta_of(&mut guest, bytes_max.saturating_sub(written));
         // Counts as the guest's: the more it has written, the longer it takes.
         life.cpu_time += thread_cpu_time().saturating_sub(before);
         match delta {
@@ -199,30 +196,13 @@ impl Template {
         }
         state.take_over(frozen.host, frozen.written);
         let store = self.store(state);
-        let mut guest = self.instantiate(store, base.as_ref()).await.map_err(instantiating)?;
-        self.restore(&mut guest, &frozen.delta).map_err(|error| unfit(&error))?;
+        let mut guest = self.instantiate(store, &base).await.map_err(instantiating)?;
+        restore(&mut guest, &frozen.delta).map_err(|error| unfit(&error))?;
         // Counts as the guest's: the more it has written, the longer it takes.
         life.cpu_time += thread_cpu_time().saturating_sub(before);
         guest.before = None;
         life.stages.instantiate += begun.elapsed();
         Ok(Paused { guest, life, wakes_after: None })
-    }
-
-    fn delta(&self, guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
-        let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
-        let base = guest.base.as_ref().unwrap_or(&self.base);
-        base.delta(memory.data(&guest.store), bytes_max)
-    }
-
-    fn restore(&self, guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
-        // The writes below give the memory private pages, outside the time in which page faults are counted. So
-        // report one fault, or the slot would be reset without a scan for written pages.
-        guest.faults = 1;
-        let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
-        let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
-        memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
-        let base = guest.base.as_ref().unwrap_or(&self.base);
-        Ok(base.apply(delta, memory.data_mut(&mut guest.store))?)
     }
 
     /// Calls the guest's `run` and meters it until it ends, pauses or exceeds its slice.
@@ -276,7 +256,7 @@ impl Template {
         let report = self.report(&mut guest, life, end).await;
         let has_begun = report.error.as_ref().is_none_or(|error| !error.before_start);
         let is_whole = has_begun && matches!(report.outcome, Outcome::Completed | Outcome::Failure);
-        let kept = (has_result && is_whole).then(|| self.keep(&mut guest)).flatten();
+        let kept = (has_result && is_whole).then(|| Self::keep(&mut guest)).flatten();
         let Guest { store, faults, .. } = guest;
         if faults == 0 {
             memory::drop_without_fault(store);
@@ -287,8 +267,8 @@ impl Template {
     }
 
     /// Returns the interpreter that a program leaves, or `None` if its memory cannot be read.
-    fn keep(&self, guest: &mut Guest) -> Option<Kept> {
-        let delta = self.delta(guest, usize::MAX);
+    fn keep(guest: &mut Guest) -> Option<Kept> {
+        let delta = delta_of(guest, usize::MAX);
         let delta = delta.inspect_err(|error| warn!(%error, "cannot keep an interpreter")).ok()?;
         let (base, state) = (guest.base.clone(), guest.store.data());
         let (tools, monotonic) = (state.tools().to_owned(), state.monotonic());
@@ -296,7 +276,7 @@ impl Template {
     }
 
     async fn report(&self, guest: &mut Guest, life: &Life, end: End) -> Report {
-        let memory_bytes_min = guest.base.as_ref().unwrap_or(&self.base).memory_bytes() as u64;
+        let memory_bytes_min = guest.base.memory_bytes() as u64;
         let store = &mut guest.store;
         if store.data().bytes_handed_over() > LARGE_BYTES {
             // At its first yield, an execution moves from its caller's thread, which also serves others, to a guests'
@@ -335,21 +315,18 @@ impl Template {
         store
     }
 
-    /// Creates an instance that is ready to run, from `base` if that is not the current image. No guest code has run yet.
-    async fn instantiate(&self, mut store: Store<HostState>, base: Option<&Base>) -> wasmtime::Result<Guest> {
+    /// Creates an instance that is ready to run, whose memory begins as `base`. No guest code has run yet.
+    async fn instantiate(&self, mut store: Store<HostState>, base: &Base) -> wasmtime::Result<Guest> {
         // Measured here, because the time and faults of the instantiation count as the guest's. No other guest runs
         // in this thread before this one is polled.
         let before = Some((thread_cpu_time(), thread_faults()));
         let instantiating = self.instance.instantiate_async(&mut store);
-        let instance = match base {
-            None => instantiating.await?,
-            Some(base) => memory::begin_as(base, instantiating).await??,
-        };
+        let instance = memory::begin_as(base, instantiating).await??;
         fuel::fill(&instance, &mut store)?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         let page = self.polling_pages.of(memory.data_ptr(&store));
         let page = page.ok_or_else(|| format_err!("its memory has no polling page"))?;
-        Ok(Guest { store, instance, base: base.cloned(), page, before, faults: 0 })
+        Ok(Guest { store, instance, base: base.clone(), page, before, faults: 0 })
     }
 }
 
@@ -397,8 +374,8 @@ impl Life {
 struct Guest {
     store: Store<HostState>,
     instance: Instance,
-    /// The image that its memory began as, if that is not the current one.
-    base: Option<Base>,
+    /// The image that its memory began as.
+    base: Base,
     page: Arc<PollingPage>,
     /// CPU time and page faults of the thread before the instance was created. Taken when the guest first runs.
     before: Option<(Duration, u64)>,
@@ -413,6 +390,21 @@ enum Step {
     Paused(Guest, Option<Duration>),
     /// The guest exceeded its slice in its caller's thread.
     Sliced,
+}
+
+fn delta_of(guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
+    let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
+    guest.base.delta(memory.data(&guest.store), bytes_max)
+}
+
+fn restore(guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
+    // The writes below give the memory private pages, outside the time in which page faults are counted. So
+    // report one fault, or the slot would be reset without a scan for written pages.
+    guest.faults = 1;
+    let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
+    let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
+    memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
+    Ok(guest.base.apply(delta, memory.data_mut(&mut guest.store))?)
 }
 
 fn instantiating(error: wasmtime::Error) -> Error {
@@ -497,7 +489,7 @@ impl Template {
     /// Returns an instance as an execution starts from it.
     pub(crate) async fn open(&self, run: Run<'_>) -> wasmtime::Result<Opened> {
         let Guest { mut store, instance, .. } =
-            self.instantiate(self.store(Self::state(&run, false)), None).await?;
+            self.instantiate(self.store(Self::state(&run, false)), run.base).await?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         Ok(Opened { store, instance, memory })
     }

@@ -18,12 +18,12 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 pub(crate) use delta::{Base, Delta};
-pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, Origin, file_of, origin_of};
+pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, Origin, SpareFiles, file_of, origin_of};
 #[cfg(feature = "server")]
 pub(crate) use pagemap::PAGEMAP_SCAN;
 #[cfg(feature = "server")]
@@ -73,8 +73,8 @@ pub(crate) fn drop_without_fault<T>(store: T) {
 }
 
 thread_local! {
-    /// What the next memory that is created in this thread begins as, if not as the image.
-    static OTHER_BASE: RefCell<Option<Base>> = const { RefCell::new(None) };
+    /// What the next memory that is created in this thread begins as.
+    static NEXT_BASE: RefCell<Option<Base>> = const { RefCell::new(None) };
 }
 
 /// Does what `instantiating` does, which creates one memory. It begins as `base`, and is not used again afterwards.
@@ -86,26 +86,26 @@ pub(crate) async fn begin_as<T>(base: &Base, instantiating: impl Future<Output =
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
-            OTHER_BASE.take();
+            NEXT_BASE.take();
         }
     }
     let (mut instantiating, mut is_taken) = (pin!(instantiating), false);
     let instance = poll_fn(|context| {
         let _restore = Restore;
-        OTHER_BASE.set(Some(base.clone()));
+        NEXT_BASE.set(Some(base.clone()));
         let polled = instantiating.as_mut().poll(context);
-        is_taken |= OTHER_BASE.take().is_none();
+        is_taken |= NEXT_BASE.take().is_none();
         polled
     });
     let instance = instance.await;
     if is_taken { Ok(instance) } else { Err(io::Error::other("the instance has no memory")) }
 }
 
-/// Creates linear memories for wasmtime, and reuses them.
+/// Creates linear memories for wasmtime. Those that begin as the current base are reused. A handle.
 #[derive(Clone)]
 pub(crate) struct Memories {
-    /// The initial content of the memories; `None` means zeros.
-    base: Option<Base>,
+    /// The initial content of most memories; `None` means zeros.
+    current: Arc<RwLock<Option<Base>>>,
     polling_pages: PollingPages,
     pool: Arc<Pool<Slot>>,
     checker: Option<Arc<ResetChecker>>,
@@ -120,35 +120,55 @@ impl Memories {
     pub(crate) fn new(base: Base, on_check: OnResetCheck) -> io::Result<Self> {
         let blank = Self::blank();
         let checker = ResetChecker::start(Arc::downgrade(&blank.pool), on_check)?;
-        Ok(Self { base: Some(base), checker: Some(checker), ..blank })
+        Ok(Self { current: Arc::new(RwLock::new(Some(base))), checker: Some(checker), ..blank })
     }
 
     /// Returns memories of zeros, for making an image.
     pub(crate) fn blank() -> Self {
-        Self { base: None, polling_pages: PollingPages::default(), pool: Arc::default(), checker: None }
+        Self {
+            current: Arc::default(),
+            polling_pages: PollingPages::default(),
+            pool: Arc::default(),
+            checker: None,
+        }
+    }
+
+    /// Makes `base` the current one: from now on, memories that begin as it are reused instead of others.
+    pub(crate) fn make_current(&self, base: Base) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        self.clear();
+    }
+
+    /// Drops the memories that are ready for reuse.
+    pub(crate) fn clear(&self) {
+        self.pool.clear();
     }
 
     pub(crate) fn polling_pages(&self) -> &PollingPages {
         &self.polling_pages
     }
 
-    fn slot(&self, bytes_min: usize, layout: SlotLayout) -> io::Result<Slot> {
-        let base = match &self.base {
-            Some(base) => base.clone(),
-            None => Base::zeros(bytes_min)?,
-        };
-        Slot::new(base, self.polling_pages.clone(), layout, self.checker.clone())
-    }
-
-    /// Returns a slot that begins as `base` and is used once.
-    fn slot_once(&self, base: &Base, layout: SlotLayout) -> io::Result<Lent<Slot>> {
-        let make = || Slot::new(base.clone(), self.polling_pages.clone(), layout, None);
-        let slot = make().or_else(|_| {
+    /// Returns a slot that begins as `base`.
+    fn slot(&self, base: &Base, layout: SlotLayout) -> io::Result<Lent<Slot>> {
+        let make = |checker| Slot::new(base.clone(), self.polling_pages.clone(), layout, checker);
+        if self.is_current(base) {
+            return self.pool.lend(|slot| slot.begins_as(base), || make(self.checker.clone()));
+        }
+        let slot = make(None).or_else(|_| {
             // Idle slots may have the addresses that it needs.
             self.pool.clear();
-            make()
+            make(None)
         });
         slot.map(Lent::once)
+    }
+
+    fn current(&self) -> Option<Base> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_current(&self, base: &Base) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|current| current.is(base))
     }
 }
 
@@ -170,12 +190,10 @@ unsafe impl MemoryCreator for Memories {
     ) -> Result<Box<dyn LinearMemory>, String> {
         let memory_bytes = reserved_bytes.ok_or("movable memories are not supported")?;
         let layout = SlotLayout { memory_bytes, guard_bytes };
-        let slot = match OTHER_BASE.take() {
-            Some(base) => self.slot_once(&base, layout),
-            None => self.pool.lend(|| self.slot(bytes_min, layout)),
-        };
-        let slot =
-            slot.map_err(|error| format!("cannot reserve address space for another execution: {error}"))?;
+        let base = NEXT_BASE.take().or_else(|| self.current()).map_or_else(|| Base::zeros(bytes_min), Ok);
+        let slot = base
+            .and_then(|base| self.slot(&base, layout))
+            .map_err(|error| format!("cannot reserve address space for another execution: {error}"))?;
         if slot.bytes() < bytes_min || slot.layout() != layout {
             return Err("the image does not fit the module".into());
         }

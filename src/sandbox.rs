@@ -5,6 +5,7 @@ mod admission;
 mod audit;
 mod builder;
 mod context;
+mod editions;
 mod effects;
 mod executions;
 mod files;
@@ -42,16 +43,18 @@ use crate::SPANS;
 use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{Event, Execution, ExecutionId, Finding, GuestError, Outcome, Report, Rule};
+use crate::image::Packages;
 use crate::instance::{Cancel, Kept, Pauses, Progress, Run, Template};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Records;
-use crate::tools::{Catalogue, Grants, Registry, ToolPolicy};
+use crate::tools::{Catalogue, Grants, ToolPolicy};
 use crate::validator::{Policy, PolicyKind, ValidatedSource};
 use accept::{Accepted, is_large};
 use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
+use editions::{Edition, Editions};
 pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
 use images::Images;
 use live::Seat;
@@ -99,19 +102,17 @@ struct Inner {
 struct Shared {
     template: Template,
     images: Arc<Images>,
-    registry: Arc<Registry>,
-    catalogue: Arc<Catalogue>,
+    editions: Editions,
     tool_policy: Option<Arc<dyn ToolPolicy>>,
     ceilings: Limits,
+    /// Without the modules of the tools.
     policy: Policy,
+    packages: Packages,
     layers: Layers,
-    memory_bytes_min: u64,
     admission: Admission,
     metrics: Metrics,
     log_code: bool,
     is_sound: Arc<AtomicBool>,
-    /// Whether a call may need approval: a policy, or a tool that says so.
-    may_ask: bool,
     wait_limits: WaitLimits,
     records: Records,
     tasks: Arc<Tasks>,
@@ -216,7 +217,7 @@ impl Sandbox {
             return Ok(None);
         };
         let Admitted { accepted, permit, queue, .. } = admitted?;
-        let Accepted { source, mut execution, .. } = accepted;
+        let Accepted { source, mut execution, edition, .. } = accepted;
         let started = Arc::<AtomicU32>::default();
         record.start(&started);
         // Cancels the execution when this future is dropped, even if the guest does not yield.
@@ -227,9 +228,10 @@ impl Sandbox {
             if let Some(events) = &execution.events {
                 events.send(Event::Started(id));
             }
-            let grants = shared.grants(&mut execution, None, started);
+            let grants = shared.grants(&edition, &mut execution, None, started);
             let run = Run {
                 id,
+                base: &edition.base,
                 source: &source,
                 execution: &execution,
                 grants,
@@ -296,7 +298,9 @@ impl Sandbox {
     /// [`Error::Internal`] if the program does not run or its value is wrong.
     pub async fn self_test(&self) -> Result<(), Error> {
         let shared = self.0.shared.clone();
-        self.on_guest_threads(self.0.tasks.track_future(async move { shared.self_test().await })).await
+        let edition = shared.edition();
+        self.on_guest_threads(self.0.tasks.track_future(async move { shared.self_test(&edition).await }))
+            .await
     }
 
     /// Polls `run` once on the caller's thread; if it is then still pending, spawns it on the guests' threads. Most
@@ -356,16 +360,13 @@ impl Sandbox {
     /// Returns whether a call may need approval.
     #[cfg(feature = "server")]
     pub(crate) fn may_ask(&self) -> bool {
-        self.0.shared.may_ask
+        self.0.shared.edition().may_ask
     }
 
     /// Returns the policy without the modules of the tools.
     #[cfg(feature = "server")]
-    pub(crate) fn policy_without_tools(&self) -> Policy {
-        let mut policy = self.0.shared.policy.clone();
-        policy.allowed_imports.retain(|name| !self.catalogue().modules().contains(name));
-        policy.tool_modules.clear();
-        policy
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.shared.policy
     }
 
     /// Returns whether every memory that was checked after a reset was equal to the image.
@@ -395,16 +396,16 @@ impl Sandbox {
         &self.0.shared.metrics
     }
 
-    /// Returns the descriptions of the tools that programs can import.
+    /// Returns the descriptions of the tools that programs can import now.
     #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.0.shared.catalogue
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.0.shared.edition().catalogue.clone()
     }
 
     /// Returns the size of an execution's linear memory before its program starts, in bytes.
     #[must_use]
     pub fn memory_bytes_min(&self) -> u64 {
-        self.0.shared.memory_bytes_min
+        self.0.shared.edition().memory_bytes_min()
     }
 }
 
@@ -442,12 +443,13 @@ impl Shared {
         }
     }
 
-    async fn self_test(&self) -> Result<(), Error> {
+    async fn self_test(&self, edition: &Edition) -> Result<(), Error> {
         let execution = Execution { limits: self.ceilings, ..Execution::default() };
         let (source, grants) = (ValidatedSource::unchecked("6 * 7".into()), Grants::default());
         let id = ExecutionId::random();
         let run = Run {
             id,
+            base: &edition.base,
             source: &source,
             execution: &execution,
             grants,

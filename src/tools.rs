@@ -23,6 +23,8 @@ mod registry;
 mod reply_budget;
 mod schema;
 mod signature;
+#[cfg(feature = "mcp-tools")]
+mod source;
 mod text;
 
 use std::error::Error as StdError;
@@ -61,6 +63,8 @@ pub(crate) use outside::Outside;
 pub use policy::{Decision, ToolPolicy, ToolRequest};
 pub(crate) use registry::Registry;
 pub(crate) use reply_budget::{ReplyBudget, ReplyShare};
+#[cfg(feature = "mcp-tools")]
+pub use source::ToolSource;
 
 /// A tool call as the host sees it, after its arguments were validated against the tool's schema.
 ///
@@ -406,11 +410,7 @@ impl Tool {
 
     /// Returns whether each call must be approved.
     pub(crate) fn needs_approval(&self) -> bool {
-        match self.approval {
-            Approval::Never => false,
-            Approval::Always => true,
-            Approval::Destructive => !self.read_only,
-        }
+        self.approval.asks_for(self.read_only)
     }
 
     /// Returns whether the tool is marked as one that may destroy something.

@@ -22,8 +22,7 @@ use crate::cancel::{EndGuard, EndSignal};
 use crate::execution::{Answer, ExecutionId, PlannedCall, WaitsFor};
 use crate::limits::Limits;
 use crate::tools::{
-    Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, Registry, ReplyBudget, ReplyShare,
-    UNREADABLE,
+    Answered, Begun, Caller, Effort, Given, Grants, Made, Outside, ReplyBudget, ReplyShare, UNREADABLE,
 };
 
 pub(super) use record::CallsRecord;
@@ -124,9 +123,8 @@ impl Calls {
         }
     }
 
-    /// Returns the sandbox's tools.
-    pub(super) fn registry(&self) -> &Registry {
-        self.caller.registry()
+    pub(super) fn grants(&self) -> &Grants {
+        self.caller.grants()
     }
 
     pub(super) fn started(&self) -> u32 {

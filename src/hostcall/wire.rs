@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::pause::Pauses;
 use crate::execution::{Execution, File, GuestError};
 use crate::json::depth_of;
-use crate::tools::{CallerTools, Registry, Reply as ToolReply};
+use crate::tools::{CallerTools, Grants, Registry, Reply as ToolReply};
 
 /// Maximum nesting of a result's value, because clients' parsers may recurse for each level.
 const VALUE_DEPTH_MAX: usize = 100;
@@ -114,8 +114,8 @@ pub(crate) fn encode_request(
 }
 
 /// Encodes the request that tells a paused guest, before it goes on, that the sandbox has other tools.
-pub(super) fn encode_tools(registry: &Registry) -> Vec<u8> {
-    serde_json::json!({ "all_tools": registry.definitions_with_digests() }).to_string().into_bytes()
+pub(super) fn encode_tools(grants: &Grants) -> Vec<u8> {
+    serde_json::json!({ "all_tools": grants.definitions() }).to_string().into_bytes()
 }
 
 /// The result, which the guest passes to `finish`.

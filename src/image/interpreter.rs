@@ -34,13 +34,33 @@ impl Interpreter {
     /// [`Error::Image`] if the module cannot be read or metered, has a start function, or has state outside of its
     /// memory, which an image would not contain.
     pub(crate) fn unpack(python_wasm_zst: &[u8]) -> std::result::Result<Self, Error> {
-        let wasm = zstd::decode_all(python_wasm_zst).map_err(wasmtime::Error::from);
-        wasm.and_then(|wasm| split(&wasm))
-            .map_err(|error| Error::image("reading the interpreter").caused_by(error))
+        unpacked(python_wasm_zst, |wasm| {
+            let data = data_of(wasm)?;
+            let without_data = [(SectionId::Data, Change::Remove), (SectionId::DataCount, Change::Remove)];
+            Ok(Self { code: meter::add(&sections::rewrite(wasm, &without_data)?)?, data })
+        })
+    }
+
+    /// Returns only the content of its memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Interpreter::unpack`].
+    pub(super) fn data(python_wasm_zst: &[u8]) -> std::result::Result<Vec<Segment>, Error> {
+        unpacked(python_wasm_zst, data_of)
     }
 }
 
-fn split(wasm: &[u8]) -> Result<Interpreter> {
+fn unpacked<T>(
+    python_wasm_zst: &[u8],
+    read: impl FnOnce(&[u8]) -> Result<T>,
+) -> std::result::Result<T, Error> {
+    let wasm = zstd::decode_all(python_wasm_zst).map_err(wasmtime::Error::from);
+    wasm.and_then(|wasm| read(&wasm))
+        .map_err(|error| Error::image("reading the interpreter").caused_by(error))
+}
+
+fn data_of(wasm: &[u8]) -> Result<Vec<Segment>> {
     let mut data = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -54,8 +74,7 @@ fn split(wasm: &[u8]) -> Result<Interpreter> {
             _ => {}
         }
     }
-    let without_data = [(SectionId::Data, Change::Remove), (SectionId::DataCount, Change::Remove)];
-    Ok(Interpreter { code: meter::add(&sections::rewrite(wasm, &without_data)?)?, data })
+    Ok(data)
 }
 
 fn segment_of(segment: &Data<'_>) -> Result<Segment> {
@@ -105,7 +124,7 @@ mod tests {
     #[test]
     fn a_module_with_a_start_function_is_refused() {
         let wasm = wat::parse_str("(module (func $f (export \"refuel\")) (start $f))").unwrap();
-        let error = split(&wasm).err().unwrap();
+        let error = data_of(&wasm).err().unwrap();
         assert_eq!(error.to_string(), "the module has a start function");
     }
 }

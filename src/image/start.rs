@@ -1,17 +1,37 @@
 //! Starts the interpreter once and lets it initialise itself. Its memory then becomes the image.
 
+use std::io;
+
 use futures::executor::block_on;
-use wasmtime::{Engine, Linker, Module, Result, Store};
+use wasmtime::{Engine, Linker, Memory, MemoryType, Module, Result, Store};
 
 use super::interpreter::Segment;
 use crate::error::Error;
 use crate::hostcall::{self, HostState, fuel};
+use crate::memory::{self, Base};
 use crate::validator::{DEFAULT_IMPORTS, hints};
+
+/// The unit in which a module gives the size of its memory.
+const WASM_PAGE_BYTES: usize = 64 << 10;
 
 /// The modules of the interpreter that are written in Python; see the file itself.
 const STDLIB: &str = include_str!("../../python-wasm/stdlib.txt");
 
-/// Returns the linear memory of an interpreter that is ready to run a program.
+/// Returns the memory of zeros that an interpreter starts in.
+///
+/// # Errors
+///
+/// [`Error::Image`] if it cannot be mapped.
+pub(super) fn zeros_for(module: &Module) -> Result<Base, Error> {
+    let exported = module.exports().find_map(|export| export.ty().memory().map(MemoryType::minimum));
+    let pages = exported.and_then(|pages| usize::try_from(pages).ok());
+    let zeros = pages.ok_or_else(|| io::Error::other("it exports no memory"));
+    let zeros = zeros.and_then(|pages| Base::zeros(pages * WASM_PAGE_BYTES));
+    zeros.map_err(|error| Error::image("mapping a memory of zeros").caused_by(error))
+}
+
+/// Starts an interpreter in a memory of `zeros`, and returns what `take` makes of its linear memory when it is ready to run a
+/// program.
 ///
 /// The same interpreter and recipe give the same bytes.
 ///
@@ -19,15 +39,19 @@ const STDLIB: &str = include_str!("../../python-wasm/stdlib.txt");
 ///
 /// [`Error::Config`] if the recipe allows a module that the interpreter cannot import. [`Error::Image`], with what the
 /// guest wrote to standard error, if the interpreter cannot initialise itself for another reason.
-pub(super) fn memory_of(
+pub(super) fn with_memory<T>(
     engine: &Engine,
     module: &Module,
+    zeros: &Base,
     data: &[Segment],
-    recipe: &[u8],
-) -> Result<Vec<u8>, Error> {
-    let mut store = Store::new(engine, HostState::for_image(recipe.to_vec()));
-    let started =
-        hostcall::linker(engine).and_then(|linker| block_on(start(&mut store, &linker, module, data)));
+    recipe: Vec<u8>,
+    take: impl FnOnce(&[u8]) -> Result<T>,
+) -> Result<T, Error> {
+    let mut store = Store::new(engine, HostState::for_image(recipe));
+    let started = hostcall::linker(engine).and_then(|linker| {
+        let memory = block_on(start(&mut store, &linker, module, zeros, data))?;
+        take(memory.data(&store))
+    });
     started.map_err(|error| {
         let (_, said) = store.data_mut().take_outputs();
         lacking_module(&said.text).unwrap_or_else(|| {
@@ -41,9 +65,10 @@ async fn start(
     store: &mut Store<HostState>,
     linker: &Linker<HostState>,
     module: &Module,
+    zeros: &Base,
     data: &[Segment],
-) -> Result<Vec<u8>> {
-    let instance = linker.instantiate_async(&mut *store, module).await?;
+) -> Result<Memory> {
+    let instance = memory::begin_as(zeros, linker.instantiate_async(&mut *store, module)).await??;
     fuel::fill(&instance, &mut *store)?;
     let memory = hostcall::memory_of(&instance, &mut *store)?;
     for segment in data {
@@ -53,7 +78,7 @@ async fn start(
         let initialise = instance.get_typed_func::<(), ()>(&mut *store, initialiser)?;
         initialise.call_async(&mut *store, ()).await?;
     }
-    Ok(memory.data(&*store).to_vec())
+    Ok(memory)
 }
 
 /// Returns the error about an allowed module that the guest could not import, if `said` is about one. While it

@@ -12,8 +12,8 @@ use crate::memory::{Base, Delta};
 /// The interpreter that a program leaves.
 pub(crate) struct Kept {
     pub(super) delta: Delta,
-    /// The image that it began as, if that is not the current one.
-    pub(crate) base: Option<Base>,
+    /// The image that it began as.
+    pub(crate) base: Base,
     /// The digest of the sandbox's tools that it knows.
     pub(super) tools: String,
     /// What its monotonic clock said, and when.
@@ -80,10 +80,10 @@ impl Kept {
         framing::join(&KeptHead { tools, monotonic, said_at }, &[delta.bytes()])
     }
 
-    /// Returns what [`Kept::encode`] made bytes of, or `None` if these are others.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Returns what [`Kept::encode`] made bytes of, which began as `base`, or `None` if these are others.
+    pub(crate) fn decode(bytes: &[u8], base: Base) -> Option<Self> {
         let (KeptHead { tools, monotonic, said_at }, [delta]) = framing::split(bytes)?;
-        Some(Self { delta: Delta::from_bytes(delta.to_vec()), base: None, tools, monotonic, said_at })
+        Some(Self { delta: Delta::from_bytes(delta.to_vec()), base, tools, monotonic, said_at })
     }
 
     /// Returns the size of the linear memory in bytes, or `None` if it is damaged.

@@ -62,12 +62,17 @@ impl Base {
         Self { id: id.into(), image: Arc::new(image), page_map: PageMap::of_process() }
     }
 
+    /// Returns whether both are the same mapping of the same image.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.image, &other.image)
+    }
+
     /// Returns memories' initial contents of `memory_bytes` zeros.
     ///
     /// # Errors
     ///
     /// Fails if the kernel cannot map them.
-    pub(super) fn zeros(memory_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn zeros(memory_bytes: usize) -> io::Result<Self> {
         Ok(Self { id: "".into(), image: Arc::new(MemoryImage::zeros(memory_bytes)?), page_map: None })
     }
 

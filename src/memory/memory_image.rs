@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -34,7 +35,7 @@ const ORIGIN_AT: usize = 8;
 /// The first block of the file holds the offset in linear memory at which the other blocks belong, and the image's
 /// [`Origin`]. Memory before that offset is zero.
 pub(crate) struct MemoryImage {
-    file: File,
+    file: Arc<File>,
     address: *mut u8,
     file_bytes: usize,
     /// The offset in linear memory at which the file's second block belongs.
@@ -46,15 +47,48 @@ unsafe impl Send for MemoryImage {}
 // SAFETY: as above.
 unsafe impl Sync for MemoryImage {}
 
+/// Anonymous files for images that are made later: a hardened process can make no file. They are empty at first, and are
+/// used again when their images are dropped.
+pub(crate) struct SpareFiles(Mutex<Vec<Arc<File>>>);
+
+impl SpareFiles {
+    /// Makes `count` files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the kernel refuses.
+    pub(crate) fn make(count: usize) -> io::Result<Self> {
+        let files = (0..count).map(|_| anonymous().map(Arc::new)).collect::<io::Result<_>>()?;
+        Ok(Self(Mutex::new(files)))
+    }
+
+    /// Returns a file that no image has.
+    fn take(&self) -> Option<Arc<File>> {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of those, only this list has a reference, so nobody else can make another one.
+        files.iter().find(|file| Arc::strong_count(file) == 1).cloned()
+    }
+}
+
+fn anonymous() -> io::Result<File> {
+    Ok(File::from(memfd_create("image", MemfdFlags::CLOEXEC)?))
+}
+
 /// Returns the content of the file for `memory`, as [`MemoryImage::map`] expects it.
 pub(crate) fn file_of(memory: &[u8], origin: &Origin) -> Vec<u8> {
+    let (mut file, blocks) = parts_of(memory, origin);
+    file.extend_from_slice(blocks);
+    file
+}
+
+/// Returns the first block of the file for `memory`, and the others.
+fn parts_of<'a>(memory: &'a [u8], origin: &Origin) -> (Vec<u8>, &'a [u8]) {
     let is_zero = |block: &&[u8]| block.chunks_exact(PAGE_BYTES).all(|page| *page == ZEROS);
     let start = memory.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES;
-    let mut file = vec![0; BLOCK_BYTES];
-    file[..ORIGIN_AT].copy_from_slice(&(start as u64).to_le_bytes());
-    file[ORIGIN_AT..ORIGIN_AT + origin.len()].copy_from_slice(origin);
-    file.extend_from_slice(&memory[start..]);
-    file
+    let mut first = vec![0; BLOCK_BYTES];
+    first[..ORIGIN_AT].copy_from_slice(&(start as u64).to_le_bytes());
+    first[ORIGIN_AT..ORIGIN_AT + origin.len()].copy_from_slice(origin);
+    (first, &memory[start..])
 }
 
 /// Returns the origin that a file from [`file_of`] names.
@@ -81,13 +115,36 @@ impl MemoryImage {
             ));
         }
         let file_bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        Self::map_beginning(Arc::new(file), file_bytes)
+    }
+
+    /// Maps the first `file_bytes` of a file.
+    fn map_beginning(file: Arc<File>, file_bytes: usize) -> io::Result<Self> {
         let mut start = [0; 8];
         file.read_exact_at(&mut start, 0)?;
         let start = usize::try_from(u64::from_le_bytes(start)).map_err(io::Error::other)?;
         // SAFETY: this is a new mapping; it replaces no other.
         let address =
-            unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
+            unsafe { mmap(ptr::null_mut(), file_bytes, ProtFlags::READ, MapFlags::PRIVATE, &*file, 0) }?;
         Ok(Self { file, address: address.cast(), file_bytes, start })
+    }
+
+    /// Writes the content of the file for `memory` into one of `spares` and maps it. Returns its BLAKE3 digest too.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if all spare files are in use, or the kernel's error.
+    pub(crate) fn map_memory(
+        memory: &[u8],
+        origin: &Origin,
+        spares: &SpareFiles,
+    ) -> io::Result<(Self, blake3::Hash)> {
+        let (first, others) = parts_of(memory, origin);
+        let digest = blake3::Hasher::new().update(&first).update(others).finalize();
+        let file = spares.take().ok_or(io::ErrorKind::WouldBlock)?;
+        file.write_all_at(&first, 0)?;
+        file.write_all_at(others, first.len() as u64)?;
+        Ok((Self::map_beginning(file, first.len() + others.len())?, digest))
     }
 
     /// Returns an image of `memory_bytes` zeros.
@@ -107,7 +164,7 @@ impl MemoryImage {
     ///
     /// As [`MemoryImage::map`].
     pub(crate) fn map_bytes(bytes: &[u8]) -> io::Result<Self> {
-        let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
+        let file = anonymous()?;
         file.write_all_at(bytes, 0)?;
         Self::map(file)
     }

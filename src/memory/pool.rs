@@ -35,18 +35,25 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Reusable> Pool<T> {
-    /// Lends a resource that is ready, or makes a new one.
+    /// Lends a resource that is ready and `fits`, or makes a new one. Drops those that do not fit.
     ///
     /// # Errors
     ///
     /// Fails if `make` does.
-    pub(super) fn lend(self: &Arc<Self>, make: impl FnOnce() -> io::Result<T>) -> io::Result<Lent<T>> {
-        let ready = self.lock().pop();
-        let thing = match ready {
-            Some(thing) => thing,
-            None => make()?,
-        };
-        Ok(Lent { thing: Some(thing), home: Some(self.clone()) })
+    pub(super) fn lend(
+        self: &Arc<Self>,
+        fits: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<Lent<T>> {
+        loop {
+            let ready = self.lock().pop();
+            let thing = match ready {
+                Some(thing) if !fits(&thing) => continue,
+                Some(thing) => thing,
+                None => make()?,
+            };
+            return Ok(Lent { thing: Some(thing), home: Some(self.clone()) });
+        }
     }
 }
 

@@ -129,6 +129,10 @@ impl Slot {
         Ok(slot)
     }
 
+    pub(super) fn begins_as(&self, base: &Base) -> bool {
+        Arc::ptr_eq(&self.image, &base.image)
+    }
+
     /// Returns the address of linear memory.
     pub(super) fn address(&self) -> *mut u8 {
         self.at(0)

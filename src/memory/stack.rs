@@ -25,7 +25,7 @@ pub(crate) struct Stacks(Arc<Pool<Stack>>);
 // SAFETY: a stack is page-aligned, has the requested size and a guard below it, and is zero when it is handed out.
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, bytes: usize, _: bool) -> Result<Box<dyn StackMemory>> {
-        let stack = self.0.lend(|| Stack::new(bytes))?;
+        let stack = self.0.lend(|_| true, || Stack::new(bytes))?;
         if stack.bytes != bytes {
             bail!("a stack of {bytes} bytes was requested; all stacks have {} bytes", stack.bytes);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::editions::Edition;
 use super::{Layers, Shared, context, files};
 use crate::error::Error;
 use crate::execution::{Execution, KeepState, Listener, OnWait};
@@ -25,6 +26,8 @@ pub(super) struct Accepted {
     /// Without its code, and with its limits lowered to the ceilings.
     pub(super) execution: Execution,
     pub(super) of_caller: Option<Arc<CallerTools>>,
+    /// The tools and the image that it was checked for.
+    pub(super) edition: Arc<Edition>,
 }
 
 impl Shared {
@@ -36,11 +39,12 @@ impl Shared {
         }
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         let caller_tools = std::mem::take(&mut execution.caller_tools);
-        let of_caller = CallerTools::new(caller_tools, &self.registry, &self.policy)?;
+        let edition = self.edition();
+        let of_caller = CallerTools::new(caller_tools, &edition.registry, &edition.policy)?;
         if of_caller.is_some() {
             execution.on_wait = OnWait::Return;
         }
-        self.check(&execution, of_caller.as_deref())?;
+        check(&edition, &execution, of_caller.as_deref())?;
         if let Some(tools) = &mut execution.tools {
             // Without duplicates, the list is at most as long as that of all tools.
             tools.sort_unstable();
@@ -49,7 +53,7 @@ impl Shared {
         let code = std::mem::take(&mut execution.code);
         let source = match self.layers {
             Layers::All => {
-                let mut policy = self.policy_for(&execution);
+                let mut policy = policy_for(&edition, &execution);
                 if let Some(tools) = &of_caller {
                     tools.admit_to(policy.to_mut());
                 }
@@ -61,12 +65,13 @@ impl Shared {
             }
             Layers::NoValidator | Layers::WallOnly => ValidatedSource::unchecked(code),
         };
-        Ok(Accepted { source, execution, of_caller })
+        Ok(Accepted { source, execution, of_caller, edition })
     }
 
     /// Returns the tools that a program may call, and takes who is told about them. `started` counts the calls.
     pub(super) fn grants(
         &self,
+        edition: &Edition,
         execution: &mut Execution,
         of_caller: Option<Arc<CallerTools>>,
         started: Arc<AtomicU32>,
@@ -78,8 +83,8 @@ impl Shared {
         }
         // Not with `..Grants::default()`: that makes metrics and drops them, for each execution.
         Grants {
-            registry: self.registry.clone(),
-            catalogue: self.catalogue.clone(),
+            registry: edition.registry.clone(),
+            catalogue: edition.catalogue.clone(),
             of_caller,
             only: execution.tools.as_deref().map(Arc::from),
             plan_bytes_max: execution.plan.then_some(execution.limits.result_bytes_max),
@@ -96,7 +101,7 @@ impl Shared {
     /// Returns whether an execution may wait for somebody outside, or leaves a state. All others take a shorter way.
     pub(super) fn may_wait(&self, execution: &Execution) -> bool {
         // A program that imports nothing calls no tools.
-        let may_ask = self.may_ask && execution.code.contains("import");
+        let may_ask = execution.code.contains("import") && self.edition().may_ask;
         may_ask || execution.returns_when_waiting() || execution.state.is_some()
     }
 
@@ -104,48 +109,48 @@ impl Shared {
     pub(super) fn pauses_for(&self, execution: &Execution) -> Pauses {
         match execution.on_wait {
             OnWait::Return => Pauses::WhenIdle { naps: true },
-            OnWait::Hold if self.may_ask => Pauses::WhenIdle { naps: false },
+            OnWait::Hold if self.edition().may_ask => Pauses::WhenIdle { naps: false },
             OnWait::Hold => Pauses::Never,
         }
     }
+}
 
-    /// Returns the validator policy for an execution. A module without granted tools is treated as disabled: the guest
-    /// refuses to import it, and no hint names it.
-    fn policy_for(&self, execution: &Execution) -> Cow<'_, Policy> {
-        let Some(granted) = &execution.tools else { return Cow::Borrowed(&self.policy) };
-        let mut policy = self.policy.clone();
-        for module in self.registry.modules_without(granted) {
-            policy.allowed_imports.remove(module);
-            policy.tool_modules.remove(module);
-            policy.disabled_imports.insert(module.to_owned());
-        }
-        for (name, module) in &mut policy.tool_modules {
-            if !granted.contains(name) {
-                let functions = &mut Arc::make_mut(module).functions;
-                for (function, known) in functions {
-                    known.is_granted = granted.contains(&format!("{name}.{function}"));
-                }
+/// Returns the validator policy for an execution. A module without granted tools is treated as disabled: the guest
+/// refuses to import it, and no hint names it.
+fn policy_for<'a>(edition: &'a Edition, execution: &Execution) -> Cow<'a, Policy> {
+    let Some(granted) = &execution.tools else { return Cow::Borrowed(&edition.policy) };
+    let mut policy = edition.policy.clone();
+    for module in edition.registry.modules_without(granted) {
+        policy.allowed_imports.remove(module);
+        policy.tool_modules.remove(module);
+        policy.disabled_imports.insert(module.to_owned());
+    }
+    for (name, module) in &mut policy.tool_modules {
+        if !granted.contains(name) {
+            let functions = &mut Arc::make_mut(module).functions;
+            for (function, known) in functions {
+                known.is_granted = granted.contains(&format!("{name}.{function}"));
             }
         }
-        Cow::Owned(policy)
     }
+    Cow::Owned(policy)
+}
 
-    fn check(&self, execution: &Execution, of_caller: Option<&CallerTools>) -> Result<(), Error> {
-        let asked_bytes = execution.limits.memory_bytes_max;
-        if asked_bytes < self.memory_bytes_min {
-            return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: self.memory_bytes_min });
-        }
-        let unknown = execution.tools.iter().flatten().find(|name| !self.registry.knows(name));
-        if let Some(name) = unknown {
-            return Err(Error::UnknownTool { name: name.clone() });
-        }
-        if execution.plan && execution.state.is_some() {
-            let why = "`plan` and `state` exclude each other: what only planned its effects is not a state to go on from";
-            return Err(Error::Contradiction { why: why.into() });
-        }
-        context::check(&execution.context, &self.policy, &self.registry, of_caller)?;
-        if execution.has_files() { files::check(execution, &self.policy) } else { Ok(()) }
+fn check(edition: &Edition, execution: &Execution, of_caller: Option<&CallerTools>) -> Result<(), Error> {
+    let asked_bytes = execution.limits.memory_bytes_max;
+    if asked_bytes < edition.memory_bytes_min() {
+        return Err(Error::MemoryBelowImage { asked_bytes, image_bytes: edition.memory_bytes_min() });
     }
+    let unknown = execution.tools.iter().flatten().find(|name| !edition.registry.knows(name));
+    if let Some(name) = unknown {
+        return Err(Error::UnknownTool { name: name.clone() });
+    }
+    if execution.plan && execution.state.is_some() {
+        let why = "`plan` and `state` exclude each other: what only planned its effects is not a state to go on from";
+        return Err(Error::Contradiction { why: why.into() });
+    }
+    context::check(&execution.context, &edition.policy, &edition.registry, of_caller)?;
+    if execution.has_files() { files::check(execution, &edition.policy) } else { Ok(()) }
 }
 
 /// Returns the variables that may exist before the program begins, as far as they make a difference to the validator:

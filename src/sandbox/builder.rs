@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::editions::{Edition, Editions, check_memory, registry_of};
 use super::images::{self, Images};
 use super::{Inner, Layers, Sandbox, Shared, WaitLimits};
 use crate::error::Error;
@@ -21,7 +22,9 @@ use crate::instance::Template;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::Records;
-use crate::tools::{Catalogue, Registry, Tool, ToolPolicy};
+#[cfg(feature = "mcp-tools")]
+use crate::tools::ToolSource;
+use crate::tools::{Tool, ToolPolicy};
 use crate::validator::{CODE_BYTES_CEILING, Policy, PolicyKind};
 
 /// Collects the settings of a [`Sandbox`] and builds it.
@@ -52,6 +55,8 @@ pub struct SandboxBuilder {
     threads: Option<usize>,
     waiting_max: usize,
     tools: Vec<Tool>,
+    #[cfg(feature = "mcp-tools")]
+    source: Option<ToolSource>,
     tool_policy: Option<Arc<dyn ToolPolicy>>,
     packages: Packages,
     cache_dir: Option<PathBuf>,
@@ -81,6 +86,8 @@ impl Default for SandboxBuilder {
             threads: None,
             waiting_max: 64,
             tools: Vec::new(),
+            #[cfg(feature = "mcp-tools")]
+            source: None,
             tool_policy: None,
             packages: Packages::default(),
             cache_dir: None,
@@ -163,6 +170,15 @@ impl SandboxBuilder {
     #[must_use]
     pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
         self.tools.extend(tools);
+        self
+    }
+
+    /// Adds the tools of `source`, and follows it: when they change, the sandbox [replaces](Sandbox::replace_tools) its tools
+    /// by itself, some seconds later. Replaces the source of an earlier call.
+    #[cfg(feature = "mcp-tools")]
+    #[must_use]
+    pub fn follow(mut self, source: ToolSource) -> Self {
+        self.source = Some(source);
         self
     }
 
@@ -262,17 +278,16 @@ impl SandboxBuilder {
     pub fn build(mut self) -> Result<Sandbox, Error> {
         self.policy.allowed_imports.extend(self.packages.modules().map(str::to_owned));
         self.check()?;
-        let registry = Registry::new(self.tools)?;
-        if let Some(module) = self.packages.modules().find(|module| registry.is_module(module)) {
-            let what = format!("'{module}' is a module of tools and of the packages; rename one of them");
-            return Err(Error::config(what));
-        }
+        let tools = self.tools.iter().cloned();
+        #[cfg(feature = "mcp-tools")]
+        let tools = tools.chain(self.source.iter().flat_map(ToolSource::tools));
+        let registry = registry_of(tools.collect(), &self.packages)?;
         registry.show_in(&self.metrics);
         let spec = ImageSpec {
-            interpreter: &self.interpreter,
-            allowed_imports: &self.policy.allowed_imports,
-            disabled_imports: &self.policy.disabled_imports,
-            packages: &self.packages,
+            interpreter: self.interpreter,
+            allowed_imports: self.policy.allowed_imports.clone(),
+            disabled_imports: self.policy.disabled_imports.clone(),
+            packages: self.packages.clone(),
             tools: registry.definitions_with_digests(),
             guards: self.layers != Layers::WallOnly && self.policy.kind == PolicyKind::Strict,
         };
@@ -289,34 +304,30 @@ impl SandboxBuilder {
             audited.audited(is_image);
             sound.fetch_and(is_image, Ordering::Relaxed);
         });
-        let image = Image::open(&spec, self.slots, self.cache_dir.as_deref(), &needed, on_audit)?;
+        let image = Image::open(spec, self.slots, self.cache_dir.as_deref(), &needed, on_audit)?;
         self.metrics.image(image.built, opening.elapsed());
-        if self.ceilings.memory_bytes_max < image.memory_bytes_min {
-            return Err(Error::MemoryBelowImage {
-                asked_bytes: self.ceilings.memory_bytes_max,
-                image_bytes: image.memory_bytes_min,
-            });
-        }
-        let (mut policy, catalogue) = (self.policy, Catalogue::of(&registry));
-        catalogue.admit_to(&mut policy);
-        let may_ask = self.tool_policy.is_some() || registry.may_ask();
+        check_memory(&self.ceilings, &image.base)?;
         let template = Template::new(&image)?;
+        let Image { base, recipe, maker, older, .. } = image;
         let runtime = runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?;
         let shared = Shared {
             template,
-            images: Images::new(image.base.id().clone(), image.older, runtime.handle().clone()),
-            catalogue: Arc::new(catalogue),
-            registry: Arc::new(registry),
+            images: Images::new(maker, (recipe, base.clone()), older, runtime.handle().clone()),
+            editions: Editions::new(Edition::new(
+                base,
+                registry,
+                self.policy.clone(),
+                self.tool_policy.is_some(),
+            )),
             tool_policy: self.tool_policy,
             ceilings: self.ceilings,
-            policy,
+            policy: self.policy,
+            packages: self.packages,
             layers: self.layers,
-            memory_bytes_min: image.memory_bytes_min,
             admission: Admission::new(self.slots, self.waiting_max),
             metrics: self.metrics,
             log_code: self.log_code,
             is_sound,
-            may_ask,
             wait_limits: self.wait_limits.clamped(),
             records,
             tasks: Arc::default(),
@@ -331,6 +342,10 @@ impl SandboxBuilder {
             runtime: Some(runtime),
         }));
         sandbox.go_on_with_the_rest()?;
+        #[cfg(feature = "mcp-tools")]
+        if let Some(source) = self.source {
+            sandbox.follow(self.tools, source)?;
+        }
         Ok(sandbox)
     }
 }

@@ -155,6 +155,7 @@ impl Sandbox {
         (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code.len());
         let mut live = shared.place(
             facts,
+            accepted.edition.base.id(),
             accepted.execution.cancel_handle.as_ref(),
             0,
             shared.wait_limits.waiting_max,
@@ -182,7 +183,7 @@ impl Sandbox {
             (facts.code_sha256, facts.code_bytes) = (record.code_sha256.clone(), code_bytes);
             // Who holds the connection is bounded by the connections.
             let max = if returns { shared.wait_limits.waiting_max } else { usize::MAX };
-            let live = shared.place(facts, handle.as_ref(), 0, max)?;
+            let live = shared.place(facts, admitted.accepted.edition.base.id(), handle.as_ref(), 0, max)?;
             Ok((live, admitted))
         };
         let (mut live, admitted) = match CancelHandle::unless_cancelled(handle.as_ref(), placed).await {
@@ -289,7 +290,7 @@ impl Sandbox {
         let Status { epoch: current, stage } = task.status();
         if current == epoch && matches!(stage, Stage::Waiting(_)) {
             if task.lacks_tools() {
-                task.set_tools(shared.recorded(id).await?.caller_tools(shared)?);
+                task.set_tools(shared.recorded(id).await?.caller_tools()?);
             }
             let answers = match checked(&task, answers).await {
                 Ok(answers) => answers,
@@ -404,14 +405,17 @@ impl Sandbox {
 
 impl Shared {
     fn facts(&self, id: ExecutionId, accepted: &mut Accepted, started: Arc<AtomicU32>) -> Facts {
-        let grants = self.grants(&mut accepted.execution, accepted.of_caller.clone(), started);
+        let Accepted { execution, of_caller, edition, .. } = accepted;
+        let grants = self.grants(edition, execution, of_caller.clone(), started);
         Facts::new(id, &accepted.execution, grants, self.pauses_for(&accepted.execution))
     }
 
-    /// Lets others ask about an execution, and cancel it. `handle` cancels it too.
+    /// Lets others ask about an execution, and cancel it. `handle` cancels it too. Its interpreter begins as the image with
+    /// the id `image`.
     pub(super) fn place(
         self: &Arc<Self>,
         facts: Facts,
+        image: &Arc<str>,
         handle: Option<&CancelHandle>,
         epoch: u32,
         waiting_max: usize,
@@ -419,7 +423,7 @@ impl Shared {
         let own = handle.map(CancelHandle::child).unwrap_or_default();
         let task = Task::new(facts.id, &facts.grants, own.clone(), epoch);
         let place = self.tasks.add(task, waiting_max)?;
-        Ok(Live::new(self.clone(), facts, Cancel::new(self.cancel.clone(), Some(own)), place))
+        Ok(Live::new(self.clone(), facts, image.clone(), Cancel::new(self.cancel.clone(), Some(own)), place))
     }
 
     pub(super) async fn run_detached(
@@ -464,10 +468,11 @@ impl Shared {
         after: Option<Kept>,
         audit: AuditRecord,
     ) -> Result<Report, Error> {
-        let Accepted { source, execution, .. } = accepted;
+        let Accepted { source, execution, edition, .. } = accepted;
         let Facts { id, grants, pauses, .. } = live.facts.clone();
         let run = Run {
             id,
+            base: &edition.base,
             source: &source,
             execution: &execution,
             grants,

@@ -1,8 +1,9 @@
-//! The images that interpreters in the store began as. Those of earlier tool lists are opened when they are needed.
+//! The images that interpreters begin as, and that those in the store began as. Images of an earlier process are opened when
+//! they are needed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
@@ -10,9 +11,10 @@ use tokio::sync::Mutex;
 
 use super::{records, states};
 use crate::error::Error;
-use crate::image::OlderImage;
+use crate::image::{Maker, OlderImage};
 use crate::memory::Base;
 use crate::store::Records;
+use crate::tools::Registry;
 
 /// The most images that are kept in the cache because the store refers to them. Of more, those are kept whose last record
 /// expires last.
@@ -22,12 +24,18 @@ const NEEDED_MAX: usize = 32;
 /// that the kernel may take back.
 const OPEN_MAX: usize = 4;
 
+/// The most images that stay after others have replaced them, beside the first one of this process. Each takes its size of
+/// memory, because it is not in the cache.
+const REPLACED_MAX: usize = 2;
+
 /// How long an older image stays open after its last use.
 const IDLE_TIME: Duration = Duration::from_mins(5);
 
-/// The image of this sandbox, and older ones.
+/// The images of this process, and older ones.
 pub(super) struct Images {
-    current: Arc<str>,
+    maker: Maker,
+    /// Those of this process with the digests of their recipes: the first one, and then the last ones that were current.
+    own: RwLock<Vec<(blake3::Hash, Base)>>,
     older: HashMap<String, Older>,
     opened: Mutex<Opened>,
     /// The sandbox's own threads.
@@ -48,37 +56,84 @@ struct Opened {
 }
 
 impl Images {
-    pub(super) fn new(current: Arc<str>, older: Vec<OlderImage>, threads: Handle) -> Arc<Self> {
+    /// `first` is the current image, and the digest of its recipe.
+    pub(super) fn new(
+        maker: Maker,
+        first: (blake3::Hash, Base),
+        older: Vec<OlderImage>,
+        threads: Handle,
+    ) -> Arc<Self> {
         let named = |image: OlderImage| {
             let id = image.id().to_owned();
             (id, Older { image: Arc::new(image), is_refused: AtomicBool::new(false) })
         };
         let older = older.into_iter().map(named).collect();
-        Arc::new(Self { current, older, opened: Mutex::default(), threads })
+        Arc::new(Self { maker, own: RwLock::new(vec![first]), older, opened: Mutex::default(), threads })
     }
 
-    /// Returns the id of the image that fresh interpreters begin as.
-    pub(super) fn current(&self) -> &Arc<str> {
-        &self.current
+    /// Returns the image with the tools of `registry`. **Blocks** for a second or so if it has to be made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Image`].
+    pub(super) fn with(&self, registry: &Registry) -> Result<Base, Error> {
+        let (recipe, digest) = self.maker.recipe(&registry.definitions_with_digests());
+        if let Some((_, base)) = self.own().iter().find(|(made_from, _)| *made_from == digest) {
+            return Ok(base.clone());
+        }
+        // Here, because the image needs a file that another one may have.
+        self.forget_replaced();
+        let base = self.maker.make(recipe)?;
+        self.own.write().unwrap_or_else(PoisonError::into_inner).push((digest, base.clone()));
+        Ok(base)
+    }
+
+    /// Makes `base`, which [`Images::with`] returned, the current image.
+    pub(super) fn make_current(&self, base: &Base) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = own.iter().skip(1).position(|(_, other)| other.id() == base.id()) {
+            let last = own.remove(at + 1);
+            own.push(last);
+        }
+        self.maker.make_current(base.clone());
+    }
+
+    /// Forgets the images that were current before the last ones.
+    fn forget_replaced(&self) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        while own.len() > 1 + REPLACED_MAX {
+            own.remove(1);
+        }
+    }
+
+    fn own(&self) -> RwLockReadGuard<'_, Vec<(blake3::Hash, Base)>> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own_with_id(&self, id: &str) -> Option<Base> {
+        self.own().iter().find(|(_, base)| **base.id() == *id).map(|(_, base)| base.clone())
     }
 
     /// # Errors
     ///
     /// [`Error::ImageGone`] if the image with this id cannot be used.
     pub(super) fn check(&self, id: &str) -> Result<(), Error> {
-        let is_there = *id == *self.current
+        let is_there = self.own_with_id(id).is_some()
             || self.older.get(id).is_some_and(|older| !older.is_refused.load(Ordering::Relaxed));
         if is_there { Ok(()) } else { Err(Error::ImageGone) }
     }
 
-    /// Returns the image with this id, or `None` if it is the current one.
+    /// Returns the image with this id.
     ///
     /// # Errors
     ///
     /// [`Error::ImageGone`], [`Error::ShuttingDown`].
-    pub(super) async fn open(self: &Arc<Self>, id: &str) -> Result<Option<Base>, Error> {
+    pub(super) async fn open(self: &Arc<Self>, id: &str) -> Result<Base, Error> {
+        if let Some(base) = self.own_with_id(id) {
+            return Ok(base);
+        }
         self.check(id)?;
-        let Some(older) = self.older.get(id) else { return Ok(None) };
+        let older = self.older.get(id).ok_or(Error::ImageGone)?;
         let mut opened = self.opened.lock().await;
         let bases = &mut opened.bases;
         let base = if let Some(at) = bases.iter().position(|(base, _)| **base.id() == *id) {
@@ -96,7 +151,7 @@ impl Images {
         if !std::mem::replace(&mut opened.is_watched, true) {
             self.threads.spawn(close_idle(Arc::downgrade(self)));
         }
-        Ok(Some(base))
+        Ok(base)
     }
 }
 

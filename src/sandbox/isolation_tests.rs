@@ -106,8 +106,10 @@ async fn open(sandbox: &Sandbox, execution: &Execution) -> Opened {
     let source = ValidatedSource::unchecked(execution.code.clone());
     let grants = Grants::default();
     let id = ExecutionId::random();
+    let edition = sandbox.0.shared.edition();
     let run = Run {
         id,
+        base: &edition.base,
         source: &source,
         execution,
         grants,

@@ -13,7 +13,7 @@ use super::tasks::{Place, Stage};
 use super::{Shared, Slot, records, reports};
 use crate::error::Error;
 use crate::execution::{GuestError, Outcome, Output, Report, Waiting};
-use crate::instance::{Cancel, Frozen, GiveUp, Kept, Paused, Progress, Run, Thaw};
+use crate::instance::{Cancel, Frozen, GiveUp, Kept, Paused, Progress, Run, Template, Thaw};
 use crate::limits::TIME_MAX;
 use crate::metrics::Present;
 use crate::store::Keeping;
@@ -86,18 +86,24 @@ enum Woken {
 
 impl Live {
     /// Returns an execution that has not begun.
-    pub(super) fn new(shared: Arc<Shared>, mut facts: Facts, cancel: Cancel, place: Place) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        mut facts: Facts,
+        image: Arc<str>,
+        cancel: Cancel,
+        place: Place,
+    ) -> Self {
         let effects = Effects::new(&shared, facts.id, facts.is_detached, 0);
         facts.grants.effects = Some(effects.clone());
         let expires_at = SystemTime::now() + shared.wait_limits.wait_max;
-        let (image, revision) = (shared.images.current().clone(), None);
-        Self { shared, facts, cancel, place, seat: None, revision, image, effects, expires_at, shown: None }
+        let (revision, seat, shown) = (None, None, None);
+        Self { shared, facts, cancel, place, seat, revision, image, effects, expires_at, shown }
     }
 
     /// Runs the program from its beginning.
     pub(super) async fn run(mut self, run: Run<'_>) -> Result<Lived, Error> {
-        if let Some(base) = run.after.and_then(|kept| kept.base.as_ref()) {
-            self.image = base.id().clone();
+        if let Some(kept) = run.after {
+            self.image = kept.base.id().clone();
         }
         let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
         self.place.task.set(Stage::Running);
@@ -260,7 +266,8 @@ impl Live {
 
     fn begin_epoch(&mut self, mut report: Report) {
         self.expires_at = SystemTime::now() + self.shared.wait_limits.wait_max;
-        report.usage.memory_bytes_peak = report.usage.memory_bytes_peak.max(self.shared.memory_bytes_min);
+        report.usage.memory_bytes_peak =
+            report.usage.memory_bytes_peak.max(self.shared.edition().memory_bytes_min());
         let (calls, expires_at) = (self.place.task.outside.waiting(), self.expires_at);
         let report =
             |epoch| Arc::new(Report { waiting: Some(Waiting { epoch, expires_at, calls }), ..report });
@@ -274,7 +281,7 @@ impl Live {
             Some(shown) if waits.outside.has_waiting() || waits.outside.has_answers() => shown.clone(),
             _ => Arc::new(paused.report_so_far()),
         };
-        let frozen = match shared.template.freeze(paused, shared.wait_limits.state_bytes_max) {
+        let frozen = match Template::freeze(paused, shared.wait_limits.state_bytes_max) {
             Ok(frozen) => frozen.encode(),
             Err((paused, error)) => {
                 warn!(execution_id = %self.facts.id, %error, "an execution cannot be written down; it keeps its slot");
@@ -373,7 +380,7 @@ impl Live {
         let memory = records::name_of_memory(self.facts.id, self.effects.parks(), &self.image);
         let frozen = shared.records.get(&memory).await?;
         let frozen = frozen.ok_or_else(|| Error::internal("the memory of an execution is gone"))?.bytes;
-        self.facts.grants.of_caller = record.caller_tools(&shared)?;
+        self.facts.grants.of_caller = record.caller_tools()?;
         self.place.task.set_tools(self.facts.grants.of_caller.clone());
         let paused = self.thawed(&frozen).await?;
         self.continued(paused).await.map(Some)

@@ -44,12 +44,13 @@ fn of_caller() -> [CallerTool; 3] {
 async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
     let execution = execution.on_wait(OnWait::Return);
     let shared = &sandbox.0.shared;
-    let Accepted { source, mut execution, of_caller } = shared.accept(execution).unwrap();
-    let grants = shared.grants(&mut execution, of_caller, Arc::default());
+    let Accepted { source, mut execution, of_caller, edition } = shared.accept(execution).unwrap();
+    let grants = shared.grants(&edition, &mut execution, of_caller, Arc::default());
     let (id, outside, pauses) =
         (ExecutionId::random(), grants.outside.clone(), Pauses::WhenIdle { naps: true });
     let run = Run {
         id,
+        base: &edition.base,
         source: &source,
         execution: &execution,
         grants: grants.clone(),
@@ -65,7 +66,7 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
             Progress::Paused(waiting) => {
                 parks += 1;
                 let wakes_after = waiting.wakes_after;
-                let frozen = shared.template.freeze(*waiting, BYTES_MAX).map_err(|(_, error)| error).unwrap();
+                let frozen = Template::freeze(*waiting, BYTES_MAX).map_err(|(_, error)| error).unwrap();
                 answer(&outside, wakes_after).await;
                 let frozen = Frozen::decode(&frozen.encode()).unwrap();
                 let limits = execution.limits;
@@ -76,7 +77,7 @@ async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) 
                     pauses,
                     keeps: false,
                     began: None,
-                    base: None,
+                    base: edition.base.clone(),
                 };
                 let thawed = shared.template.thaw(frozen, thaw).await.unwrap();
                 progress = answered_inside(shared.template.go_on(thawed, &cancel), &outside).await;

@@ -249,9 +249,9 @@ impl Opened {
     }
 
     /// Returns the tools that the execution's caller answers itself.
-    pub(super) fn caller_tools(self, shared: &Shared) -> Result<Option<Arc<CallerTools>>, Error> {
+    pub(super) fn caller_tools(self) -> Result<Option<Arc<CallerTools>>, Error> {
         match self.head {
-            Head::Begins { facts, .. } | Head::Waits { facts, .. } => facts.of_caller(shared),
+            Head::Begins { facts, .. } | Head::Waits { facts, .. } => facts.of_caller(),
             Head::Ended => Ok(None),
         }
     }
@@ -315,13 +315,12 @@ impl Facts {
 }
 
 impl FactsRecord {
-    fn of_caller(&self, shared: &Shared) -> Result<Option<Arc<CallerTools>>, Error> {
-        let caller_tools = self.caller_tools.iter().cloned().map(CallerTool::from).collect();
-        CallerTools::new(caller_tools, &shared.registry, &shared.policy)
+    fn of_caller(&self) -> Result<Option<Arc<CallerTools>>, Error> {
+        CallerTools::of_begun(self.caller_tools.iter().cloned().map(CallerTool::from).collect())
     }
 
     fn facts(self, id: ExecutionId, shared: &Shared) -> Result<Facts, Error> {
-        let of_caller = self.of_caller(shared)?;
+        let of_caller = self.of_caller()?;
         let state = match self.state.as_deref() {
             None => None,
             Some("") => Some(KeepState::New),
@@ -337,7 +336,7 @@ impl FactsRecord {
             on_wait: OnWait::Return,
             ..Execution::default()
         };
-        let grants = shared.grants(&mut execution, of_caller, Arc::default());
+        let grants = shared.grants(&shared.edition(), &mut execution, of_caller, Arc::default());
         let facts = Facts::new(id, &execution, grants, shared.pauses_for(&execution));
         let Self { is_detached, code_sha256, code_bytes, .. } = self;
         Ok(Facts { is_detached, code_sha256, code_bytes, ..facts })

@@ -94,8 +94,8 @@ impl Sandbox {
         if shared.has_effects_since(id, parks).await {
             return shared.lost(&facts, record.revision, report).await;
         }
-        let image =
-            memory.ok_or_else(|| Error::internal("the memory of an execution is gone"))?.image.clone();
+        let memory = memory.ok_or_else(|| Error::internal("the memory of an execution is gone"))?;
+        let image = memory.image.clone();
         shared.images.check(&image)?;
         let audit = AuditRecord::again(&shared.metrics, &facts);
         for call in report.waiting.iter().flat_map(|waiting| &waiting.calls) {
@@ -106,8 +106,8 @@ impl Sandbox {
         let denials = denials(&facts.grants, report.waiting.as_ref(), &definitions);
         let is_answered = !denials.is_empty();
         facts.grants.outside.answer(denials);
-        let mut live = shared.place(facts, None, epoch.saturating_sub(1), usize::MAX)?;
-        (live.revision, live.image, live.expires_at) = (Some(record.revision), image, expires_at);
+        let mut live = shared.place(facts, &image, None, epoch.saturating_sub(1), usize::MAX)?;
+        (live.revision, live.expires_at) = (Some(record.revision), expires_at);
         live.effects = Effects::new(shared, id, true, parks);
         live.facts.grants.effects = Some(live.effects.clone());
         match &mut report.waiting {
@@ -133,7 +133,7 @@ impl Sandbox {
         let Execution { code, context, files, return_files, .. } = *begun;
         let execution = Execution { code, context, files, return_files, ..facts.execution() };
         let accepted = shared.accept(execution)?;
-        let mut live = shared.place(facts, None, 0, usize::MAX)?;
+        let mut live = shared.place(facts, accepted.edition.base.id(), None, 0, usize::MAX)?;
         live.revision = Some(revision);
         self.spawn(shared.clone().run_detached(live, accepted, audit))?;
         Ok(())

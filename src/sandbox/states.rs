@@ -8,7 +8,6 @@ use super::{Sandbox, Shared};
 use crate::error::Error;
 use crate::execution::{KeepState, StateHandle};
 use crate::instance::Kept;
-use crate::memory::Base;
 use crate::store::Keeping;
 
 /// What is known of a state.
@@ -82,12 +81,12 @@ impl Shared {
         let KeepState::After(handle) = state else { return Ok(None) };
         let name = self.name_of(handle).await?;
         let record = self.records.get(&name).await?.ok_or(Error::UnknownState { handle })?;
-        let mut kept = Kept::decode(&record.bytes).ok_or(Error::StateDamaged)?;
+        let base = self.images.open(image_of(&name).ok_or(Error::StateDamaged)?).await?;
+        let kept = Kept::decode(&record.bytes, base).ok_or(Error::StateDamaged)?;
         let bytes = kept.memory_bytes().ok_or(Error::StateDamaged)?;
         if bytes > memory_bytes_max {
             return Err(Error::MemoryBelowImage { asked_bytes: memory_bytes_max, image_bytes: bytes });
         }
-        kept.base = self.images.open(image_of(&name).ok_or(Error::StateDamaged)?).await?;
         // It counts from the last use. Somebody else may use it at the same time, or there may be no room for a moment.
         let _ = self.records.swap(&name, record.revision, &record.bytes, self.keeping()).await;
         Ok(Some(kept))
@@ -106,7 +105,7 @@ impl Shared {
             KeepState::New => String::new(),
         };
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let image = kept.base.as_ref().map_or(self.images.current(), Base::id);
+        let image = kept.base.id();
         let name = format!("{PREFIX}{handle}.{parent}.{}.{image}", created.as_millis());
         let bytes = kept.encode();
         let others = self.records.list(PREFIX).await?.len();

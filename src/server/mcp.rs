@@ -15,7 +15,7 @@ mod results;
 mod stdio;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
@@ -30,6 +30,7 @@ use super::auth::Roles;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::sandbox::Sandbox;
+use crate::tools::Catalogue;
 pub(super) use http::{Endpoint, handle};
 pub use stdio::serve_stdio;
 
@@ -38,7 +39,7 @@ const KEY_BYTES: usize = 32;
 /// Bound for what errors repeat of a name.
 const NAME_CHARS_MAX: usize = 100;
 
-/// How long clients may keep what the server lists, in milliseconds. Nothing of it changes while the process runs.
+/// How long clients may keep what the server lists, in milliseconds.
 const FRESH_MS: u64 = 60_000;
 
 /// Answers the requests of clients. A handle.
@@ -48,12 +49,33 @@ pub(super) struct Agents(Arc<Inner>);
 struct Inner {
     sandbox: Sandbox,
     ceilings: Limits,
-    tools: Vec<Tool>,
-    info: ServerConfig,
+    /// What it says of itself, once for each list of tools.
+    said: Mutex<Option<Arc<Said>>>,
     /// Seals what clients send back with the answers to questions.
     codec: RequestStateCodec,
     /// Roles of clients whose requests carry none, because they do not come over HTTP.
     roles: Roles,
+}
+
+/// What the server says of itself.
+struct Said {
+    /// The tools that programs can import.
+    catalogue: Arc<Catalogue>,
+    tools: Vec<Tool>,
+    info: ServerConfig,
+}
+
+impl Said {
+    fn of(sandbox: &Sandbox, catalogue: Arc<Catalogue>) -> Self {
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        let name = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            .with_title("AI Code Executor");
+        let info = ServerConfig::new(capabilities)
+            .with_server_info(name)
+            .with_instructions(definitions::instructions(&catalogue));
+        Self { tools: definitions::tools(sandbox, &catalogue), info, catalogue }
+    }
 }
 
 impl Agents {
@@ -63,17 +85,18 @@ impl Agents {
     pub(super) fn new(sandbox: Sandbox, ceilings: Limits, roles: Roles) -> Result<Self, Error> {
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(|error| Error::internal("no random numbers").caused_by(error))?;
-        let tools = definitions::tools(&sandbox);
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
-        let name = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-            .with_title("AI Code Executor");
-        let info = ServerConfig::new(capabilities)
-            .with_server_info(name)
-            .with_instructions(definitions::instructions(&sandbox));
         let codec = RequestStateCodec::try_new(key)
             .map_err(|error| Error::internal("sealing questions").caused_by(error))?;
-        Ok(Self(Arc::new(Inner { sandbox, ceilings, tools, info, codec, roles })))
+        Ok(Self(Arc::new(Inner { sandbox, ceilings, said: Mutex::default(), codec, roles })))
+    }
+
+    fn said(&self) -> Arc<Said> {
+        let catalogue = self.0.sandbox.catalogue();
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*said {
+            Some(said) if Arc::ptr_eq(&said.catalogue, &catalogue) => said.clone(),
+            _ => said.insert(Arc::new(Said::of(&self.0.sandbox, catalogue))).clone(),
+        }
     }
 
     /// Returns what whoever sent a request may do.
@@ -99,7 +122,7 @@ fn extension<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> 
 
 impl ServerHandler for Agents {
     fn get_info(&self) -> ServerConfig {
-        self.0.info.clone()
+        self.said().info.clone()
     }
 
     async fn list_tools(
@@ -107,11 +130,11 @@ impl ServerHandler for Agents {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.0.tools.clone()).with_ttl_ms(FRESH_MS))
+        Ok(ListToolsResult::with_all_items(self.said().tools.clone()).with_ttl_ms(FRESH_MS))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.tools.iter().find(|tool| tool.name == name).cloned()
+        self.said().tools.iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -134,7 +157,7 @@ impl ServerHandler for Agents {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        let (stubs, next) = reading::stubs_from(self.0.sandbox.catalogue(), cursor.as_deref())?;
+        let (stubs, next) = reading::stubs_from(&self.0.sandbox.catalogue(), cursor.as_deref())?;
         let page = ListResourcesResult::with_all_items(stubs).with_ttl_ms(FRESH_MS);
         Ok(ListResourcesResult { next_cursor: next, ..page })
     }
@@ -152,7 +175,7 @@ impl ServerHandler for Agents {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        reading::stub(self.0.sandbox.catalogue(), &request.uri).map(Into::into)
+        reading::stub(&self.0.sandbox.catalogue(), &request.uri).map(Into::into)
     }
 
     async fn list_prompts(

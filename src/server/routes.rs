@@ -293,7 +293,8 @@ pub(super) async fn tools(
     let Query(query) = query?;
     let limit = query.limit().map_err(Refusal::unusable)?;
     let sandbox = service.sandbox().ok_or_else(Refusal::not_ready)?;
-    let found = sandbox.catalogue().search(&query.query);
+    let catalogue = sandbox.catalogue();
+    let found = catalogue.search(&query.query);
     Ok(Json(ToolList::new(&found, query.detail, limit)))
 }
 

@@ -26,6 +26,17 @@ pub enum Approval {
     Destructive,
 }
 
+impl Approval {
+    /// Returns whether a person must approve calls of a tool, which is read-only or not.
+    pub(super) fn asks_for(self, read_only: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Destructive => !read_only,
+        }
+    }
+}
+
 /// Returns the text that asks a person for approval: the tool and its arguments in plain text. It says how much it
 /// leaves out.
 pub(super) fn prompt(path: &str, arguments: &Map<String, Value>) -> String {

@@ -16,7 +16,7 @@ use tracing::{Span, info, info_span};
 use super::arguments::{Effort, TooLarge};
 use super::text::NAME_CHARS_MAX;
 use super::{
-    Decision, Grants, Registry, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, approval,
+    Decision, Grants, Reply, ReplyShare, ToolCall, ToolError, ToolErrorKind, ToolRequest, approval,
     catalogue, text,
 };
 use crate::SPANS;
@@ -68,8 +68,8 @@ impl Caller {
     }
 
     /// Returns the sandbox's tools.
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.grants.registry
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// Checks a call before it is made.

@@ -57,13 +57,25 @@ impl CallerTools {
         registry: &Registry,
         policy: &Policy,
     ) -> Result<Option<Arc<Self>>, Error> {
+        for tool in &tools {
+            check_name(&tool.name, registry, policy).map_err(|why| fault(tool, why))?;
+        }
+        Self::of_begun(tools)
+    }
+
+    /// Does the same for an execution that has begun. Since then, the executor may have got modules of the same names:
+    /// the execution does not see those.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CallerTool`].
+    pub(crate) fn of_begun(tools: Vec<CallerTool>) -> Result<Option<Arc<Self>>, Error> {
         if tools.is_empty() {
             return Ok(None);
         }
         check_size(&tools)?;
         let mut replies = BTreeMap::new();
         for tool in &tools {
-            check_name(&tool.name, registry, policy).map_err(|why| fault(tool, why))?;
             if let Some(output) = &tool.output_schema {
                 let schema = Schema::new(output)
                     .map_err(|why| fault(tool, format!("the schema of its reply: {why}")))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::arguments::{Effort, TooLarge};
@@ -100,9 +101,24 @@ impl Grants {
         of_caller.chain(others.filter(|tool| self.allows(&tool.path, &tool.module)))
     }
 
+    /// Returns the definitions of the sandbox's tools, as the guest needs them.
+    pub(crate) fn definitions(&self) -> Value {
+        self.registry.definitions_where(|module| !self.hides(module))
+    }
+
+    /// Returns whether some of the sandbox's tools are hidden by those of the caller.
+    pub(crate) fn hides_tools(&self) -> bool {
+        self.registry.iter().any(|(_, tool)| self.hides(&tool.module))
+    }
+
+    /// Returns whether a module of the sandbox is hidden by one of the caller, because it came after the execution had begun.
+    fn hides(&self, module: &str) -> bool {
+        self.of_caller.as_ref().is_some_and(|tools| tools.is_module(module))
+    }
+
     /// Returns whether this execution may call the tool `path` of `module`, which is one of the sandbox's.
     fn allows(&self, path: &str, module: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| is_granted(only, path, module))
+        !self.hides(module) && self.only.as_ref().is_none_or(|only| is_granted(only, path, module))
     }
 }
 

@@ -81,13 +81,22 @@ impl ToolFile {
     ///
     /// With servers of the Model Context Protocol, **blocks** until each has answered or its time is over: connections
     /// to them last until the last of these tools is dropped. In async code, call it in `spawn_blocking`. The module of a
-    /// server that does not answer has one function, which says why.
+    /// server that does not answer has one function, which says why. To follow servers whose tools change, use
+    /// `ToolFile::source` instead.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if a service wants signed requests and `signer` is `None`, or if TLS or a thread cannot be set
     /// up.
     pub fn connect(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
+        #[cfg(feature = "mcp-tools")]
+        let tools = self.source(signer)?.tools();
+        #[cfg(not(feature = "mcp-tools"))]
+        let tools = self.http_tools(signer)?;
+        Ok(tools)
+    }
+
+    pub(super) fn http_tools(&self, signer: Option<&Signer>) -> Result<Vec<Tool>, Error> {
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         let mut tools = Vec::new();
         for tool in &self.tools {
@@ -107,8 +116,6 @@ impl ToolFile {
             };
             tools.push(Tool { service: Some(service), ..tool.with(function) });
         }
-        #[cfg(feature = "mcp-tools")]
-        tools.extend(super::mcp::connect(&self.servers, self.launch.as_ref())?);
         Ok(tools)
     }
 }

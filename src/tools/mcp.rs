@@ -21,6 +21,7 @@ use std::sync::{Arc, mpsc};
 
 use futures::future::join_all;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Tool, ToolError, ToolService, text};
@@ -65,43 +66,72 @@ impl Drop for Background {
     }
 }
 
-/// Connects to all servers at once and returns their tools. **Blocks** until each has answered or its time is over.
-///
-/// # Errors
-///
-/// [`Error::Config`] if no thread can be started. A server that does not answer is no error: its module has one
-/// function, which says why.
-pub(super) fn connect(servers: &[Arc<Server>], launch: Option<&Arc<dyn Launch>>) -> Result<Vec<Tool>, Error> {
-    if servers.is_empty() {
-        return Ok(Vec::new());
-    }
-    if cfg!(fuzzing) {
-        // Nobody has chosen these addresses, let alone these commands.
-        return Ok(servers.iter().map(|server| unconnected(server)).collect());
-    }
-    let launch = launch.cloned().unwrap_or_else(|| Arc::new(Children::new(commands(servers))));
-    let background = Arc::new(Background::start()?);
-    let (sender, started) = mpsc::channel();
-    let starting: Vec<_> =
-        servers.iter().map(|server| Upstream::start(server.clone(), launch.clone())).collect();
-    background.spawn(async move {
-        // Fails only if the receiver has panicked.
-        let _ = sender.send(join_all(starting).await);
-    });
-    let started = started.recv().map_err(|_| Error::config("connecting to MCP servers panicked"))?;
-    let mut tools = Vec::new();
-    for (upstream, listed) in started {
-        tell(&upstream.server, listed.as_ref());
-        match &listed {
-            Ok(listed) => {
-                let known = listed.definitions.iter();
-                tools.extend(known.map(|(name, known)| tool(name, known, &upstream, &background)));
-            }
-            Err(why) => tools.push(unavailable(why, &upstream, &background)),
+/// Servers, connected. The connections last until this and all of its tools are dropped.
+pub(super) struct Servers {
+    upstreams: Vec<Arc<Upstream>>,
+    background: Arc<Background>,
+    changes: watch::Receiver<()>,
+}
+
+impl Servers {
+    /// Connects to all servers at once. **Blocks** until each has answered or its time is over. Returns `None` if there are
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if no thread can be started. A server that does not answer is no error: its module has one
+    /// function, which says why, until it does.
+    pub(super) fn connect(
+        servers: &[Arc<Server>],
+        launch: Option<&Arc<dyn Launch>>,
+    ) -> Result<Option<Self>, Error> {
+        if servers.is_empty() {
+            return Ok(None);
         }
-        background.spawn(upstream.keep(listed));
+        let launch = launch.cloned().unwrap_or_else(|| Arc::new(Children::new(commands(servers))));
+        let background = Arc::new(Background::start()?);
+        let (sender, started) = mpsc::channel();
+        let changes = watch::Sender::new(());
+        let start = |server: &Arc<Server>| Upstream::start(server.clone(), launch.clone(), changes.clone());
+        let starting: Vec<_> = servers.iter().map(start).collect();
+        background.spawn(async move {
+            // Fails only if the receiver has panicked.
+            let _ = sender.send(join_all(starting).await);
+        });
+        let started = started.recv().map_err(|_| Error::config("connecting to MCP servers panicked"))?;
+        // What has been offered so far is no change.
+        let changes = changes.subscribe();
+        let mut upstreams = Vec::new();
+        for (upstream, listed) in started {
+            tell(&upstream.server, listed.as_ref());
+            upstreams.push(upstream.clone());
+            background.spawn(upstream.keep(listed));
+        }
+        Ok(Some(Self { upstreams, background, changes }))
     }
-    Ok(tools)
+
+    /// Returns the tools that the servers offer now.
+    pub(super) fn tools(&self) -> Vec<Tool> {
+        let mut tools = Vec::new();
+        for upstream in &self.upstreams {
+            match upstream.offered() {
+                Some(offered) => {
+                    let offered = offered.iter();
+                    tools.extend(offered.map(|(name, known)| tool(name, known, upstream, &self.background)));
+                }
+                None => tools.push(unavailable(upstream, &self.background)),
+            }
+        }
+        tools
+    }
+
+    /// Waits until the servers offer other tools than when this was last called, or than at the beginning.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.changed().await.is_err() {
+            // Nobody is left who could offer others.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Returns the commands among `servers`.
@@ -124,7 +154,7 @@ fn tell(server: &Server, listed: Result<&Listed, &String>) {
     let listed = match listed {
         Ok(listed) => listed,
         Err(why) => {
-            warn!(mcp = %module, why, "MCP server does not answer; its tools are unknown until a restart");
+            warn!(mcp = %module, why, "MCP server does not answer; its tools are unknown until it does");
             return;
         }
     };
@@ -140,12 +170,13 @@ fn tell(server: &Server, listed: Result<&Listed, &String>) {
 fn tool(name: &str, known: &Definition, upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {
     let server = &upstream.server;
     let service = ToolService { name: server.module.clone(), is_failing: upstream.is_failing() };
-    let (called, kept) = (Arc::new((name.to_owned(), upstream.clone())), background.clone());
+    let (called, kept) = (Arc::new((name.to_owned(), known.digest, upstream.clone())), background.clone());
     let function = move |call| {
         let (called, kept) = (called.clone(), kept.clone());
         async move {
             let _connections_last = kept;
-            called.1.call(&called.0, call).await
+            let (name, digest, upstream) = &*called;
+            upstream.call(name, *digest, call).await
         }
     };
     Tool {
@@ -162,12 +193,13 @@ fn tool(name: &str, known: &Definition, upstream: &Arc<Upstream>, background: &A
     .parameters(known.parameters.clone())
 }
 
-/// Returns the only function of a module whose server did not answer.
-fn unavailable(why: &str, upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {
+/// Returns the only function of a module whose server has not answered yet.
+fn unavailable(upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {
     let server = &upstream.server;
     let module = text::line(&server.module, text::NAME_CHARS_MAX);
+    let why = upstream.why_down().unwrap_or_else(|| "it has just answered".into());
     let message = format!(
-        "MCP server '{module}' did not answer when this executor started, so its tools are unknown: {why}. A restart of the executor tries again"
+        "MCP server '{module}' has not answered yet, so its tools are unknown: {why}. The executor goes on trying"
     );
     let (service, kept) =
         (ToolService { name: server.module.clone(), is_failing: upstream.is_failing() }, background.clone());
@@ -209,7 +241,7 @@ pub fn listed_in(bytes: &[u8]) -> Vec<Tool> {
             let _ = listed.add(&server, answer.get());
         }
     }
-    let tool = |(name, known): (&String, &Definition)| {
+    let tool = |(name, known): (&String, &Arc<Definition>)| {
         let tool = Tool::raw("up", name, async |_| Err(ToolError::failed("not connected")));
         let tool = Tool { output: known.output.clone(), read_only: known.read_only, ..tool };
         tool.describe(&known.description).parameters(known.parameters.clone())

@@ -220,12 +220,17 @@ impl Registry {
     /// Returns the tool definitions for the image's recipe, and for interpreters that began with others. They tell
     /// which tools take and return the same as before.
     pub(crate) fn definitions_with_digests(&self) -> Value {
+        self.definitions_where(|_| true)
+    }
+
+    /// Returns the same for tools in the modules that `is_shown` says.
+    pub(super) fn definitions_where(&self, is_shown: impl Fn(&str) -> bool) -> Value {
         let definition = |tool: &Registered| {
             let mut definition = tool.definition();
             definition["digest"] = tool.digest_of_use().into();
             definition
         };
-        self.tools.values().map(definition).collect()
+        self.tools.values().filter(|tool| is_shown(&tool.module)).map(definition).collect()
     }
 
     /// Returns a digest of [`Registry::definitions_with_digests`].

@@ -41,6 +41,7 @@ mod open_policy;
 mod packages;
 mod properties;
 mod refusals;
+mod replaced_tools;
 mod search;
 mod service;
 #[path = "../../examples/homeiq/services.rs"]

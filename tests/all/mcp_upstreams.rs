@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ai_code_executor::tools::{Surroundings, ToolFile};
-use ai_code_executor::{Catalogue, Execution, Limits, Outcome, Sandbox, Tool};
+use ai_code_executor::{Catalogue, Error, Execution, Limits, Outcome, Sandbox, SandboxBuilder, Tool};
 use serde_json::{Value, json};
 
 use crate::support::{cache_dir, value_of};
@@ -31,24 +31,40 @@ fn tools(text: &str) -> Vec<Tool> {
 }
 
 /// Builds one image at a time: several would only be slower.
-fn built(tools: Vec<Tool>, limits: Limits) -> Sandbox {
+fn build(builder: SandboxBuilder) -> Sandbox {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
-    Sandbox::builder().tools(tools).ceilings(limits).cache_dir(cache_dir()).build().unwrap()
+    builder.cache_dir(cache_dir()).build().unwrap()
+}
+
+fn built(tools: Vec<Tool>, limits: Limits) -> Sandbox {
+    build(Sandbox::builder().tools(tools).ceilings(limits))
+}
+
+/// Returns a sandbox that follows the tools of a registry file.
+fn following(text: &str) -> Sandbox {
+    build(Sandbox::builder().follow(file(text).source(None).unwrap()))
 }
 
 fn sandbox(text: &str) -> Sandbox {
     built(tools(text), Limits::default())
 }
 
-/// Returns the result of a call: its value, or the exception's type and message.
+/// Returns the result of a call: its value, or the exception's type and message, or why the program is refused.
 async fn call(sandbox: &Sandbox, call: &str) -> Result<Value, String> {
     let module = call.split('.').next().unwrap();
     let code = format!(
         "import {module}\ntry:\n    _ = [await {call}]\nexcept {module}.ToolError as e:\n    _ = type(e).__name__ + ': ' + str(e)"
     );
-    let report = sandbox.run(Execution::new(code)).await.unwrap();
-    assert_eq!(report.outcome, Outcome::Completed, "{:?}", report.error);
+    let report = match sandbox.run(Execution::new(code)).await {
+        Ok(report) => report,
+        Err(error @ Error::Rejected(_)) => return Err(error.to_string()),
+        Err(error) => panic!("{error}"),
+    };
+    match &report.error {
+        Some(error) if error.kind == "AttributeError" => return Err(error.to_string()),
+        error => assert_eq!((report.outcome, error), (Outcome::Completed, &None)),
+    }
     match value_of(&report) {
         Value::String(error) => {
             for secret in [SECRET, "127.0.0.1", "http:"] {
@@ -119,8 +135,8 @@ async fn tools_of_a_server_are_functions_in_both_eras() {
         old.url, new.url
     );
     let sandbox = sandbox(&text);
-    let found: Vec<_> =
-        sandbox.catalogue().tools().iter().map(|tool| (tool.path.as_str(), tool.read_only)).collect();
+    let catalogue = sandbox.catalogue();
+    let found: Vec<_> = catalogue.tools().iter().map(|tool| (tool.path.as_str(), tool.read_only)).collect();
     assert_eq!(found[0], ("new.fails", false));
     assert!(found.contains(&("new.get_user", true)) && found.contains(&("old.get_user", false)), "{found:?}");
     assert!(!found.iter().any(|(path, _)| path.contains("hidden")), "{found:?}");
@@ -170,9 +186,9 @@ async fn a_session_that_the_server_forgot_is_opened_again() {
     "session-3".clone_into(&mut fake.session.lock().unwrap());
     assert_eq!(call(&sandbox, "crm.streams()").await, Ok(json!([1, 2])));
     let why = call(&sandbox, "crm.get_user(1)").await.unwrap_err();
-    assert!(why.contains("its definition has changed since") && why.contains("restart"), "{why}");
+    assert!(why.contains("its definition has changed since"), "{why}");
     let why = call(&sandbox, "crm.fails()").await.unwrap_err();
-    assert!(why.contains("does not offer it any more") && why.contains("restart"), "{why}");
+    assert!(why.contains("does not offer it any more"), "{why}");
     assert_eq!(call(&sandbox, "crm.streams()").await, Ok(json!([1, 2])), "others go on");
 }
 
@@ -182,8 +198,8 @@ async fn a_server_that_is_dead_at_the_start_is_a_module_that_says_so() {
     let text = format!("[mcp.dead]\nurl = \"http://127.0.0.1:9/mcp\"\n[mcp.crm]\nurl = \"{}\"\n", fake.url);
     let sandbox = sandbox(&text);
     let why = call(&sandbox, "dead.unavailable()").await.unwrap_err();
-    assert!(why.contains("MCP server 'dead' did not answer when this executor started"), "{why}");
-    assert!(why.contains("connection refused") && why.contains("restart"), "{why}");
+    assert!(why.contains("MCP server 'dead' has not answered yet"), "{why}");
+    assert!(why.contains("connection refused") && why.contains("goes on trying"), "{why}");
     let report = sandbox.run(Execution::new("import dead\nawait dead.search()")).await;
     let findings = report.unwrap_err().to_string();
     assert!(findings.contains("unavailable") || findings.contains("search"), "{findings}");
@@ -294,6 +310,7 @@ async fn approval_and_time_are_the_operators() {
     let sandbox = sandbox(&text);
     let why = call(&sandbox, "slow.ask()").await.unwrap_err();
     assert_eq!(why, "ToolTimeout: Tool 'slow.ask' did not answer within 1s");
-    let tool = sandbox.catalogue().find("asks.ask").unwrap();
+    let catalogue = sandbox.catalogue();
+    let tool = catalogue.find("asks.ask").unwrap();
     assert!(tool.needs_approval);
 }

@@ -370,6 +370,66 @@ for call in (changed(day='x'), removed()):
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_waits_keeps_its_callers_tools_when_the_executor_gets_the_same() {
+    let home = Home::new();
+    let first = home.open(before).await;
+    let code = "import home\nday = await home2.ask()\nday, await home2.ask(), await home.kept('hall')";
+    let code = format!("import home2, tools\n{code}, [tool['name'] for tool in tools.search('')]");
+    let of_caller = [CallerTool::new("home2.ask")];
+    let waiting =
+        first.run(Execution::new(code).caller_tools(of_caller).state(KeepState::New)).await.unwrap();
+    first.shutdown(Duration::from_secs(10)).await;
+    drop(first);
+
+    let own = |name: &str| Tool::new("home2", name, async |_| Ok(json!("the executor's")));
+    let second = home.open(|builder| afterwards(builder).tools([own("ask"), own("other")])).await;
+    let reply = |json: &str| Answer::Reply(RawValue::from_string(json.into()).unwrap());
+    let end = second.resume(waiting.id, 1, vec![(0, reply("1"))], None).await.unwrap();
+    assert_eq!(end.outcome, Outcome::Waiting, "{end:?}");
+    let end = second.resume(waiting.id, epoch(&end), vec![(1, reply("2"))], None).await.unwrap();
+    let found = json!(["home.added", "home.changed", "home.kept", "home2.ask"]);
+    let mut value = value_of(&end);
+    value[3].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    assert_eq!(value, json!([1, 2, ["kept", {"room": "hall"}], found]), "{end:?}");
+    // The next program has the executor's.
+    let gone = follow(&second, after(&end), "await home2.ask()").await;
+    assert!(gone.error.is_some_and(|error| error.message.contains("import it again")));
+    let value = value_after(&second, &end, "import home2\nday, await home2.ask(), await home2.other()").await;
+    assert_eq!(value, json!([1, "the executor's", "the executor's"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_has_not_begun_begins_with_the_current_tools() {
+    let home = Home::new();
+    let first = home.open(|builder| before(builder).concurrency(1)).await;
+    let busy = tokio::spawn({
+        let first = first.clone();
+        async move { first.run(Execution::new("while True: pass")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let queued = first
+        .start(Execution::new("import home\nawait home.kept('bed'), hasattr(home, 'added')"))
+        .await
+        .unwrap();
+    let agenda =
+        || Execution::new("import home2\nawait home2.ask()").caller_tools([CallerTool::new("home2.ask")]);
+    let of_caller = first.start(agenda()).await.unwrap();
+    first.shutdown(Duration::ZERO).await;
+    drop(first);
+    assert_eq!(busy.await.unwrap().unwrap().outcome, Outcome::Cancelled);
+
+    let second = home
+        .open(|builder| afterwards(builder).tool(Tool::new("home2", "own", async |_| Ok(json!(1)))))
+        .await;
+    let end = second.wait(queued, 0, Duration::from_secs(20)).await.unwrap().into_report().unwrap();
+    assert_eq!(value_of(&end), json!([["kept", {"room": "bed"}], true]), "{end:?}");
+    let lost = second.wait(of_caller, 0, Duration::from_secs(20)).await.unwrap().into_report().unwrap();
+    assert_eq!(lost.outcome, Outcome::Lost, "{lost:?}");
+    let why = lost.error.unwrap().message;
+    assert!(why.contains("its module 'home2' is one of the executor's own"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_execution_that_waits_is_lost_without_its_image() {
     let home = Home::new();
     let first = home.open(before).await;

@@ -73,7 +73,8 @@ async fn only_the_package_that_cannot_do_without_ctypes_finds_it() {
     ]);
     for policy in [Policy::default(), Policy::open()] {
         let sandbox = sandbox(dir.path(), policy);
-        let code = "import sympy, without, numpy\n[sympy.SIZE, without.found, numpy.arange(3).ctypes.data > 0]";
+        let code =
+            "import sympy, without, numpy\n[sympy.SIZE, without.found, numpy.arange(3).ctypes.data > 0]";
         assert_eq!(value(&sandbox, code).await, json!([4, false, true]));
         let report = sandbox.run(Execution::new("import ctypes")).await;
         assert!(report.is_err() || report.unwrap().error.is_some());

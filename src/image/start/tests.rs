@@ -15,26 +15,30 @@ use crate::validator::Policy;
 fn images_are_the_same_with_wasmtimes_own_wasi() {
     let policy = Policy::default();
     let spec = ImageSpec {
-        interpreter: PYTHON_WASM_ZST,
-        allowed_imports: &policy.allowed_imports,
-        disabled_imports: &policy.disabled_imports,
+        interpreter: PYTHON_WASM_ZST.into(),
+        allowed_imports: policy.allowed_imports,
+        disabled_imports: policy.disabled_imports,
         guards: true,
-        packages: &Packages::default(),
+        packages: Packages::default(),
         tools: serde_json::json!([]),
     };
-    let (engine, recipe) = (engine::blank().unwrap(), recipe(&spec));
+    let (engine, recipe) = (engine::blank().unwrap(), recipe(&spec, &spec.tools));
     let dir = cache_dir();
     let cache = Cache { dir: Some(&dir), keys: Keys::new(&engine, &spec, &recipe) };
-    let interpreter = Interpreter::unpack(spec.interpreter).unwrap();
-    let code = cache
-        .load(Kind::Code)
-        .map_or_else(|| compile(&cache, &engine, &interpreter).unwrap(), |code| MachineCode::File(code.file));
+    let interpreter = Interpreter::unpack(&spec.interpreter).unwrap();
+    let code = cache.load(Kind::Code).map_or_else(
+        || compile(&cache, &engine, &interpreter.code).unwrap(),
+        |code| MachineCode::File(code.file),
+    );
     let module = code.module(&engine).unwrap();
-    let ours = memory_of(&engine, &module, &interpreter.data, &recipe).unwrap();
+    let zeros = zeros_for(&module).unwrap();
+    let take = |memory: &[u8]| Ok(memory.to_vec());
+    let ours = with_memory(&engine, &module, &zeros, &interpreter.data, recipe.clone(), take).unwrap();
     let mut store = Store::new(&engine, HostState::for_image(recipe));
     let linker = oracle::linker(&engine).unwrap();
-    let theirs = block_on(start(&mut store, &linker, &module, &interpreter.data)).unwrap();
-    let first = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
+    let theirs = block_on(start(&mut store, &linker, &module, &zeros, &interpreter.data)).unwrap();
+    let theirs = theirs.data(&store);
+    let first = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs);
     assert_eq!((ours.len(), None), (theirs.len(), first), "length, and offset of the first difference");
 }
 

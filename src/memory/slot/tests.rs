@@ -244,6 +244,7 @@ fn a_memory_that_differs_from_the_image_is_found_and_discarded() {
 #[test]
 fn a_memory_of_another_image_is_used_once() {
     let memories = Memories::blank();
+    memories.make_current(Base::zeros(BLOCK_BYTES).unwrap());
     let (bytes, layout) = (3 * BLOCK_BYTES, SlotLayout { memory_bytes: 64 << 20, guard_bytes: 1 << 20 });
     let contents: Vec<u8> = (0..bytes).map(|at| u8::try_from(at % 251).unwrap()).collect();
     let image = MemoryImage::map_bytes(&memory_image::file_of(&contents, &Default::default())).unwrap();
@@ -270,5 +271,15 @@ fn a_memory_of_another_image_is_used_once() {
     assert!(block_on(begin_as(&base, async {})).is_err(), "there is no memory");
     let panicked = std::panic::catch_unwind(|| block_on(begin_as(&base, async { panic!("on purpose") })));
     assert!(panicked.is_err());
-    assert_eq!(block_on(new_memory()).byte_size(), BLOCK_BYTES);
+    let own = block_on(new_memory());
+    assert_eq!(own.byte_size(), BLOCK_BYTES);
+    // From now on, the others are used again, and not those that began as the one before.
+    memories.make_current(base.clone());
+    drop(own);
+    for _ in 0..2 {
+        let other = block_on(begin_as(&base, new_memory())).unwrap();
+        assert_eq!(other.byte_size(), bytes);
+        drop(other);
+        assert_eq!(memories.pool.count(), 1);
+    }
 }

@@ -159,7 +159,8 @@ impl Agents {
         let detail: Detail = arguments.take("detail")?.unwrap_or_default();
         let limit = search_limit(arguments.take("limit")?.unwrap_or(SEARCH_LIMIT))?;
         arguments.end("`query`, `detail` and `limit`")?;
-        let found = self.0.sandbox.catalogue().search(&query);
+        let catalogue = self.0.sandbox.catalogue();
+        let found = catalogue.search(&query);
         // As many as a model can read: a list that is cut in the middle is of no use.
         let mut count = limit.min(found.len());
         loop {

@@ -8,6 +8,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
+use crate::tools::Catalogue;
 use crate::validator::PolicyKind;
 
 pub(super) const EXECUTE: &str = "execute_python";
@@ -18,15 +19,22 @@ pub(super) const CHECK: &str = "check_python";
 const MODULES_CHARS_MAX: usize = 400;
 
 /// Returns the definitions of the tools, always in this order.
-pub(super) fn tools(sandbox: &Sandbox) -> Vec<Tool> {
-    let cards = sandbox.catalogue().tools();
+pub(super) fn tools(sandbox: &Sandbox, catalogue: &Catalogue) -> Vec<Tool> {
+    let cards = catalogue.tools();
     let reads_only = cards.iter().all(|tool| tool.read_only);
     let destroys = cards.iter().any(|tool| tool.destructive || tool.needs_approval);
     let reads = || ToolAnnotations::new().read_only(true).open_world(false);
     let execute =
         ToolAnnotations::new().read_only(reads_only).destructive(destroys).open_world(!cards.is_empty());
     vec![
-        tool(EXECUTE, "Run Python", execute_description(sandbox), execute_input(), execute_output(), execute),
+        tool(
+            EXECUTE,
+            "Run Python",
+            execute_description(sandbox, catalogue),
+            execute_input(),
+            execute_output(),
+            execute,
+        ),
         tool(SEARCH, "Search functions", search_description(), search_input(), search_output(), reads()),
         tool(CHECK, "Check Python", check_description(), check_input(), check_output(), reads()),
     ]
@@ -54,13 +62,13 @@ fn object(schema: Value) -> Arc<JsonObject> {
 }
 
 /// Returns what the server says about itself.
-pub(super) fn instructions(sandbox: &Sandbox) -> String {
+pub(super) fn instructions(catalogue: &Catalogue) -> String {
     let mut text = format!(
         "Runs Python in a sandbox: real CPython 3.13, a fresh interpreter for each program. Use {EXECUTE} for work that \
          needs several steps, calculations or large intermediate data: write one program that does the whole job, and \
          return only what you need to see."
     );
-    if let Some(modules) = modules(sandbox) {
+    if let Some(modules) = modules(catalogue) {
         let _ = write!(
             text,
             " Programs can call the functions of these modules: {modules}. They exist only inside programs and are not \
@@ -70,7 +78,7 @@ pub(super) fn instructions(sandbox: &Sandbox) -> String {
     text
 }
 
-fn execute_description(sandbox: &Sandbox) -> String {
+fn execute_description(sandbox: &Sandbox, catalogue: &Catalogue) -> String {
     let mut text = "\
 Runs a Python program in a fresh CPython 3.13 sandbox and returns its value. Write one program that does the whole job; \
 filter, count and summarise in it, and return little.
@@ -79,7 +87,7 @@ notes.
 - `await` works at the top level.
 "
     .to_owned();
-    if let Some(modules) = modules(sandbox) {
+    if let Some(modules) = modules(catalogue) {
         let _ = write!(
             text,
             "- Modules with functions: {modules}. `import` the module and `await` the call. The functions exist only \
@@ -128,8 +136,8 @@ fn check_description() -> String {
 }
 
 /// Returns the names of the modules, as many as fit; `None` if there are none.
-fn modules(sandbox: &Sandbox) -> Option<String> {
-    let mut names: Vec<&str> = sandbox.catalogue().tools().iter().map(|tool| tool.module.as_str()).collect();
+fn modules(catalogue: &Catalogue) -> Option<String> {
+    let mut names: Vec<&str> = catalogue.tools().iter().map(|tool| tool.module.as_str()).collect();
     names.dedup();
     let (mut text, mut shown) = (String::new(), 0);
     for name in &names {

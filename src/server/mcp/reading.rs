@@ -80,7 +80,8 @@ pub(super) fn prompt_named(sandbox: &Sandbox, name: &str) -> Result<GetPromptRes
     if name != PROMPT {
         return Err(ErrorData::invalid_params(format!("Unknown prompt: {}", super::shown(name)), None));
     }
-    let tools: Vec<&ToolCard> = sandbox.catalogue().tools().iter().collect();
-    let text = catalogue::prompt(&tools, &sandbox.policy_without_tools());
+    let catalogue_now = sandbox.catalogue();
+    let tools: Vec<&ToolCard> = catalogue_now.tools().iter().collect();
+    let text = catalogue::prompt(&tools, sandbox.policy());
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,7 +37,7 @@ struct Page<'a> {
 /// The tools of a server, page by page.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    pub(super) definitions: BTreeMap<String, Definition>,
+    pub(super) definitions: BTreeMap<String, Arc<Definition>>,
     /// Tools that are left out, and why, as lines for the log.
     pub(super) left_out: Vec<String>,
     /// How long the list stays true, as the server says, in milliseconds.
@@ -51,15 +52,8 @@ pub(super) struct Definition {
     pub(super) output: Option<Value>,
     pub(super) read_only: bool,
     pub(super) destructive: bool,
-}
-
-impl Definition {
-    /// Returns a digest of all that programs, policies and people know of the tool.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        let Self { description, parameters, output, read_only, destructive } = self;
-        let definition = json!([description, parameters, output, read_only, destructive]);
-        Sha256::digest(definition.to_string()).into()
-    }
+    /// A digest of all that programs, policies and people know of the tool.
+    pub(super) digest: [u8; 32],
 }
 
 impl Listed {
@@ -86,7 +80,7 @@ impl Listed {
             };
             match self.definitions.entry(name) {
                 Entry::Vacant(entry) => {
-                    entry.insert(definition);
+                    entry.insert(Arc::new(definition));
                 }
                 Entry::Occupied(entry) => {
                     let name = entry.key().clone();
@@ -156,8 +150,10 @@ fn define(name: &str, mut tool: Map<String, Value>, server: &Server) -> Result<D
     let is_usable =
         |output: &&Value| output.to_string().len() <= SCHEMA_BYTES_MAX && Schema::new(output).is_ok();
     let output = tool.get("outputSchema").filter(is_usable).cloned();
-    let definition =
-        Definition { description, parameters: Value::Object(parameters), output, read_only, destructive };
+    let parameters = Value::Object(parameters);
+    let all = json!([description, parameters, output, read_only, destructive]);
+    let digest = Sha256::digest(all.to_string()).into();
+    let definition = Definition { description, parameters, output, read_only, destructive, digest };
     // A tool that the registry cannot take would keep all others from being registered.
     let trial =
         Tool::new(&server.module, name, async |_| Ok(Value::Null)).parameters(definition.parameters.clone());
@@ -266,8 +262,7 @@ mod tests {
             assert_eq!(found.definitions["c"].description, "C");
             assert_eq!(found.definitions["c"].output, None);
         }
-        let digests: Vec<_> =
-            [false, true].map(|trust| listed(&tools, trust).definitions["a"].digest()).into();
+        let digests: Vec<_> = [false, true].map(|trust| listed(&tools, trust).definitions["a"].digest).into();
         assert_ne!(digests[0], digests[1]);
     }
 

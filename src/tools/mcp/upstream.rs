@@ -1,7 +1,6 @@
 //! A server over time: connected, lost, connected again, and whether its tools are still those that programs know.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use super::launch::Launch;
 use super::result;
 use super::server::Server;
 use crate::tools::http::{Breaker, Secrets};
-use crate::tools::{Reply, ToolCall, ToolError};
+use crate::tools::{Reply, ToolCall, ToolError, text};
 
 /// Longest time for connecting, unless the registry file sets another. Starting a command may load it first.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -46,6 +45,8 @@ pub(super) struct Upstream {
     /// Says that the current connection is of no use.
     lost: Notify,
     tools: Mutex<Tools>,
+    /// Is told when other tools are offered.
+    changes: watch::Sender<()>,
 }
 
 /// The current connection.
@@ -56,17 +57,14 @@ enum Link {
     Down(String),
 }
 
-/// The tools that programs know, and how they have changed since.
+/// The tools of the server.
 #[derive(Default)]
 struct Tools {
-    known: BTreeMap<String, [u8; 32]>,
-    changed: BTreeMap<String, Change>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Other,
-    Gone,
+    /// Digests of the definitions that the server offers now.
+    listed: BTreeMap<String, [u8; 32]>,
+    /// Those that programs are to find; `None` before the first list. They differ from what the server offers if a
+    /// definition has changed that the operator has to see first.
+    offered: Option<BTreeMap<String, Arc<Definition>>>,
 }
 
 impl Upstream {
@@ -74,6 +72,7 @@ impl Upstream {
     pub(super) async fn start(
         server: Arc<Server>,
         launch: Arc<dyn Launch>,
+        changes: watch::Sender<()>,
     ) -> (Arc<Self>, Result<Listed, String>) {
         let breaker = Arc::<Breaker>::default();
         let upstream = Arc::new(Self {
@@ -85,13 +84,24 @@ impl Upstream {
             link: watch::Sender::new(Link::Down("not connected yet".into())),
             lost: Notify::new(),
             tools: Mutex::default(),
+            changes,
         });
         let listed = upstream.connect().await;
-        let listed = listed.inspect(|listed| {
-            let known = |(name, tool): (&String, &Definition)| (name.clone(), tool.digest());
-            upstream.tools().known = listed.definitions.iter().map(known).collect();
-        });
         (upstream, listed)
+    }
+
+    /// Returns the tools that programs are to find by the names that the server gives them, or `None` if it has not
+    /// answered yet.
+    pub(super) fn offered(&self) -> Option<BTreeMap<String, Arc<Definition>>> {
+        self.tools().offered.clone()
+    }
+
+    /// Returns why the server is not connected, if it is not.
+    pub(super) fn why_down(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Up(_) => None,
+            Link::Down(why) => Some(why.clone()),
+        }
     }
 
     /// Whether calls fail at once: always the latest.
@@ -103,20 +113,20 @@ impl Upstream {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls a tool. Errors do not show the secrets of the server.
-    pub(super) async fn call(&self, tool: &str, call: ToolCall) -> Reply {
-        let reply = self.reply(tool, call).await;
+    /// Calls a tool whose definition has this digest. Errors do not show the secrets of the server.
+    pub(super) async fn call(&self, tool: &str, digest: [u8; 32], call: ToolCall) -> Reply {
+        let reply = self.reply(tool, digest, call).await;
         reply.map_err(|error| ToolError { message: self.secrets.hidden_in(&error.message), ..error })
     }
 
-    async fn reply(&self, tool: &str, call: ToolCall) -> Reply {
+    async fn reply(&self, tool: &str, digest: [u8; 32], call: ToolCall) -> Reply {
         let attempt = self.breaker.start(Instant::now(), call.deadline).map_err(|wait| {
             let seconds = wait.as_secs_f64().ceil();
             ToolError::failed(format!(
                 "MCP tool '{tool}' connection failed: server is not answering; next attempt in {seconds}s"
             ))
         })?;
-        match self.answer(tool, &call).await {
+        match self.answer(tool, digest, &call).await {
             Ok(Ok(result)) => {
                 attempt.answered();
                 result::reply(tool, &result)
@@ -141,8 +151,13 @@ impl Upstream {
     }
 
     /// Returns the server's answer, or the error of a call that is not made.
-    async fn answer(&self, tool: &str, call: &ToolCall) -> Result<Result<String, Failure>, ToolError> {
-        let client = self.client(tool)?;
+    async fn answer(
+        &self,
+        tool: &str,
+        digest: [u8; 32],
+        call: &ToolCall,
+    ) -> Result<Result<String, Failure>, ToolError> {
+        let client = self.client(tool, digest)?;
         let answer = self.ask(&client, tool, call).await;
         if !matches!(answer, Err(Failure::Expired)) {
             return Ok(answer);
@@ -154,7 +169,7 @@ impl Upstream {
         if links.wait_for(is_other).await.is_err() {
             return Ok(answer);
         }
-        let client = self.client(tool)?;
+        let client = self.client(tool, digest)?;
         Ok(self.ask(&client, tool, call).await)
     }
 
@@ -162,24 +177,32 @@ impl Upstream {
         client.call(tool, call.arguments.clone(), call.reply_bytes_max, call.share.clone()).await
     }
 
-    /// Returns the connection for a call of `tool`.
-    fn client(&self, tool: &str) -> Result<Arc<Client>, ToolError> {
-        let changed = self.tools().changed.get(tool).copied();
-        let what = match changed {
-            Some(Change::Other) => "its definition has changed",
-            Some(Change::Gone) => "its server does not offer it any more",
-            None => {
-                return match &*self.link.borrow() {
-                    Link::Up(client) => Ok(client.clone()),
-                    Link::Down(why) => Err(ToolError::failed(format!(
-                        "MCP tool '{tool}' connection failed: server is not connected: {why}"
-                    ))),
-                };
+    /// Returns the connection for a call of `tool`, whose definition has this digest.
+    fn client(&self, tool: &str, digest: [u8; 32]) -> Result<Arc<Client>, ToolError> {
+        let why = {
+            let tools = self.tools();
+            let offered = tools.offered.as_ref().and_then(|offered| offered.get(tool));
+            match tools.listed.get(tool) {
+                Some(listed) if *listed == digest => None,
+                Some(_) if offered.is_some_and(|offered| offered.digest == digest) => Some(
+                    "its definition has changed, and its calls need approval; a restart of the executor takes over the new one",
+                ),
+                Some(_) => Some(
+                    "its definition has changed since the program began; another run of the program finds the new one",
+                ),
+                None if tools.offered.is_some() => Some("its server does not offer it any more"),
+                None => None,
             }
         };
-        Err(ToolError::failed(format!(
-            "MCP tool '{tool}' was not called: {what} since this executor started; a restart of the executor takes over the new one"
-        )))
+        if let Some(why) = why {
+            return Err(ToolError::failed(format!("MCP tool '{tool}' was not called: {why}")));
+        }
+        match &*self.link.borrow() {
+            Link::Up(client) => Ok(client.clone()),
+            Link::Down(why) => Err(ToolError::failed(format!(
+                "MCP tool '{tool}' connection failed: server is not connected: {why}"
+            ))),
+        }
     }
 
     /// Connects and reads the list of tools.
@@ -197,7 +220,7 @@ impl Upstream {
             Ok((client, listed)) => {
                 self.is_failing.store(false, Ordering::Relaxed);
                 // Before calls are made: they must know what has changed.
-                self.compare(&listed);
+                self.take(&listed);
                 self.link.send_replace(Link::Up(Arc::new(client)));
                 Ok(listed)
             }
@@ -226,9 +249,7 @@ impl Upstream {
             sleep(pause).await;
             pause = PAUSE_MAX.min(2 * pause);
             let connected = self.connect().await;
-            if connected.is_ok() && self.tools().known.is_empty() {
-                info!(mcp = %self.server.module, "MCP server answers now; a restart makes its tools known");
-            } else if connected.is_ok() {
+            if connected.is_ok() {
                 info!(mcp = %self.server.module, "connected to an MCP server again");
             }
             refresh = connected.ok().map(|listed| refresh_after(&listed));
@@ -249,7 +270,7 @@ impl Upstream {
             let time_max = self.server.time_max.unwrap_or(CONNECT_TIME_MAX);
             match timeout(time_max, client.list(&self.server)).await.unwrap_or(Err(Failure::Late)) {
                 Ok(listed) => {
-                    self.compare(&listed);
+                    self.take(&listed);
                     refresh = refresh_after(&listed);
                 }
                 Err(failure) => return failure.why(),
@@ -257,31 +278,50 @@ impl Upstream {
         }
     }
 
-    /// Notes how the tools differ from those that programs know, and logs it once.
-    fn compare(&self, listed: &Listed) {
+    /// Takes over what the server offers. Logs what has changed, and tells it.
+    ///
+    /// A changed definition of a tool whose calls need approval is not taken over: people would approve calls of a tool that
+    /// they know as another.
+    fn take(&self, listed: &Listed) {
         let mut tools = self.tools();
-        let Tools { known, changed } = &mut *tools;
-        let mut news = Vec::new();
-        for (name, digest) in &*known {
-            let now = match listed.definitions.get(name) {
-                None => Some(Change::Gone),
-                Some(tool) if tool.digest() != *digest => Some(Change::Other),
-                Some(_) => None,
-            };
-            match (changed.entry(name.clone()), now) {
-                (Entry::Vacant(entry), Some(now)) => {
-                    entry.insert(now);
-                    news.push(name.as_str());
-                }
-                (Entry::Occupied(mut entry), Some(now)) => drop(entry.insert(now)),
-                (Entry::Occupied(entry), None) => drop(entry.remove()),
-                (Entry::Vacant(_), None) => {}
+        tools.listed = listed.definitions.iter().map(|(name, tool)| (name.clone(), tool.digest)).collect();
+        let Some(before) = &tools.offered else {
+            tools.offered = Some(listed.definitions.clone());
+            return self.tell_change();
+        };
+        let (mut offered, mut news, mut held) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, tool) in &listed.definitions {
+            let known = before.get(name).filter(|known| known.digest != tool.digest);
+            let is_held = known.is_some_and(|known| self.asks_for(known) || self.asks_for(tool));
+            if let Some(known) = known.filter(|_| is_held) {
+                held.push(name.as_str());
+                offered.insert(name.clone(), known.clone());
+                continue;
             }
+            if known.is_some() || !before.contains_key(name) {
+                news.push(name.as_str());
+            }
+            offered.insert(name.clone(), tool.clone());
+        }
+        news.extend(before.keys().filter(|name| !listed.definitions.contains_key(*name)).map(String::as_str));
+        let (module, line) = (&self.server.module, |names: &[&str]| text::line(&names.join(", "), 500));
+        if !held.is_empty() {
+            let tools = line(&held);
+            warn!(mcp = %module, tools, "tools of an MCP server have changed that need approval; they are refused until a restart takes them over");
         }
         if !news.is_empty() {
-            let tools = crate::tools::text::line(&news.join(", "), 500);
-            warn!(mcp = %self.server.module, tools, "tools of an MCP server have changed; they are refused until a restart takes them over");
+            warn!(mcp = %module, tools = line(&news), "tools of an MCP server have changed");
+            tools.offered = Some(offered);
+            self.tell_change();
         }
+    }
+
+    fn asks_for(&self, tool: &Definition) -> bool {
+        self.server.approval.asks_for(tool.read_only)
+    }
+
+    fn tell_change(&self) {
+        self.changes.send_replace(());
     }
 }
 

@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ai_code_executor::Limits;
+use ai_code_executor::{Answer, Execution, KeepState, Limits, OnWait, Sandbox};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{SECRET, built, call, tools};
-use crate::support::{Service, TOKEN, cache_dir, executor};
+use super::{SECRET, built, call, following, tools};
+use crate::support::{Service, TOKEN, cache_dir, executor, value_of};
+
+const SCRIPT: &str = "tests/all/mcp_upstreams/fake.py";
 
 /// Returns the `command` of a registry file.
 fn command() -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/mcp_upstreams/fake.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCRIPT);
     format!("command = [\"python3\", \"-u\", \"{}\"]", script.display())
 }
 
@@ -41,11 +43,11 @@ async fn a_command_is_a_module() {
 }
 
 /// Returns what a call returns as text, whatever it is.
-async fn call_raw(sandbox: &ai_code_executor::Sandbox, text: &str) -> Result<Value, String> {
+async fn call_raw(sandbox: &Sandbox, text: &str) -> Result<Value, String> {
     let module = text.split('.').next().unwrap();
     let code = format!("import {module}\n_ = repr(await {text})");
-    let report = sandbox.run(ai_code_executor::Execution::new(code)).await.unwrap();
-    Err(crate::support::value_of(&report).to_string())
+    let report = sandbox.run(Execution::new(code)).await.unwrap();
+    Err(value_of(&report).to_string())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,21 +66,99 @@ async fn a_command_that_dies_is_started_again() {
     assert_eq!(found, Ok(json!([2])));
 }
 
+/// Runs a call again and again until its result is as wanted, at most for 30 seconds.
+async fn until(sandbox: &Sandbox, code: &str, is_wanted: impl Fn(&Result<Value, String>) -> bool) {
+    let mut found = Err(String::new());
+    for _ in 0..600 {
+        found = call(sandbox, code).await;
+        if is_wanted(&found) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{code}: {found:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_that_changes_is_refused() {
+async fn a_tool_that_changes_is_refused_where_nobody_follows() {
     let sandbox = built(tools(&format!("[mcp.py]\n{}\n", command())), Limits::default());
     assert_eq!(call(&sandbox, "py.change()").await, Ok(json!("changed")));
-    let mut found = Ok(json!(null));
-    for _ in 0..300 {
-        found = call(&sandbox, "py.echo(value=[3])").await;
-        if found.is_err() {
+    let why = "its definition has changed since the program began";
+    until(&sandbox, "py.echo(value=[3])", |found| found.as_ref().is_err_and(|found| found.contains(why)))
+        .await;
+    assert_eq!(call(&sandbox, "py.junk()").await, Ok(json!("well")), "others go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_that_change_are_taken_over() {
+    let sandbox = following(&format!("[mcp.py]\n{}\n", command()));
+    let limits = Limits::default().wall_time(Duration::from_mins(1));
+    let earlier = "import asyncio, py
+why = None
+while why is None:
+    await asyncio.sleep(0.1)
+    try: await py.echo(value=1)
+    except ToolError as error: why = str(error)
+why, hasattr(py, 'added'), await py.junk()";
+    let kept = sandbox.run(Execution::new("import py\nx = 1").state(KeepState::New)).await.unwrap();
+    let before = tokio::spawn({
+        let sandbox = sandbox.clone();
+        async move { sandbox.run(Execution::new(earlier).limits(limits)).await.unwrap() }
+    });
+    assert_eq!(call(&sandbox, "py.change()").await, Ok(json!("changed")));
+    until(&sandbox, "py.added(value=[3])", |found| *found == Ok(json!([3]))).await;
+    assert_eq!(call(&sandbox, "py.echo(value=[2])").await, Ok(json!([2])), "with its new definition");
+    let described = sandbox.catalogue().find("py.echo").unwrap().summary.clone();
+    assert!(described.contains("Now another."), "{described}");
+    let gone = call(&sandbox, "py.wrong_id()").await.unwrap_err();
+    assert!(gone.contains("wrong_id"), "{gone}");
+    // What began before goes on with what it knew.
+    let before = value_of(&before.await.unwrap());
+    assert!(before[0].as_str().unwrap().contains("has changed since the program began"), "{before}");
+    assert_eq!((&before[1], &before[2]), (&json!(false), &json!("well")));
+    let state = KeepState::After(kept.state.unwrap());
+    let after = Execution::new("x, await py.added(value=[x]), await py.junk()").state(state);
+    assert_eq!(value_of(&sandbox.run(after).await.unwrap()), json!([1, [1], "well"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_changes_and_needs_approval_is_held_back() {
+    let text = format!("[mcp.py]\n{}\napproval = \"always\"\n", command());
+    let sandbox = following(&text);
+    let asked = |code: &str| Execution::new(format!("import py\nawait {code}")).on_wait(OnWait::Return);
+    let approved = async |code: &str| {
+        let waiting = sandbox.run(asked(code)).await.unwrap();
+        let epoch = waiting.waiting.as_ref().unwrap_or_else(|| panic!("{waiting:?}")).epoch;
+        sandbox.resume(waiting.id, epoch, vec![(0, Answer::Approve)], None).await.unwrap()
+    };
+    assert_eq!(value_of(&approved("py.change()").await), json!("changed"));
+    for _ in 0..600 {
+        if sandbox.catalogue().find("py.added").is_some() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let why = found.unwrap_err();
-    assert!(why.contains("its definition has changed") && why.contains("restart"), "{why}");
-    assert_eq!(call(&sandbox, "py.junk()").await, Ok(json!("well")), "others go on");
+    assert_eq!(
+        value_of(&approved("py.added(value=[4])").await),
+        json!([4]),
+        "one that is new can be approved"
+    );
+    let held = approved("py.echo(value=5)").await.error.unwrap().message;
+    assert!(held.contains("its definition has changed, and its calls need approval"), "{held}");
+    let described = sandbox.catalogue().find("py.echo").unwrap().summary.clone();
+    assert!(!described.contains("Now another."), "{described}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_later_gets_its_tools() {
+    let dir = TempDir::new().unwrap();
+    let (script, there) = (Path::new(env!("CARGO_MANIFEST_DIR")).join(SCRIPT), dir.path().join("there"));
+    let shell = format!("test -e {} && exec python3 -u {}", there.display(), script.display());
+    let sandbox = following(&format!("[mcp.py]\ncommand = [\"sh\", \"-c\", \"{shell}\"]\n"));
+    let why = call(&sandbox, "py.unavailable()").await.unwrap_err();
+    assert!(why.contains("MCP server 'py' has not answered yet"), "{why}");
+    std::fs::write(there, "").unwrap();
+    until(&sandbox, "py.echo(value=[3])", |found| *found == Ok(json!([3]))).await;
 }
 
 #[test]
@@ -143,6 +223,16 @@ fn the_service_starts_commands_although_it_is_hardened() {
     let again = again.expect("the command was not started again");
     assert_ne!(pids[0], again[0]);
     assert!(is_running(&again[0]) && is_running(&again[1]));
+    // A sealed process can make another image.
+    assert_eq!(value(&service, "await py.change()"), json!("changed"));
+    let added = (0..600).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let (status, answer) = service.execute(&json!({"code": "import py\nawait py.added(value=[7])"}));
+        (status == 200).then_some(answer)
+    });
+    assert_eq!(added.expect("the tools were not taken over")["return_value"], json!([7]));
+    let (_, again_and_again) = service.execute(&json!({"code": "[n for n in range(3)]"}));
+    assert_eq!(again_and_again["return_value"], json!([0, 1, 2]));
     service.child.kill().unwrap();
     service.child.wait().unwrap();
     for _ in 0..100 {

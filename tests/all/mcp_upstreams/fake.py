@@ -19,6 +19,7 @@ def listed():
     tools = [{"name": name, "inputSchema": schema} for name in TOOLS]
     if changed:
         tools[0] = {**tools[0], "description": "Now another."}
+        tools = [tool for tool in tools if tool["name"] != "wrong_id"] + [{"name": "added", "inputSchema": schema}]
     return {"tools": tools}
 
 
