@@ -1,7 +1,7 @@
 # Each target says what it does: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel conformance-mcp survive public-api deny sbom docker-check book python-wasm python-wasm-train python-wasm-update python-wasm-check
+.PHONY: help build run test test-all lint fuzz bench bench-report bench-check bench-baseline fuel conformance-mcp conformance-python survive public-api deny sbom docker-check book python-wasm python-wasm-train python-wasm-update python-wasm-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ fuel: ## What fixed programs may burn, anew: benches/fuel.json
 conformance-mcp: ## Clients of the Model Context Protocol and its conformance suite, from PyPI and npm (minutes)
 	cargo build --locked --bins --example mcp_fixtures
 	tests/mcp/run.sh
+
+conformance-python: ## CPython's own tests in the sandbox, against what passes natively: docs/python.md (ten minutes)
+	cargo build --locked
+	tests/conformance-python/run.py
 
 survive: ## Hostile programs against each set of layers, with figures (some minutes)
 	cargo test --locked --test all survive:: -- --nocapture

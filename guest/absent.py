@@ -5,8 +5,10 @@ last import is a selector event loop. Programs cannot import the stubs. The cloc
 is one thread.
 """
 
+import contextlib
 import datetime
 import importlib.machinery
+import struct
 import sys
 import time
 import types
@@ -19,18 +21,61 @@ class Socket:
         raise OSError("sockets do not exist in this sandbox")
 
 
-# Only the attributes that asyncio's modules read while they are imported.
+class SubprocessError(Exception):
+    """Replaces the class of this name in `subprocess`. Nothing raises it."""
+
+
+class CalledProcessError(SubprocessError):
+    """Replaces the class of this name in `subprocess`."""
+
+
+class TimeoutExpired(SubprocessError):
+    """Replaces the class of this name in `subprocess`."""
+
+
+def open_connection(*args, **kwargs):
+    """Replaces functions of `urllib.request` that make connections, or prepare for it. Raises `OSError`."""
+    raise OSError("sockets do not exist in this sandbox")
+
+
+def start_process(*args, **kwargs):
+    """Replaces every function of `subprocess` that starts a process. Raises `OSError`."""
+    raise OSError("processes do not exist in this sandbox")
+
+
+class Long:
+    """Replaces `ctypes.c_long`, of which only the size is known here."""
+
+    _type_ = "l"
+
+
+def size_of(kind):
+    """Replaces `ctypes.sizeof`."""
+    return struct.calcsize(kind._type_)
+
+
+# The attributes that asyncio's modules read while they are imported, and those that `platform` and packages use to ask for
+# what a process would tell, and do without.
 CONTENTS = {
     "socket": {"socket": Socket, "AF_UNSPEC": 0, "AI_PASSIVE": 1, "SOCK_STREAM": 1},
-    "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},
+    "subprocess": {
+        "PIPE": -1, "STDOUT": -2, "DEVNULL": -3,
+        "SubprocessError": SubprocessError, "CalledProcessError": CalledProcessError, "TimeoutExpired": TimeoutExpired,
+        **dict.fromkeys(("Popen", "call", "check_call", "check_output", "run"), start_process),
+    },
     "asyncio.unix_events": {"__all__": ()},
-    # `xml.sax` imports it, for documents at addresses.
-    "urllib.request": {},
+    # `xml.sax` imports it, for documents at addresses; packages do, for what most of their users never call.
+    "urllib.request": dict.fromkeys(("Request", "build_opener", "urlopen", "urlretrieve"), open_connection),
     # `types` reads `CAPI` to get the type of capsules; any capsule will do.
     "_socket": {"CAPI": datetime.datetime_CAPI},
     # `sysconfig` reads the settings of CPython's build; `numpy.testing` asks for one that is not set.
     "_sysconfigdata__wasi_wasm32-wasi": {"build_time_vars": {}},
-}
+}  # fmt: skip
+
+
+# What a package takes from an absent module while it is imported. Nothing else finds that module: most packages do without
+# a module that is absent, but not with a part of one.
+NEEDED_BY = {"sympy": {"ctypes": {"c_long": Long, "sizeof": size_of}}}
 
 
 class AbsentModule(types.ModuleType):
@@ -57,6 +102,24 @@ class Finder:
     def exec_module(module):
         """Sets the stub's attributes."""
         vars(module).update(CONTENTS[module.__name__])
+
+
+@contextlib.contextmanager
+def stubs_for(package):
+    """Makes the stubs in `NEEDED_BY` importable within a `with` statement that imports `package`."""
+    stubs = NEEDED_BY.get(package, {})
+    before = {name: sys.modules.get(name) for name in stubs}
+    for name, contents in stubs.items():
+        sys.modules[name] = AbsentModule(name)
+        vars(sys.modules[name]).update(contents)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
 
 
 clock_info = time.get_clock_info

@@ -15,6 +15,7 @@ import os
 import sys
 
 import _files
+import guest_absent
 import guest_guards
 import guest_values
 
@@ -54,9 +55,18 @@ def install(recipe):
         _files.restrict((), ())
     sys.path.append(PACKAGES)
     for name in recipe["packages"]:
-        # One that needs what is not here says so to the program that imports it.
-        with contextlib.suppress(Exception, SystemExit):
+        import_package(name)
+
+
+def import_package(name):
+    """Imports a package. One that needs what is not here says so to the program that imports it."""
+    try:
+        with guest_absent.stubs_for(name):
             importlib.import_module(name)
+    except (Exception, SystemExit):
+        # The program's import begins anew: submodules that are there already would not become attributes.
+        for module in [module for module in sys.modules if module.startswith(f"{name}.")]:
+            del sys.modules[module]
 
 
 def prepare_for(request):

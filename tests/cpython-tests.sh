@@ -1,24 +1,20 @@
 #!/usr/bin/env bash
-# Downloads CPython's own tests, Debian's package libpython3.13-testsuite, into target/. Prints their directory, the value
-# for CPYTHON_TESTS in tests/all/differential.rs. Runs on Debian; does not change the installed packages.
+# Downloads the source of CPython's release that python-wasm/python.wasm.lock names, from the Debian archive that this machine
+# uses, and unpacks its library into target/. Prints the directory of CPython's own tests in it, the value for CPYTHON_TESTS.
+# Runs on Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folder=$PWD/target/cpython-tests
+read -r _ _ version sha256 path _ < <(grep '^source *python3' python-wasm/python.wasm.lock)
+folder=$PWD/target/cpython-$version
 if [ ! -d "$folder" ]; then
-    apt=$(mktemp -d)
-    trap 'rm -rf "$apt"' EXIT
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    # The Debian archive that this machine uses; its own release does not matter.
+    rm -rf "$folder.new" && mkdir -p "$folder.new"
+    # The release of Debian that this machine runs does not matter.
     # shellcheck disable=SC2016
     archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive trixie main" > "$apt/sources.list"
-    options=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$apt/lists"
-        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
-    apt-get "${options[@]}" update >&2
-    (cd "$apt" && apt-get "${options[@]}" download libpython3.13-testsuite >&2)
-    dpkg-deb --extract "$apt"/libpython3.13-testsuite_*.deb "$apt/unpacked"
-    mkdir -p target
-    mv "$apt/unpacked/usr/lib/python3.13/test" "$folder"
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "${archive%/}/$path" "$folder.new/source" "SHA256:$sha256" >&2
+    tar -xf "$folder.new/source" -C "$folder.new" --strip-components=1 "Python-$version/Lib"
+    rm "$folder.new/source"
+    mv "$folder.new" "$folder"
 fi
-echo "$folder"
+echo "$folder/Lib/test"

@@ -1,12 +1,15 @@
 """Files of requests and results, in a directory of the test's own."""
 
 import pathlib
+import struct
 import sys
 import tempfile
+import types
 import unittest
 
 from . import files, forget_program, run
 
+guest_absent = sys.modules["guest_absent"]
 guest_files = sys.modules["guest_files"]
 
 
@@ -61,3 +64,47 @@ with open({str(self.work / 'a.txt')!r}, 'wb') as file:
     def test_a_program_without_files_has_none(self):
         self.assertNotIn("files", run("1 + 1"))
         self.assertEqual(run("open('x')")["error"]["type"], "NameError")
+
+
+class TestPackages(unittest.TestCase):
+    def package(self, name, **modules):
+        """Writes a package into a new directory, from which it can be imported."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        package = pathlib.Path(directory.name, name)
+        package.mkdir()
+        for module, source in modules.items():
+            package.joinpath(f"{module}.py").write_text(source)
+        sys.path.insert(0, directory.name)
+        self.addCleanup(sys.path.remove, directory.name)
+        self.addCleanup(self.forget, name)
+
+    @staticmethod
+    def forget(name):
+        for module in [module for module in sys.modules if module.split(".")[0] == name]:
+            del sys.modules[module]
+
+    def test_only_the_package_that_needs_a_stub_finds_it(self):
+        before = sys.modules.pop("ctypes", None)
+        self.addCleanup(lambda: before and sys.modules.update(ctypes=before))
+        source = "from ctypes import c_long, sizeof\nsize = sizeof(c_long)\n"
+        self.package("sympy", __init__=source)
+        guest_files.import_package("sympy")
+        self.assertEqual(sys.modules["sympy"].size, struct.calcsize("l"))
+        self.assertNotIn("ctypes", sys.modules)
+        with guest_absent.stubs_for("others"):
+            self.assertNotIn("ctypes", sys.modules)
+
+    def test_stubs_give_way_to_what_was_there(self):
+        ctypes = sys.modules.setdefault("ctypes", types.ModuleType("ctypes"))
+        with self.assertRaises(KeyError), guest_absent.stubs_for("sympy"):
+            self.assertIsNot(sys.modules["ctypes"], ctypes)
+            with self.assertRaisesRegex(AttributeError, "ctypes.cdll does not exist in this sandbox"):
+                sys.modules["ctypes"].cdll
+            raise KeyError
+        self.assertIs(sys.modules["ctypes"], ctypes)
+
+    def test_a_package_that_fails_leaves_no_modules(self):
+        self.package("half_done", __init__="from . import part\nfrom . import missing\n", part="")
+        guest_files.import_package("half_done")
+        self.assertFalse([name for name in sys.modules if name.startswith("half_done")])

@@ -24,7 +24,8 @@ def load(name):
 load("absent").install()
 loop = load("loop")
 loop.install()
-import asyncio, socket
+import asyncio, platform, socket, subprocess
+from urllib.request import Request, urlopen
 assert asyncio.run(asyncio.sleep(0, 5)) == 5
 assert type(asyncio.new_event_loop()) is loop.HostLoop
 for use in ("socket.create_connection", "socket.AF_INET"):
@@ -32,10 +33,16 @@ for use in ("socket.create_connection", "socket.AF_INET"):
         eval(use)
     except AttributeError as error:
         print(error)
+for use in (socket.socket, Request, urlopen, subprocess.run, subprocess.Popen):
+    try:
+        use()
+    except OSError as error:
+        print(error)
 try:
-    socket.socket()
-except OSError as error:
-    print(error)
+    subprocess.check_output(["uname"])
+except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+    pass
+assert platform.platform()
 """
 
 
@@ -120,7 +127,8 @@ class TestImage(unittest.TestCase):
         )
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.stdout.count("does not exist in this sandbox"), 2)
-        self.assertIn("sockets do not exist in this sandbox", done.stdout)
+        self.assertEqual(done.stdout.count("sockets do not exist in this sandbox"), 3)
+        self.assertEqual(done.stdout.count("processes do not exist in this sandbox"), 2)
 
 
 FROZEN = random.getstate()

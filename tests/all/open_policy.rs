@@ -122,13 +122,18 @@ async fn what_does_not_exist_raises_what_python_raises_elsewhere() {
         ),
         (
             "import subprocess\nsubprocess.run(['ls'])",
-            "AttributeError: subprocess.run does not exist in this sandbox",
+            "OSError: processes do not exist in this sandbox",
             "There are no processes",
         ),
         (
             "import socket\nsocket.socket()",
             "OSError: sockets do not exist in this sandbox",
             "There is no network",
+        ),
+        (
+            "import subprocess\nsubprocess.getoutput('ls')",
+            "AttributeError: subprocess.getoutput does not exist in this sandbox",
+            "There are no processes",
         ),
         ("os.getcwd()", "NameError: name 'os' is not defined", "Did you forget to import 'os'"),
         ("exit(3)", "SystemExit: 3", ""),

@@ -63,6 +63,34 @@ async fn packages_are_importable_under_both_policies() {
     }
 }
 
+/// The first lines of `sympy.external.gmpy`, and a package that does without `ctypes`.
+#[tokio::test]
+async fn only_the_package_that_cannot_do_without_ctypes_finds_it() {
+    let dir = directory(&[
+        ("sympy/__init__.py", "from .external import SIZE\n"),
+        ("sympy/external.py", "from ctypes import c_long, sizeof\nSIZE = sizeof(c_long)\n"),
+        ("without.py", "try:\n    import ctypes\n    found = True\nexcept ImportError:\n    found = False\n"),
+    ]);
+    for policy in [Policy::default(), Policy::open()] {
+        let sandbox = sandbox(dir.path(), policy);
+        let code =
+            "import sympy, without, numpy\n[sympy.SIZE, without.found, numpy.arange(3).ctypes.data > 0]";
+        assert_eq!(value(&sandbox, code).await, json!([4, false, true]));
+        let report = sandbox.run(Execution::new("import ctypes")).await;
+        assert!(report.is_err() || report.unwrap().error.is_some());
+    }
+}
+
+/// What is left of a package that failed would keep its submodules from becoming attributes.
+#[tokio::test]
+async fn a_package_that_fails_while_the_image_is_made_is_imported_anew() {
+    let source = "import os\nfrom . import part\nif not os.path.exists('/work/there'):\n    raise ImportError('not yet')\n";
+    let dir = directory(&[("late/__init__.py", source), ("late/part.py", "number = 7\n")]);
+    let sandbox = sandbox(dir.path(), Policy::open());
+    let code = "open('/work/there', 'w').close()\nimport late\nlate.part.number";
+    assert_eq!(value(&sandbox, code).await, json!(7));
+}
+
 #[tokio::test]
 async fn packages_cannot_be_changed_and_lead_nowhere_under_the_strict_policy() {
     let dir = greetings();
