@@ -39,7 +39,7 @@ npm_packages() {
 
 work=$(mktemp -d)
 started=()
-trap 'kill "${started[@]}" 2>/dev/null; wait "${started[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "${started[@]}" 2>/dev/null; wait "${started[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # service NAME PATH COMMAND…: starts a service, waits until it answers at PATH, and puts its URL for MCP into `url`.
 service() {
