@@ -21,11 +21,12 @@ pub(crate) use crate::hostcall::Pauses;
 use crate::hostcall::{self, Exit, HostState, fuel, thread_cpu_time, wire};
 use crate::image::Image;
 use crate::limits::Limits;
-use crate::memory::{self, Base, Delta, PollingPage, PollingPages};
+use crate::memory::{self, Base, PollingPage, PollingPages};
 use crate::tools::Grants;
 use crate::validator::ValidatedSource;
 pub(crate) use cancel::Cancel;
 pub(crate) use frozen::{Frozen, Kept};
+use frozen::{delta_of, restore};
 use metered::{Metered, thread_faults};
 use paused::paused;
 pub(crate) use paused::{GiveUp, Paused, Progress};
@@ -39,9 +40,6 @@ const LARGE_BYTES: usize = 1 << 20;
 /// CPU time that a guest may use in its caller's thread before its first yield. A guest that exceeds this is stopped and
 /// restarted in a guests' thread. If it yields before it is stopped, it continues there instead.
 const SLICE: Duration = Duration::from_millis(3);
-
-/// The unit in which linear memory grows.
-const WASM_PAGE_BYTES: usize = 64 << 10;
 
 /// The input of one execution.
 pub(crate) struct Run<'a> {
@@ -390,21 +388,6 @@ enum Step {
     Paused(Guest, Option<Duration>),
     /// The guest exceeded its slice in its caller's thread.
     Sliced,
-}
-
-fn delta_of(guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
-    let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
-    guest.base.delta(memory.data(&guest.store), bytes_max)
-}
-
-fn restore(guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
-    // The writes below give the memory private pages, outside the time in which page faults are counted. So
-    // report one fault, or the slot would be reset without a scan for written pages.
-    guest.faults = 1;
-    let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
-    let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
-    memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
-    Ok(guest.base.apply(delta, memory.data_mut(&mut guest.store))?)
 }
 
 fn instantiating(error: wasmtime::Error) -> Error {

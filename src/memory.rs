@@ -36,6 +36,9 @@ use slot::Slot;
 pub(crate) use slot::SlotLayout;
 pub(crate) use stack::Stacks;
 
+/// The unit in which modules give the size of linear memory, and in which it grows.
+pub(crate) const WASM_PAGE_BYTES: usize = 64 << 10;
+
 /// All that 32 bits can address, so that compiled code needs no bounds checks.
 pub(crate) const LAYOUT: SlotLayout = SlotLayout { memory_bytes: 4 << 30, guard_bytes: 32 << 20 };
 

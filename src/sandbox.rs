@@ -21,6 +21,7 @@ mod records;
 mod reports;
 mod restore;
 mod states;
+mod status;
 mod tasks;
 mod wait_limits;
 
@@ -55,10 +56,10 @@ use admission::Admission;
 use audit::{AuditRecord, code_sha256};
 pub use builder::SandboxBuilder;
 use editions::{Edition, Editions};
-pub use executions::{ExecutionInfo, ExecutionStatus, WaitingApproval};
 use images::Images;
 use live::Seat;
 pub use states::StateInfo;
+pub use status::{ExecutionInfo, ExecutionStatus, WaitingApproval};
 use tasks::Tasks;
 pub use wait_limits::WaitLimits;
 

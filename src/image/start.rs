@@ -8,11 +8,8 @@ use wasmtime::{Engine, Linker, Memory, MemoryType, Module, Result, Store};
 use super::interpreter::Segment;
 use crate::error::Error;
 use crate::hostcall::{self, HostState, fuel};
-use crate::memory::{self, Base};
+use crate::memory::{self, Base, WASM_PAGE_BYTES};
 use crate::validator::{DEFAULT_IMPORTS, hints};
-
-/// The unit in which a module gives the size of its memory.
-const WASM_PAGE_BYTES: usize = 64 << 10;
 
 /// The modules of the interpreter that are written in Python; see the file itself.
 const STDLIB: &str = include_str!("../../python-wasm/stdlib.txt");

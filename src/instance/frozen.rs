@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Guest, Life};
 use crate::framing;
-use crate::hostcall::{HostRecord, fuel};
-use crate::memory::{Base, Delta};
+use crate::hostcall::{self, HostRecord, fuel};
+use crate::memory::{Base, Delta, WASM_PAGE_BYTES};
 
 /// The interpreter that a program leaves.
 pub(crate) struct Kept {
@@ -90,4 +90,21 @@ impl Kept {
     pub(crate) fn memory_bytes(&self) -> Option<u64> {
         self.delta.memory_bytes().ok().map(|bytes| bytes as u64)
     }
+}
+
+/// Returns the pages that a guest has written, in at most `bytes_max` bytes.
+pub(super) fn delta_of(guest: &mut Guest, bytes_max: usize) -> std::io::Result<Delta> {
+    let memory = hostcall::memory_of(&guest.instance, &mut guest.store).map_err(std::io::Error::other)?;
+    guest.base.delta(memory.data(&guest.store), bytes_max)
+}
+
+/// Writes pages into a new guest's memory.
+pub(super) fn restore(guest: &mut Guest, delta: &Delta) -> wasmtime::Result<()> {
+    // The writes below give the memory private pages, outside the time in which page faults are counted. So
+    // report one fault, or the slot would be reset without a scan for written pages.
+    guest.faults = 1;
+    let memory = hostcall::memory_of(&guest.instance, &mut guest.store)?;
+    let more = delta.memory_bytes()?.saturating_sub(memory.data_size(&guest.store));
+    memory.grow(&mut guest.store, (more / WASM_PAGE_BYTES) as u64)?;
+    Ok(guest.base.apply(delta, memory.data_mut(&mut guest.store))?)
 }

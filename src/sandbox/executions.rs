@@ -1,11 +1,9 @@
-//! Executions that live on without the call that started them: they return when they wait, are answered, looked at and
-//! cancelled, and go on in another process.
+//! Executions that live on without the call that started them: they return when they wait, are answered, and go on in another
+//! process.
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use sealed_store::Share;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -14,82 +12,19 @@ use tracing::Instrument;
 use super::accept::Accepted;
 use super::audit::AuditRecord;
 use super::live::{Live, Lived, Seat};
-use super::records::{self, Facts, Opened};
+use super::records::{self, Facts};
 use super::tasks::{Stage, Status, Task};
 use super::{Admitted, Sandbox, Shared, Slot, flatten};
 use crate::cancel::CancelHandle;
 use crate::error::Error;
 use crate::execution::{
-    Answer, Event, EventSink, Execution, ExecutionId, GuestError, OnWait, Outcome, Report, WaitingCall,
-    WaitsFor,
+    Answer, Event, EventSink, Execution, ExecutionId, GuestError, OnWait, Outcome, Report,
 };
 use crate::instance::{Cancel, GiveUp, Kept, Run};
-use crate::limits::TIME_MAX;
 use crate::store::Keeping;
-
-/// How many executions that have ended a list has.
-const ENDED_LISTED_MAX: usize = 100;
 
 /// Larger answers are not checked on their caller's thread.
 const LARGE_BYTES: usize = 16 << 10;
-
-/// How far an execution is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ExecutionStatus {
-    /// It waits for a slot.
-    Queued,
-    /// The program runs.
-    Running,
-    /// It waits for somebody outside: a report of what it has done so far and what it waits for.
-    Waiting(Box<Report>),
-    /// It has ended.
-    Ended(Box<Report>),
-}
-
-impl ExecutionStatus {
-    /// Returns the stable name for answers: `queued`, `running`, `waiting` or `ended`.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Waiting(_) => "waiting",
-            Self::Ended(_) => "ended",
-        }
-    }
-
-    /// Returns its report, if it waits or has ended.
-    #[must_use]
-    pub fn into_report(self) -> Option<Report> {
-        match self {
-            Self::Queued | Self::Running => None,
-            Self::Waiting(report) | Self::Ended(report) => Some(*report),
-        }
-    }
-}
-
-/// An execution in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExecutionInfo {
-    /// Its id.
-    pub id: ExecutionId,
-    /// `queued`, `running`, `waiting` or `ended`.
-    pub status: &'static str,
-}
-
-/// A call that waits for approval.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct WaitingApproval {
-    /// The execution that makes it.
-    pub execution: ExecutionId,
-    /// The epoch in which it can be answered.
-    pub epoch: u32,
-    /// The call.
-    pub call: WaitingCall,
-}
 
 /// Cancels an execution when it is dropped, unless it is disarmed.
 struct CancelOnDrop(Option<CancelHandle>);
@@ -313,86 +248,6 @@ impl Sandbox {
         Ok(Error::StaleEpoch { current })
     }
 
-    /// Returns how far an execution is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownExecution`] if there is no such execution, or if its report is not kept any more.
-    pub async fn status(&self, id: ExecutionId) -> Result<ExecutionStatus, Error> {
-        match self.0.shared.tasks.get(id) {
-            Some(task) => self.0.shared.status_of(id, task.status()).await,
-            None => self.0.shared.ended(id).await.map(|report| ExecutionStatus::Ended(Box::new(report))),
-        }
-    }
-
-    /// Returns how far an execution is, once it waits in a later epoch than `epoch` or has ended, or after `time`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Sandbox::status`].
-    pub async fn wait(&self, id: ExecutionId, epoch: u32, time: Duration) -> Result<ExecutionStatus, Error> {
-        let Some(task) = self.0.shared.tasks.get(id) else { return self.status(id).await };
-        tokio::select! {
-            status = task.beyond(epoch) => self.0.shared.status_of(id, status).await,
-            () = tokio::time::sleep(time.min(TIME_MAX)) => self.status(id).await,
-        }
-    }
-
-    /// Cancels an execution. Does nothing if it has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownExecution`] if there is no such execution.
-    pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
-        match self.0.shared.tasks.get(id) {
-            Some(task) => task.cancel.cancel(),
-            None => drop(self.0.shared.ended(id).await?),
-        }
-        Ok(())
-    }
-
-    /// Returns the executions that wait or that nobody waits for, and those that ended lately.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Internal`] if the store fails.
-    pub async fn executions(&self) -> Result<Vec<ExecutionInfo>, Error> {
-        let shared = &self.0.shared;
-        let open = shared.tasks.list().into_iter().map(|task| {
-            let status = match task.status().stage {
-                Stage::Queued => "queued",
-                Stage::Running => "running",
-                Stage::Waiting(_) => "waiting",
-                Stage::Ended(_) | Stage::Gone => "ended",
-            };
-            ExecutionInfo { id: task.id, status }
-        });
-        let mut all: Vec<_> = open.collect();
-        let known: HashSet<ExecutionId> = all.iter().map(|info| info.id).collect();
-        let mut ended = shared.records.list(records::PREFIX).await?;
-        // The last ones to end expire last.
-        ended.sort_unstable_by_key(|record| Reverse(record.expires_at));
-        let ids = ended.iter().filter_map(|record| record.name.strip_prefix(records::PREFIX)?.parse().ok());
-        let ended = ids.filter(|id| !known.contains(id)).take(ENDED_LISTED_MAX);
-        all.extend(ended.map(|id| ExecutionInfo { id, status: "ended" }));
-        Ok(all)
-    }
-
-    /// Returns all calls that wait for approval.
-    #[must_use]
-    pub fn approvals(&self) -> Vec<WaitingApproval> {
-        let mut approvals = Vec::new();
-        for task in self.0.shared.tasks.list() {
-            let Status { epoch, stage } = task.status();
-            if matches!(stage, Stage::Waiting(_)) {
-                let calls = task.outside.waiting().into_iter();
-                let calls = calls.filter(|call| call.waits_for == WaitsFor::Approval);
-                approvals.extend(calls.map(|call| WaitingApproval { execution: task.id, epoch, call }));
-            }
-        }
-        approvals
-    }
-
     /// Spawns `work` on the guests' threads. It goes on when the handle is dropped.
     pub(super) fn spawn<T: Send + 'static>(
         &self,
@@ -504,31 +359,6 @@ impl Shared {
         };
         audit.end(ended.as_ref());
         ended
-    }
-
-    async fn status_of(&self, id: ExecutionId, status: Status) -> Result<ExecutionStatus, Error> {
-        Ok(match status.stage {
-            Stage::Queued => ExecutionStatus::Queued,
-            Stage::Running => ExecutionStatus::Running,
-            Stage::Waiting(Some(report)) => ExecutionStatus::Waiting(Box::new(Report::clone(&report))),
-            Stage::Waiting(None) => ExecutionStatus::Waiting(Box::new(self.recorded(id).await?.report()?)),
-            Stage::Ended(report) => ExecutionStatus::Ended(Box::new(Report::clone(&report))),
-            Stage::Gone => match self.recorded(id).await? {
-                opened if opened.has_ended() => ExecutionStatus::Ended(Box::new(opened.report()?)),
-                opened => ExecutionStatus::Waiting(Box::new(opened.report()?)),
-            },
-        })
-    }
-
-    /// Returns the report of an execution that has ended.
-    async fn ended(&self, id: ExecutionId) -> Result<Report, Error> {
-        let opened = self.recorded(id).await?;
-        if opened.has_ended() { opened.report() } else { Err(Error::UnknownExecution { id }) }
-    }
-
-    async fn recorded(&self, id: ExecutionId) -> Result<Opened, Error> {
-        let record = self.records.get(&records::name_of(id)).await?;
-        Opened::decode(&record.ok_or(Error::UnknownExecution { id })?.bytes)
     }
 }
 

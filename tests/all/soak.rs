@@ -1,20 +1,31 @@
-//! Many executions in a row, every hundredth with a fault: every answer must be correct, no slot may be lost, and the
-//! process must not grow.
+//! Many executions in a row, every hundredth with a fault and every hundredth written down and continued: every answer must be
+//! correct, no slot may be lost, and the process must not grow.
 
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ai_code_executor::{Execution, Limits, Outcome};
+use ai_code_executor::{Answer, CallerTool, Execution, KeepState, Limits, Outcome, Sandbox, WaitLimits};
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use crate::support::{sandbox, value_of};
+use crate::support::{cache_dir, value_of};
 
 /// Accepted growth after the first tenth, for memory that the allocator keeps.
 const GROWTH_BYTES_MAX: u64 = 48 << 20;
 
 /// The number of concurrent executions, the service's default.
 const SLOTS: usize = 2;
+
+/// Writes executions down as soon as they wait.
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+        let limits = WaitLimits::default().park_after(Duration::ZERO);
+        Sandbox::builder().cache_dir(cache_dir()).wait_limits(limits).build().unwrap()
+    });
+    &SANDBOX
+}
 
 /// The number of executions: 10,000, or `SOAK_EXECUTIONS`.
 fn executions() -> u64 {
@@ -38,7 +49,7 @@ async fn run() {
         let mut times = Vec::new();
         for n in part * tenth..(part + 1) * tenth {
             let started = Instant::now();
-            if !fault(n).await {
+            if !fault(n).await && !continued(n).await {
                 honest(n).await;
                 times.push(started.elapsed());
             }
@@ -98,6 +109,29 @@ async fn fault(n: u64) -> bool {
     };
     let report = sandbox().run(Execution::new(code).limits(limits)).await.unwrap();
     assert_eq!(report.outcome, outcome, "{n}: {:?}", report.error);
+    true
+}
+
+/// For every hundredth `n`, runs a program that is written down while it waits for its caller, and another one in the
+/// interpreter that it leaves; returns whether it did.
+async fn continued(n: u64) -> bool {
+    if n % 100 != 51 {
+        return false;
+    }
+    let of_caller = || [CallerTool::new("gate.open")];
+    let program = Execution::new("import gate\nkept = [n, await gate.open()]\nkept").variable("n", &json!(n));
+    let waiting = sandbox().run(program.caller_tools(of_caller()).state(KeepState::New)).await.unwrap();
+    assert_eq!(waiting.outcome, Outcome::Waiting, "{n}: {:?}", waiting.error);
+    let reply = Answer::Reply(RawValue::from_string(format!("\"{n}\"")).unwrap());
+    let end = sandbox().resume(waiting.id, 1, vec![(0, reply)], None).await.unwrap();
+    assert_eq!(value_of(&end), json!([n, n.to_string()]));
+    let first = end.state.unwrap();
+    let after = Execution::new("kept.append(len(kept))\nkept").state(KeepState::After(first));
+    let after = sandbox().run(after).await.unwrap();
+    assert_eq!(value_of(&after), json!([n, n.to_string(), 2]));
+    for state in [first, after.state.unwrap()] {
+        sandbox().forget_state(state).await.unwrap();
+    }
     true
 }
 

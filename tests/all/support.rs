@@ -136,7 +136,11 @@ impl Service {
     }
 
     pub(crate) fn post(&self, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-        let mut request = agent().post(format!("http://{}/execute", self.address));
+        self.post_to("/execute", headers, body)
+    }
+
+    pub(crate) fn post_to(&self, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut request = agent().post(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ai_code_executor::server::{Service as Server, Settings, Token};
-use ai_code_executor::{Layers, Limits, Metrics, PolicyKind, Sandbox};
+use ai_code_executor::{Layers, Limits, Metrics, PolicyKind, Sandbox, WaitLimits};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -27,6 +27,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// The environment variable that turns this test binary into a service.
 const SERVE: &str = "SERVE_WITHOUT_LAYERS";
 
+/// The environment variable that makes that service write executions down as soon as they wait.
+const PARKS: &str = "PARKS_AT_ONCE";
+
+/// How long executions of that service wait for anything outside.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The first lines of a program that begins to run in the instance in which it goes on.
+const GATE: &str = "import gate\nawait gate.open()\n";
+
 /// Keeps canaries in its memory until its client disconnects.
 const PEER: &str = "import time\nkept = [canary + str(n) for n in range(100)]\ntime.sleep(1000)";
 
@@ -37,6 +46,8 @@ pub(super) struct Target {
     pub(super) canaries: Vec<String>,
     peers_canary: String,
     attacks: Vec<String>,
+    /// Whether programs are written down before they do anything.
+    parks: bool,
     pub(super) working_directory: TempDir,
 }
 
@@ -53,10 +64,20 @@ pub(super) struct Attack {
 
 impl Target {
     pub(super) fn start(layers: Layers, policy: PolicyKind) -> Self {
+        Self::with(if layers == Layers::All { the_product() } else { this_test(layers) }, policy, false)
+    }
+
+    /// Starts a service without layers, where each program is written down and continued before it does anything.
+    pub(super) fn parking() -> Self {
+        let mut command = this_test(Layers::WallOnly);
+        command.env(PARKS, "1");
+        Self::with(command, PolicyKind::Strict, true)
+    }
+
+    fn with(mut command: Command, policy: PolicyKind, parks: bool) -> Self {
         let [environment, file, peer] = ["environment", "file", "peer"].map(canary);
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("host-canary.txt"), &file).unwrap();
-        let mut command = if layers == Layers::All { the_product() } else { this_test(layers) };
         command.env("HOST_CANARY", &environment).env("POLICY", policy.name()).current_dir(&directory);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -66,6 +87,7 @@ impl Target {
             canaries: vec![environment, file, peer.clone(), TOKEN.to_owned()],
             peers_canary: peer,
             attacks: Vec::new(),
+            parks,
             working_directory: directory,
         }
     }
@@ -79,6 +101,10 @@ impl Target {
         let asked = |key: &str, ceiling| body[key].as_f64().map_or(ceiling, Duration::from_secs_f64);
         let (wall_time, cpu_time) = (asked("timeout", WALL_TIME), asked("max_cpu_seconds", CPU_TIME));
         body["code"] = json!(program.code);
+        if self.parks {
+            body["code"] = json!(format!("{GATE}{}", program.code));
+            body["caller_tools"] = json!([{"name": "gate.open"}]);
+        }
         body["context"] = json!({"listener_port": self.listener.local_addr().unwrap().port()});
         let headers = [
             ("X-Executor-Token", TOKEN),
@@ -86,7 +112,15 @@ impl Target {
             ("X-Request-Id", &program.name),
         ];
         let started = Instant::now();
-        let (status, answer) = self.service.post(&headers, &body.to_string());
+        let (mut status, mut answer) = self.service.post(&headers, &body.to_string());
+        if self.parks {
+            // It has no slot any more.
+            complaints.extend(self.await_active(1));
+            let resume =
+                format!("/executions/{}/resume", answer["execution_id"].as_str().unwrap_or_default());
+            let calls = json!({"epoch": answer["waiting"]["epoch"], "calls": {"0": {"reply": null}}});
+            (status, answer) = self.service.post_to(&resume, &headers, &calls.to_string());
+        }
         let elapsed = started.elapsed();
         self.attacks.push(program.name.clone());
         // Only if the other execution's own time limit cannot have ended it.
@@ -162,7 +196,10 @@ async fn serve_without_layers() {
     tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).init();
     let ceilings = Limits::default().wall_time(WALL_TIME).cpu_time(CPU_TIME);
     let metrics = Metrics::default();
-    let builder = Sandbox::builder().layers(layers).ceilings(ceilings).metrics(metrics.clone());
+    let mut builder = Sandbox::builder().layers(layers).ceilings(ceilings).metrics(metrics.clone());
+    if std::env::var_os(PARKS).is_some() {
+        builder = builder.wait_limits(WaitLimits::default().park_after(Duration::ZERO).wait_max(WAIT_MAX));
+    }
     let server =
         Server::new(Settings::default().token(Token::new(TOKEN)).ceilings(ceilings).metrics(metrics));
     server.ready(builder.cache_dir(cache_dir()).build().unwrap());
