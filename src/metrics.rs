@@ -235,13 +235,21 @@ impl Metrics {
         drop(self.0.times_by_tool.get_or_create(&[("tool", tool.to_owned())]));
     }
 
-    /// Counts a call of a tool that was passed to [`tool`](Self::tool). `time` is `None` if the call was refused before
-    /// it was made.
+    /// Removes the series of a tool. Whoever chooses the names of tools must not be able to fill memory with them.
+    pub(crate) fn forget_tool(&self, tool: &str) {
+        for status in TOOL_STATUSES {
+            self.0.calls_by_tool.remove(&tool_labels(tool, status));
+        }
+        self.0.times_by_tool.remove(&[("tool", tool.to_owned())]);
+    }
+
+    /// Counts a call of a tool, if it has series. `time` is `None` if the call was refused before it was made.
     pub(crate) fn tool_called(&self, tool: &str, status: &'static str, time: Option<Duration>) {
-        self.0.calls_by_tool.get_or_create(&tool_labels(tool, status)).inc();
-        if let Some(time) = time {
-            let labels = [("tool", tool.to_owned())];
-            self.0.times_by_tool.get_or_create(&labels).observe(time.as_secs_f64());
+        if let Some(calls) = self.0.calls_by_tool.get(&tool_labels(tool, status)) {
+            calls.inc();
+        }
+        if let (Some(time), Some(times)) = (time, self.0.times_by_tool.get(&[("tool", tool.to_owned())])) {
+            times.observe(time.as_secs_f64());
         }
     }
 

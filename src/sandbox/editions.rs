@@ -73,6 +73,12 @@ impl Editions {
     pub(super) fn current(&self) -> Arc<Edition> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Returns the edition that was current.
+    fn replace(&self, edition: Arc<Edition>) -> Arc<Edition> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, edition)
+    }
 }
 
 impl Sandbox {
@@ -102,7 +108,10 @@ impl Sandbox {
         let (tested, by) = (edition.clone(), shared.clone());
         block_on(self.on_guest_threads(async move { by.self_test(&tested).await }))?;
         shared.images.make_current(&edition.base);
-        *shared.editions.current.write().unwrap_or_else(PoisonError::into_inner) = edition;
+        let before = shared.editions.replace(edition.clone());
+        for (path, _) in before.registry.iter().filter(|(path, _)| !edition.registry.has(path)) {
+            shared.metrics.forget_tool(path);
+        }
         Ok(())
     }
 }

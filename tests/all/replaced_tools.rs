@@ -68,6 +68,9 @@ async fn programs_find_the_tools_that_there_are_when_they_begin() {
     let paths: Vec<_> = sandbox.catalogue().tools().iter().map(|tool| tool.path.clone()).collect();
     assert_eq!(paths, ["home.only_2", "home.say"]);
     sandbox.self_test().await.unwrap();
+    // There are series for the tools that there are, and for no others.
+    let metrics = sandbox.metrics().encode();
+    assert!(metrics.contains("home.only_2") && !metrics.contains("home.only_1"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
