@@ -9,8 +9,8 @@ import guest_tools
 import guest_views
 
 REDEFINED = "is not there any more, or has changed: import it again"
-REMOVED = "is not there any more: the executor was started again with other tools. See `tools.search`"
-CHANGED = "has changed since it was imported: the executor was started again. Import it again, and see `tools.describe`"
+REMOVED = "is not there any more: the executor has other tools now. See `tools.search`"
+CHANGED = "has changed since it was imported: import it again, and see `tools.describe`"
 # The definitions of each module of the caller's tools.
 defined = {}
 

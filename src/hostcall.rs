@@ -107,9 +107,9 @@ impl HostState {
 
     /// Returns the state for making an image. Clocks are stopped and random numbers are fixed, so that the same recipe
     /// makes the same image. There are no tools, and no limits on memory and fuel.
-    pub(crate) fn for_image(recipe: Vec<u8>) -> Self {
+    pub(crate) fn for_image(recipe: Vec<u8>, memory_bytes_max: u64) -> Self {
         let limits = Limits {
-            memory_bytes_max: u64::MAX,
+            memory_bytes_max,
             output_bytes_max: INITIALISER_STDERR_BYTES_MAX,
             tool_calls_max: 0,
             ..Limits::default()
@@ -214,7 +214,7 @@ impl HostState {
         let HostRecord { calls, fuel_burned, bytes_peak, refused, truncated, monotonic, said_at, tools } =
             record;
         self.calls.take_over(calls);
-        if tools != self.tools() {
+        if tools.is_empty() || tools != self.tools() {
             self.wasi.stdin = wire::encode_tools(self.calls.grants()).into();
         }
         self.fuel.move_on(fuel_burned);

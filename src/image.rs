@@ -204,7 +204,8 @@ fn start(
     let started = Instant::now();
     let module = code.module(engine)?;
     let take = |memory: &[u8]| Ok(memory::file_of(memory, &cache.keys.origin));
-    let memory = start::with_memory(engine, &module, &start::zeros_for(&module)?, data, recipe, take)?;
+    let zeros = start::zeros_for(&module)?;
+    let memory = start::with_memory(engine, &module, &zeros, data, recipe, u64::MAX, take)?;
     info!(target: PROGRESS, elapsed_ms = millis(started), bytes = memory.len(), "interpreter started");
     match cache.store(Kind::Memory, &memory) {
         Some(artifact) => mapped(artifact),

@@ -319,7 +319,7 @@ impl Template {
         // in this thread before this one is polled.
         let before = Some((thread_cpu_time(), thread_faults()));
         let instantiating = self.instance.instantiate_async(&mut store);
-        let instance = memory::begin_as(base, instantiating).await??;
+        let instance = memory::begin_as(base, instantiating).await?;
         fuel::fill(&instance, &mut store)?;
         let memory = hostcall::memory_of(&instance, &mut store)?;
         let page = self.polling_pages.of(memory.data_ptr(&store));

@@ -20,7 +20,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 pub(crate) use delta::{Base, Delta};
 pub(crate) use memory_image::{BLOCK_BYTES, MemoryImage, Origin, SpareFiles, file_of, origin_of};
@@ -84,8 +84,11 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// Fails if `instantiating` has created no memory.
-pub(crate) async fn begin_as<T>(base: &Base, instantiating: impl Future<Output = T>) -> io::Result<T> {
+/// As `instantiating`. Also fails if it has created no memory.
+pub(crate) async fn begin_as<T, E: From<io::Error>>(
+    base: &Base,
+    instantiating: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -100,8 +103,8 @@ pub(crate) async fn begin_as<T>(base: &Base, instantiating: impl Future<Output =
         is_taken |= NEXT_BASE.take().is_none();
         polled
     });
-    let instance = instance.await;
-    if is_taken { Ok(instance) } else { Err(io::Error::other("the instance has no memory")) }
+    let instance = instance.await?;
+    if is_taken { Ok(instance) } else { Err(io::Error::other("the instance has no memory").into()) }
 }
 
 /// Creates linear memories for wasmtime. Those that begin as the current base are reused. A handle.
@@ -227,7 +230,7 @@ unsafe impl LinearMemory for Lent<Slot> {
         self.layout().bytes_max()
     }
 
-    fn grow_to(&mut self, bytes: usize) -> Result<()> {
+    fn grow_to(&mut self, bytes: usize) -> wasmtime::Result<()> {
         Ok(self.grow(bytes)?)
     }
 

@@ -173,10 +173,11 @@ impl Sandbox {
     async fn run_on_record(&self, id: ExecutionId, execution: Execution) -> Result<(Report, Slot), Error> {
         let (shared, begun) = (&self.0.shared, Instant::now());
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
-        if shared.may_wait(&execution) {
-            return self.run_until_it_waits(id, execution, record).await;
+        let edition = shared.edition();
+        if shared.may_wait(&edition, &execution) {
+            return self.run_until_it_waits(edition, id, execution, record).await;
         }
-        let run = AssertUnwindSafe(self.run_recorded(id, execution, &mut record)).catch_unwind();
+        let run = AssertUnwindSafe(self.run_recorded(edition, id, execution, &mut record)).catch_unwind();
         let end = run.await.unwrap_or_else(|_| Err(Error::internal("the execution panicked")));
         let Some(end) = end.transpose() else {
             // `record` is dropped without an end, which records a cancellation.
@@ -197,13 +198,15 @@ impl Sandbox {
         if !self.is_open() {
             return Err(Error::ShuttingDown);
         }
-        self.look_at(execution, |shared, execution| shared.accept(execution).map(drop)).await?
+        self.look_at(execution, |shared, execution| shared.accept(shared.edition(), execution).map(drop))
+            .await?
     }
 
     /// Waits for a slot on the caller's thread, then runs the execution. Returns `None` if it was cancelled while it
     /// waited.
     async fn run_recorded(
         &self,
+        edition: Arc<Edition>,
         id: ExecutionId,
         execution: Execution,
         record: &mut AuditRecord,
@@ -213,7 +216,7 @@ impl Sandbox {
         // A program that begins here may be restarted on the guests' threads. Events that were sent cannot be taken
         // back, so a program that sends events must not begin here.
         let begins_here = !is_large && execution.events.is_none();
-        let admitted = self.admit(execution, record);
+        let admitted = self.admit(edition, execution, record);
         let Some(admitted) = CancelHandle::unless_cancelled(handle.as_ref(), admitted).await else {
             return Ok(None);
         };
@@ -255,17 +258,28 @@ impl Sandbox {
     }
 
     /// Checks the execution, then waits for a slot.
-    async fn admit(&self, execution: Execution, record: &mut AuditRecord) -> Result<Admitted, Error> {
-        let accepted = self.accept(execution, record).await?;
+    async fn admit(
+        &self,
+        edition: Arc<Edition>,
+        execution: Execution,
+        record: &mut AuditRecord,
+    ) -> Result<Admitted, Error> {
+        let accepted = self.accept(edition, execution, record).await?;
         let after = self.0.shared.state_before(&accepted.execution).await?;
         let queued = Instant::now();
         let permit = self.0.shared.admission.admit(&self.0.shared.metrics).await?;
         Ok(Admitted { accepted, after, permit, queue: queued.elapsed() })
     }
 
-    async fn accept(&self, execution: Execution, record: &mut AuditRecord) -> Result<Accepted, Error> {
-        let accept =
-            |shared: &Shared, execution: Execution| (code_sha256(&execution.code), shared.accept(execution));
+    async fn accept(
+        &self,
+        edition: Arc<Edition>,
+        execution: Execution,
+        record: &mut AuditRecord,
+    ) -> Result<Accepted, Error> {
+        let accept = move |shared: &Shared, execution: Execution| {
+            (code_sha256(&execution.code), shared.accept(edition, execution))
+        };
         let (code_sha256, accepted) = self.look_at(execution, accept).await?;
         record.code_sha256 = Some(code_sha256);
         accepted

@@ -53,12 +53,13 @@ impl Maker {
         (recipe, digest)
     }
 
-    /// Makes an image. It is not in the cache. **Blocks** for a second or so.
+    /// Makes an image of at most `memory_bytes_max`. It is not in the cache. **Blocks** for a second or so.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] if the interpreter cannot initialise itself, or if too many images are in use.
-    pub(crate) fn make(&self, recipe: Vec<u8>) -> Result<Base, Error> {
+    /// [`Error::Image`] if the interpreter cannot initialise itself, if it needs more memory, or if too many images are in
+    /// use.
+    pub(crate) fn make(&self, recipe: Vec<u8>, memory_bytes_max: u64) -> Result<Base, Error> {
         let started = Instant::now();
         // Memories that are ready for reuse keep files of earlier images.
         self.memories.clear();
@@ -72,7 +73,15 @@ impl Maker {
                 _ => error.into(),
             })
         };
-        let made = start::with_memory(&self.engine, &self.module, &self.zeros, &data, recipe, take);
+        let made = start::with_memory(
+            &self.engine,
+            &self.module,
+            &self.zeros,
+            &data,
+            recipe,
+            memory_bytes_max,
+            take,
+        );
         let (image, digest) = made?;
         info!(elapsed_ms = millis(started), "another interpreter image made");
         Ok(Base::new(image, &digest.to_hex()))

@@ -35,21 +35,28 @@ pub(super) fn zeros_for(module: &Module) -> Result<Base, Error> {
 /// # Errors
 ///
 /// [`Error::Config`] if the recipe allows a module that the interpreter cannot import. [`Error::Image`], with what the
-/// guest wrote to standard error, if the interpreter cannot initialise itself for another reason.
+/// guest wrote to standard error, if the interpreter cannot initialise itself for another reason, or needs more than
+/// `memory_bytes_max`.
 pub(super) fn with_memory<T>(
     engine: &Engine,
     module: &Module,
     zeros: &Base,
     data: &[Segment],
     recipe: Vec<u8>,
+    memory_bytes_max: u64,
     take: impl FnOnce(&[u8]) -> Result<T>,
 ) -> Result<T, Error> {
-    let mut store = Store::new(engine, HostState::for_image(recipe));
+    let mut store = Store::new(engine, HostState::for_image(recipe, memory_bytes_max));
+    store.limiter(|state| &mut state.memory);
     let started = hostcall::linker(engine).and_then(|linker| {
         let memory = block_on(start(&mut store, &linker, module, zeros, data))?;
         take(memory.data(&store))
     });
     started.map_err(|error| {
+        if store.data().memory.refused {
+            let mib = memory_bytes_max >> 20;
+            return Error::image(format!("its tools take too much memory: an image may have {mib} MiB"));
+        }
         let (_, said) = store.data_mut().take_outputs();
         lacking_module(&said.text).unwrap_or_else(|| {
             Error::image(format!("initialising the interpreter, which wrote {:?}", said.text))
@@ -65,7 +72,7 @@ async fn start(
     zeros: &Base,
     data: &[Segment],
 ) -> Result<Memory> {
-    let instance = memory::begin_as(zeros, linker.instantiate_async(&mut *store, module)).await??;
+    let instance = memory::begin_as(zeros, linker.instantiate_async(&mut *store, module)).await?;
     fuel::fill(&instance, &mut *store)?;
     let memory = hostcall::memory_of(&instance, &mut *store)?;
     for segment in data {

@@ -68,7 +68,6 @@ impl SlotLayout {
 
 /// A slot with its linear memory, which is equal to the image when an execution starts.
 pub(super) struct Slot {
-    image: Arc<MemoryImage>,
     page_map: Option<Arc<PageMap>>,
     layout: SlotLayout,
     reservation: Arc<Reservation>,
@@ -80,6 +79,8 @@ pub(super) struct Slot {
     /// The private pages in the image's part of memory: a guest has written to them, in this execution or earlier.
     own: Vec<Range<usize>>,
     executions: u32,
+    /// Dropped last: another image may get its file then.
+    image: Arc<MemoryImage>,
 }
 
 impl Slot {

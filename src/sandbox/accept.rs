@@ -31,15 +31,22 @@ pub(super) struct Accepted {
 }
 
 impl Shared {
-    /// Checks an execution.
-    pub(super) fn accept(&self, mut execution: Execution) -> Result<Accepted, Error> {
-        if self.process != std::process::id() {
-            let why = "this process was forked from the one that made the sandbox: make another one in it";
-            return Err(Error::internal(why));
+    /// # Errors
+    ///
+    /// [`Error::Internal`] in a process that was forked from the one that made the sandbox.
+    pub(super) fn check_process(&self) -> Result<(), Error> {
+        if self.process == std::process::id() {
+            return Ok(());
         }
+        let why = "this process was forked from the one that made the sandbox: make another one in it";
+        Err(Error::internal(why))
+    }
+
+    /// Checks an execution that finds the tools of `edition`.
+    pub(super) fn accept(&self, edition: Arc<Edition>, mut execution: Execution) -> Result<Accepted, Error> {
+        self.check_process()?;
         execution.limits = execution.limits.clamped_to(&self.ceilings);
         let caller_tools = std::mem::take(&mut execution.caller_tools);
-        let edition = self.edition();
         let of_caller = CallerTools::new(caller_tools, &edition.registry, &edition.policy)?;
         if of_caller.is_some() {
             execution.on_wait = OnWait::Return;
@@ -99,17 +106,17 @@ impl Shared {
     }
 
     /// Returns whether an execution may wait for somebody outside, or leaves a state. All others take a shorter way.
-    pub(super) fn may_wait(&self, execution: &Execution) -> bool {
+    pub(super) fn may_wait(&self, edition: &Edition, execution: &Execution) -> bool {
         // A program that imports nothing calls no tools.
-        let may_ask = execution.code.contains("import") && self.edition().may_ask;
+        let may_ask = edition.may_ask && execution.code.contains("import");
         may_ask || execution.returns_when_waiting() || execution.state.is_some()
     }
 
     /// Returns when the host asks a program for its stack.
-    pub(super) fn pauses_for(&self, execution: &Execution) -> Pauses {
+    pub(super) fn pauses_for(&self, edition: &Edition, execution: &Execution) -> Pauses {
         match execution.on_wait {
             OnWait::Return => Pauses::WhenIdle { naps: true },
-            OnWait::Hold if self.edition().may_ask => Pauses::WhenIdle { naps: false },
+            OnWait::Hold if edition.may_ask => Pauses::WhenIdle { naps: false },
             OnWait::Hold => Pauses::Never,
         }
     }

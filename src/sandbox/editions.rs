@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 #[cfg(feature = "mcp-tools")]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 #[cfg(feature = "mcp-tools")]
@@ -26,9 +26,12 @@ use crate::validator::Policy;
 #[cfg(feature = "mcp-tools")]
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
-/// Least time between two images: a server whose tools keep changing must not keep a core busy.
+/// Least time between two images. It doubles while changes follow each other, and after a failure: a server whose tools keep
+/// changing must not keep a core busy, nor take the images of earlier tools away from all that wait in them.
 #[cfg(feature = "mcp-tools")]
 const PAUSE: Duration = Duration::from_secs(20);
+#[cfg(feature = "mcp-tools")]
+const PAUSE_MAX: Duration = Duration::from_hours(1);
 
 /// The tools, and the image that has them.
 pub(super) struct Edition {
@@ -86,8 +89,11 @@ impl Sandbox {
     /// know. States stay usable: in the next program, functions of tools that have changed or are gone raise `ToolDenied`.
     /// States and parked executions of an image that is neither the first one nor one of the last three are lost.
     ///
-    /// **Blocks** for a second or so, while a new image is made. In async code, call it in `spawn_blocking`. It also works
-    /// in a hardened process.
+    /// **Blocks** for a second or so, while a new image is made. In async code, call it in `spawn_blocking`, and never wait
+    /// for it in a tool: it runs a small program itself. It also works in a hardened process.
+    ///
+    /// If the sandbox follows a source (`SandboxBuilder::follow`), the next change of the source brings the builder's other
+    /// tools back.
     ///
     /// # Errors
     ///
@@ -98,16 +104,18 @@ impl Sandbox {
     /// The tools stay what they were then.
     pub fn replace_tools(&self, tools: impl IntoIterator<Item = Tool>) -> Result<(), Error> {
         let shared = &self.0.shared;
+        shared.check_process()?;
         let registry = registry_of(tools.into_iter().collect(), &shared.packages)?;
         let _alone = shared.editions.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let base = shared.images.with(&registry)?;
-        check_memory(&shared.ceilings, &base)?;
-        registry.show_in(&shared.metrics);
-        let edition = Edition::new(base, registry, shared.policy.clone(), shared.tool_policy.is_some());
+        let image = shared.images.with(&registry)?;
+        check_memory(&shared.ceilings, &image.1)?;
+        let decides = shared.tool_policy.is_some();
+        let edition = Edition::new(image.1.clone(), registry, shared.policy.clone(), decides);
         let edition = Arc::new(edition);
         let (tested, by) = (edition.clone(), shared.clone());
         block_on(self.on_guest_threads(async move { by.self_test(&tested).await }))?;
-        shared.images.make_current(&edition.base);
+        edition.registry.show_in(&shared.metrics);
+        shared.images.make_current(&image);
         let before = shared.editions.replace(edition.clone());
         for (path, _) in before.registry.iter().filter(|(path, _)| !edition.registry.has(path)) {
             shared.metrics.forget_tool(path);
@@ -122,25 +130,36 @@ impl Sandbox {
     pub(super) fn follow(&self, fixed: Vec<Tool>, mut source: ToolSource) -> Result<(), Error> {
         let inner = Arc::downgrade(&self.0);
         let following = async move {
+            let (mut pause, mut is_done) = (PAUSE, true);
             loop {
-                source.changed().await;
-                tokio::time::sleep(SETTLING_TIME).await;
+                if is_done {
+                    let quiet_since = Instant::now();
+                    source.changed().await;
+                    pause = if quiet_since.elapsed() > pause { PAUSE } else { PAUSE_MAX.min(2 * pause) };
+                    tokio::time::sleep(SETTLING_TIME).await;
+                }
                 let tools: Vec<_> = fixed.iter().cloned().chain(source.tools()).collect();
                 let Some(inner) = inner.upgrade() else { return };
                 let count = tools.len();
                 let replaced = spawn_blocking(move || Sandbox(inner).replace_tools(tools)).await;
-                match replaced {
-                    Ok(Ok(())) => info!(tools = count, "tools replaced"),
-                    Ok(Err(error)) => {
+                let replaced =
+                    replaced.unwrap_or_else(|_| Err(Error::internal("replacing the tools panicked")));
+                is_done = match replaced {
+                    Ok(()) => {
+                        info!(tools = count, "tools replaced");
+                        true
+                    }
+                    Err(error) => {
                         let error = error.chain();
                         warn!(
                             error,
-                            "the tools have changed and cannot be replaced; those that were there stay"
+                            "the tools have changed and cannot be replaced yet; those that were there stay"
                         );
+                        pause = PAUSE_MAX.min(2 * pause);
+                        false
                     }
-                    Err(_) => return,
-                }
-                tokio::time::sleep(PAUSE).await;
+                };
+                tokio::time::sleep(pause).await;
             }
         };
         // Not one of the sandbox's tasks: a shutdown does not wait for it.

@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use super::accept::Accepted;
 use super::audit::AuditRecord;
+use super::editions::Edition;
 use super::live::{Live, Lived, Seat};
 use super::records::{self, Facts};
 use super::tasks::{Stage, Status, Task};
@@ -52,7 +53,7 @@ impl Sandbox {
         shared.records.check()?;
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
         let code = execution.code.clone();
-        let accepted = match self.accept(execution, &mut record).await {
+        let accepted = match self.accept(shared.edition(), execution, &mut record).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 record.end(Err(&error));
@@ -103,6 +104,7 @@ impl Sandbox {
     /// Runs an execution that may wait for somebody outside, until it ends, or waits and is to return then.
     pub(super) async fn run_until_it_waits(
         &self,
+        edition: Arc<Edition>,
         id: ExecutionId,
         execution: Execution,
         mut record: AuditRecord,
@@ -111,7 +113,7 @@ impl Sandbox {
         let (handle, code_bytes) = (execution.cancel_handle.clone(), execution.code.len());
         let returns = execution.returns_when_waiting();
         let placed = async {
-            let mut admitted = self.admit(execution, &mut record).await?;
+            let mut admitted = self.admit(edition, execution, &mut record).await?;
             let started = Arc::<AtomicU32>::default();
             record.start(&started);
             let mut facts = shared.facts(id, &mut admitted.accepted, started);
@@ -262,7 +264,7 @@ impl Shared {
     fn facts(&self, id: ExecutionId, accepted: &mut Accepted, started: Arc<AtomicU32>) -> Facts {
         let Accepted { execution, of_caller, edition, .. } = accepted;
         let grants = self.grants(edition, execution, of_caller.clone(), started);
-        Facts::new(id, &accepted.execution, grants, self.pauses_for(&accepted.execution))
+        Facts::new(id, &accepted.execution, grants, self.pauses_for(&accepted.edition, &accepted.execution))
     }
 
     /// Lets others ask about an execution, and cancel it. `handle` cancels it too. Its interpreter begins as the image with

@@ -28,6 +28,9 @@ const OPEN_MAX: usize = 4;
 /// memory, because it is not in the cache.
 const REPLACED_MAX: usize = 2;
 
+/// How much larger than the first image of this process an image with other tools may be. Others choose the tools.
+const GROWTH_BYTES_MAX: u64 = 32 << 20;
+
 /// How long an older image stays open after its last use.
 const IDLE_TIME: Duration = Duration::from_mins(5);
 
@@ -71,37 +74,34 @@ impl Images {
         Arc::new(Self { maker, own: RwLock::new(vec![first]), older, opened: Mutex::default(), threads })
     }
 
-    /// Returns the image with the tools of `registry`. **Blocks** for a second or so if it has to be made.
+    /// Returns the image with the tools of `registry`, and the digest of its recipe. **Blocks** for a second or so if it has to
+    /// be made.
     ///
     /// # Errors
     ///
     /// [`Error::Image`].
-    pub(super) fn with(&self, registry: &Registry) -> Result<Base, Error> {
+    pub(super) fn with(&self, registry: &Registry) -> Result<(blake3::Hash, Base), Error> {
         let (recipe, digest) = self.maker.recipe(&registry.definitions_with_digests());
-        if let Some((_, base)) = self.own().iter().find(|(made_from, _)| *made_from == digest) {
-            return Ok(base.clone());
+        let (first, known) = {
+            let own = self.own();
+            (own[0].1.clone(), own.iter().find(|(made_from, _)| *made_from == digest).cloned())
+        };
+        match known {
+            Some(known) => Ok(known),
+            None => Ok((digest, self.maker.make(recipe, first.memory_bytes() as u64 + GROWTH_BYTES_MAX)?)),
         }
-        // Here, because the image needs a file that another one may have.
-        self.forget_replaced();
-        let base = self.maker.make(recipe)?;
-        self.own.write().unwrap_or_else(PoisonError::into_inner).push((digest, base.clone()));
-        Ok(base)
     }
 
-    /// Makes `base`, which [`Images::with`] returned, the current image.
-    pub(super) fn make_current(&self, base: &Base) {
+    /// Makes an image that [`Images::with`] returned the current one. Forgets those that were current before the last ones.
+    pub(super) fn make_current(&self, image: &(blake3::Hash, Base)) {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = own.iter().skip(1).position(|(_, other)| other.id() == base.id()) {
-            let last = own.remove(at + 1);
-            own.push(last);
+        self.maker.make_current(image.1.clone());
+        if own[0].0 == image.0 {
+            return;
         }
-        self.maker.make_current(base.clone());
-    }
-
-    /// Forgets the images that were current before the last ones.
-    fn forget_replaced(&self) {
-        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        while own.len() > 1 + REPLACED_MAX {
+        own.retain(|(made_from, _)| *made_from != image.0);
+        own.push(image.clone());
+        if own.len() > 2 + REPLACED_MAX {
             own.remove(1);
         }
     }

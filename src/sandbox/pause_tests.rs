@@ -44,7 +44,8 @@ fn of_caller() -> [CallerTool; 3] {
 async fn run_parked(sandbox: &Sandbox, execution: Execution) -> (Report, usize) {
     let execution = execution.on_wait(OnWait::Return);
     let shared = &sandbox.0.shared;
-    let Accepted { source, mut execution, of_caller, edition } = shared.accept(execution).unwrap();
+    let Accepted { source, mut execution, of_caller, edition } =
+        shared.accept(shared.edition(), execution).unwrap();
     let grants = shared.grants(&edition, &mut execution, of_caller, Arc::default());
     let (id, outside, pauses) =
         (ExecutionId::random(), grants.outside.clone(), Pauses::WhenIdle { naps: true });

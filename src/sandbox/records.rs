@@ -320,7 +320,7 @@ impl FactsRecord {
     }
 
     fn facts(self, id: ExecutionId, shared: &Shared) -> Result<Facts, Error> {
-        let of_caller = self.of_caller()?;
+        let (edition, of_caller) = (shared.edition(), self.of_caller()?);
         let state = match self.state.as_deref() {
             None => None,
             Some("") => Some(KeepState::New),
@@ -336,8 +336,8 @@ impl FactsRecord {
             on_wait: OnWait::Return,
             ..Execution::default()
         };
-        let grants = shared.grants(&shared.edition(), &mut execution, of_caller, Arc::default());
-        let facts = Facts::new(id, &execution, grants, shared.pauses_for(&execution));
+        let grants = shared.grants(&edition, &mut execution, of_caller, Arc::default());
+        let facts = Facts::new(id, &execution, grants, shared.pauses_for(&edition, &execution));
         let Self { is_detached, code_sha256, code_bytes, .. } = self;
         Ok(Facts { is_detached, code_sha256, code_bytes, ..facts })
     }

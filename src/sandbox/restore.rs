@@ -132,7 +132,7 @@ impl Sandbox {
         let audit = AuditRecord::again(&shared.metrics, &facts);
         let Execution { code, context, files, return_files, .. } = *begun;
         let execution = Execution { code, context, files, return_files, ..facts.execution() };
-        let accepted = shared.accept(execution)?;
+        let accepted = shared.accept(shared.edition(), execution)?;
         let mut live = shared.place(facts, accepted.edition.base.id(), None, 0, usize::MAX)?;
         live.revision = Some(revision);
         self.spawn(shared.clone().run_detached(live, accepted, audit))?;

@@ -9,6 +9,7 @@ mod definition;
 mod failure;
 mod http;
 mod launch;
+mod offer;
 mod result;
 mod server;
 mod slot;
@@ -160,12 +161,6 @@ fn tell(server: &Server, listed: Result<&Listed, &String>) {
         }
     };
     info!(mcp = %module, tools = listed.definitions.len(), "connected to an MCP server");
-    for tool in listed.left_out.iter().chain(&listed.collisions()) {
-        warn!(mcp = %module, tool, "tool of an MCP server");
-    }
-    for name in server.allow.iter().flatten().filter(|name| !listed.definitions.contains_key(*name)) {
-        warn!(mcp = %module, tool = %text::line(name, text::NAME_CHARS_MAX), "`allow` names a tool that the MCP server does not offer");
-    }
 }
 
 fn tool(name: &str, known: &Definition, upstream: &Arc<Upstream>, background: &Arc<Background>) -> Tool {

@@ -145,6 +145,32 @@ async fn states_outlive_the_tools_that_they_began_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tools_that_take_too_much_memory_replace_nothing() {
+    let sandbox = sandbox();
+    replace(&sandbox, tools(1)).await.unwrap();
+    // Each of these texts becomes a docstring in the interpreter.
+    let text = "x".repeat(4000);
+    let huge = |list: usize| {
+        let large = |n: usize| {
+            let properties: serde_json::Map<_, _> =
+                (0..60).map(|p| (format!("p{p}_{n}"), json!({"description": text}))).collect();
+            Tool::new("home", format!("large_{list}_{n}"), async |_: ToolCall| Ok(json!(1)))
+                .parameters(json!({"properties": properties}))
+        };
+        (0..400).map(large).collect::<Vec<_>>()
+    };
+    for list in 0..4 {
+        let error = replace(&sandbox, huge(list)).await.unwrap_err();
+        assert!(error.chain().contains("take too much memory"), "{}", error.chain());
+    }
+    // The current image is still there, also for states.
+    let code = "import home\nawait home.only_1()";
+    let kept = sandbox.run(Execution::new(code).state(KeepState::New)).await.unwrap();
+    let again = Execution::new("await home.say()").state(KeepState::After(kept.state.unwrap()));
+    assert_eq!(value_of(&sandbox.run(again).await.unwrap()), json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unusable_tools_replace_nothing() {
     let sandbox = sandbox();
     let wrong = Tool::new("home", "say", async |_: ToolCall| Ok(json!(1))).parameters(json!([]));

@@ -33,8 +33,9 @@ fn images_are_the_same_with_wasmtimes_own_wasi() {
     let module = code.module(&engine).unwrap();
     let zeros = zeros_for(&module).unwrap();
     let take = |memory: &[u8]| Ok(memory.to_vec());
-    let ours = with_memory(&engine, &module, &zeros, &interpreter.data, recipe.clone(), take).unwrap();
-    let mut store = Store::new(&engine, HostState::for_image(recipe));
+    let ours =
+        with_memory(&engine, &module, &zeros, &interpreter.data, recipe.clone(), u64::MAX, take).unwrap();
+    let mut store = Store::new(&engine, HostState::for_image(recipe, u64::MAX));
     let linker = oracle::linker(&engine).unwrap();
     let theirs = block_on(start(&mut store, &linker, &module, &zeros, &interpreter.data)).unwrap();
     let theirs = theirs.data(&store);

@@ -256,7 +256,7 @@ fn a_memory_of_another_image_is_used_once() {
         memory.unwrap()
     };
     for _ in 0..2 {
-        let other = block_on(begin_as(&base, new_memory())).unwrap();
+        let other = block_on(begin_as(&base, async { io::Result::Ok(new_memory().await) })).unwrap();
         // SAFETY: `byte_size` bytes of the memory are readable, and nothing writes to them.
         assert!(unsafe { slice::from_raw_parts(other.as_ptr(), other.byte_size()) } == contents);
         drop(other);
@@ -268,8 +268,10 @@ fn a_memory_of_another_image_is_used_once() {
         assert_eq!(memories.pool.count(), 1);
         memories.pool.clear();
     }
-    assert!(block_on(begin_as(&base, async {})).is_err(), "there is no memory");
-    let panicked = std::panic::catch_unwind(|| block_on(begin_as(&base, async { panic!("on purpose") })));
+    assert!(block_on(begin_as(&base, async { io::Result::Ok(()) })).is_err(), "there is no memory");
+    let panicked = std::panic::catch_unwind(|| {
+        block_on(begin_as::<(), io::Error>(&base, async { panic!("on purpose") }))
+    });
     assert!(panicked.is_err());
     let own = block_on(new_memory());
     assert_eq!(own.byte_size(), BLOCK_BYTES);
@@ -277,7 +279,7 @@ fn a_memory_of_another_image_is_used_once() {
     memories.make_current(base.clone());
     drop(own);
     for _ in 0..2 {
-        let other = block_on(begin_as(&base, new_memory())).unwrap();
+        let other = block_on(begin_as(&base, async { io::Result::Ok(new_memory().await) })).unwrap();
         assert_eq!(other.byte_size(), bytes);
         drop(other);
         assert_eq!(memories.pool.count(), 1);

@@ -13,6 +13,7 @@ use super::client::Client;
 use super::definition::{Definition, Listed};
 use super::failure::Failure;
 use super::launch::Launch;
+use super::offer::Offer;
 use super::result;
 use super::server::Server;
 use crate::tools::http::{Breaker, Secrets};
@@ -47,7 +48,7 @@ pub(super) struct Upstream {
     link: watch::Sender<Link>,
     /// Says that the current connection is of no use.
     lost: Notify,
-    tools: Mutex<Tools>,
+    offer: Mutex<Offer>,
     /// Is told when other tools are offered.
     changes: watch::Sender<()>,
 }
@@ -58,16 +59,6 @@ enum Link {
     Up(Arc<Client>),
     /// And why there is none.
     Down(String),
-}
-
-/// The tools of the server.
-#[derive(Default)]
-struct Tools {
-    /// Digests of the definitions that the server offers now.
-    listed: BTreeMap<String, [u8; 32]>,
-    /// Those that programs are to find; `None` before the first list. They differ from what the server offers if a
-    /// definition has changed that the operator has to see first.
-    offered: Option<BTreeMap<String, Arc<Definition>>>,
 }
 
 impl Upstream {
@@ -86,7 +77,7 @@ impl Upstream {
             breaker,
             link: watch::Sender::new(Link::Down("not connected yet".into())),
             lost: Notify::new(),
-            tools: Mutex::default(),
+            offer: Mutex::default(),
             changes,
         });
         let listed = upstream.connect().await;
@@ -96,7 +87,7 @@ impl Upstream {
     /// Returns the tools that programs are to find by the names that the server gives them, or `None` if it has not
     /// answered yet.
     pub(super) fn offered(&self) -> Option<BTreeMap<String, Arc<Definition>>> {
-        self.tools().offered.clone()
+        self.offer().known().cloned()
     }
 
     /// Returns why the server is not connected, if it is not.
@@ -112,8 +103,8 @@ impl Upstream {
         self.is_failing.clone()
     }
 
-    fn tools(&self) -> MutexGuard<'_, Tools> {
-        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    fn offer(&self) -> MutexGuard<'_, Offer> {
+        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls a tool whose definition has this digest. Errors do not show the secrets of the server.
@@ -183,21 +174,7 @@ impl Upstream {
 
     /// Returns the connection for a call of `tool`, whose definition has this digest.
     fn client(&self, tool: &str, digest: [u8; 32]) -> Result<Arc<Client>, ToolError> {
-        let why = {
-            let tools = self.tools();
-            let offered = tools.offered.as_ref().and_then(|offered| offered.get(tool));
-            match tools.listed.get(tool) {
-                Some(listed) if *listed == digest => None,
-                Some(_) if offered.is_some_and(|offered| offered.digest == digest) => Some(
-                    "its definition has changed, and its calls need approval; a restart of the executor takes over the new one",
-                ),
-                Some(_) => Some(
-                    "its definition has changed since the program began; another run of the program finds the new one",
-                ),
-                None if tools.offered.is_some() => Some("its server does not offer it any more"),
-                None => None,
-            }
-        };
+        let why = self.offer().refusal(tool, digest);
         if let Some(why) = why {
             return Err(ToolError::failed(format!("MCP tool '{}' was not called: {why}", shown(tool))));
         }
@@ -289,50 +266,34 @@ impl Upstream {
     }
 
     /// Takes over what the server offers. Logs what has changed, and tells it.
-    ///
-    /// A changed definition of a tool whose calls need approval is not taken over: people would approve calls of a tool that
-    /// they know as another.
     fn take(&self, listed: &Listed) {
-        let mut tools = self.tools();
-        tools.listed = listed.definitions.iter().map(|(name, tool)| (name.clone(), tool.digest)).collect();
-        let Some(before) = &tools.offered else {
-            tools.offered = Some(listed.definitions.clone());
-            return self.tell_change();
-        };
-        let (mut offered, mut news, mut held) = (BTreeMap::new(), Vec::new(), Vec::new());
-        for (name, tool) in &listed.definitions {
-            let known = before.get(name).filter(|known| known.digest != tool.digest);
-            let is_held = known.is_some_and(|known| self.asks_for(known) || self.asks_for(tool));
-            if let Some(known) = known.filter(|_| is_held) {
-                held.push(name.as_str());
-                offered.insert(name.clone(), known.clone());
-                continue;
-            }
-            if known.is_some() || !before.contains_key(name) {
-                news.push(name.as_str());
-            }
-            offered.insert(name.clone(), tool.clone());
-        }
-        news.extend(before.keys().filter(|name| !listed.definitions.contains_key(*name)).map(String::as_str));
+        let asks_for = |tool: &Definition| self.server.approval.asks_for(tool.read_only);
+        let news = self.offer().take(listed, asks_for);
         let (module, line) =
-            (&self.server.module, |names: &[&str]| text::line(&names.join(", "), WHY_CHARS_MAX));
-        if !held.is_empty() {
-            let tools = line(&held);
+            (&self.server.module, |names: &[String]| text::line(&names.join(", "), WHY_CHARS_MAX));
+        if !news.held.is_empty() {
+            let tools = line(&news.held);
             warn!(mcp = %module, tools, "tools of an MCP server have changed that need approval; they are refused until a restart takes them over");
         }
-        if !news.is_empty() {
-            warn!(mcp = %module, tools = line(&news), "tools of an MCP server have changed");
-            tools.offered = Some(offered);
-            self.tell_change();
+        if !news.taken.is_empty() {
+            warn!(mcp = %module, tools = line(&news.taken), "tools of an MCP server have changed");
+        }
+        if news.is_first || !news.taken.is_empty() {
+            self.tell_left_out(listed);
+            self.changes.send_replace(());
         }
     }
 
-    fn asks_for(&self, tool: &Definition) -> bool {
-        self.server.approval.asks_for(tool.read_only)
-    }
-
-    fn tell_change(&self) {
-        self.changes.send_replace(());
+    /// Says in the log which tools are not as the server or the operator means them.
+    fn tell_left_out(&self, listed: &Listed) {
+        let module = &self.server.module;
+        for tool in listed.left_out.iter().chain(&listed.collisions()) {
+            warn!(mcp = %module, tool, "tool of an MCP server");
+        }
+        for name in self.server.allow.iter().flatten().filter(|name| !listed.definitions.contains_key(*name))
+        {
+            warn!(mcp = %module, tool = shown(name), "`allow` names a tool that the MCP server does not offer");
+        }
     }
 }
 
