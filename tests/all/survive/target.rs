@@ -34,7 +34,7 @@ const PARKS: &str = "PARKS_AT_ONCE";
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The first lines of a program that begins to run in the instance in which it goes on.
-const GATE: &str = "import gate\nawait gate.open()\n";
+const GATE: &str = "import gate\nawait gate.enter()\n";
 
 /// Keeps canaries in its memory until its client disconnects.
 const PEER: &str = "import time\nkept = [canary + str(n) for n in range(100)]\ntime.sleep(1000)";
@@ -103,7 +103,7 @@ impl Target {
         body["code"] = json!(program.code);
         if self.parks {
             body["code"] = json!(format!("{GATE}{}", program.code));
-            body["caller_tools"] = json!([{"name": "gate.open"}]);
+            body["caller_tools"] = json!([{"name": "gate.enter"}]);
         }
         body["context"] = json!({"listener_port": self.listener.local_addr().unwrap().port()});
         let headers = [
