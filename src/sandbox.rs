@@ -174,7 +174,7 @@ impl Sandbox {
         let (shared, begun) = (&self.0.shared, Instant::now());
         let mut record = AuditRecord::new(&shared.metrics, id, &execution, shared.log_code);
         let edition = shared.edition();
-        if shared.may_wait(&edition, &execution) {
+        if edition.may_wait(&execution) {
             return self.run_until_it_waits(edition, id, execution, record).await;
         }
         let run = AssertUnwindSafe(self.run_recorded(edition, id, execution, &mut record)).catch_unwind();

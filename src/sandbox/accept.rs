@@ -9,7 +9,6 @@ use super::editions::Edition;
 use super::{Layers, Shared, context, files};
 use crate::error::Error;
 use crate::execution::{Execution, KeepState, Listener, OnWait};
-use crate::instance::Pauses;
 use crate::tools::{CallerTools, Grants, Outside};
 use crate::validator::{self, OWN_NAMES, Policy, ValidatedSource};
 
@@ -102,22 +101,6 @@ impl Shared {
             listener,
             effects: None,
             started,
-        }
-    }
-
-    /// Returns whether an execution may wait for somebody outside, or leaves a state. All others take a shorter way.
-    pub(super) fn may_wait(&self, edition: &Edition, execution: &Execution) -> bool {
-        // A program that imports nothing calls no tools.
-        let may_ask = edition.may_ask && execution.code.contains("import");
-        may_ask || execution.returns_when_waiting() || execution.state.is_some()
-    }
-
-    /// Returns when the host asks a program for its stack.
-    pub(super) fn pauses_for(&self, edition: &Edition, execution: &Execution) -> Pauses {
-        match execution.on_wait {
-            OnWait::Return => Pauses::WhenIdle { naps: true },
-            OnWait::Hold if edition.may_ask => Pauses::WhenIdle { naps: false },
-            OnWait::Hold => Pauses::Never,
         }
     }
 }

@@ -14,7 +14,9 @@ use tracing::{info, warn};
 
 use super::{Sandbox, Shared};
 use crate::error::Error;
+use crate::execution::{Execution, OnWait};
 use crate::image::Packages;
+use crate::instance::Pauses;
 use crate::limits::Limits;
 use crate::memory::Base;
 #[cfg(feature = "mcp-tools")]
@@ -53,6 +55,22 @@ impl Edition {
         catalogue.admit_to(&mut policy);
         let may_ask = decides || registry.may_ask();
         Self { base, registry: Arc::new(registry), catalogue: Arc::new(catalogue), policy, may_ask }
+    }
+
+    /// Returns whether an execution may wait for somebody outside, or leaves a state. All others take a shorter way.
+    pub(super) fn may_wait(&self, execution: &Execution) -> bool {
+        // A program that imports nothing calls no tools.
+        let may_ask = self.may_ask && execution.code.contains("import");
+        may_ask || execution.returns_when_waiting() || execution.state.is_some()
+    }
+
+    /// Returns when the host asks a program for its stack.
+    pub(super) fn pauses_for(&self, execution: &Execution) -> Pauses {
+        match execution.on_wait {
+            OnWait::Return => Pauses::WhenIdle { naps: true },
+            OnWait::Hold if self.may_ask => Pauses::WhenIdle { naps: false },
+            OnWait::Hold => Pauses::Never,
+        }
     }
 
     /// Returns the size of linear memory at the start of an execution, in bytes.

@@ -264,7 +264,7 @@ impl Shared {
     fn facts(&self, id: ExecutionId, accepted: &mut Accepted, started: Arc<AtomicU32>) -> Facts {
         let Accepted { execution, of_caller, edition, .. } = accepted;
         let grants = self.grants(edition, execution, of_caller.clone(), started);
-        Facts::new(id, &accepted.execution, grants, self.pauses_for(&accepted.edition, &accepted.execution))
+        Facts::new(id, &accepted.execution, grants, accepted.edition.pauses_for(&accepted.execution))
     }
 
     /// Lets others ask about an execution, and cancel it. `handle` cancels it too. Its interpreter begins as the image with

@@ -337,7 +337,7 @@ impl FactsRecord {
             ..Execution::default()
         };
         let grants = shared.grants(&edition, &mut execution, of_caller, Arc::default());
-        let facts = Facts::new(id, &execution, grants, shared.pauses_for(&edition, &execution));
+        let facts = Facts::new(id, &execution, grants, edition.pauses_for(&execution));
         let Self { is_detached, code_sha256, code_bytes, .. } = self;
         Ok(Facts { is_detached, code_sha256, code_bytes, ..facts })
     }

@@ -119,7 +119,8 @@ async fn continued(n: u64) -> bool {
         return false;
     }
     let of_caller = || [CallerTool::new("gate.enter")];
-    let program = Execution::new("import gate\nkept = [n, await gate.enter()]\nkept").variable("n", &json!(n));
+    let program =
+        Execution::new("import gate\nkept = [n, await gate.enter()]\nkept").variable("n", &json!(n));
     let waiting = sandbox().run(program.caller_tools(of_caller()).state(KeepState::New)).await.unwrap();
     assert_eq!(waiting.outcome, Outcome::Waiting, "{n}: {:?}", waiting.error);
     let reply = Answer::Reply(RawValue::from_string(format!("\"{n}\"")).unwrap());

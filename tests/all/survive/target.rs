@@ -103,7 +103,7 @@ impl Target {
         body["code"] = json!(program.code);
         if self.parks {
             body["code"] = json!(format!("{GATE}{}", program.code));
-            body["caller_tools"] = json!([{"name": "gate.enter"}]);
+            body["caller_tools"] = json!([{"name": "gate.enter", "input_schema": {}}]);
         }
         body["context"] = json!({"listener_port": self.listener.local_addr().unwrap().port()});
         let headers = [
