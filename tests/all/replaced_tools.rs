@@ -148,18 +148,17 @@ async fn states_outlive_the_tools_that_they_began_with() {
 async fn tools_that_take_too_much_memory_replace_nothing() {
     let sandbox = sandbox();
     replace(&sandbox, tools(1)).await.unwrap();
-    // Each of these texts becomes a docstring in the interpreter.
-    let text = "x".repeat(4000);
+    // Each argument is some objects in the interpreter.
+    let arguments: serde_json::Map<_, _> = (0..300).map(|n| (format!("argument_{n}"), json!({}))).collect();
+    let parameters = json!({"properties": arguments});
     let huge = |list: usize| {
         let large = |n: usize| {
-            let properties: serde_json::Map<_, _> =
-                (0..60).map(|p| (format!("p{p}_{n}"), json!({"description": text}))).collect();
-            Tool::new("home", format!("large_{list}_{n}"), async |_: ToolCall| Ok(json!(1)))
-                .parameters(json!({"properties": properties}))
+            let tool = Tool::new("home", format!("large_{list}_{n}"), async |_: ToolCall| Ok(json!(1)));
+            tool.parameters(parameters.clone())
         };
-        (0..400).map(large).collect::<Vec<_>>()
+        (0..800).map(large).collect::<Vec<_>>()
     };
-    for list in 0..4 {
+    for list in 0..2 {
         let error = replace(&sandbox, huge(list)).await.unwrap_err();
         assert!(error.chain().contains("take too much memory"), "{}", error.chain());
     }
