@@ -89,8 +89,6 @@ pub(crate) struct Image {
     pub(crate) polling_pages: PollingPages,
     /// The initial content of linear memory, which deltas are relative to.
     pub(crate) base: Base,
-    /// A digest of the recipe.
-    pub(crate) recipe: blake3::Hash,
     /// Makes images with other tools.
     pub(crate) maker: Maker,
     /// Images of other recipes in which interpreters in the store began, and that run in the same code.
@@ -120,7 +118,6 @@ impl Image {
         let started = Instant::now();
         probe(slots)?;
         let recipe = recipe(&spec, &spec.tools);
-        let recipe_digest = blake3::hash(&recipe);
         let blank = engine::blank()?;
         let cache = Cache { dir: cache_dir, keys: Keys::new(&blank, &spec, &recipe) };
         // Before anything is added to the cache, because that may remove them.
@@ -147,7 +144,7 @@ impl Image {
         let maker = Maker::new(spec, cache.keys.origin, engine.clone(), module.clone(), memories)?;
         let end = if built { "ready" } else { "mapped from the cache" };
         info!(elapsed_ms = millis(started), "interpreter image {end}");
-        Ok(Self { engine, module, polling_pages, base, recipe: recipe_digest, maker, older, built })
+        Ok(Self { engine, module, polling_pages, base, maker, older, built })
     }
 }
 

@@ -46,20 +46,13 @@ impl Maker {
         Ok(Self { spec, origin, engine, module, memories, zeros, files })
     }
 
-    /// Returns the recipe of an image with these tools, and its digest.
-    pub(crate) fn recipe(&self, tools: &Value) -> (Vec<u8>, blake3::Hash) {
-        let recipe = recipe(&self.spec, tools);
-        let digest = blake3::hash(&recipe);
-        (recipe, digest)
-    }
-
-    /// Makes an image of at most `memory_bytes_max`. It is not in the cache. **Blocks** for a second or so.
+    /// Makes an image with these tools, of at most `memory_bytes_max`. It is not in the cache. **Blocks** for a second or so.
     ///
     /// # Errors
     ///
     /// [`Error::Image`] if the interpreter cannot initialise itself, if it needs more memory, or if too many images are in
     /// use.
-    pub(crate) fn make(&self, recipe: Vec<u8>, memory_bytes_max: u64) -> Result<Base, Error> {
+    pub(crate) fn make(&self, tools: &Value, memory_bytes_max: u64) -> Result<Base, Error> {
         let started = Instant::now();
         // Memories that are ready for reuse keep files of earlier images.
         self.memories.clear();
@@ -78,7 +71,7 @@ impl Maker {
             &self.module,
             &self.zeros,
             &data,
-            recipe,
+            recipe(&self.spec, tools),
             memory_bytes_max,
             take,
         );

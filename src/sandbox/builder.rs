@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::editions::{Edition, Editions, check_memory, registry_of};
-use super::images::{self, Images};
+use super::images::{self, Images, Own};
 use super::{Inner, Layers, Sandbox, Shared, WaitLimits};
 use crate::error::Error;
 use crate::image::{Image, ImageSpec, PYTHON_WASM_ZST, Packages};
@@ -308,11 +308,12 @@ impl SandboxBuilder {
         self.metrics.image(image.built, opening.elapsed());
         check_memory(&self.ceilings, &image.base)?;
         let template = Template::new(&image)?;
-        let Image { base, recipe, maker, older, .. } = image;
+        let Image { base, maker, older, .. } = image;
+        let first = Own { tools: registry.digest().to_owned(), base: base.clone() };
         let runtime = runtime(self.threads.unwrap_or_else(|| threads_for(self.slots)))?;
         let shared = Shared {
             template,
-            images: Images::new(maker, (recipe, base.clone()), older, runtime.handle().clone()),
+            images: Images::new(maker, first, older, runtime.handle().clone()),
             editions: Editions::new(Edition::new(
                 base,
                 registry,

@@ -126,16 +126,16 @@ impl Sandbox {
         let registry = registry_of(tools.into_iter().collect(), &shared.packages)?;
         let _alone = shared.editions.making.lock().unwrap_or_else(PoisonError::into_inner);
         let image = shared.images.with(&registry)?;
-        check_memory(&shared.ceilings, &image.1)?;
+        check_memory(&shared.ceilings, &image.base)?;
         let decides = shared.tool_policy.is_some();
-        let edition = Edition::new(image.1.clone(), registry, shared.policy.clone(), decides);
+        let edition = Edition::new(image.base.clone(), registry, shared.policy.clone(), decides);
         let edition = Arc::new(edition);
         let (tested, by) = (edition.clone(), shared.clone());
         block_on(self.on_guest_threads(async move { by.self_test(&tested).await }))?;
         edition.registry.show_in(&shared.metrics);
         shared.images.make_current(&image);
         let before = shared.editions.replace(edition.clone());
-        for (path, _) in before.registry.iter().filter(|(path, _)| !edition.registry.has(path)) {
+        for (path, _) in before.registry.iter().filter(|(path, _)| !edition.registry.knows(path)) {
             shared.metrics.forget_tool(path);
         }
         Ok(())

@@ -37,12 +37,20 @@ const IDLE_TIME: Duration = Duration::from_mins(5);
 /// The images of this process, and older ones.
 pub(super) struct Images {
     maker: Maker,
-    /// Those of this process with the digests of their recipes: the first one, and then the last ones that were current.
-    own: RwLock<Vec<(blake3::Hash, Base)>>,
+    /// Those of this process: the first one, and then the last ones that were current.
+    own: RwLock<Vec<Own>>,
     older: HashMap<String, Older>,
     opened: Mutex<Opened>,
     /// The sandbox's own threads.
     threads: Handle,
+}
+
+/// An image of this process. They differ by their tools only.
+#[derive(Clone)]
+pub(super) struct Own {
+    /// The digest of its tools.
+    pub(super) tools: String,
+    pub(super) base: Base,
 }
 
 struct Older {
@@ -59,13 +67,8 @@ struct Opened {
 }
 
 impl Images {
-    /// `first` is the current image, and the digest of its recipe.
-    pub(super) fn new(
-        maker: Maker,
-        first: (blake3::Hash, Base),
-        older: Vec<OlderImage>,
-        threads: Handle,
-    ) -> Arc<Self> {
+    /// `first` is the current image.
+    pub(super) fn new(maker: Maker, first: Own, older: Vec<OlderImage>, threads: Handle) -> Arc<Self> {
         let named = |image: OlderImage| {
             let id = image.id().to_owned();
             (id, Older { image: Arc::new(image), is_refused: AtomicBool::new(false) })
@@ -74,44 +77,45 @@ impl Images {
         Arc::new(Self { maker, own: RwLock::new(vec![first]), older, opened: Mutex::default(), threads })
     }
 
-    /// Returns the image with the tools of `registry`, and the digest of its recipe. **Blocks** for a second or so if it has to
-    /// be made.
+    /// Returns the image with the tools of `registry`. **Blocks** for a second or so if it has to be made.
     ///
     /// # Errors
     ///
     /// [`Error::Image`].
-    pub(super) fn with(&self, registry: &Registry) -> Result<(blake3::Hash, Base), Error> {
-        let (recipe, digest) = self.maker.recipe(&registry.definitions_with_digests());
-        let (first, known) = {
+    pub(super) fn with(&self, registry: &Registry) -> Result<Own, Error> {
+        let (first_bytes, known) = {
             let own = self.own();
-            (own[0].1.clone(), own.iter().find(|(made_from, _)| *made_from == digest).cloned())
+            let known = own.iter().find(|own| own.tools == registry.digest());
+            (own[0].base.memory_bytes() as u64, known.cloned())
         };
-        match known {
-            Some(known) => Ok(known),
-            None => Ok((digest, self.maker.make(recipe, first.memory_bytes() as u64 + GROWTH_BYTES_MAX)?)),
+        if let Some(known) = known {
+            return Ok(known);
         }
+        let tools = registry.definitions_with_digests();
+        let base = self.maker.make(&tools, first_bytes + GROWTH_BYTES_MAX)?;
+        Ok(Own { tools: registry.digest().to_owned(), base })
     }
 
     /// Makes an image that [`Images::with`] returned the current one. Forgets those that were current before the last ones.
-    pub(super) fn make_current(&self, image: &(blake3::Hash, Base)) {
+    pub(super) fn make_current(&self, image: &Own) {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        self.maker.make_current(image.1.clone());
-        if own[0].0 == image.0 {
+        self.maker.make_current(image.base.clone());
+        if own[0].tools == image.tools {
             return;
         }
-        own.retain(|(made_from, _)| *made_from != image.0);
+        own.retain(|other| other.tools != image.tools);
         own.push(image.clone());
         if own.len() > 2 + REPLACED_MAX {
             own.remove(1);
         }
     }
 
-    fn own(&self) -> RwLockReadGuard<'_, Vec<(blake3::Hash, Base)>> {
+    fn own(&self) -> RwLockReadGuard<'_, Vec<Own>> {
         self.own.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn own_with_id(&self, id: &str) -> Option<Base> {
-        self.own().iter().find(|(_, base)| **base.id() == *id).map(|(_, base)| base.clone())
+        self.own().iter().find(|own| **own.base.id() == *id).map(|own| own.base.clone())
     }
 
     /// # Errors

@@ -203,11 +203,6 @@ impl Registry {
             .collect()
     }
 
-    /// Returns whether there is a tool `path`.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.tools.contains_key(path)
-    }
-
     pub(super) fn get(&self, path: &str) -> Option<&Registered> {
         self.tools.get(path)
     }
